@@ -1,0 +1,49 @@
+"""Datasets: `load_dataset(name)` gives a `FaceDataset`; `DATASETS` lists what there is.
+
+To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/emotions.py`, and a line here.
+"""
+
+from ..checks import check_choice, check_names
+from ..emotions import class_subset
+from ..paths import data_root
+from . import fer2013, synthetic
+from .base import DatasetSpec, FaceDataset, Split, TrainingData
+
+__all__ = ["DATASETS", "DatasetSpec", "FaceDataset", "Split", "TrainingData", "check_dataset", "load_dataset"]
+
+DATASETS = {
+    "synthetic": synthetic.SPEC,
+    "fer2013": fer2013.SPEC,
+}
+
+
+def load_dataset(name, data_dir=None, protocol=None, *, classes=None, size=None, channels=None, seed=0, **options):
+    """Loads a dataset under a protocol.
+
+    Args:
+        name: a key of `DATASETS`.
+        data_dir: the folder that holds one folder a dataset; default $FER_TF_DATA, then data/raw.
+        protocol: how rows become train, val and test; default the dataset's first.
+        classes: None (all it has), 6, 7, 8 (that prefix of `EMOTIONS`) or a tuple of names.
+        size: (height, width) or one int to resize to; default as the set is.
+        channels: 1 or 3; default as the set is.
+        seed: for protocols that draw rows.
+        **options: the dataset's own, see `DATASETS[name].options`.
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for its files.
+    """
+    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    protocol = check_choice("protocol", protocol or next(iter(spec.protocols)), spec.protocols)
+    check_names(f"options of {name}", options, spec.options)
+    names = class_subset(classes, spec.class_names)
+    ds = spec.load(data_root(data_dir) / name, protocol, seed, **options).with_classes(names)
+    if size or channels:
+        size = (size, size) if isinstance(size, int) else size
+        ds.store = ds.store.converted(size, channels and check_choice("channels", channels, (1, 3)))
+    return ds
+
+
+def check_dataset(name, data_dir=None):
+    """What of a dataset is on disk, as lines of text; raises `MissingDataError` telling how to get what is not."""
+    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    return spec.check(data_root(data_dir) / name)

@@ -1,0 +1,269 @@
+"""`FaceDataset`: what every loader returns and everything else takes."""
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from ..checks import InputError
+from .images import convert, read_image
+
+SPLITS = ("train", "val", "test")
+# Sets whose decoded pixels would take more are streamed from disk (AffectNet: 400,000 images).
+MEMORY_LIMIT = 2 * 2**30
+
+
+class ArrayImages:
+    """Images held in memory: uint8 [N, H, W, C]."""
+
+    streamed = False
+    paths = None
+
+    def __init__(self, images):
+        self.array = images
+        self.shape = images.shape[1:]
+
+    def fetch(self, rows):
+        """Images of the given rows, uint8 [len(rows), H, W, C]."""
+        return self.array[rows]
+
+    def converted(self, size, channels):
+        """The same images at another size (height, width) or channel count."""
+        return ArrayImages(convert(self.array, size, channels))
+
+
+class FileImages:
+    """Images left on disk and read when asked for; nothing is held."""
+
+    streamed = True
+
+    def __init__(self, paths, size, channels):
+        self.paths = np.asarray(paths, dtype=object)
+        self.shape = (*size, channels)
+
+    def fetch(self, rows):
+        """Reads the given rows, uint8 [len(rows), H, W, C], over a few threads (decoding releases the lock)."""
+        height, width, channels = self.shape
+        with ThreadPoolExecutor(4) as pool:
+            images = list(pool.map(lambda row: read_image(self.paths[row], channels, (height, width)), rows))
+        return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
+
+    def converted(self, size, channels):
+        """The same files, read at another size (height, width) or channel count."""
+        return FileImages(self.paths, size or self.shape[:2], channels or self.shape[2])
+
+
+def image_store(paths, size, channels, stream=None):
+    """Files as `ArrayImages` if their pixels fit `MEMORY_LIMIT`, else (or with stream=True) as `FileImages`."""
+    files = FileImages(paths, size, channels)
+    if stream is None:
+        stream = len(paths) * int(np.prod(files.shape)) > MEMORY_LIMIT
+    if stream:
+        return files
+    return ArrayImages(files.fetch(np.arange(len(paths))))
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a dataset.
+
+    Attributes:
+        images: uint8 [N, H, W, C], range 0..255.
+        labels: int [N], codes into class_names.
+        probabilities: float [N, C] where the set has soft labels, else None.
+        paths: the N files where the set is streamed, else None.
+        rows: int [N], rows of the dataset's table.
+    """
+
+    store: ArrayImages | FileImages
+    rows: np.ndarray
+    labels: np.ndarray
+    class_names: tuple
+    probabilities: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def images(self):
+        """All images of the split; refused where a streamed split would not fit `MEMORY_LIMIT`."""
+        if self.streamed and len(self) * int(np.prod(self.store.shape)) > MEMORY_LIMIT:
+            raise InputError(f"images: {len(self)} streamed images do not fit memory; use fetch(positions)")
+        return self.store.fetch(self.rows)
+
+    @property
+    def paths(self):
+        """The files of a streamed split, object [N]; None for arrays."""
+        return None if self.store.paths is None else self.store.paths[self.rows]
+
+    @property
+    def streamed(self):
+        """True if the images are read from disk batch by batch."""
+        return self.store.streamed
+
+    def fetch(self, positions):
+        """The images at positions 0..N-1 of this split, uint8 [len(positions), H, W, C]."""
+        return self.store.fetch(self.rows[positions])
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that training is ever handed: no test image, no test label."""
+
+    train: Split
+    val: Split
+    class_names: tuple
+    image_shape: tuple
+
+
+@dataclass
+class FaceDataset:
+    """A dataset under a protocol.
+
+    Attributes:
+        name, protocol: as in `DATASETS`.
+        class_names: tuple of emotion names; labels are codes into it.
+        table: DataFrame, one row an image: `label` (int), `split` (train, val, test or "" for unused), and what
+            else the set tells (`usage`, `subject`, ...).
+        store: the images, `ArrayImages` or `FileImages`, by row of the table.
+        notes: sentences a reader must know (what was dropped, in which way the copy at hand differs).
+        source: fingerprint of the files it was read from.
+    """
+
+    name: str
+    protocol: str
+    class_names: tuple
+    table: pd.DataFrame
+    store: ArrayImages | FileImages
+    notes: list = field(default_factory=list)
+    source: str = ""
+    probabilities: np.ndarray | None = None
+
+    @property
+    def train(self):
+        """Images to learn from."""
+        return self.split("train")
+
+    @property
+    def val(self):
+        """Images to select epochs, models and settings on."""
+        return self.split("val")
+
+    @property
+    def test(self):
+        """Images read once, by evaluation."""
+        return self.split("test")
+
+    @property
+    def image_shape(self):
+        """(height, width, channels)."""
+        return tuple(int(value) for value in self.store.shape)
+
+    def split(self, name):
+        """The split called train, val or test."""
+        rows = np.flatnonzero((self.table["split"] == name).to_numpy())
+        labels = self.table["label"].to_numpy(np.int64)[rows]
+        soft = None if self.probabilities is None else self.probabilities[rows]
+        return Split(self.store, rows, labels, self.class_names, soft)
+
+    def training_data(self):
+        """The view of this dataset that training gets: train and val only."""
+        return TrainingData(self.train, self.val, self.class_names, self.image_shape)
+
+    def counts(self):
+        """DataFrame of images per class (rows) and split (columns), with totals."""
+        names = pd.Categorical.from_codes(self.table["label"], self.class_names)
+        counts = pd.crosstab(names, self.table["split"], dropna=False)
+        counts = counts.reindex(index=self.class_names, columns=SPLITS, fill_value=0)
+        counts.index.name, counts.columns.name = "class", None
+        counts["all"] = counts.sum(axis=1)
+        counts.loc["all"] = counts.sum(axis=0)
+        return counts
+
+    def fingerprint(self):
+        """Hash of what was read and how it was labelled and split: equal for equal experiments."""
+        digest = hashlib.sha256(f"{self.source} {self.name} {self.protocol} {self.class_names} {self.image_shape}".encode())
+        digest.update(np.ascontiguousarray(self.table["label"].to_numpy(np.int64)))
+        digest.update("\n".join(self.table["split"]).encode())
+        if self.probabilities is not None:
+            digest.update(np.ascontiguousarray(self.probabilities))
+        return digest.hexdigest()[:16]
+
+    def with_classes(self, class_names):
+        """The dataset restricted to `class_names` (in that order); rows of other classes leave, and a note says so."""
+        if tuple(class_names) == tuple(self.class_names):
+            return self
+        code = {self.class_names.index(name): new for new, name in enumerate(class_names)}
+        keep = np.flatnonzero(self.table["label"].isin(list(code)).to_numpy())
+        table = self.table.iloc[keep].reset_index(drop=True)
+        table["label"] = table["label"].map(code)
+        dropped = [name for name in self.class_names if name not in class_names]
+        note = f"{len(self.table) - len(keep)} images of {', '.join(dropped)} left out (classes={len(class_names)})"
+        soft = None if self.probabilities is None else _renormalise(self.probabilities[keep][:, list(code)])
+        store = _take(self.store, keep)
+        return FaceDataset(
+            self.name, self.protocol, tuple(class_names), table, store, [*self.notes, note], self.source, soft
+        )
+
+    def limited(self, limit, seed=0):
+        """At most `limit` images a split, class shares kept: for smoke runs; the record calls such runs reduced."""
+        table = self.table.copy()
+        for name in SPLITS:
+            chosen = table.index[table["split"] == name]
+            if len(chosen) > limit:
+                kept = stratified_sample(table.loc[chosen, "label"].to_numpy(), limit, seed)
+                table.loc[chosen.delete(kept), "split"] = ""
+        note = f"at most {limit} images a split are used"
+        return FaceDataset(
+            self.name, self.protocol, self.class_names, table, self.store, [*self.notes, note], self.source, self.probabilities
+        )
+
+
+def stratified_sample(labels, count, seed):
+    """Sorted positions of `count` of the labels, class shares kept to within one (largest remainders)."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rank = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
+    size = np.bincount(labels)[labels[order]]
+    # an image of rank r in a class of n comes at (r + 1/2) / n of the way: the first `count` keep the shares
+    return np.sort(order[np.argsort((rank + 0.5) / size, kind="stable")[:count]])
+
+
+def _renormalise(probabilities):
+    total = probabilities.sum(axis=1, keepdims=True)
+    return np.divide(probabilities, total, out=np.full_like(probabilities, 1 / probabilities.shape[1]), where=total > 0)
+
+
+def _take(store, rows):
+    if store.streamed:
+        return FileImages(store.paths[rows], store.shape[:2], store.shape[2])
+    return ArrayImages(store.array[rows])
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A line of the `DATASETS` table.
+
+    Attributes:
+        load: function(root, protocol, seed, **options) -> FaceDataset; `root` is the dataset's own folder.
+        title: one line for listings.
+        class_names: the classes it has.
+        protocols: dict protocol -> one line; the first is the default.
+        images: about how many, as text.
+        how_to_get: where a student gets it, and which file goes where.
+        licence: terms in a few words.
+        options: dict of further keyword options of `load` and their defaults.
+        check: function(root) -> list of lines that say what is there; raises `MissingDataError`.
+    """
+
+    load: Callable
+    title: str
+    class_names: tuple
+    protocols: dict
+    images: str
+    how_to_get: str
+    licence: str
+    check: Callable
+    options: dict = field(default_factory=dict)

@@ -1,0 +1,59 @@
+"""Splitting rows into train, val and test: stratified, seeded, by group where groups are known."""
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from ..checks import DataError
+
+
+def stratified_holdout(labels, fraction, seed):
+    """Boolean mask of about `fraction` of the rows, class shares kept.
+
+    A class with a single row cannot be stratified and stays out of the mask (so: in the larger part).
+
+    Args:
+        labels: int [N].
+        fraction: share to hold out, 0..1.
+        seed: int.
+    Returns: bool [N].
+    """
+    labels = np.asarray(labels)
+    eligible = np.flatnonzero(np.bincount(labels)[labels] >= 2)
+    held = train_test_split(eligible, test_size=fraction, stratify=labels[eligible], random_state=seed)[1]
+    mask = np.zeros(len(labels), bool)
+    mask[held] = True
+    return mask
+
+
+def group_split(groups, fractions, seed):
+    """Assigns whole groups (subjects, identities) to splits.
+
+    Args:
+        groups: [N] group of each row.
+        fractions: dict split -> share of the groups; shares sum to one.
+        seed: int.
+    Returns: object [N] of split names; no group stands in two.
+    """
+    unique, inverse = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(unique))
+    bounds = np.round(np.cumsum(list(fractions.values())) * len(unique)).astype(int)
+    assigned = np.empty(len(unique), object)
+    start = 0
+    for name, stop in zip(fractions, bounds, strict=True):
+        assigned[order[start:stop]] = name
+        start = stop
+    return assigned[inverse]
+
+
+def pick_per_class(labels, candidates, count, rng, what):
+    """`count` rows of each class out of `candidates` (bool [N]), drawn by `rng`; a class with too few raises.
+
+    Returns: int rows, sorted.
+    """
+    chosen = []
+    for code in np.unique(labels):
+        rows = np.flatnonzero(candidates & (labels == code))
+        if len(rows) < count:
+            raise DataError(f"{what}: class {code} has {len(rows)} images, {count} are needed")
+        chosen.append(rng.choice(rows, count, replace=False))
+    return np.sort(np.concatenate(chosen))

@@ -1,0 +1,63 @@
+"""The one vocabulary of emotions, and the code map of every dataset the kit reads.
+
+`EMOTIONS` is ordered so that the 6-, 7- and 8-class sets of the literature are prefixes of one tuple; its
+first seven codes are FER2013's own.
+"""
+
+from .checks import InputError
+
+EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
+
+# The label list of the proposal's pseudocode [1] §D d): the output order of the exported FaceNet2ExpNet.h5.
+EMOTION_LABELS = ["Neutrality", "Happiness", "Anger", "Sadness", "Fear", "Surprise", "Disgust", "Contempt"]
+
+# FER2013's csv codes (Goodfellow 2013): 0 anger .. 6 neutral.
+FER2013_CODES = dict(enumerate(EMOTIONS[:7]))
+
+# Every spelling by which an emotion goes in folder names, file names and csv columns of the known datasets.
+ALIASES = {
+    "anger": ("anger", "angry", "an", "ang"),
+    "disgust": ("disgust", "disgusted", "di", "dis"),
+    "fear": ("fear", "fearful", "afraid", "scared", "fe", "fea"),
+    "happiness": ("happiness", "happy", "joy", "smile", "ha", "hap"),
+    "sadness": ("sadness", "sad", "sa"),
+    "surprise": ("surprise", "surprised", "su", "sur"),
+    "neutral": ("neutral", "neutrality", "calm", "ne", "neu"),
+    "contempt": ("contempt", "contemptuous", "co", "con"),
+}
+_BY_ALIAS = {alias: emotion for emotion, aliases in ALIASES.items() for alias in aliases}
+
+
+def canonical_emotion(name):
+    """The canonical name of an emotion written in any known way ("Happy", "joy", "HA"); `InputError` if unknown."""
+    emotion = _BY_ALIAS.get(str(name).strip().lower())
+    if emotion is None:
+        raise InputError(f"unknown emotion {name!r}; known are {', '.join(EMOTIONS)} (and {', '.join(_other_names())})")
+    return emotion
+
+
+def _other_names():
+    return sorted(alias for alias in _BY_ALIAS if alias not in EMOTIONS and len(alias) > 3)
+
+
+def class_subset(classes, available=EMOTIONS):
+    """The class names meant by `classes`, in canonical order.
+
+    Args:
+        classes: None (all of `available`), 6, 7 or 8 (that prefix of `EMOTIONS`), or a sequence of emotion names.
+        available: the names the dataset has.
+    Returns: tuple of names.
+    """
+    if classes is None:
+        return tuple(available)
+    if isinstance(classes, int) and not isinstance(classes, bool):
+        if classes not in (6, 7, 8):
+            raise InputError(f"classes: allowed are 6, 7, 8 or a tuple of emotion names, not {classes}")
+        names = EMOTIONS[:classes]
+    else:
+        wanted = [classes] if isinstance(classes, str) else list(classes)
+        names = tuple(sorted({canonical_emotion(name) for name in wanted}, key=EMOTIONS.index))
+    missing = [name for name in names if name not in available]
+    if missing:
+        raise InputError(f"classes: {', '.join(missing)} not in this dataset, which has {', '.join(available)}")
+    return names

@@ -1,0 +1,160 @@
+"""Comparing runs with each other and with what the four documents claim. Frames in, frames out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .metrics import classification_metrics, mcnemar
+
+CLAIMS_FILE = Path(__file__).with_name("claims.csv")
+
+
+def without_copies(y_true, y_prob, class_names, copies):
+    """Metrics without the test images that also stand in train or val, pixel for pixel.
+
+    Args:
+        y_true, y_prob, class_names: as in `classification_metrics`.
+        copies: DataFrame, one row a test image: bool in_train, in_val.
+    Returns: dict: in_train, in_val, in_either (counts), n, accuracy, macro_f1, intervals.
+    """
+    either = (copies["in_train"] | copies["in_val"]).to_numpy()
+    counts = {
+        "in_train": int(copies["in_train"].sum()),
+        "in_val": int(copies["in_val"].sum()),
+        "in_either": int(either.sum()),
+    }
+    if either.all():
+        return {**counts, "n": 0}
+    result = classification_metrics(y_true[~either], y_prob[~either], class_names)
+    return {**counts, **{key: result[key] for key in ("n", "accuracy", "macro_f1", "intervals")}}
+
+
+def run_row(name, record, metrics):
+    """One row of the comparison table out of a run's record and metrics (both dicts, as in its json files)."""
+    test, training = metrics["test"], metrics["training"]
+    low, high = test["intervals"]["accuracy"]
+    return {
+        "run": name,
+        "experiment": record["experiment"],
+        "dataset": record["dataset"],
+        "protocol": record["protocol"],
+        "seed": record["seed"],
+        "accuracy": test["accuracy"],
+        "low": low,
+        "high": high,
+        "balanced accuracy": test["balanced_accuracy"],
+        "macro F1": test["macro_f1"],
+        "top-2": test["top2"],
+        "ECE": test["ece"],
+        "val accuracy": metrics["val"]["accuracy"],
+        "accuracy without copies": metrics["without_copies"].get("accuracy"),
+        "parameters": training["parameters"],
+        "epochs": training.get("epochs", 0),
+        "s/epoch": training.get("seconds_per_epoch"),
+        "peak MB": training.get("peak_memory_mb"),
+        "reduced": record["reduced"],
+    }
+
+
+def comparison_table(rows):
+    """All runs as one table: grouped by dataset and protocol, majority first, then by accuracy.
+
+    Args:
+        rows: dicts of `run_row`.
+    Returns: DataFrame.
+    """
+    table = pd.DataFrame(list(rows))
+    if table.empty:
+        return table
+    table["is model"] = table["experiment"] != "majority"
+    table = table.sort_values(["dataset", "protocol", "is model", "accuracy"], kind="stable")
+    return table.drop(columns="is model").reset_index(drop=True)
+
+
+def seeds_table(table):
+    """Mean ± sd over seeds: one row for each experiment, dataset, protocol and reduction of a comparison table."""
+    keys = ["dataset", "protocol", "experiment", "reduced"]
+    grouped = table.groupby(keys, sort=False)
+    columns = {"seeds": ("seed", "nunique")}
+    for metric in ("accuracy", "macro F1"):
+        columns |= {metric: (metric, "mean"), f"{metric} sd": (metric, "std")}
+    return grouped.agg(**columns).reset_index()
+
+
+def mcnemar_against(reference, others):
+    """McNemar tests of one run against others on the same test images.
+
+    Args:
+        reference: DataFrame of predictions with columns name, truth, label.
+        others: dict run name -> such a DataFrame.
+    Returns: DataFrame: run, images, only_reference, only_other, p_value.
+    """
+    rows = []
+    for name, other in others.items():
+        both = reference.merge(other, on=["name", "truth"], suffixes=("_first", "_second"))
+        test = mcnemar(both["label_first"] == both["truth"], both["label_second"] == both["truth"])
+        counts = {"only_reference": test["only_first"], "only_other": test["only_second"]}
+        rows.append({"run": name, "images": len(both), **counts, "p_value": test["p_value"]})
+    return pd.DataFrame(rows, columns=["run", "images", "only_reference", "only_other", "p_value"])
+
+
+def read_claims():
+    """Every figure the four documents claim, DataFrame with the columns of claims.csv."""
+    return pd.read_csv(CLAIMS_FILE, keep_default_na=False)
+
+
+# Metrics a claim may be about, and where a run's test metrics hold them; claims are in per cent.
+_MEASURES = {
+    "accuracy": lambda test: 100 * test["accuracy"],
+    "macro precision": lambda test: 100 * test["macro_precision"],
+    "macro recall": lambda test: 100 * test["macro_recall"],
+    "macro f1": lambda test: 100 * test["macro_f1"],
+}
+
+
+def claims_table(runs):
+    """Claimed against reproduced: every claim, with what was measured under its own protocol and under `official`.
+
+    Args:
+        runs: (name, record, metrics) triples; a run answers the claims its experiment names, on the claim's dataset.
+    Returns: DataFrame, one row a claim and measured protocol: id, document, model, dataset, claimed protocol,
+        settings, metric, claimed, protocol, reproduced, interval, seeds, device, remark.
+    """
+    rows = []
+    for claim in read_claims().itertuples():
+        answers = _answers(claim, runs)
+        rows += [_claim_row(claim, protocol, group) for protocol, group in answers.items()] or [
+            _claim_row(claim, "", [])
+        ]
+    return pd.DataFrame(rows)
+
+
+def _answers(claim, runs):
+    """Runs that answer the claim, by protocol: its own first."""
+    answers = {}
+    for name, record, metrics in runs:
+        if claim.id in record["claims"] and record["dataset"] == claim.dataset and claim.metric in _MEASURES:
+            answers.setdefault((record["protocol"], record["reduced"]), []).append((name, record, metrics))
+    return dict(sorted(answers.items(), key=lambda item: (item[0][0] != claim.protocol, bool(item[0][1]), item[0])))
+
+
+def _claim_row(claim, answer, group):
+    row = {
+        "id": claim.id, "document": claim.document, "model": claim.model, "dataset": claim.dataset,
+        "claimed under": claim.protocol, "settings": claim.settings, "metric": claim.metric, "claimed": claim.value,
+        "measured under": "", "reproduced": "", "95 % interval": "", "seeds": "", "device": "", "remark": claim.note,
+    }  # fmt: skip
+    if not group:
+        row["remark"] = "; ".join(filter(None, [claim.note, "not measured"]))
+        return row
+    values = [_MEASURES[claim.metric](metrics["test"]) for _, _, metrics in group]
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    protocol, reduced = answer
+    row |= {"measured under": protocol, "reproduced": f"{np.mean(values):.1f}{spread}", "seeds": len(values)}
+    if claim.metric == "accuracy" and len(values) == 1:
+        low, high = group[0][2]["test"]["intervals"]["accuracy"]
+        row["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}"
+    row["device"] = ", ".join(sorted({record["environment"]["device"] for _, record, _ in group}))
+    row["remark"] = "; ".join(filter(None, [claim.note, reduced and f"reduced: {reduced}"]))
+    return row

@@ -1,0 +1,40 @@
+"""Models: `build_model(name, input_shape, num_classes)` gives a `keras.Model`; `MODELS` lists what there is.
+
+Every model takes raw 0..255 pixels (uint8 or float) at its own size and gives probabilities: its normalisation is a
+layer inside it. To add one: a file with a builder, and a line here.
+"""
+
+import inspect
+
+from ..checks import InputError, check_choice, check_names, check_range
+from .cnn import cnn
+from .majority import majority
+
+MODELS = {
+    "majority": majority,
+    "cnn": cnn,
+}
+
+
+def model_options(name):
+    """The keyword options of a model's builder and their defaults, as a dict."""
+    parameters = inspect.signature(MODELS[check_choice("model", name, MODELS)]).parameters
+    return {key: value.default for key, value in list(parameters.items())[2:]}
+
+
+def build_model(name, input_shape=(48, 48, 1), num_classes=7, **options):
+    """Builds a model.
+
+    Args:
+        name: a key of `MODELS`.
+        input_shape: (height, width, channels) of its images, raw 0..255.
+        num_classes: C.
+        **options: the builder's own, see `model_options(name)`.
+    Returns: `keras.Model`, [N, *input_shape] → probabilities [N, C].
+    """
+    allowed = model_options(name)
+    check_names(f"options of {name}", options, allowed)
+    if len(input_shape) != 3 or min(input_shape) < 1 or input_shape[2] not in (1, 3):
+        raise InputError(f"input_shape: must be (height, width, 1 or 3); received {tuple(input_shape)}")
+    check_range("num_classes", num_classes, low=2)
+    return MODELS[name](tuple(input_shape), num_classes, **options)

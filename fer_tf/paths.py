@@ -1,0 +1,60 @@
+"""Where things are: the project's folders, the dataset folder, and writing a file so that nobody sees half of it."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def project_root():
+    """The checkout the package lies in, or the working directory if it was installed elsewhere."""
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+def data_root(data_dir=None):
+    """The folder with one folder a dataset: `data_dir`, else $FER_TF_DATA, else data/raw of the project."""
+    chosen = data_dir or os.environ.get("FER_TF_DATA")
+    return Path(chosen).expanduser() if chosen else project_root() / "data" / "raw"
+
+
+def cache_root():
+    """Where parsed datasets are kept: $FER_TF_CACHE, else data/cache of the project."""
+    chosen = os.environ.get("FER_TF_CACHE")
+    return Path(chosen).expanduser() if chosen else project_root() / "data" / "cache"
+
+
+def reports_root():
+    """Where runs write their records: $FER_TF_REPORTS, else reports/ of the project."""
+    chosen = os.environ.get("FER_TF_REPORTS")
+    return Path(chosen).expanduser() if chosen else project_root() / "reports"
+
+
+def models_root():
+    """Where runs write their models: $FER_TF_MODELS, else models/ of the project."""
+    chosen = os.environ.get("FER_TF_MODELS")
+    return Path(chosen).expanduser() if chosen else project_root() / "models"
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Gives a path beside `path` to write to; moves it into place on success, removes it on any failure.
+
+    The temporary name keeps the suffix (`.h5`, `.npz`), because writers choose their format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        part = folder / path.name
+        yield part
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(path, text):
+    """Writes `text` to `path` in one step (UTF-8)."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

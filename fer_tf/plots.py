@@ -1,0 +1,191 @@
+"""Every figure of the kit, in one style. Arrays and frames in, matplotlib figures out."""
+
+import functools
+
+import matplotlib
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from .paths import replacing
+
+_STYLE = {
+    "figure.dpi": 100, "savefig.dpi": 150, "font.size": 10, "axes.titlesize": 11, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.grid": False, "svg.hashsalt": "fer_tf", "figure.constrained_layout.use": True,
+}  # fmt: skip
+_COLOURS = sns.color_palette("colorblind")
+
+
+def _styled(function):
+    """Draws in the kit's style, on a figure of its own that no pyplot state keeps alive."""
+
+    @functools.wraps(function)
+    def styled(*arguments, **options):
+        with matplotlib.rc_context(_STYLE):
+            return function(*arguments, **options)
+
+    return styled
+
+
+def save_figure(figure, path):
+    """Writes a figure to `path` without suffix, as .png and .svg."""
+    for suffix in (".png", ".svg"):
+        with replacing(path.with_name(path.name + suffix)) as part, matplotlib.rc_context(_STYLE):
+            figure.savefig(part, metadata={"Date": None} if suffix == ".svg" else None)
+
+
+def _grid(rows, columns, width=1.15, height=1.15):
+    figure = Figure(figsize=(columns * width, rows * height))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.ravel():
+        axis.axis("off")
+    return figure, axes
+
+
+def _show(axis, image, title=""):
+    image = np.asarray(image)
+    is_gray = image.shape[-1] == 1
+    axis.imshow(image[..., 0] if is_gray else image, cmap="gray" if is_gray else None, vmin=0, vmax=255)
+    axis.set_title(title, fontsize=8)
+
+
+@_styled
+def class_counts(counts):
+    """Bars of images per class and split.
+
+    Args:
+        counts: DataFrame of `FaceDataset.counts()`.
+    """
+    table = counts.drop(index="all", columns="all").melt(ignore_index=False, var_name="split", value_name="images")
+    figure = Figure(figsize=(8, 3.4))
+    axis = figure.subplots()
+    sns.barplot(table.reset_index(), x="class", y="images", hue="split", palette="colorblind", ax=axis)
+    axis.set(xlabel="", ylabel="images", title="Images per class and split")
+    return figure
+
+
+@_styled
+def sample_sheet(images, labels, class_names, per_class=10, seed=0):
+    """Pictures drawn at random, a row a class.
+
+    Args:
+        images: uint8 [N, H, W, C]; labels int [N].
+    """
+    rng = np.random.default_rng(seed)
+    figure, axes = _grid(len(class_names), per_class, 0.95, 0.95)
+    for code, name in enumerate(class_names):
+        rows = np.flatnonzero(labels == code)
+        for axis, row in zip(axes[code], rng.permutation(rows)[:per_class], strict=False):
+            _show(axis, images[row])
+        _row_name(axes[code, 0], name)
+    return figure
+
+
+def _row_name(axis, name):
+    """A row's name left of its first picture; the axis itself is switched off."""
+    axis.text(-0.1, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9)
+
+
+@_styled
+def mean_faces(images, labels, class_names):
+    """The mean picture of every class, and its difference from the mean of all (gray is none).
+
+    Args:
+        images: uint8 [N, H, W, C]; labels int [N].
+    """
+    gray = images.mean(axis=-1)
+    overall = gray.mean(axis=0)
+    figure, axes = _grid(2, len(class_names), 1.3, 1.35)
+    for code, name in enumerate(class_names):
+        chosen = gray[labels == code]
+        mean = chosen.mean(axis=0) if len(chosen) else overall
+        _show(axes[0, code], mean[..., None], name)
+        axes[1, code].imshow(mean - overall, cmap="RdBu_r", vmin=-30, vmax=30)
+    _row_name(axes[0, 0], "mean")
+    _row_name(axes[1, 0], "minus all")
+    return figure
+
+
+@_styled
+def intensity(images, labels, class_names):
+    """How bright the pictures are: histogram of all pixels, and each picture's mean by class."""
+    figure = Figure(figsize=(9, 3.2))
+    left, right = figure.subplots(1, 2)
+    counts = np.bincount(images.ravel(), minlength=256)
+    left.fill_between(np.arange(256), counts / counts.sum(), color=_COLOURS[0], linewidth=0)
+    left.set(xlabel="pixel value (0..255)", ylabel="share of pixels", title="All pixels")
+    means = images.mean(axis=(1, 2, 3))
+    sns.boxplot(x=np.array(class_names)[labels], y=means, order=class_names, ax=right, color=_COLOURS[0], fliersize=1)
+    right.set(xlabel="", ylabel="mean pixel value", title="Mean brightness of a picture")
+    right.tick_params(axis="x", rotation=45)
+    return figure
+
+
+@_styled
+def image_row(images, titles):
+    """Pictures side by side with titles, at most ten a row."""
+    columns = max(1, min(10, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    figure, axes = _grid(rows, columns, 1.2, 1.45)
+    for axis, image, title in zip(axes.ravel(), images, titles, strict=False):
+        _show(axis, image, title)
+    return figure
+
+
+@_styled
+def learning_curves(histories):
+    """Loss and accuracy by epoch, training dashed and validation solid.
+
+    Args:
+        histories: dict name -> DataFrame with epoch, loss, accuracy, val_loss, val_accuracy.
+    """
+    figure = Figure(figsize=(9, 3.4))
+    axes = figure.subplots(1, 2)
+    for (name, history), colour in zip(histories.items(), _COLOURS * 9, strict=False):
+        for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
+            axis.plot(history["epoch"], history[metric], "--", color=colour, alpha=0.6)
+            axis.plot(history["epoch"], history[f"val_{metric}"], "-", color=colour, label=name, marker=".")
+    for axis, label in zip(axes, ("cross-entropy loss", "accuracy"), strict=True):
+        axis.set(xlabel="epoch", ylabel=label)
+    axes[0].set_title("dashed: training (augmented, with dropout), solid: validation", fontsize=9)
+    axes[1].legend(fontsize=8)
+    return figure
+
+
+@_styled
+def confusion_matrices(confusion, class_names, title=""):
+    """The confusion matrix as counts and as row shares; rows are the truth."""
+    confusion = np.asarray(confusion)
+    support = confusion.sum(axis=1, keepdims=True)
+    shares = np.divide(confusion, support, out=np.zeros(confusion.shape), where=support > 0)
+    figure = Figure(figsize=(12, 4.8))
+    left, right = figure.subplots(1, 2)
+    options = {"annot": True, "cmap": "Blues", "xticklabels": class_names, "yticklabels": class_names, "square": True}
+    sns.heatmap(confusion, fmt="d", ax=left, annot_kws={"size": 8}, cbar_kws={"label": "images"}, **options)
+    sns.heatmap(
+        shares, fmt=".2f", ax=right, vmin=0, vmax=1, annot_kws={"size": 8}, cbar_kws={"label": "share of the true class"},
+        **options,
+    )  # fmt: skip
+    for axis, name in ((left, "counts"), (right, "share of each true class")):
+        axis.set(xlabel="predicted", ylabel="truth", title=f"{title} {name}".strip())
+        axis.tick_params(axis="x", rotation=45)
+    return figure
+
+
+@_styled
+def accuracy_bars(table):
+    """Test accuracy of every run with its 95 % interval.
+
+    Args:
+        table: DataFrame with run, accuracy, low, high.
+    """
+    figure = Figure(figsize=(8, 0.9 + 0.42 * len(table)))
+    axis = figure.subplots()
+    places = np.arange(len(table))[::-1]
+    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    axis.barh(places, table["accuracy"], xerr=spread, color=_COLOURS[0], ecolor="black", capsize=3, height=0.6)
+    axis.set_yticks(places, table["run"])
+    axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1))
+    for place, value, high in zip(places, table["accuracy"], table["high"], strict=True):
+        axis.text(high + 0.01, place, f"{value:.3f}", va="center", fontsize=9)
+    return figure

@@ -1,0 +1,164 @@
+"""Saving and loading models. A saved model carries its class names, input size and pixel range; nothing guesses them.
+
+`.h5` is the kit's format: the root attribute `fer_tf` holds a JSON object beside Keras's own content.
+"""
+
+import json
+import warnings
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+
+from . import layers as _layers  # noqa: F401  registers the kit's layers for loading
+from .checks import InputError, ModelFileError, check_choice
+from .emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
+from .paths import models_root, replacing
+
+ATTRIBUTE = "fer_tf"
+PIXEL_RANGE = (0, 255)
+SUFFIXES = (".h5", ".keras")
+
+
+def save_model(model, path, class_names, provenance=None):
+    """Writes a model with its description, in one step.
+
+    Args:
+        model: `keras.Model` on raw 0..255 pixels.
+        path: ends in `.h5` or `.keras`.
+        class_names: names of the outputs, in order.
+        provenance: dict of JSON values (run name, dataset fingerprint, ...).
+    """
+    path = Path(path)
+    check_choice("suffix of the model file", path.suffix, SUFFIXES)
+    description = describe(model, class_names, provenance)
+    with replacing(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*HDF5 file.*")
+        if path.suffix == ".h5":
+            _quietly_save(model, part)
+            with h5py.File(part, "a") as file:
+                file.attrs[ATTRIBUTE] = json.dumps(description)
+        else:
+            model.save(part)
+            with zipfile.ZipFile(part, "a") as archive:
+                archive.writestr(f"{ATTRIBUTE}.json", json.dumps(description))
+
+
+def _quietly_save(model, path):
+    """Keras tells everybody who saves .h5 that it is legacy, through absl; the kit has chosen it."""
+    from absl import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        model.save(path)
+    finally:
+        logging.set_verbosity(level)
+
+
+def describe(model, class_names, provenance=None):
+    """The JSON object that travels with a model; checks that it fits the model."""
+    outputs = int(model.output_shape[-1])
+    if len(class_names) != outputs:
+        raise InputError(f"class_names: {len(class_names)} names for a model with {outputs} outputs")
+    return {
+        "class_names": list(class_names),
+        "input_shape": list(model.input_shape[1:]),
+        "pixel_range": list(PIXEL_RANGE),
+        "provenance": provenance or {},
+    }
+
+
+def find_model(path):
+    """The file meant by `path`: as it stands, else in models/, else in models/bundled/."""
+    path = Path(path).expanduser()
+    places = [path] if path.is_absolute() else [path, models_root() / path, models_root() / "bundled" / path]
+    for place in places:
+        if place.is_file():
+            return place
+    raise ModelFileError(f"no model file {path}; looked at {', '.join(map(str, places))}")
+
+
+def load_model(path):
+    """Loads a model for prediction.
+
+    Args:
+        path: `.h5` or `.keras`; looked for as given, then in models/, then in models/bundled/.
+    Returns: `keras.Model`; `model_info(model)` tells its class names. A file without the kit's description (a
+        student's own `model.save`) loads with a warning and the canonical order.
+    Raises: `ModelFileError` if it is no model, or its description contradicts its outputs.
+    """
+    path = find_model(path)
+    description = read_description(path)
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises anything from KeyError to RuntimeError on a broken file
+        raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({_first_line(error)})") from None
+    if not isinstance(model, keras.Model) or len(getattr(model, "inputs", None) or []) != 1:
+        raise ModelFileError(f"{path}: holds no Keras model with one image input")
+    model.fer_tf_info = _checked_description(path, model, description)
+    return model
+
+
+def model_info(model):
+    """The description of a model: class_names, input_shape, pixel_range, provenance."""
+    info = getattr(model, "fer_tf_info", None)
+    return info if info is not None else describe(model, _default_names(model.output_shape[-1]))
+
+
+def _first_line(error):
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def read_description(path):
+    """The description in a model file, a dict, or None where it has none; `ModelFileError` if it is no model file."""
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                return (
+                    json.loads(archive.read(f"{ATTRIBUTE}.json")) if f"{ATTRIBUTE}.json" in archive.namelist() else None
+                )
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (weights alone, or other data)")
+            return json.loads(file.attrs[ATTRIBUTE]) if ATTRIBUTE in file.attrs else None
+    except (OSError, zipfile.BadZipFile):
+        raise ModelFileError(f"{path}: is not a model file (.h5 or .keras)") from None
+    except json.JSONDecodeError:
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description is not JSON") from None
+
+
+def _default_names(outputs):
+    if not 2 <= outputs <= len(EMOTIONS):
+        raise ModelFileError(f"a model with {outputs} outputs is no emotion model of the kit (2 to {len(EMOTIONS)})")
+    return EMOTIONS[:outputs]
+
+
+def _checked_description(path, model, description):
+    outputs = model.output_shape[-1]
+    if description is None:
+        names = _default_names(outputs)
+        warnings.warn(f"{path} does not say its classes; taken as {', '.join(names)}", stacklevel=3)
+        return describe(model, names)
+    if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no class_names")
+    names, shape = description["class_names"], description.get("input_shape")
+    if len(names) != outputs or len(set(names)) != len(names):
+        raise ModelFileError(f"{path}: names {len(names)} classes ({', '.join(names)}) but has {outputs} outputs")
+    if shape is not None and tuple(shape) != tuple(model.input_shape[1:]):
+        raise ModelFileError(f"{path}: says input {tuple(shape)} but takes {tuple(model.input_shape[1:])}")
+    if tuple(description.get("pixel_range", PIXEL_RANGE)) != PIXEL_RANGE:
+        raise ModelFileError(f"{path}: wants pixels in {description['pixel_range']}, the kit gives {PIXEL_RANGE}")
+    for name in names:
+        if name not in EMOTION_LABELS:
+            _check_emotion(path, name)
+    return description
+
+
+def _check_emotion(path, name):
+    try:
+        canonical_emotion(name)
+    except InputError as error:
+        raise ModelFileError(f"{path}: is a model of other classes: {error}") from None
