@@ -76,7 +76,7 @@ class Experiment:
 
 # What describes an experiment and is no setting of a run.
 ABOUT = ("source", "claims", "quick", "smoke")
-_CNN_QUICK = {"epochs": 8, "learning_rate": 1e-3}
+_CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
 _CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
 # Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
 _REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
@@ -108,7 +108,7 @@ EXPERIMENTS = {
         batch_size=32,
         epochs=25,
         **_REPORT2_AUGMENTATION,
-        quick={**_CNN_QUICK, "epochs": 7},
+        quick={**_CNN_QUICK, "epochs": 5},
         smoke=_CNN_SMOKE,
     ),
 }
@@ -151,6 +151,11 @@ def _checked(key, value, default):
     if key in _BOUNDS:
         check_range(key, value, *_BOUNDS[key])
     return check_choice(key, value, _CHOICES[key]) if key in _CHOICES else value
+
+
+def default_size(dataset, size=""):
+    """The size meant by "": quick on synthetic faces, full on real ones."""
+    return check_choice("size", size, SIZES) if size else ("quick" if dataset == "synthetic" else "full")
 
 
 def parse_overrides(text):

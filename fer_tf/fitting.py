@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def _run_epochs(model, training_data, experiment, seed, keeper, first):
     batches = pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, experiment.epochs)
     model.fit(
         batches, initial_epoch=first, epochs=experiment.epochs, steps_per_epoch=epoch_plan.steps,
-        validation_data=pipeline.evaluation_batches(training_data.val), callbacks=[keeper], verbose=0,
+        validation_data=pipeline.evaluation_batches(training_data.val), callbacks=[keeper], verbose=0, shuffle=False,
     )  # fmt: skip
 
 
@@ -141,8 +142,8 @@ class EpochKeeper(keras.callbacks.Callback):
         try:
             with np.load(path) as file:
                 stored = {key: file[key] for key in file.files}
-        except (OSError, ValueError, EOFError, KeyError):
-            return 0
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return 0  # none, or damaged: from the beginning
         header = json.loads(str(stored["state"]))
         if header["fingerprint"] != self.progress.fingerprint:
             return 0
@@ -213,7 +214,8 @@ class EpochKeeper(keras.callbacks.Callback):
     def _line(self, row):
         mark = "  best so far" if self.state["best"] is row else ""
         return (
-            f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}  "
+            f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  "
+            f"loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}  "
             f"val loss {row['val_loss']:.3f}  val accuracy {row['val_accuracy']:.3f}  {row['seconds']:.1f} s{mark}"
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from .paths import replacing
+from .paths import replacing, reports_root
 
 _STYLE = {
     "figure.dpi": 100, "savefig.dpi": 150, "font.size": 10, "axes.titlesize": 11, "axes.spines.top": False,
@@ -32,6 +32,12 @@ def save_figure(figure, path):
     for suffix in (".png", ".svg"):
         with replacing(path.with_name(path.name + suffix)) as part, matplotlib.rc_context(_STYLE):
             figure.savefig(part, metadata={"Date": None} if suffix == ".svg" else None)
+
+
+def keep(figure, name):
+    """Writes a figure to reports/figures/<name>.png and .svg and returns it, for a notebook to show."""
+    save_figure(figure, reports_root() / "figures" / name)
+    return figure
 
 
 def _grid(rows, columns, width=1.15, height=1.15):
@@ -162,10 +168,8 @@ def confusion_matrices(confusion, class_names, title=""):
     left, right = figure.subplots(1, 2)
     options = {"annot": True, "cmap": "Blues", "xticklabels": class_names, "yticklabels": class_names, "square": True}
     sns.heatmap(confusion, fmt="d", ax=left, annot_kws={"size": 8}, cbar_kws={"label": "images"}, **options)
-    sns.heatmap(
-        shares, fmt=".2f", ax=right, vmin=0, vmax=1, annot_kws={"size": 8}, cbar_kws={"label": "share of the true class"},
-        **options,
-    )  # fmt: skip
+    bar = {"label": "share of the true class"}
+    sns.heatmap(shares, fmt=".2f", ax=right, vmin=0, vmax=1, annot_kws={"size": 8}, cbar_kws=bar, **options)
     for axis, name in ((left, "counts"), (right, "share of each true class")):
         axis.set(xlabel="predicted", ylabel="truth", title=f"{title} {name}".strip())
         axis.tick_params(axis="x", rotation=45)

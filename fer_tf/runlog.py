@@ -192,3 +192,8 @@ def _without_docstrings(tree):
 def fingerprint(content):
     """Short hash of JSON content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def text_hash(path):
+    """Short hash of a file's bytes."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

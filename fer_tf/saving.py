@@ -52,7 +52,7 @@ def _quietly_save(model, path):
     level = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
-        model.save(path)
+        model.save(path, include_optimizer=False)
     finally:
         logging.set_verbosity(level)
 

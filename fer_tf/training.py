@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import keras
 import pandas as pd
@@ -12,6 +13,7 @@ from .data import pipeline, plan
 from .data.doctor import copies_of_test
 from .evaluation import comparison, metrics, tables
 from .inference import predict_probabilities
+from .paths import reports_root
 
 
 def run_experiment(
@@ -56,6 +58,18 @@ def run_experiment(
         model = _fit(run, directory, record, ds, experiment, force, verbose)
     write_evaluation(directory, model, ds)
     return runlog.read_run(directory)
+
+
+def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides=""):
+    """The keyword arguments of `run_experiment` out of a notebook's flat parameters ("" is the default)."""
+    return {
+        "dataset": dataset,
+        "data_dir": data_dir or None,
+        "protocol": protocol or None,
+        "seed": seed,
+        "size": experiments.default_size(dataset, size),
+        **experiments.parse_overrides(overrides),
+    }
 
 
 def _record(name, experiment, ds, size, seed):
@@ -120,6 +134,7 @@ def _fit(run, directory, record, ds, experiment, force, verbose):
     keeper = fitting.Progress(directory, record["fingerprint"], run, verbose)
     model = fitting.fit(ds.training_data(), experiment, record["seed"], keeper)
     provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": record["dataset_fingerprint"]}
+    model.fer_tf_info = saving.describe(model, ds.class_names, provenance)
     saving.save_model(model, runlog.model_path(run), ds.class_names, provenance)
     runlog.write_json(directory / "training.json", fitting.facts(model, directory))
     (directory / fitting.CHECKPOINT).unlink(missing_ok=True)
@@ -142,8 +157,7 @@ def _check_splits(ds, experiment):
 def write_evaluation(directory, model, ds):
     """Reads the test split, for the first and only time, and writes predict.csv, ground_truth.csv, figures and,
     last, metrics.json."""
-    val_prob = predict_probabilities(model, ds.val)
-    test_prob = predict_probabilities(model, ds.test)
+    val_prob, test_prob = _probabilities(model, ds.val), _probabilities(model, ds.test)
     copies = copies_of_test(ds)
     tables.write_predictions(directory, ds, test_prob, copies)
     result = {
@@ -170,3 +184,44 @@ def _save_figures(directory, result, class_names):
     if result["training"].get("epochs"):
         history = pd.read_csv(directory / "history.csv")
         plots.save_figure(plots.learning_curves({directory.name: history}), figures / "learning_curves")
+
+
+def evaluate_model(model, ds, name, out=None):
+    """Evaluates any saved model on a dataset's test split.
+
+    Args:
+        model: loaded by `load_model`; its classes must be the dataset's, in any order.
+        ds: `FaceDataset`.
+        name: of the model, for the folder and the record.
+        out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
+    Returns: `Run` (not among reports/runs/).
+    """
+    directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
+    check_fits(model, ds)
+    basis = {"experiment": name, "dataset": ds.name, "protocol": ds.protocol, "dataset_fingerprint": ds.fingerprint()}
+    provenance = saving.model_info(model).get("provenance", {})
+    (directory / "metrics.json").unlink(missing_ok=True)
+    runlog.write_json(
+        directory / "record.json", {**basis, "provenance": provenance, "environment": runlog.environment()}
+    )
+    runlog.write_json(directory / "training.json", {"parameters": model.count_params()})
+    write_evaluation(directory, model, ds)
+    return runlog.read_run(directory)
+
+
+def check_fits(model, ds):
+    """Raises `InputError` unless the model takes the dataset's images and gives its classes."""
+    names, shape = saving.model_info(model)["class_names"], tuple(model.input_shape[1:])
+    if sorted(names) != sorted(ds.class_names):
+        raise InputError(
+            f"model: knows {len(names)} classes ({', '.join(names)}); {ds.name} has {len(ds.class_names)} "
+            f"({', '.join(ds.class_names)})"
+        )
+    if shape != ds.image_shape:
+        raise InputError(f"model: takes images {shape}; {ds.name} has {ds.image_shape}")
+
+
+def _probabilities(model, split):
+    """Class probabilities of a split in the order of its class names, whatever the model's order is."""
+    order = [saving.model_info(model)["class_names"].index(name) for name in split.class_names]
+    return predict_probabilities(model, split)[:, order]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -185,7 +185,8 @@ class FaceDataset:
 
     def fingerprint(self):
         """Hash of what was read and how it was labelled and split: equal for equal experiments."""
-        digest = hashlib.sha256(f"{self.source} {self.name} {self.protocol} {self.class_names} {self.image_shape}".encode())
+        basis = (self.source, self.name, self.protocol, self.class_names, self.image_shape)
+        digest = hashlib.sha256(repr(basis).encode())
         digest.update(np.ascontiguousarray(self.table["label"].to_numpy(np.int64)))
         digest.update("\n".join(self.table["split"]).encode())
         if self.probabilities is not None:
@@ -204,8 +205,13 @@ class FaceDataset:
         note = f"{len(self.table) - len(keep)} images of {', '.join(dropped)} left out (classes={len(class_names)})"
         soft = None if self.probabilities is None else _renormalise(self.probabilities[keep][:, list(code)])
         store = _take(self.store, keep)
-        return FaceDataset(
-            self.name, self.protocol, tuple(class_names), table, store, [*self.notes, note], self.source, soft
+        return replace(
+            self,
+            class_names=tuple(class_names),
+            table=table,
+            store=store,
+            notes=[*self.notes, note],
+            probabilities=soft,
         )
 
     def limited(self, limit, seed=0):
@@ -217,9 +223,7 @@ class FaceDataset:
                 kept = stratified_sample(table.loc[chosen, "label"].to_numpy(), limit, seed)
                 table.loc[chosen.delete(kept), "split"] = ""
         note = f"at most {limit} images a split are used"
-        return FaceDataset(
-            self.name, self.protocol, self.class_names, table, self.store, [*self.notes, note], self.source, self.probabilities
-        )
+        return replace(self, table=table, notes=[*self.notes, note])
 
 
 def stratified_sample(labels, count, seed):
@@ -254,6 +258,7 @@ class DatasetSpec:
         images: about how many, as text.
         how_to_get: where a student gets it, and which file goes where.
         licence: terms in a few words.
+        traps: what goes wrong with it, a sentence each.
         options: dict of further keyword options of `load` and their defaults.
         check: function(root) -> list of lines that say what is there; raises `MissingDataError`.
     """
@@ -266,4 +271,5 @@ class DatasetSpec:
     how_to_get: str
     licence: str
     check: Callable
+    traps: tuple = ()
     options: dict = field(default_factory=dict)

@@ -50,6 +50,17 @@ def copies_of_test(ds):
     return found.loc[found["split"] == "test", ["in_train", "in_val"]].reset_index(drop=True)
 
 
+def disagreeing_copies(ds, count=5):
+    """Groups of images with the same pixels and different labels.
+
+    Returns: list of at most `count` int arrays, rows of `ds.table`, the largest groups first.
+    """
+    found = find_copies(ds)
+    groups = found[found["conflict"]].groupby("hash").indices.values()
+    rows = found.index[found["conflict"]]
+    return [rows[group].to_numpy() for group in sorted(groups, key=len, reverse=True)[:count]]
+
+
 def summary(ds):
     """The doctor's findings as a Series of counts: what 00_eda shows and the README quotes."""
     found = find_copies(ds)

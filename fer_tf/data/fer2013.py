@@ -50,7 +50,9 @@ def load(root, protocol, seed, stream=None):
         store, labels, usage, source, names = _from_folders(root, stream)
     else:
         raise _missing(root)
-    table = pd.DataFrame({"label": labels.astype(np.int64), "usage": pd.Categorical.from_codes(usage, (*USAGES, "test"))})
+    table = pd.DataFrame(
+        {"label": labels.astype(np.int64), "usage": pd.Categorical.from_codes(usage, (*USAGES, "test"))}
+    )
     table["name"] = names
     table["split"] = _assign(root, protocol, labels, usage, seed)
     return FaceDataset("fer2013", protocol, CLASS_NAMES, table, store, _notes(protocol, usage), source)
@@ -182,5 +184,14 @@ SPEC = DatasetSpec(
     how_to_get=HOW_TO_GET,
     licence="research use; Kaggle competition rules",
     check=check,
+    traps=(
+        "PublicTest and PrivateTest: much-quoted figures took the best epoch on PrivateTest, or swapped the two.",
+        "288 PrivateTest and 280 PublicTest images also stand pixel for pixel in Training.",
+        "Folder copies call Public and Private together `test` (7,178 images); their figures are not the challenge's.",
+        "Many copies on the web have altered pixels (contrast, equalised); trained nets lose 7 to 10 points on them.",
+        "Labels are noisy: people agree with them on about 65 % of the images, and copies of one image disagree.",
+        "Disgust has 1.5 % of the images: accuracy hardly notices it, macro F1 does.",
+        "11 Training images are all black.",
+    ),
     options={"stream": None},
 )

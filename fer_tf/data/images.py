@@ -93,7 +93,7 @@ def resize(pixels, size):
 
 
 def convert(images, size=None, channels=None):
-    """Converts a batch uint8 [N, H, W, C] to (height, width) and 1 or 3 channels (gray is repeated; RGB to luminance)."""
+    """A batch uint8 [N, H, W, C] at (height, width) with 1 or 3 channels: gray is repeated, RGB becomes luminance."""
     size = tuple(size or images.shape[1:3])
     if channels and channels != images.shape[-1]:
         if channels == 3:

@@ -80,7 +80,9 @@ def _fetcher(split):
     if split.streamed:
 
         def read(positions):
-            images = tf.numpy_function(lambda index: split.fetch(np.asarray(index)), [positions], tf.uint8, stateful=False)
+            images = tf.numpy_function(
+                lambda index: split.fetch(np.asarray(index)), [positions], tf.uint8, stateful=False
+            )
             return tf.ensure_shape(images, (None, *shape))
 
         return read

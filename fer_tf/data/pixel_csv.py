@@ -141,4 +141,3 @@ def _explain(path, first, strings, count):
         if outside:
             raise DataError(f"{place}: pixel value {outside[0]} is outside 0..255")
     raise DataError(f"{path}: the pixels from line {first} on cannot be read")
-

@@ -4,8 +4,8 @@ The drawing is in `drawn_faces`. Splits are by identity: no face of train stands
 faces say nothing about real ones.
 """
 
-import json
 import hashlib
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -78,5 +78,10 @@ SPEC = DatasetSpec(
     how_to_get="nothing to get: drawn on first use",
     licence="MIT, as the kit",
     check=check,
+    traps=(
+        "The faces are drawings: a figure on them shows that code works and how models compare on known truth, "
+        "and says nothing about real faces.",
+        "Faint and occluded faces are meant to be hard; some cannot be told by anybody.",
+    ),
     options={"count": COUNT, "image_size": 48, "difficulty": "default"},
 )

@@ -38,7 +38,8 @@ def cnn(input_shape, num_classes, filters=(32, 64, 128, 256), dense=256, dropout
         x = layers.Conv2D(channels, 3, padding="same", name=f"conv{block}")(x)
         x = layers.ReLU(name=f"relu{block}")(x)
         x = layers.MaxPooling2D(name=f"pool{block}")(x)
-        x = layers.BatchNormalization(name=f"norm{block}")(x)
+        # Keras's default momentum of 0.99 needs hundreds of steps before validation is normalised as training is
+        x = layers.BatchNormalization(momentum=0.9, name=f"norm{block}")(x)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(scaled((dense,), width)[0], activation="relu", name="dense")(x)
     x = layers.Dropout(dropout, name="dropout")(x)

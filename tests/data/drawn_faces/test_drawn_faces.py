@@ -1,6 +1,7 @@
 """draw_faces: what comes back, and that each image depends on its seed and index alone."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -57,7 +58,9 @@ def test_two_processes_draw_the_same_bytes():
         "f = draw_faces(40, seed=11, channels=3, difficulty='hard', masks=True);"
         "print(hashlib.sha256(f.images.tobytes() + f.occluder_masks.tobytes() + f.table.to_csv().encode()).hexdigest())"
     )
-    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    settings = {"capture_output": True, "text": True, "check": True}
+    settings["env"] = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    runs = [subprocess.run([sys.executable, "-c", code], **settings) for _ in range(2)]
     here = draw_faces(40, seed=11, channels=3, difficulty="hard", masks=True)
     own = here.images.tobytes() + here.occluder_masks.tobytes() + here.table.to_csv().encode()
     assert {run.stdout.strip() for run in runs} == {hashlib.sha256(own).hexdigest()}

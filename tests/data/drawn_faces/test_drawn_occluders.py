@@ -76,7 +76,9 @@ def test_noise_has_the_spread_asked_for():
 
 def test_the_head_turns_the_way_the_table_says():
     def darkest_eye_column(yaw_of_interest):
-        faces = draw_faces(80, difficulty="easy", size=64, yaw=30, emotions=["neutral"] * 80, glasses=0, shift=0, roll=0)
+        faces = draw_faces(
+            80, difficulty="easy", size=64, yaw=30, emotions=["neutral"] * 80, glasses=0, shift=0, roll=0
+        )
         turned = faces.table.yaw * np.sign(yaw_of_interest) > 8
         mouth_rows = 255.0 - faces.images[turned.to_numpy(), 44:52, 16:48, 0].mean(axis=0)
         weight = mouth_rows - mouth_rows.min()

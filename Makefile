@@ -1,0 +1,70 @@
+# CI and people call only these targets; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# What a run may be told: make reproduce DATASET=fer2013 DATA_DIR=data/raw EPOCHS=5 SEED=1
+DATASET ?= synthetic
+DATA_DIR ?=
+PROTOCOL ?=
+SEED ?= 0
+SIZE ?=
+SET ?=
+NOTEBOOKS ?=
+# Every setting of an experiment (fer_tf/experiments.py) as a variable of its name in capitals.
+SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
+	LABEL_SMOOTHING MIXUP ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
+lower = $(shell echo $(1) | tr A-Z a-z)
+OVERRIDES = $(foreach name,$(SETTINGS),$(if $($(name)),--set $(call lower,$(name))=$($(name)))) $(foreach item,$(SET),--set $(item))
+OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
+	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-all reproduce lab lint format bench report clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL SEED SIZE NOTEBOOKS and every setting (EPOCHS=5 BATCH_SIZE=32 …)'
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	@echo "making $(VENV) and installing requirements.txt (about 1 GB, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+setup: $(STAMP)  ## make .venv with everything installed
+
+reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.html
+	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)
+
+test: lint  ## lint, unit and contract tests, every notebook at smoke size
+	@$(BIN)/python -m pytest
+
+test-all: lint  ## also the slow tests
+	@$(BIN)/python -m pytest -m ""
+
+lint: $(STAMP)  ## check style with ruff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet fer_tf tests benchmarks
+
+format: $(STAMP)  ## mend style with ruff
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format fer_tf tests benchmarks
+
+lab: $(STAMP)  ## open JupyterLab on the notebooks with this environment's kernel
+	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_eda.ipynb
+
+bench: $(STAMP)  ## run the benchmarks, side by side ratios
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+report: $(STAMP)  ## build reports/index.html from the records on disk
+	@$(BIN)/python -m fer_tf report
+
+clean:  ## remove what runs wrote (not .venv, not data)
+	@find reports -mindepth 1 -maxdepth 1 ! -name results -exec rm -rf {} +
+	@find models -mindepth 1 -maxdepth 1 ! -name bundled ! -name README.md -exec rm -rf {} +
+	@rm -rf data/cache .pytest_cache .ruff_cache

@@ -1,0 +1,31 @@
+"""`python -m fer_tf`, and the `fer-tf` command."""
+
+import os
+import sys
+
+
+def main():
+    """Runs the command line; a wrong input is one line on stderr and exit code 2, never a traceback."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from .checks import InputError
+    from .cli import app
+
+    try:
+        app(prog_name="fer-tf")
+    except InputError as error:
+        _stop(f"error: {error}", 2)
+    except KeyboardInterrupt:
+        _stop("stopped; the same command goes on from here", 130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except OSError as error:
+        _stop(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 2)
+
+
+def _stop(message, code):
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""The command line. Commands import what they need when they run, so that `--help` is quick."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .quiet import import_keras
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="A course kit for facial expression recognition. Every command has --help with examples.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Looking at datasets.")
+app.add_typer(data_app, name="data")
+
+Dataset = Annotated[str, typer.Option(help="A dataset of `list`.")]
+DataDir = Annotated[
+    str | None, typer.Option(help="Folder with one folder a dataset [default: $FER_TF_DATA, data/raw].")
+]
+Protocol = Annotated[
+    str | None, typer.Option(help="How rows become train, val and test [default: the dataset's first].")
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, name=value; may be repeated.")]
+
+
+@app.command("list", epilog="Example: `fer-tf list`")
+def list_command():
+    """What the kit knows: datasets with their protocols, models, experiments, and runs on disk."""
+    import_keras()
+    from . import data, experiments, models, runlog
+
+    print("datasets (protocols)")
+    for name, spec in data.DATASETS.items():
+        print(f"  {name:14} {spec.title} ({', '.join(spec.protocols)})")
+    print(f"models\n  {', '.join(models.MODELS)}")
+    print("experiments")
+    for name, experiment in experiments.EXPERIMENTS.items():
+        print(f"  {name:14} {experiment.source}")
+    runs = runlog.finished_runs()
+    print(f"runs on disk{'' if runs else chr(10) + '  none yet: fer-tf train cnn'}")
+    for run in runs:
+        reduced = f"  [reduced: {run.record['reduced']}]" if run.record["reduced"] else ""
+        print(f"  {run.name:36} test accuracy {run.metrics['test']['accuracy']:.3f}{reduced}")
+
+
+@data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
+def data_check(
+    name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
+):
+    """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if it is missing."""
+    from .checks import MissingDataError
+    from .data import DATASETS, check_dataset
+
+    missing = False
+    for key in DATASETS if name == "all" else [name]:
+        try:
+            for line in check_dataset(key, data_dir):
+                print(f"{key}: {line}")
+        except MissingDataError as error:
+            print(error)
+            missing = True
+    if missing and name != "all":
+        raise typer.Exit(1)
+
+
+@data_app.command("counts", epilog="Example: `fer-tf data counts fer2013 --protocol pooled`")
+def data_counts(
+    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    data_dir: DataDir = None,
+    protocol: Protocol = None,
+    seed: int = 0,
+):
+    """Loads a dataset and prints images per class and split, copies across splits and notes."""
+    from .data import doctor, load_dataset
+
+    ds = load_dataset(name, data_dir, protocol, seed=seed)
+    print(ds.counts().to_string())
+    print(doctor.summary(ds).to_string())
+    for note in ds.notes:
+        print(f"note: {note}")
+
+
+@app.command(
+    epilog="Examples: `fer-tf train cnn` (synthetic faces), "
+    "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`"
+)
+def train(
+    experiment: Annotated[str, typer.Argument(help="An experiment of `list`.")],
+    dataset: Dataset = "synthetic",
+    protocol: Protocol = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and drawn splits.")] = 0,
+    size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    settings: Settings = None,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option(help="Run again even if the record is up to date.")] = False,
+    jit: Annotated[bool, typer.Option("--jit", help="Compile by XLA also on a processor.")] = False,
+):
+    """Trains an experiment, selects on val, evaluates once on test, and leaves a record in reports/runs/.
+
+    An interrupted training goes on after its last finished epoch when the same command is given again.
+    """
+    import_keras()
+    from .experiments import parse_overrides
+
+    overrides = parse_overrides(" ".join(settings or []))
+    overrides |= {} if epochs is None else {"epochs": epochs}
+    overrides |= {"jit": "on"} if jit else {}
+    from .training import run_experiment
+
+    run = run_experiment(experiment, dataset, protocol, seed, size, data_dir, force=force, **overrides)
+    _print_run(run)
+
+
+def _print_run(run):
+    from .evaluation.tables import report_table
+
+    names = list(run.metrics["test"]["per_class"])
+    print(report_table(run.metrics["test"], names).round(3).to_string(na_rep=""))
+    test = run.metrics["test"]
+    low, high = test["intervals"]["accuracy"]
+    print(f"test accuracy {test['accuracy']:.4f} (95 % {low:.3f} to {high:.3f}), macro F1 {test['macro_f1']:.4f}")
+    clean = run.metrics["without_copies"]
+    if clean["in_either"] and clean["n"]:
+        print(f"without the {clean['in_either']} test images that stand in train or val: {clean['accuracy']:.4f}")
+    if run.record.get("reduced"):
+        print(f"a reduced run: {run.record['reduced']}")
+    print(f"record {run.directory}\nmodel  {run.model_path}")
+
+
+@app.command(epilog="Example: `fer-tf evaluate models/cnn-fer2013-official-seed0.h5 --dataset fer2013`")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A .h5 or .keras file.")],
+    dataset: Dataset = "synthetic",
+    protocol: Protocol = None,
+    seed: Annotated[int, typer.Option(help="Of the protocol's draws.")] = 0,
+    data_dir: DataDir = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for csv files and figures [default: reports/evaluations/…].")
+    ] = None,
+):
+    """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
+    import_keras()
+    from .data import load_dataset
+    from .saving import load_model
+    from .training import evaluate_model
+
+    ds = load_dataset(dataset, data_dir, protocol, seed=seed)
+    run = evaluate_model(load_model(model), ds, Path(model).stem, out)
+    _print_run(run)
+
+
+@app.command(
+    epilog="Examples: `fer-tf predict photos/ --model models/cnn-synthetic-identity-seed0.h5 --out scores.csv`, "
+    "`fer-tf predict a.jpg b.png --model X.h5`"
+)
+def predict(
+    images: Annotated[list[str], typer.Argument(help="Pictures and folders (searched through).")],
+    model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
+    out: Annotated[Path | None, typer.Option(help="The csv to write [default: a table on the screen].")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
+):
+    """Predicts the emotion of pictures, one row a picture, each taken as a whole to be a face.
+
+    A file that cannot be read has its reason in the column `error`; the rest is done, and the exit code is 1.
+    """
+    import_keras()
+    from .checks import InputError
+    from .predict import EmotionRecognizer, collect_files
+
+    files = collect_files(images, leave_out=[out] if out else [])
+    if not files:
+        raise InputError(f"{', '.join(images)}: holds no file")
+    recognizer = EmotionRecognizer(model, batch_size)
+    if out is None:
+        frame = recognizer.predict(files)
+        print(frame[["path", "label", "confidence", "error"]].to_string(index=False, na_rep=""))
+        failed = list(frame.loc[frame["error"] != "", ["path", "error"]].itertuples(index=False, name=None))
+    else:
+        failed = recognizer.predict_to_csv(files, out, progress=sys.stderr.isatty())
+        print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
+    for path, error in failed:
+        print(f"not read: {path}: {error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Examples: `fer-tf reproduce`, `fer-tf reproduce --dataset fer2013 --set epochs=5 02_custom_cnn`")
+def reproduce(
+    notebooks: Annotated[list[str] | None, typer.Argument(help="Names of notebooks [default: all, in order].")] = None,
+    dataset: Dataset = "synthetic",
+    protocol: Protocol = None,
+    seed: int = 0,
+    size: Annotated[
+        str, typer.Option(help="full, quick or smoke [default: quick on synthetic faces, else full].")
+    ] = "",
+    settings: Settings = None,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option(help="Run also what has not changed.")] = False,
+):
+    """Executes the numbered notebooks in order and builds reports/index.html; only what changed is run again."""
+    import_keras()
+    from .notebooks import reproduce as run_all
+
+    parameters = {
+        "dataset": dataset,
+        "data_dir": data_dir or "",
+        "protocol": protocol or "",
+        "seed": seed,
+        "size": size,
+        "overrides": " ".join(settings or []),
+    }
+    run_all(notebooks or None, parameters, force)
+
+
+@app.command(epilog="Example: `fer-tf report`")
+def report():
+    """Builds reports/index.html from the run records on disk."""
+    import_keras()
+    from .report import build_report
+
+    print(build_report())
+
+
+@app.command(epilog="Example: `fer-tf release cnn-fer2013-official-seed0`")
+def release(runs: Annotated[list[str], typer.Argument(help="Names of finished runs in reports/runs/.")]):
+    """Copies the records of full runs into reports/results/, and renders its tables and README's again."""
+    import_keras()
+    from .release import add_runs, render_results
+
+    add_runs(runs)
+    for path in render_results():
+        print(path)

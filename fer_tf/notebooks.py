@@ -1,0 +1,163 @@
+"""Executing the numbered notebooks headless, in order, and only those that something has changed for."""
+
+import sys
+import time
+
+import nbformat
+from nbconvert import HTMLExporter
+
+from . import runlog
+from .checks import InputError, check_choice
+from .data import DATASETS
+from .paths import data_root, project_root, replacing, reports_root, write_text
+from .quiet import quiet_stderr
+
+KERNEL = "python3"
+
+
+class NotebookError(InputError):
+    """A cell of a notebook failed; the message says which and where the partial notebook lies."""
+
+
+def notebook_paths():
+    """The course's notebooks, in order."""
+    return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def reproduce(names, parameters, force=False):
+    """Executes notebooks and builds the report.
+
+    Args:
+        names: stems of notebooks, or None for all.
+        parameters: dict of flat scalars; each notebook gets those it declares.
+        force: execute also what has not changed.
+    Returns: list of executed notebooks' paths.
+    """
+    paths = {path.stem: path for path in notebook_paths()}
+    for name in names or []:
+        check_choice("notebook", name, paths)
+    check_choice("dataset", parameters["dataset"], DATASETS)
+    chosen = [paths[name] for name in names] if names else list(paths.values())
+    results = []
+    for number, path in enumerate(chosen, start=1):
+        results.append(_run(path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}"))
+    from .report import build_report
+
+    print(f"report: {build_report()}", flush=True)
+    return results
+
+
+def _run(path, parameters, force, label):
+    """Executes one notebook unless its copy in reports/notebooks/ is up to date; returns that copy's path."""
+    target = reports_root() / "notebooks" / path.name
+    own = {key: value for key, value in parameters.items() if key in declared_parameters(path)}
+    key = notebook_key(path, own)
+    if not force and _is_current(target, path, own, key):
+        print(f"{label}: unchanged", flush=True)
+        return target
+    print(f"{label} ...", flush=True)
+    started = time.perf_counter()
+    _execute(path, target, own, key)
+    print(f"{label}: done in {time.perf_counter() - started:.1f} s", flush=True)
+    return target
+
+
+def declared_parameters(path):
+    """Names assigned in the cell tagged `parameters`; papermill only warns of others, so they are never passed."""
+    import papermill
+
+    return list(papermill.inspect_notebook(str(path)))
+
+
+def notebook_key(path, parameters):
+    """Hash of all that an executed notebook depends on: its cells, parameters, the package, the dataset's files and,
+    for notebooks that compare runs (metadata fer_tf.reads_runs), every run record."""
+    notebook = nbformat.read(path, as_version=4)
+    basis = {
+        "cells": [[cell.cell_type, cell.source] for cell in notebook.cells],
+        "parameters": parameters,
+        "package": _listing_hash(project_root() / "fer_tf", "**/*.py"),
+        "data": _data_state(parameters),
+    }
+    if _about(notebook).get("reads_runs"):
+        basis["runs"] = _listing_hash(reports_root() / "runs", "*/metrics.json")
+        basis["results"] = _listing_hash(project_root() / "reports" / "results", "runs/*/metrics.json")
+    return runlog.fingerprint(basis)
+
+
+def _about(notebook):
+    return notebook.metadata.get("fer_tf", {})
+
+
+def _listing_hash(root, pattern):
+    files = sorted(root.glob(pattern))
+    return runlog.fingerprint({str(path.relative_to(root)): runlog.text_hash(path) for path in files})
+
+
+def _data_state(parameters):
+    """Names, sizes and times of what lies at the top of the dataset's folder."""
+    folder = data_root(parameters.get("data_dir")) / parameters.get("dataset", "")
+    if not folder.is_dir():
+        return None
+    return sorted((item.name, item.stat().st_size, item.stat().st_mtime_ns) for item in folder.iterdir())
+
+
+def _is_current(target, source, parameters, key):
+    """True if the executed copy and its HTML bear this key and the runs the notebook makes are on disk."""
+    if not target.is_file() or not target.with_suffix(".html").is_file():
+        return False
+    try:
+        stored = _about(nbformat.read(target, as_version=4)).get("key")
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError):
+        return False
+    made = _about(nbformat.read(source, as_version=4)).get("experiments", [])
+    protocol = parameters.get("protocol") or next(iter(DATASETS[parameters["dataset"]].protocols))
+    names = [runlog.run_name(name, parameters["dataset"], protocol, parameters["seed"]) for name in made]
+    is_made = [
+        runlog.model_path(name).is_file() and (runlog.run_directory(name) / "metrics.json").is_file() for name in names
+    ]
+    return stored == key and all(is_made)
+
+
+def _execute(path, target, parameters, key):
+    """Runs a notebook in this environment's kernel, with its printed lines on the screen, and writes copy and HTML."""
+    import papermill
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    failed = target.with_suffix(".failed.ipynb")
+    with replacing(target) as part:
+        try:
+            with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
+                papermill.execute_notebook(
+                    str(path),
+                    str(part),
+                    parameters=parameters,
+                    kernel_name=KERNEL,
+                    cwd=str(project_root()),
+                    progress_bar=False,
+                    stdout_file=_Indented(),
+                )
+        except papermill.PapermillExecutionError as error:
+            part.replace(failed)
+            raise NotebookError(
+                f"{path.stem}, cell {error.cell_index}: {error.ename}: {error.evalue} (see {failed})"
+            ) from None
+        executed = nbformat.read(part, as_version=4)
+        executed.metadata["fer_tf"] = {**_about(executed), "key": key}
+        nbformat.write(executed, part)
+        write_text(target.with_suffix(".html"), HTMLExporter().from_notebook_node(executed)[0])
+    failed.unlink(missing_ok=True)
+
+
+class _Indented:
+    """Passes a notebook's printed lines on, indented below the notebook's own line."""
+
+    name = "<stdout>"
+
+    def write(self, text):
+        for line in text.splitlines():
+            if line.strip():
+                print(f"    {line}", flush=True)
+
+    def flush(self):
+        sys.stdout.flush()

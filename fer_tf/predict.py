@@ -1,0 +1,184 @@
+"""Predicting emotions of pictures: files, folders and arrays in, a tidy frame or csv out."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm.auto import tqdm
+
+from .checks import DataError, InputError
+from .data.folders import list_files
+from .data.images import convert, read_image
+from .inference import predict_probabilities
+from .paths import replacing
+from .saving import load_model, model_info
+
+# The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
+DEFAULT_SHAPE = (48, 48, 1)
+BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
+
+
+def load_image(path):
+    """Loads any picture as uint8 [height, width, 3], RGB, upright (the proposal's pseudocode, line 4)."""
+    return read_image(path, channels=3)
+
+
+def preprocess_image(image, model=None):
+    """Makes a batch of one at a model's size (the proposal's pseudocode, line 6).
+
+    Args:
+        image: uint8 or float 0..255, [H, W], [H, W, 1] or [H, W, 3] (RGB).
+        model: a model whose input it shall fit; None for the size of FaceNet2ExpNet.h5.
+    Returns: float32 [1, height, width, channels], range 0..255: the models normalise by themselves.
+    """
+    height, width, channels = DEFAULT_SHAPE if model is None else input_shape(model)
+    return convert(_as_pixels(image)[None], (height, width), channels).astype(np.float32)
+
+
+def input_shape(model):
+    """(height, width, channels) of a model's images; refused where the model fixes none."""
+    shape = tuple(model.input_shape[1:])
+    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
+        raise InputError(f"model: must take images of a fixed size with 1 or 3 channels; this one takes {shape}")
+    return shape
+
+
+def _as_pixels(image):
+    """Any of the accepted pictures as uint8 [H, W, 1 or 3]."""
+    if isinstance(image, str | os.PathLike):
+        return read_image(image)
+    if isinstance(image, Image.Image):
+        return _as_pixels(np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB")))
+    pixels = np.asarray(image)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+        raise InputError(f"image: must be [H, W], [H, W, 1] or [H, W, 3]; received {np.shape(image)}")
+    if not np.issubdtype(pixels.dtype, np.number) or not np.isfinite(pixels).all():
+        raise InputError("image: must hold finite numbers")
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise InputError(f"image: pixels must be in 0..255; received {pixels.min()} to {pixels.max()}")
+    return pixels.astype(np.uint8) if np.issubdtype(pixels.dtype, np.integer) else pixels.round().astype(np.uint8)
+
+
+class EmotionRecognizer:
+    """Recognises the emotion of every picture it is given.
+
+    Args:
+        model: a loaded model, or the path of a `.h5` or `.keras` file.
+        batch_size: pictures a step; results do not depend on it.
+    """
+
+    def __init__(self, model=None, batch_size=64):
+        if model is None:
+            raise InputError(
+                "model: none is bundled yet; give the path of a trained one (`fer-tf train cnn` makes one)"
+            )
+        self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
+        self.class_names = list(model_info(self.model)["class_names"])
+        self.shape = input_shape(self.model)
+        self.batch_size = batch_size
+
+    @property
+    def columns(self):
+        """The columns of what `predict` returns."""
+        return [*BOX_COLUMNS, "label", "confidence", *self.class_names, "error"]
+
+    def predict(self, images):
+        """Predicts pictures.
+
+        Args:
+            images: a path, array or PIL image, or a sequence of them (an array [N, H, W, C] too).
+        Returns: DataFrame, one row a picture: path ("" for arrays), face (0: the first in its picture), x, y, w, h
+            (the box in pixels; the whole picture), detected (False: no face detection is done), label, confidence
+            0..1, a probability a class, error ("" or why the picture could not be read).
+        """
+        if isinstance(images, str | os.PathLike | Image.Image) or np.ndim(images) in (2, 3) and _is_array(images):
+            images = [images]
+        frames = [self._chunk(images[start : start + self.batch_size]) for start in self._starts(images)]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=self.columns)
+
+    def _starts(self, images):
+        return range(0, len(images), self.batch_size)
+
+    def _chunk(self, images):
+        rows, pictures = [], []
+        for image in images:
+            row = {"path": _shown_path(image), "face": 0, "detected": False, "error": ""}
+            try:
+                pixels = _as_pixels(image)
+                row |= {"x": 0, "y": 0, "w": pixels.shape[1], "h": pixels.shape[0]}
+                pictures.append(convert(pixels[None], self.shape[:2], self.shape[2])[0])
+            except DataError as error:
+                row["error"] = _without_path(error, image)
+            rows.append(row)
+        frame = pd.DataFrame(rows).reindex(columns=self.columns)
+        boxes = ["x", "y", "w", "h"]
+        frame[boxes] = frame[boxes].astype("Int64")
+        if pictures:
+            self._fill(frame, predict_probabilities(self.model, np.stack(pictures), self.batch_size))
+        return frame
+
+    def _fill(self, frame, probabilities):
+        """Puts the probabilities into the rows without an error."""
+        read = frame.index[frame["error"] == ""]
+        frame["label"] = frame["label"].astype(object)
+        frame.loc[read, "label"] = np.array(self.class_names, object)[probabilities.argmax(axis=1)]
+        frame.loc[read, "confidence"] = probabilities.max(axis=1)
+        frame.loc[read, self.class_names] = probabilities
+
+    def predict_to_csv(self, paths, out, progress=True):
+        """Predicts files and writes the csv chunk by chunk, so memory does not grow with their number.
+
+        The csv appears when it is complete.
+
+        Args:
+            paths: list of files.
+            out: path of the csv.
+            progress: show a bar.
+        Returns: list of (path, error) of the files that could not be read.
+        """
+        failed = []
+        bar = tqdm(total=len(paths), disable=not progress, unit="image", desc="predict")
+        with replacing(out) as part, bar, open(part, "w", newline="", encoding="utf-8") as file:
+            pd.DataFrame(columns=self.columns).to_csv(file, index=False)
+            for start in self._starts(paths):
+                frame = self._chunk(paths[start : start + self.batch_size])
+                frame.to_csv(file, index=False, header=False, float_format="%.6f")
+                broken = frame[frame["error"] != ""]
+                failed += list(zip(broken["path"], broken["error"], strict=True))
+                bar.update(len(frame))
+        return failed
+
+
+def _is_array(images):
+    return isinstance(images, np.ndarray)
+
+
+def _shown_path(image):
+    """The path as text that any csv can hold; "" for what is no file."""
+    if not isinstance(image, str | os.PathLike):
+        return ""
+    return os.fsencode(image).decode("utf-8", "backslashreplace")
+
+
+def _without_path(error, image):
+    return str(error).removeprefix(f"{image}: ")
+
+
+def collect_files(inputs, leave_out=()):
+    """The files meant by a list of files and folders; folders are searched through, litter is left out.
+
+    Args:
+        inputs: paths; one that does not exist is kept, so that it is reported in its own row.
+        leave_out: paths never to take (the csv being written).
+    Returns: list of `Path`, each once.
+    """
+    skipped = {Path(path).resolve() for path in leave_out}
+    found = {}
+    for item in map(Path, inputs):
+        for path in list_files(item) if item.is_dir() else [item]:
+            if path.resolve() not in skipped:
+                found.setdefault(path, None)
+    return list(found)

@@ -1,0 +1,29 @@
+"""Keeping TensorFlow's start-up notes (written by its C++ part, past Python) off the screen."""
+
+import contextlib
+import os
+import sys
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Drops what is written to the process's stderr inside the block, also by libraries and child processes.
+
+    Exceptions pass as ever; only use it around code whose stderr is known to be noise.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def import_keras():
+    """Imports Keras and its backend without their notes; later imports are then silent too."""
+    with quiet_stderr():
+        import keras
+    return keras

@@ -1,0 +1,70 @@
+"""Making measured results part of the kit: records copied into reports/results/, tables rendered from them."""
+
+import re
+import shutil
+
+from . import runlog
+from .checks import InputError
+from .evaluation import tables
+from .paths import project_root, write_text
+from .report import CLAIM_COLUMNS, claims, compare, released_runs, results_root, shown
+
+FILES = ("record.json", "metrics.json", "training.json", "history.csv", "predict.csv", "ground_truth.csv")
+MARKS = ("<!-- results -->", "<!-- /results -->")
+
+
+def add_runs(names):
+    """Copies the records of finished, full runs into reports/results/runs/; reduced runs are refused."""
+    runs = [runlog.read_run(runlog.run_directory(name)) for name in names]
+    for run in runs:
+        if run.record["reduced"]:
+            raise InputError(f"{run.name}: is reduced ({run.record['reduced']}) and cannot be released as full")
+    for run in runs:
+        target = results_root() / "runs" / run.name
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in FILES:
+            if (run.directory / name).is_file():
+                shutil.copy2(run.directory / name, target / name)
+
+
+def render_results():
+    """Renders the released tables and README's block from the released records; returns the written paths."""
+    runs = released_runs()
+    table = compare(runs)
+    claimed = claims(runs)
+    root = results_root()
+    tables.write_csv(root / "comparison.csv", table)
+    tables.write_csv(root / "claimed_and_reproduced.csv", claimed)
+    write_text(root / "claimed_and_reproduced.md", tables.markdown(claimed[CLAIM_COLUMNS]))
+    write_text(root / "comparison.md", tables.markdown(shown(table)))
+    readme = project_root() / "README.md"
+    write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(table, claimed)))
+    return [root / "comparison.md", root / "claimed_and_reproduced.md", readme]
+
+
+def readme_block(table, claimed):
+    """README's results: the released runs, and the claims that have been measured."""
+    measured = claimed[claimed["reproduced"] != ""]
+    columns = ["document", "model", "settings", "metric", "claimed", "claimed under", "measured under", "reproduced",
+               "95 % interval", "seeds"]  # fmt: skip
+    parts = [tables.markdown(_short(table)), tables.markdown(measured[columns])]
+    return "\n".join(parts)
+
+
+def _short(table):
+    part = shown(table)
+    part["protocol"] = table["protocol"].to_numpy()
+    part["model"] = table["experiment"].to_numpy()
+    part["seed"] = table["seed"].to_numpy()
+    columns = ["model", "protocol", "seed", "accuracy", "95 % interval", "accuracy without copies", "macro F1",
+               "val accuracy", "epochs", "s/epoch", "peak MB"]  # fmt: skip
+    return part[columns]
+
+
+def fill_block(text, block):
+    """The text with what stands between the marks replaced."""
+    pattern = re.compile(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", re.DOTALL)
+    if not pattern.search(text):
+        raise InputError(f"README.md: has no block {MARKS[0]} … {MARKS[1]}")
+    return pattern.sub(lambda _: f"{MARKS[0]}\n{block}{MARKS[1]}", text)
