@@ -190,7 +190,7 @@ class EpochKeeper(keras.callbacks.Callback):
         best = self.state["best"]
         if best is None or (row["val_accuracy"], -row["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
             self.state["best"] = row
-            self.best_values = [np.array(variable) for variable in self._variables()[0]]
+            self.best_values = [keras.ops.convert_to_numpy(variable) for variable in self._variables()[0]]
 
     def _wait(self, row):
         """Counts epochs without a better validation loss; the plateau schedule lowers the rate by them."""
@@ -205,7 +205,7 @@ class EpochKeeper(keras.callbacks.Callback):
         kept, slots = self._variables()
         arrays = {"state": np.array(json.dumps({"fingerprint": self.progress.fingerprint, "state": self.state}))}
         for key, values in (("model", kept), ("optimizer", slots), ("best", self.best_values)):
-            arrays |= {f"{key}{index}": np.array(value) for index, value in enumerate(values)}
+            arrays |= {f"{key}{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(values)}
         with replacing(self.progress.directory / CHECKPOINT) as part:
             np.savez(part, **arrays)
         with replacing(self.progress.directory / "history.csv") as part:

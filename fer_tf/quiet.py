@@ -23,7 +23,9 @@ def quiet_stderr():
 
 
 def import_keras():
-    """Imports Keras and its backend without their notes; later imports are then silent too."""
+    """Imports Keras and wakes its backend without their notes; what comes after is then silent too."""
     with quiet_stderr():
         import keras
+
+        keras.ops.zeros(1)
     return keras

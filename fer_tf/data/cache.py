@@ -36,8 +36,8 @@ def cached_arrays(name, fingerprint, compute):
         with np.load(path) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        pass  # not there, or damaged: computed again below
-    arrays = compute()
+        arrays = compute()  # not there, or damaged
+
     with replacing(path) as part:
         np.savez(part, **arrays)
     return arrays

@@ -55,7 +55,7 @@ def augment(images, draws, settings):
         settings: `Augmentation`.
     Returns: float32 [N, H, W, C], range 0..255.
     """
-    images = ops.cast(images, "float32")
+    images, draws = ops.cast(images, "float32"), ops.convert_to_tensor(draws, "float32")
     for stage in augmentation_stages(settings):
         images = stage(images, draws)
     return images

@@ -1,0 +1,85 @@
+"""Everything tests write goes to temporary folders; tiny datasets and models that many tests share."""
+
+import os
+import tempfile
+from pathlib import Path
+
+# Before the package is used: no test may read or write the checkout's reports, models or caches.
+_HOME = Path(tempfile.mkdtemp(prefix="fer_tf_tests_"))
+for _name in ("reports", "models", "cache"):
+    os.environ[f"FER_TF_{_name.upper()}"] = str(_HOME / _name)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.pop("FER_TF_DATA", None)
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+def pytest_sessionfinish():
+    import shutil
+
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quiet_backend():
+    """TensorFlow's start-up notes off the test log."""
+    from fer_tf.quiet import import_keras
+
+    import_keras()
+
+
+@pytest.fixture
+def fresh_home(tmp_path, monkeypatch):
+    """Empty reports and models folders for one test."""
+    monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "models"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def tiny_faces():
+    """A small synthetic dataset: 400 drawn faces of 20 people, 8 classes."""
+    from fer_tf.data import load_dataset
+
+    return load_dataset("synthetic", count=400)
+
+
+@pytest.fixture(scope="session")
+def fer2013_root(tmp_path_factory):
+    """A data_dir with fer2013/fer2013.csv: drawn faces, 20 Training, 5 PublicTest, 5 PrivateTest a class."""
+    from fer_tf.data.drawn_faces import draw_faces
+    from fer_tf.data.fer2013 import CLASS_NAMES
+
+    usages = ["Training"] * 20 + ["PublicTest"] * 5 + ["PrivateTest"] * 5
+    emotions = [name for _ in usages for name in CLASS_NAMES]
+    images = draw_faces(len(emotions), seed=1, emotions=emotions).images.reshape(len(emotions), -1)
+    root = tmp_path_factory.mktemp("data")
+    (root / "fer2013").mkdir()
+    with open(root / "fer2013" / "fer2013.csv", "w") as file:
+        file.write("emotion,pixels,Usage\n")
+        for row, (emotion, pixels) in enumerate(zip(emotions, images, strict=True)):
+            text = " ".join(map(str, pixels))
+            file.write(f"{CLASS_NAMES.index(emotion)},{text},{usages[row // len(CLASS_NAMES)]}\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_model_path(tmp_path_factory):
+    """A saved, untrained 48×48×1 CNN with FER2013's seven classes."""
+    import keras
+
+    from fer_tf.emotions import EMOTIONS
+    from fer_tf.models import build_model
+    from fer_tf.saving import save_model
+
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("models") / "tiny.h5"
+    save_model(build_model("cnn", (48, 48, 1), 7, width=0.1), path, EMOTIONS[:7])
+    return path
+
+
+@pytest.fixture
+def rng():
+    """A seeded generator."""
+    return np.random.default_rng(0)

@@ -1,0 +1,68 @@
+"""What every entry of EXPERIMENTS promises, and how settings are overridden."""
+
+import pytest
+
+from fer_tf.checks import InputError
+from fer_tf.evaluation.comparison import read_claims
+from fer_tf.experiments import EXPERIMENTS, parse_overrides, reductions, resolve
+from fer_tf.models import MODELS
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_entry_is_whole(name):
+    experiment = EXPERIMENTS[name]
+    assert experiment.model in MODELS
+    assert experiment.source
+    assert set(experiment.claims) <= set(read_claims()["id"])
+    for size in ("full", "quick", "smoke"):
+        resolve(name, size)
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "majority"])
+def test_smaller_sizes_say_that_they_are(name):
+    assert reductions(name, resolve(name)) == ""
+    assert reductions(name, resolve(name, "smoke"), "smoke").startswith("smoke size: ")
+    assert "epochs 2 for" in reductions(name, resolve(name, overrides={"epochs": 2}))
+
+
+def test_document_2_settings():
+    first, second = resolve("cnn"), resolve("cnn_batch32")
+    assert (first.optimizer, first.learning_rate, first.batch_size, first.epochs) == ("adam", 1e-4, 64, 30)
+    assert (second.optimizer, second.learning_rate, second.batch_size, second.epochs) == ("adam", 1e-4, 32, 25)
+
+
+def test_overrides_are_typed():
+    assert parse_overrides("epochs=2 learning_rate=1, flip=yes schedule=cosine") == {
+        "epochs": 2, "learning_rate": 1.0, "flip": True, "schedule": "cosine",
+    }  # fmt: skip
+    assert resolve("cnn", overrides={"learning_rate": 1}).learning_rate == 1.0
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"epoch": 2}, "overrides: unknown 'epoch'; allowed are .*epochs"),
+        ({"model": "majority"}, "overrides: unknown 'model'"),
+        ({"epochs": 2.5}, r"epochs: must be int; received 2.5 \(float\)"),
+        ({"epochs": True}, "epochs: must be int; received True"),
+        ({"flip": 1}, "flip: must be bool; received 1"),
+        ({"learning_rate": -1.0}, "learning_rate: must be a number >= 1e-08 and <= 10; received -1.0"),
+        ({"schedule": "linear"}, "schedule: allowed are constant, cosine, plateau; received 'linear'"),
+    ],
+)
+def test_wrong_overrides(overrides, message):
+    with pytest.raises(InputError, match=message):
+        resolve("cnn", overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("epochs", "each must be name=value"),
+        ("epochs=many", "epochs: must be int"),
+        ("flip=perhaps", "flip: allowed are"),
+    ],
+)
+def test_wrong_override_text(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_overrides(text)

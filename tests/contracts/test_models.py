@@ -1,0 +1,74 @@
+"""What every entry of MODELS promises; a new model is tested on arrival."""
+
+import keras
+import numpy as np
+import pytest
+
+from fer_tf.losses import classification_loss
+from fer_tf.models import MODELS, build_model, model_options
+from fer_tf.saving import load_model, model_info, save_model
+
+LEARNING = [name for name in MODELS if name != "majority"]
+SHAPES = [((48, 48, 1), 7), ((64, 64, 3), 6), ((48, 48, 1), 8)]
+
+
+def small(name, shape=(48, 48, 1), classes=7, **options):
+    keras.utils.set_random_seed(0)
+    if "width" in model_options(name):
+        options["width"] = 0.25
+    return build_model(name, shape, classes, **options)
+
+
+@pytest.fixture
+def faces(tiny_faces):
+    return tiny_faces.train.images[:20]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape, classes", SHAPES)
+def test_probabilities_for_sizes_and_class_counts(name, shape, classes, rng):
+    images = rng.integers(0, 256, (3, *shape), dtype=np.uint8)
+    probabilities = small(name, shape, classes).predict_on_batch(images)
+    assert probabilities.shape == (3, classes) and probabilities.dtype == np.float32
+    assert probabilities.min() >= 0
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_do_not_depend_on_company(name, faces):
+    model = small(name)
+    together = model.predict_on_batch(faces)
+    np.testing.assert_allclose(together[::-1], model.predict_on_batch(faces[::-1]), atol=1e-5)
+    np.testing.assert_allclose(together[3:4], model.predict_on_batch(faces[3:4]), atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_models_predict_the_same(name, suffix, tmp_path, faces):
+    model, names = small(name), ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    save_model(model, tmp_path / f"m{suffix}", names, {"run": "x"})
+    loaded = load_model(tmp_path / f"m{suffix}")
+    np.testing.assert_allclose(loaded.predict_on_batch(faces), model.predict_on_batch(faces), atol=1e-6)
+    info = model_info(loaded)
+    assert info["class_names"] == list(names) and info["input_shape"] == [48, 48, 1] and info["pixel_range"] == [0, 255]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_one_step_compiled_by_xla_lowers_the_loss(name, faces):
+    model = small(name, dropout=0.0) if "dropout" in model_options(name) else small(name)
+    model.compile(keras.optimizers.SGD(0.01), classification_loss(), jit_compile=True)
+    targets = np.eye(7, dtype=np.float32)[np.arange(20) % 7]
+    before = float(model.train_on_batch(faces, targets))
+    for _ in range(3):
+        after = float(model.train_on_batch(faces, targets))
+    assert model.jit_compile and after < before
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_ten_images_are_learned_by_heart(name, faces):
+    model = small(name, dropout=0.0) if "dropout" in model_options(name) else small(name)
+    model.compile(keras.optimizers.Adam(3e-3), classification_loss(), jit_compile=False)
+    targets = np.eye(7, dtype=np.float32)[np.arange(10) % 7]
+    for _ in range(60):
+        model.train_on_batch(faces[:10], targets)
+    assert (model.predict_on_batch(faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean() >= 0.9

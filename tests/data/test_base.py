@@ -1,0 +1,132 @@
+"""`FaceDataset`: splits, subsets of classes, limits, fingerprints, streaming."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_tf.checks import InputError
+from fer_tf.data import base, load_dataset
+from fer_tf.data.base import FileImages, image_store, stratified_sample
+from fer_tf.data.splits import group_split, stratified_holdout
+
+
+def test_splits_partition_the_table(tiny_faces):
+    sizes = [len(tiny_faces.split(name)) for name in base.SPLITS]
+    assert sum(sizes) == len(tiny_faces.table) == 400
+    assert min(sizes) > 0
+    assert tiny_faces.train.images.shape == (sizes[0], 48, 48, 1) and tiny_faces.train.images.dtype == np.uint8
+
+
+def test_labels_are_codes_into_the_class_names(tiny_faces):
+    names = np.array(tiny_faces.class_names)[tiny_faces.test.labels]
+    np.testing.assert_array_equal(names, tiny_faces.table["emotion"].to_numpy()[tiny_faces.test.rows])
+
+
+def test_training_data_holds_no_test_split(tiny_faces):
+    view = tiny_faces.training_data()
+    assert set(vars(view)) == {"train", "val", "class_names", "image_shape"}
+    assert not set(view.train.rows) & set(tiny_faces.test.rows) and not set(view.val.rows) & set(tiny_faces.test.rows)
+
+
+def test_fewer_classes_drop_their_rows_and_say_so(tiny_faces):
+    six = load_dataset("synthetic", count=400, classes=6)
+    assert six.class_names == tiny_faces.class_names[:6]
+    kept = tiny_faces.table["label"] < 6
+    assert len(six.table) == kept.sum()
+    np.testing.assert_array_equal(six.table["label"], tiny_faces.table["label"][kept])
+    np.testing.assert_array_equal(six.store.fetch([0, 5]), tiny_faces.store.array[np.flatnonzero(kept)[[0, 5]]])
+    assert f"{400 - kept.sum()} images of neutral, contempt left out" in six.notes[-1]
+
+
+def test_named_classes_are_recoded():
+    two = load_dataset("synthetic", count=400, classes=("contempt", "fear"))
+    assert two.class_names == ("fear", "contempt")
+    assert set(two.table["label"]) == {0, 1}
+    assert (two.table["emotion"] == np.array(two.class_names)[two.table["label"]]).all()
+
+
+def test_size_and_channels_are_converted():
+    ds = load_dataset("synthetic", count=400, size=32, channels=3)
+    assert ds.image_shape == (32, 32, 3)
+    image = ds.test.images[0]
+    assert (image[..., 0] == image[..., 2]).all()
+
+
+def test_limit_keeps_class_shares(tiny_faces):
+    small = tiny_faces.limited(60)
+    assert len(small.train) == 60 and len(small.table) == 400
+    whole = np.bincount(tiny_faces.train.labels, minlength=8) / len(tiny_faces.train)
+    np.testing.assert_allclose(np.bincount(small.train.labels, minlength=8) / 60, whole, atol=0.02)
+    assert len(tiny_faces.train) > 60, "the original must stay as it was"
+
+
+def test_fingerprint_follows_labels_splits_and_source(tiny_faces):
+    assert tiny_faces.fingerprint() == load_dataset("synthetic", count=400).fingerprint()
+    others = [
+        tiny_faces.limited(60),
+        load_dataset("synthetic", count=400, seed=1),
+        load_dataset("synthetic", count=400, size=32),
+    ]
+    assert len({tiny_faces.fingerprint(), *(other.fingerprint() for other in others)}) == 4
+
+
+@pytest.fixture
+def files(tmp_path, rng):
+    paths = [tmp_path / f"{row}.png" for row in range(6)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (20, 20), dtype=np.uint8)).save(path)
+    return paths
+
+
+def test_small_sets_are_held_and_large_ones_streamed(files, monkeypatch):
+    assert not image_store(files, (20, 20), 1).streamed
+    monkeypatch.setattr(base, "MEMORY_LIMIT", 100)
+    store = image_store(files, (20, 20), 1)
+    assert store.streamed
+    split = base.Split(store, np.arange(6), np.zeros(6, int), ("anger",))
+    assert list(split.paths) == files
+    with pytest.raises(InputError, match=r"6 streamed images do not fit memory; use fetch\(positions\)"):
+        _ = split.images
+    np.testing.assert_array_equal(split.fetch([4])[0, ..., 0], np.asarray(Image.open(files[4])))
+
+
+def test_streamed_store_converts_while_reading(files):
+    assert FileImages(files, (20, 20), 1).converted((10, 8), 3).fetch([1, 2]).shape == (2, 10, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"name": "fer2014"}, "dataset: allowed are synthetic, fer2013.*received 'fer2014'"),
+        ({"name": "synthetic", "protocol": "official"}, "protocol: allowed are identity; received 'official'"),
+        ({"name": "synthetic", "folds": 3}, "options of synthetic: unknown 'folds'; allowed are count, difficulty"),
+        ({"name": "synthetic", "count": 3}, "count: must be a number >= 40; received 3"),
+        ({"name": "synthetic", "count": 400, "channels": 2}, "channels: allowed are 1, 3; received 2"),
+    ],
+)
+def test_wrong_arguments_name_the_allowed(arguments, message):
+    with pytest.raises(InputError, match=message):
+        load_dataset(**arguments)
+
+
+def test_holdout_is_stratified_and_leaves_single_images_in_train():
+    labels = np.repeat([0, 1, 2], [700, 299, 1])
+    held = stratified_holdout(labels, 0.1, seed=0)
+    np.testing.assert_array_equal(np.bincount(labels[held], minlength=3), [70, 30, 0])
+    np.testing.assert_array_equal(held, stratified_holdout(labels, 0.1, seed=0))
+    assert not np.array_equal(held, stratified_holdout(labels, 0.1, seed=1))
+
+
+def test_groups_stand_in_one_split_each():
+    groups = np.random.default_rng(0).integers(0, 40, 1000)
+    split = group_split(groups, {"train": 0.5, "val": 0.25, "test": 0.25}, seed=0)
+    members = [set(groups[split == name]) for name in ("train", "val", "test")]
+    assert [len(part) for part in members] == [20, 10, 10]
+    assert len(set.union(*members)) == 40
+
+
+def test_stratified_sample_takes_exactly_so_many():
+    labels = np.repeat([0, 1, 2], [500, 300, 4])
+    chosen = stratified_sample(labels, 80, seed=0)
+    assert len(set(chosen)) == 80
+    assert np.abs(np.bincount(labels[chosen], minlength=3) - np.array([49.8, 29.9, 0.4])).max() < 1.1

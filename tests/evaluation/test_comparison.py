@@ -1,0 +1,101 @@
+"""Tables are rendered from records: what stands in them is what the records say, and reduced runs say so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_tf.evaluation import comparison, tables
+from fer_tf.evaluation.metrics import classification_metrics
+
+NAMES = ("anger", "fear", "happiness")
+
+
+def run(experiment, hits, claims=(), protocol="official", seed=0, reduced="", dataset="fer2013"):
+    """A run of 100 test images of which `hits` are right, as its record and metrics."""
+    y_true = np.arange(100) % 3
+    y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
+    result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
+    record = {
+        "experiment": experiment, "dataset": dataset, "protocol": protocol, "seed": seed, "reduced": reduced,
+        "claims": list(claims), "environment": {"device": "a processor"},
+    }  # fmt: skip
+    metrics = {
+        "test": result, "val": result, "without_copies": {"accuracy": 0.5}, "training": {"parameters": 7},
+    }  # fmt: skip
+    return f"{experiment}-{protocol}-seed{seed}", record, metrics
+
+
+def table(*runs):
+    return comparison.comparison_table(comparison.run_row(*item) for item in runs)
+
+
+def test_majority_stands_first_then_by_accuracy():
+    rows = table(run("cnn", 80), run("vgg", 60), run("majority", 70))
+    assert list(rows["experiment"]) == ["majority", "vgg", "cnn"]
+    assert list(rows["accuracy"]) == [0.7, 0.6, 0.8]
+    assert (rows["low"] < rows["accuracy"]).all() and (rows["accuracy"] < rows["high"]).all()
+
+
+def test_no_runs_is_an_empty_table():
+    assert comparison.comparison_table([]).empty
+
+
+def test_seeds_are_averaged_apart_from_reduced_runs():
+    rows = table(run("cnn", 60), run("cnn", 70, seed=1), run("cnn", 10, seed=2, reduced="epochs 1 for 30"))
+    seeds = comparison.seeds_table(rows).set_index("reduced")
+    assert seeds.loc["", "seeds"] == 2
+    assert seeds.loc["", "accuracy"] == pytest.approx(0.65)
+    assert seeds.loc["", "accuracy sd"] == pytest.approx(np.std([0.6, 0.7], ddof=1))
+
+
+def test_every_claim_has_a_row_and_unmeasured_ones_say_so():
+    claimed = comparison.claims_table([run("cnn", 55, claims=[2])])
+    assert set(claimed["id"]) == set(range(1, 38))
+    rows = claimed[claimed["reproduced"] != ""]
+    assert list(rows["id"]) == [2]
+    assert rows.iloc[0][["claimed", "measured under", "reproduced", "seeds"]].tolist() == ["54", "official", "55.0", 1]
+    assert claimed.loc[claimed["id"] == 4, "remark"].iloc[0].endswith("not measured")
+
+
+def test_a_claims_own_protocol_stands_before_official_and_reduced_runs_are_marked():
+    runs = [
+        run("cnn", 50, [2]),
+        run("cnn", 60, [2], "pooled"),
+        run("cnn", 20, [2], "pooled", reduced="epochs 1 for 30"),
+    ]
+    rows = comparison.claims_table(runs).query("id == 2")
+    assert list(rows["measured under"]) == ["pooled", "pooled", "official"]
+    assert list(rows["reproduced"]) == ["60.0", "20.0", "50.0"]
+    assert "reduced: epochs 1 for 30" in rows["remark"].iloc[1]
+
+
+def test_a_run_on_another_dataset_answers_no_claim():
+    rows = comparison.claims_table([run("cnn", 90, [2], "identity", dataset="synthetic")])
+    assert (rows["reproduced"] == "").all()
+
+
+def test_without_copies_leaves_exactly_them_out():
+    y_true, y_prob = np.array([0, 0, 1, 1]), np.eye(2)[[0, 1, 1, 1]]
+    copies = pd.DataFrame({"in_train": [True, False, False, False], "in_val": [True, False, True, False]})
+    found = comparison.without_copies(y_true, y_prob, ("anger", "fear"), copies)
+    assert (found["in_train"], found["in_val"], found["in_either"], found["n"]) == (1, 2, 2, 2)
+    assert found["accuracy"] == pytest.approx(0.5)
+
+
+def test_mcnemar_joins_by_image_not_by_row():
+    first = pd.DataFrame({"name": ["a", "b", "c"], "truth": ["x", "x", "y"], "label": ["x", "y", "y"]})
+    second = pd.DataFrame({"name": ["c", "b", "a"], "truth": ["y", "x", "x"], "label": ["y", "x", "x"]})
+    row = comparison.mcnemar_against(first, {"other": second}).iloc[0]
+    assert (row["images"], row["only_reference"], row["only_other"]) == (3, 0, 1)
+
+
+def test_markdown_escapes_and_rounds():
+    text = tables.markdown(pd.DataFrame({"name": ["a|b"], "value": [0.12345], "none": [np.nan]}))
+    assert text.splitlines()[2] == "| a\\|b | 0.123 |  |"
+
+
+def test_report_table_has_document_2s_form():
+    result = classification_metrics([0, 1, 2, 2], np.eye(3)[[0, 1, 2, 1]], NAMES)
+    report = tables.report_table(result, NAMES)
+    assert list(report.index) == [*NAMES, "macro avg", "weighted avg", "accuracy"]
+    assert report.loc["happiness", "support"] == 2 and report.loc["accuracy", "f1"] == pytest.approx(0.75)

@@ -1,0 +1,183 @@
+"""Helpers of the tests of files, prediction and the command line: FER2013 in its forms, broken files, the command line."""
+
+import gzip
+import io
+import lzma
+import os
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_tf.__main__ import main
+
+# What Kaggle's folder copies call the seven classes, in the order of the csv's codes.
+KAGGLE_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+USAGES = ("Training", "PublicTest", "PrivateTest")
+
+
+@dataclass
+class Fer2013Rows:
+    """A small FER2013: 14 Training, 3 PublicTest, 3 PrivateTest pictures a class, no two alike.
+
+    The mean of picture k is k (to a hundredth), so that it is known again after JPEG has been at it.
+    """
+
+    def __post_init__(self):
+        self.usages = np.repeat(np.array(USAGES, object), np.array([14, 3, 3]) * 7)
+        self.labels = np.tile(np.arange(7), 20)
+        ramp = np.linspace(-20, 20, 48)[None, None, :] * np.linspace(-1, 1, 48)[None, :, None]
+        self.images = np.round(np.arange(140)[:, None, None] + 50 + ramp).astype(np.uint8)
+
+    def csv(self, columns="emotion,pixels,Usage", end="\n"):
+        """The text of a csv with these columns, which may bear blanks as icml_face_data.csv's do."""
+        order = [name.strip() for name in columns.split(",")]
+        lines = [columns]
+        for label, image, usage in zip(self.labels, self.images, self.usages, strict=True):
+            cells = {"emotion": str(label), "pixels": " ".join(map(str, image.ravel())), "Usage": usage}
+            lines.append(",".join(cells[name] for name in order))
+        return end.join(lines) + end
+
+    def write_folders(self, root, suffix=".png", telling=True):
+        """The folder form below `root`; `telling` file names say PublicTest or PrivateTest."""
+        for row, (label, image, usage) in enumerate(zip(self.labels, self.images, self.usages, strict=True)):
+            folder = root / ("train" if usage == "Training" else "test") / KAGGLE_NAMES[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            name = f"{usage}_{row}" if telling else f"im{row}"
+            Image.fromarray(image).save(folder / f"{name}{suffix}", quality=95)
+
+    def content(self, usages):
+        """What a split of these usages must hold; see `content`."""
+        rows = np.flatnonzero(np.isin(self.usages, usages))
+        return sorted((int(self.labels[row]), self.images[row].tobytes()) for row in rows)
+
+
+def content(split):
+    """A split as a sorted list of (label, pixels): equal for equal sets of labelled images, whatever their order."""
+    return sorted((int(label), image.tobytes()) for label, image in zip(split.labels, split.images, strict=True))
+
+
+def zip_bytes(members):
+    """The bytes of a zip with these members, a dict of name -> text."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+def tar_bytes(members):
+    """The bytes of a .tar.gz with these members, a dict of name -> text."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, text in members.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(text.encode())
+            archive.addfile(about, io.BytesIO(text.encode()))
+    return file.getvalue()
+
+
+def csv_forms(rows):
+    """Every way a FER2013 csv goes round, a dict of what it is -> (file name, bytes)."""
+    plain, icml = rows.csv(), rows.csv("emotion, Usage, pixels")
+    text = plain.encode()
+    return {
+        "plain": ("fer2013.csv", text),
+        "saved on Windows": ("fer2013.csv", b"\xef\xbb\xbf" + rows.csv(end="\r\n").encode()),
+        "gz": ("fer2013.csv.gz", gzip.compress(text, 1)),
+        "xz": ("fer2013.csv.xz", lzma.compress(text, preset=0)),
+        "zip": ("fer2013.csv.zip", zip_bytes({"fer2013.csv": plain, "__MACOSX/fer2013.csv": "litter"})),
+        "kaggle tarball": (
+            "fer2013.tar.gz",
+            tar_bytes({"fer2013/README": "x", "fer2013/fer2013.bib": "x", "fer2013/fer2013.csv": plain}),
+        ),
+        "icml": ("icml_face_data.csv", icml.encode()),
+        "icml zip": ("icml_face_data.csv.zip", zip_bytes({"icml_face_data.csv": icml})),
+        "kaggle zip": ("archive.zip", zip_bytes({"train.csv": "a,b", "icml_face_data.csv": icml})),
+    }
+
+
+def write_face(path, seed=0, size=(48, 48)):
+    """A picture of noise, written in the format of its suffix."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def cut(path, share=0.5):
+    """Cuts a file to a share of its bytes."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+def _text(path):
+    path.write_text("no picture")
+    return path
+
+
+def _empty(path):
+    path.write_bytes(b"")
+    return path
+
+
+def _folder(path):
+    path.mkdir()
+    return path
+
+
+def _link_to_itself(path):
+    os.symlink(path, path)
+    return path
+
+
+def _below_a_file(path):
+    return _text(path) / "x.jpg"
+
+
+# Everything that is called a picture and cannot be read: what it is -> function(path) that makes it and returns where.
+BROKEN = {
+    "missing": lambda path: path,
+    "empty": _empty,
+    "text": _text,
+    "folder": _folder,
+    "half a jpeg": lambda path: cut(write_face(path)),
+    "half a png": lambda path: cut(write_face(path.with_suffix(".png"))),
+    "head of a jpeg": lambda path: cut(write_face(path), 0.02),
+    "link to itself": _link_to_itself,
+    "below a file": _below_a_file,
+    "too long a name": lambda path: path.with_name("x" * 300 + ".jpg"),
+}
+
+
+@dataclass
+class Answer:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_cli(capsys, *arguments):
+    """Runs the command line in this process; an exception that gets out of it (a traceback) fails the test."""
+    capsys.readouterr()
+    with mock.patch.object(sys, "argv", ["fer-tf", *map(str, arguments)]), pytest.raises(SystemExit) as stop:
+        main()
+    printed = capsys.readouterr()
+    return Answer(stop.value.code or 0, printed.out, printed.err)
+
+
+def assert_refused(answer, *texts, code=2):
+    """The command said in one line what is wrong, printed no result, and stopped with `code`."""
+    assert answer.code == code
+    assert len(answer.err.strip().splitlines()) == 1, answer.err
+    assert answer.out == ""
+    for text in texts:
+        assert str(text) in answer.err

@@ -1,0 +1,62 @@
+"""The house stands on imports that run one way, and on a package that is cheap to import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import fer_tf
+
+PACKAGE = Path(fer_tf.__file__).parent
+# Lower floors know nothing of higher ones.
+FLOORS = [
+    {"emotions", "paths", "checks", "quiet"},
+    {"data", "layers"},
+    {"models", "losses"},
+    {"saving", "runlog", "experiments", "inference", "plots", "evaluation"},
+    {"fitting"},
+    {"training"},
+    {"predict", "report"},
+    {"release", "notebooks"},
+    {"cli", "__main__"},
+]
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+
+
+def imported_parts(path):
+    """Top-level parts of the package that a file imports, also inside functions."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == depth:
+            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+            yield from names
+
+
+def test_imports_run_one_way():
+    wrong = []
+    for path in PACKAGE.rglob("*.py"):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part == "__init__":
+            continue
+        wrong += [f"{path.name} imports {name}" for name in imported_parts(path) if name in FLOOR and name != part
+                  and FLOOR[name] > FLOOR[part]]  # fmt: skip
+    assert not wrong
+
+
+def test_every_part_has_a_floor():
+    parts = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert parts - {"__init__", "__pycache__", "templates"} == set(FLOOR)
+
+
+def test_data_and_models_never_meet_and_evaluation_knows_no_keras():
+    for part, forbidden in (("data", "models"), ("models", "data"), ("layers", "models"), ("evaluation", "models")):
+        assert not [path for path in (PACKAGE / part).rglob("*.py") if forbidden in imported_parts(path)]
+    assert not [path for path in (PACKAGE / "evaluation").rglob("*.py") if "keras" in path.read_text().split()]
+
+
+def test_importing_the_package_and_its_data_brings_no_tensorflow():
+    code = (
+        "import fer_tf, fer_tf.data, sys; fer_tf.EMOTION_LABELS; print([m for m in sys.modules if m == 'tensorflow'])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,275 @@
+"""Running experiments: same seed same numbers, nothing of test reaches training, killed runs go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_tf import data, experiments, fitting, runlog, training
+from fer_tf.checks import InputError
+from fer_tf.data.base import FaceDataset
+from fer_tf.training import run_experiment
+
+OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
+
+
+def weights(run):
+    return keras.models.load_model(run.model_path, compile=False).get_weights()
+
+
+def assert_same(first, second):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_same_seed_same_numbers_and_a_record_of_them(fresh_home):
+    first = run_experiment("cnn", **OPTIONS)
+    kept, probabilities = weights(first), first.predictions
+    second = run_experiment("cnn", **OPTIONS, force=True)
+    assert_same(kept, weights(second))
+    pd.testing.assert_frame_equal(probabilities, second.predictions)
+    other = run_experiment("cnn", **OPTIONS, seed=1)
+    assert any(not np.array_equal(one, two) for one, two in zip(kept, weights(other), strict=True))
+    files = {path.name for path in first.directory.iterdir()}
+    wanted = {
+        "record.json",
+        "metrics.json",
+        "history.csv",
+        "predict.csv",
+        "ground_truth.csv",
+        "figures",
+        "training.json",
+    }
+    assert wanted == files
+    assert first.name == "cnn-synthetic-identity-seed0" and first.model_path.name == f"{first.name}.h5"
+    assert first.record["reduced"].startswith("smoke size")
+    assert {"revision", "packages", "device", "python"} <= set(first.record["environment"])
+
+
+def test_metrics_are_those_of_the_saved_predictions(fresh_home):
+    run = run_experiment("cnn", **OPTIONS)
+    table = run.predictions
+    assert run.metrics["test"]["accuracy"] == pytest.approx((table["truth"] == table["label"]).mean())
+    np.testing.assert_allclose(table[run.record["class_names"]].sum(axis=1), 1, atol=1e-4)
+    assert run.metrics["test"]["n"] == len(table) == run.record["counts"]["test"]["all"]
+
+
+class GuardedDataset(FaceDataset):
+    """A dataset that notes when its test split is asked for."""
+
+    asked = []
+
+    @property
+    def test(self):
+        GuardedDataset.asked.append("test")
+        return super().test
+
+
+def test_test_labels_cannot_reach_training_or_selection(fresh_home, monkeypatch):
+    """Other test labels and pixels must give the same weights, and the split must not be asked for before the end."""
+    honest = weights(run_experiment("cnn", **OPTIONS))
+    load, fit, seen = data.load_dataset, fitting.fit, {}
+
+    def poisoned(*arguments, **options):
+        ds = load(*arguments, **options)
+        table, images = ds.table.copy(), ds.store.array.copy()
+        is_test = table["split"] == "test"
+        table.loc[is_test, "label"] = 7 - table.loc[is_test, "label"]
+        images[is_test] = 255 - images[is_test]
+        return GuardedDataset(
+            ds.name, ds.protocol, ds.class_names, table, data.base.ArrayImages(images), source="poison"
+        )
+
+    def watched(*arguments):
+        GuardedDataset.asked.clear()
+        model = fit(*arguments)
+        seen["during fit"] = list(GuardedDataset.asked)
+        return model
+
+    monkeypatch.setattr(data, "load_dataset", poisoned)
+    monkeypatch.setattr(fitting, "fit", watched)
+    assert_same(honest, weights(run_experiment("cnn", **OPTIONS)))
+    assert seen == {"during fit": []}
+
+
+def test_second_run_is_up_to_date_and_changes_are_redone(fresh_home, capsys):
+    options = {**OPTIONS, "verbose": True}
+    run = run_experiment("majority", **options)
+    capsys.readouterr()
+    run_experiment("majority", **options)
+    assert capsys.readouterr().out == f"{run.name}: up to date\n"
+    (run.directory / "metrics.json").unlink()
+    run_experiment("majority", **options)
+    assert "trained already, evaluated again" in capsys.readouterr().out
+    run_experiment("majority", **options, limit=100)
+    assert "100 train" in capsys.readouterr().out
+    run.model_path.unlink()
+    run_experiment("majority", **options, limit=100)
+    assert "100 train" in capsys.readouterr().out
+
+
+def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, capsys):
+    """A run killed between writing its record and its model must be trained, not read from the old file."""
+    run = run_experiment("cnn", **OPTIONS)
+    old = weights(run)
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "fit", _interrupt)
+        run_experiment("cnn", **OPTIONS, learning_rate=0.01)
+    assert runlog.finished_runs() == []
+    new = weights(run_experiment("cnn", **OPTIONS, learning_rate=0.01))
+    assert any(not np.array_equal(one, two) for one, two in zip(old, new, strict=True))
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
+
+
+SCRIPT = """
+import json, sys
+from fer_tf.training import run_experiment
+options = json.loads(sys.argv[1])
+run_experiment("cnn", dataset_options={"count": 400}, size="smoke", **options)
+"""
+
+
+def start(home, options):
+    environment = {**os.environ, "FER_TF_REPORTS": str(home / "reports"), "FER_TF_MODELS": str(home / "models")}
+    command = [sys.executable, "-u", "-c", SCRIPT, json.dumps(options)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def test_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch):
+    """kill -9 in the middle of training; the same command again ends with the uninterrupted run's weights."""
+    options = {"epochs": 6, "schedule": "cosine", "mixup": 0.2, "rotation": 10.0}
+    process = start(tmp_path / "killed", options)
+    for line in process.stdout:
+        if "epoch   2/6" in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait()
+    assert not list((tmp_path / "killed" / "models").glob("*.h5"))
+    output = start(tmp_path / "killed", options).communicate()[0]
+    assert "resumed after epoch" in output and "epoch   1/6" not in output
+    runs = {}
+    for home in ("killed", "whole"):
+        monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / home / "reports"))
+        monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / home / "models"))
+        runs[home] = run_experiment("cnn", **OPTIONS, **options)
+    assert_same(weights(runs["killed"]), weights(runs["whole"]))
+    history = [run.history.drop(columns="seconds") for run in runs.values()]
+    pd.testing.assert_frame_equal(*history)
+
+
+def keeper(tmp_path, **settings):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    experiment = experiments.resolve("cnn", overrides=settings)
+    found = fitting.EpochKeeper(experiment, fitting.Progress(tmp_path, "f", verbose=False))
+    found.set_model(model)
+    found.set_params({"steps": 1})
+    return found
+
+
+def epoch(found, number, val_accuracy, val_loss):
+    found.on_epoch_begin(number)
+    found.on_train_batch_end(0)
+    found.model.set_weights([np.full((2, 2), number), np.zeros(2)])
+    found.on_epoch_end(number, {"loss": 1.0, "accuracy": 0.5, "val_loss": val_loss, "val_accuracy": val_accuracy})
+
+
+def test_best_epoch_is_by_validation_accuracy_then_loss(tmp_path):
+    found = keeper(tmp_path)
+    for number, (accuracy, loss) in enumerate([(0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.6, 0.1)]):
+        epoch(found, number, accuracy, loss)
+    found.restore_best()
+    assert found.model.get_weights()[0][0, 0] == 2
+
+
+def test_early_stopping_waits_its_patience_on_validation_loss(tmp_path):
+    found = keeper(tmp_path, patience=2)
+    stopped = []
+    for number, loss in enumerate([1.0, 0.9, 0.95, 0.91]):
+        epoch(found, number, 0.5, loss)
+        stopped.append(found.model.stop_training)
+    assert stopped == [False, False, False, True]
+
+
+def test_plateau_lowers_the_rate(tmp_path):
+    found = keeper(tmp_path, schedule="plateau", plateau=2, learning_rate=0.1)
+    rates = []
+    for number, loss in enumerate([1.0, 1.1, 1.1, 1.1, 0.5]):
+        epoch(found, number, 0.5, loss)
+        rates.append(float(found.model.optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.1, 0.03, 0.03], rtol=1e-5)
+
+
+def test_a_damaged_checkpoint_is_not_read_as_whole(tmp_path):
+    found = keeper(tmp_path)
+    epoch(found, 0, 0.5, 1.0)
+    path = tmp_path / fitting.CHECKPOINT
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert keeper(tmp_path).resume() == 0
+
+
+def test_xla_is_forced_by_jit(fresh_home):
+    ds = data.load_dataset("synthetic", count=400).limited(64)
+    experiment = experiments.resolve("cnn", "smoke", {"jit": "on", "epochs": 1})
+    model = fitting.fit(ds.training_data(), experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))
+    assert model.jit_compile is True
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"name": "cn"}, "experiment: allowed are majority, cnn"),
+        ({"name": "cnn", "size": "tiny"}, "size: allowed are full, quick, smoke; received 'tiny'"),
+        ({"name": "cnn", "epoch": 3}, "overrides: unknown 'epoch'"),
+        ({"name": "cnn", "dataset": "fer"}, "dataset: allowed are synthetic, fer2013"),
+    ],
+)
+def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):
+    with pytest.raises(InputError, match=message):
+        run_experiment(**arguments)
+    assert not (fresh_home / "reports").exists()
+
+
+def test_a_class_without_training_images_is_an_error(fresh_home, monkeypatch):
+    ds = data.load_dataset("synthetic", count=400)
+    ds.table.loc[(ds.table["label"] == 2) & (ds.table["split"] == "train"), "split"] = ""
+    monkeypatch.setattr(data, "load_dataset", lambda *_, **__: ds)
+    with pytest.raises(InputError, match="no training image of fear; leave them out by classes="):
+        run_experiment("cnn", **OPTIONS)
+
+
+def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home):
+    """[1]'s file has its own order of outputs; evaluation must go by names, not by position."""
+    ds = data.load_dataset("synthetic", count=400)
+    run = run_experiment("cnn", **OPTIONS, epochs=3)
+    from fer_tf.saving import load_model, model_info
+
+    model = load_model(run.model_path)
+    straight = training.evaluate_model(model, ds, "a")
+    order = [3, 1, 0, 2, 7, 6, 5, 4]
+    kernel, bias = model.get_layer("probabilities").get_weights()
+    model.get_layer("probabilities").set_weights([kernel[:, order], bias[order]])
+    model.fer_tf_info = {**model_info(model), "class_names": [ds.class_names[code] for code in order]}
+    shuffled = training.evaluate_model(model, ds, "b")
+    assert shuffled.metrics["test"]["confusion"] == straight.metrics["test"]["confusion"]
+    model.fer_tf_info["class_names"][0] = "boredom"
+    with pytest.raises(InputError, match="model: knows 8 classes"):
+        training.evaluate_model(model, ds, "c")
+
+
+def test_time_is_recorded(fresh_home):
+    started = time.perf_counter()
+    run = run_experiment("cnn", **OPTIONS)
+    facts = run.metrics["training"]
+    assert 0 < facts["seconds"] <= time.perf_counter() - started
+    assert facts["epochs"] == 2 and facts["best_epoch"] in (1, 2) and facts["peak_memory_mb"] > 100
