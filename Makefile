@@ -16,7 +16,10 @@ NOTEBOOKS ?=
 SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
 	LABEL_SMOOTHING MIXUP ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
 lower = $(shell echo $(1) | tr A-Z a-z)
-OVERRIDES = $(foreach name,$(SETTINGS),$(if $($(name)),--set $(call lower,$(name))=$($(name)))) $(foreach item,$(SET),--set $(item))
+# Only from make's own command line: a shell may have a COLOR or WIDTH of its own.
+given = $(filter command,$(firstword $(origin $(1))))
+OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call lower,$(name))=$($(name)))) \
+	$(foreach item,$(SET),--set $(item))
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
@@ -59,7 +62,7 @@ lab: $(STAMP)  ## open JupyterLab on the notebooks with this environment's kerne
 	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_eda.ipynb
 
 bench: $(STAMP)  ## run the benchmarks, side by side ratios
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 report: $(STAMP)  ## build reports/index.html from the records on disk
 	@$(BIN)/python -m fer_tf report

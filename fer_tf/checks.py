@@ -45,3 +45,10 @@ def check_range(parameter, value, low=None, high=None):
         )
         raise InputError(f"{parameter}: must be a number {bounds}; received {value!r}")
     return value
+
+
+def check_whole(parameter, value, low=None, high=None):
+    """Returns the int `value` if low <= value <= high; otherwise raises `InputError`."""
+    if not isinstance(value, int):
+        raise InputError(f"{parameter}: must be a whole number; received {value!r}")
+    return check_range(parameter, value, low, high)

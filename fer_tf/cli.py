@@ -1,5 +1,6 @@
 """The command line. Commands import what they need when they run, so that `--help` is quick."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -206,10 +207,11 @@ def reproduce(
     """Executes the numbered notebooks in order and builds reports/index.html; only what changed is run again."""
     import_keras()
     from .notebooks import reproduce as run_all
+    from .paths import project_root
 
     parameters = {
         "dataset": dataset,
-        "data_dir": data_dir or "",
+        "data_dir": os.path.relpath(data_dir, project_root()) if data_dir else "",
         "protocol": protocol or "",
         "seed": seed,
         "size": size,

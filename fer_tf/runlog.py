@@ -97,6 +97,16 @@ def finished_runs(root=None):
     return [read_run(path.parent) for path in sorted(root.glob("*/metrics.json"))]
 
 
+def comparable_runs(dataset, protocol):
+    """The finished runs on a dataset under a protocol; `InputError` if there is no trained model among them."""
+    runs = [run for run in finished_runs() if (run.record["dataset"], run.record["protocol"]) == (dataset, protocol)]
+    if not any(run.record["experiment"] != "majority" for run in runs):
+        raise InputError(
+            f"no trained model on {dataset} {protocol} yet: run 02_custom_cnn, or `fer-tf train cnn`, first"
+        )
+    return runs
+
+
 def write_json(path, content):
     """Writes JSON readably and in one step."""
     write_text(path, json.dumps(content, indent=2, default=float) + "\n")

@@ -1,9 +1,10 @@
-"""Helpers of the tests of files, prediction and the command line: FER2013 in its forms, broken files, the command line."""
+"""Helpers of several test files: FER2013 in its forms, broken pictures, running the command line."""
 
 import gzip
 import io
 import lzma
 import os
+import re
 import sys
 import tarfile
 import zipfile
@@ -170,8 +171,9 @@ def run_cli(capsys, *arguments):
     capsys.readouterr()
     with mock.patch.object(sys, "argv", ["fer-tf", *map(str, arguments)]), pytest.raises(SystemExit) as stop:
         main()
-    printed = capsys.readouterr()
-    return Answer(stop.value.code or 0, printed.out, printed.err)
+    # colours come on some build machines
+    out, err = (re.sub("\x1b\\[[0-9;]*m", "", text) for text in capsys.readouterr())
+    return Answer(stop.value.code or 0, out, err)
 
 
 def assert_refused(answer, *texts, code=2):

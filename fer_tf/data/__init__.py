@@ -3,7 +3,7 @@
 To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/emotions.py`, and a line here.
 """
 
-from ..checks import check_choice, check_names
+from ..checks import check_choice, check_names, check_whole
 from ..emotions import class_subset
 from ..paths import data_root
 from . import fer2013, synthetic
@@ -35,6 +35,7 @@ def load_dataset(name, data_dir=None, protocol=None, *, classes=None, size=None,
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
     protocol = check_choice("protocol", protocol or next(iter(spec.protocols)), spec.protocols)
     check_names(f"options of {name}", options, spec.options)
+    check_whole("seed", seed, low=0)
     names = class_subset(classes, spec.class_names)
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options).with_classes(names)
     if size or channels:

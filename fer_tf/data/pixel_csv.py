@@ -5,12 +5,14 @@ No Python loop over rows: each chunk's pixel strings are parsed by one NumPy cal
 
 import gzip
 import lzma
+import sys
 import tarfile
 import zipfile
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from ..checks import DataError
 
@@ -56,9 +58,11 @@ def read_pixel_csv(path, members, columns, side, codes):
     Raises: `DataError` naming the file, the line and the fault.
     """
     parts = []
-    with open_csv(path, members) as file:
+    bar = tqdm(desc=f"reading {path.name}", unit=" rows", leave=False, disable=not sys.stderr.isatty())
+    with bar, open_csv(path, members) as file:
         for first, chunk in _chunks(path, file, columns):
             parts.append(_parse(path, first, chunk, columns, side, codes))
+            bar.update(len(chunk))
     if not parts:
         raise DataError(f"{path}: has a header and no row")
     images, labels, usage = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import check_range
+from ..checks import check_choice, check_whole
 from ..emotions import EMOTIONS
 from .base import ArrayImages, DatasetSpec, FaceDataset
 from .cache import cached_arrays
+from .drawn_faces import DIFFICULTIES, draw_faces
 from .splits import group_split
 
 COUNT = 5000
@@ -35,7 +36,9 @@ def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default")
         image_size: side in pixels.
         difficulty: a key of `drawn_faces.DIFFICULTIES`.
     """
-    check_range("count", count, low=40)
+    check_whole("count", count, low=40)
+    check_whole("image_size", image_size, low=16, high=1024)
+    check_choice("difficulty", difficulty, DIFFICULTIES)
     settings = {"count": count, "seed": seed, "size": image_size, "difficulty": difficulty}
     source = _source_fingerprint(settings)
     arrays = cached_arrays("synthetic", source, lambda: _draw(settings))
@@ -48,8 +51,6 @@ def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default")
 
 
 def _draw(settings):
-    from .drawn_faces import draw_faces
-
     faces = draw_faces(**settings, identities=max(20, settings["count"] // PER_IDENTITY))
     table = json.dumps(faces.table.to_dict(orient="list"))
     return {"images": faces.images, "table": np.array(table)}

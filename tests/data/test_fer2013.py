@@ -103,13 +103,14 @@ def test_litter_of_systems_is_no_image(root):
         ("train/cats/a.png", "train/cats"),
     ],
 )
-def test_what_does_not_belong_in_a_folder_copy_is_named(root, stray, message):
+def test_what_does_not_belong_in_a_folder_copy_is_named(root, capsys, stray, message):
     ROWS.write_folders(root)
     (root / stray).parent.mkdir(exist_ok=True)
     (root / stray).write_text("some text")
     with pytest.raises(ValueError, match=re.escape(str(root))) as refused:
         load(root)
     assert message in str(refused.value)
+    assert_refused(run_cli(capsys, "data", "counts", "fer2013", "--data-dir", root.parent), message)
 
 
 # protocols

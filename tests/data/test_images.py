@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from fixtures import BROKEN, write_face
 from PIL import Image
 
 from fer_tf.checks import DataError
+from fer_tf.data.base import FileImages
 from fer_tf.data.folders import list_files, list_images
 from fer_tf.data.images import convert, read_image, resize
 
@@ -127,6 +129,14 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(DataError, match=f"bomb.png: more than {limit} pixels"):
         read_image(tmp_path / "bomb.png")
+
+
+def test_reading_in_threads_leaves_the_callers_warning_filters_alone(tmp_path):
+    files = FileImages([write_face(tmp_path / "a.png")] * 500, (48, 48), 1)
+    before = list(warnings.filters)
+    for _ in range(4):
+        files.fetch(np.arange(500))
+    assert warnings.filters == before
 
 
 @pytest.mark.parametrize("size", [(3, 4), (3, 8), (48, 48), (1, 1)])

@@ -1,0 +1,353 @@
+"""The command line: every command explains itself, what it is given wrongly it refuses in one line and writes nothing,
+and training, evaluation and prediction of one model agree."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from fixtures import BROKEN, assert_refused, run_cli, write_face
+from PIL import Image
+
+from fer_tf.cli import app
+from fer_tf.data import load_dataset
+from fer_tf.emotions import EMOTIONS
+
+
+def _commands(command, path=()):
+    """(words of the command, click command) of every command, those of groups included."""
+    for name, child in command.commands.items():
+        if hasattr(child, "commands"):
+            yield from _commands(child, (*path, name))
+        else:
+            yield (*path, name), child
+
+
+ROOT = typer.main.get_command(app)
+COMMANDS = dict(_commands(ROOT))
+
+
+@pytest.fixture
+def home(fresh_home, monkeypatch):
+    """Empty reports and models folders, and a working directory of one's own."""
+    (fresh_home / "work").mkdir()
+    monkeypatch.chdir(fresh_home / "work")
+    return fresh_home
+
+
+def files_below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# help
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_an_example_of_this_command(capsys, words):
+    answer = run_cli(capsys, *words, "--help")
+    assert answer.code == 0
+    assert re.search(rf"Examples?:\s+fer-tf\s+{' '.join(words)}", " ".join(answer.out.replace("│", " ").split()))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_examples_of_the_help_are_valid_commands(words):
+    examples = re.findall("`([^`]+)`", COMMANDS[words].epilog)
+    assert examples
+    for example in examples:
+        given = shlex.split(example)
+        assert tuple(given[: 1 + len(words)]) == ("fer-tf", *words)
+        COMMANDS[words].make_context(" ".join(words), given[1 + len(words) :])  # raises a usage error
+
+
+def test_help_names_every_command(capsys):
+    shown = run_cli(capsys, "--help").out + run_cli(capsys, "data", "--help").out
+    assert not [words for words in COMMANDS if not re.search(rf"\b{words[-1]}\b", shown)]
+
+
+# looking
+
+
+def test_list_names_what_there_is_and_says_that_no_run_is_there(capsys, home):
+    answer = run_cli(capsys, "list")
+    assert answer.code == 0
+    for name in ("synthetic", "fer2013", "official, pooled, balanced, folder", "majority", "cnn_batch32", "none yet"):
+        assert name in answer.out
+
+
+def test_data_check_tells_what_is_there_and_what_is_missing(capsys, home, fer2013_root):
+    present = run_cli(capsys, "data", "check", "fer2013", "--data-dir", fer2013_root)
+    assert present.code == 0 and str(fer2013_root / "fer2013" / "fer2013.csv") in present.out
+    missing = run_cli(capsys, "data", "check", "fer2013", "--data-dir", home / "nowhere")
+    assert missing.code == 1 and missing.err == ""
+    assert str(home / "nowhere" / "fer2013") in missing.out and "https://www.kaggle.com" in missing.out
+    both = run_cli(capsys, "data", "check", "--data-dir", home / "nowhere")
+    assert "synthetic: " in both.out and "How to get it" in both.out
+
+
+def test_data_counts_shows_images_a_class_and_split(capsys, home, fer2013_root):
+    answer = run_cli(capsys, "data", "counts", "fer2013", "--data-dir", fer2013_root)
+    assert answer.code == 0
+    assert re.search(r"disgust +20 +5 +5 +30\n", answer.out)
+    assert re.search(r"all +140 +35 +35 +210\n", answer.out)
+
+
+# training, evaluating, predicting
+
+
+def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer2013_root):
+    where = ("--dataset", "fer2013", "--data-dir", fer2013_root)
+    train = ("train", "cnn", *where, "--size", "smoke", "--set", "epochs=1", "--seed", 3)
+    trained = run_cli(capsys, *train)
+    assert trained.code == 0, trained.err
+    run, model = home / "reports/runs/cnn-fer2013-official-seed3", home / "models/cnn-fer2013-official-seed3.h5"
+    assert f"model  {model}" in trained.out and "a reduced run" in trained.out
+    expected = pd.read_csv(run / "predict.csv", index_col="name")
+    assert len(expected) == 35 and json.loads((run / "record.json").read_text())["seed"] == 3
+
+    evaluated = run_cli(capsys, "evaluate", model, *where, "--out", "elsewhere")
+    assert evaluated.code == 0, evaluated.err
+    again = pd.read_csv("elsewhere/predict.csv", index_col="name")
+    pd.testing.assert_frame_equal(again, expected, atol=1e-4)
+    accuracies = [re.search(r"test accuracy \d\.\d+", answer.out)[0] for answer in (trained, evaluated)]
+    assert accuracies[0] == accuracies[1]
+
+    ds = load_dataset("fer2013", fer2013_root)
+    for name, image in zip(ds.table["name"].iloc[ds.test.rows], ds.test.images, strict=True):
+        os.makedirs("faces", exist_ok=True)
+        Image.fromarray(image[..., 0]).save(f"faces/{name}.png")
+    predicted = run_cli(capsys, "predict", "faces", "--model", model.name, "--out", "scores.csv")
+    assert predicted.code == 0 and "35 of 35 files predicted" in predicted.out
+    frame = pd.read_csv("scores.csv")
+    frame.index = frame["path"].str.extract(r"(row\d+)\.png")[0]
+    columns = ["label", "confidence", *EMOTIONS[:7]]
+    pd.testing.assert_frame_equal(frame.loc[expected.index, columns], expected[columns], check_names=False, atol=1e-4)
+
+    assert re.search(r"cnn-fer2013-official-seed3 +test accuracy", run_cli(capsys, "list").out)
+    again = run_cli(capsys, *train)
+    assert "up to date" in again.out + again.err
+
+
+def test_predict_does_what_it_can_and_reports_the_rest(capsys, home, tiny_model_path):
+    good = [write_face(home / name) for name in ("in/a.png", "in/deep/er/b.JPG", "in/with blank ü.png")]
+    bad = [BROKEN["half a png"](home / "in/deep/half.png"), BROKEN["text"](home / "in/notes.txt")]
+    bad.append(BROKEN["link to itself"](home / "in/link.png"))
+    (home / "in/Thumbs.db").write_text("litter")
+    os.symlink(home / "in", home / "in/deep/loop")
+    out = home / "in/scores.csv"
+    for _ in range(2):  # the second time the csv lies in the folder that is searched
+        answer = run_cli(capsys, "predict", home / "in", "--model", tiny_model_path, "--out", out)
+        assert answer.code == 1 and "3 of 6 files predicted" in answer.out
+        assert len(answer.err.splitlines()) == 3 and all(f"not read: {path}: " in answer.err for path in bad)
+        frame = pd.read_csv(out, keep_default_na=False).set_index("path")
+        assert sorted(frame.index) == sorted(map(str, [*good, *bad]))
+        assert (frame.loc[map(str, good), "label"].isin(EMOTIONS)).all()
+        assert (frame.loc[map(str, bad), "error"] != "").all()
+
+
+def test_predict_without_out_shows_a_table(capsys, home, tiny_model_path):
+    face = write_face(home / "a.png")
+    answer = run_cli(capsys, "predict", face, home / "b.png", "--model", tiny_model_path)
+    assert answer.code == 1
+    assert re.search(rf"{face} +({'|'.join(EMOTIONS)}) +0\.\d+", answer.out)
+    assert f"not read: {home / 'b.png'}: no such file" in answer.err
+
+
+def test_predict_says_that_a_folder_is_empty(capsys, home, tiny_model_path):
+    (home / "empty").mkdir()
+    assert_refused(run_cli(capsys, "predict", home / "empty", "--model", tiny_model_path), "empty: holds no file")
+
+
+def test_predict_does_not_write_into_a_folder_s_place(capsys, home, tiny_model_path):
+    face, folder = write_face(home / "a.png"), home / "out.csv"
+    folder.mkdir()
+    assert_refused(run_cli(capsys, "predict", face, "--model", tiny_model_path, "--out", folder), folder)
+    below_a_file = face / "x.csv"
+    assert_refused(run_cli(capsys, "predict", face, "--model", tiny_model_path, "--out", below_a_file), face)
+    assert files_below(home) == ["a.png", "out.csv", "work"]
+
+
+# wrong input
+
+MAJORITY = ("train", "majority", "--dataset", "fer2013", "--size", "smoke")
+
+
+@pytest.mark.parametrize(
+    "arguments, texts",
+    [
+        (("train", "cnm"), ["experiment: allowed are majority, cnn, cnn_batch32; received 'cnm'"]),
+        (("train", "cnn", "--dataset", "fer2014"), ["dataset: allowed are synthetic, fer2013", "'fer2014'"]),
+        ((*MAJORITY, "--protocol", "offical"), ["protocol: allowed are official, pooled, balanced", "'offical'"]),
+        ((*MAJORITY, "--size", "tiny"), ["size: allowed are full, quick, smoke; received 'tiny'"]),
+        ((*MAJORITY, "--set", "epoch=2"), ["unknown 'epoch'; allowed are batch_size"]),
+        ((*MAJORITY, "--set", "model=cnn"), ["unknown 'model'"]),
+        ((*MAJORITY, "--set", "epochs=two"), ["epochs: must be int; received 'two'"]),
+        ((*MAJORITY, "--set", "epochs=1.5"), ["epochs: must be int; received '1.5'"]),
+        ((*MAJORITY, "--set", "flip=maybe"), ["flip: allowed are true, false", "'maybe'"]),
+        ((*MAJORITY, "--set", "epochs"), ["must be name=value; received 'epochs'"]),
+        ((*MAJORITY, "--set", "optimizer=adamm"), ["optimizer: allowed are adam, sgd; received 'adamm'"]),
+        ((*MAJORITY, "--set", "batch_size=0"), ["batch_size: must be a number >= 1"]),
+        ((*MAJORITY, "--set", "learning_rate=nan"), ["learning_rate: must be a number"]),
+        ((*MAJORITY, "--set", "mixup=inf"), ["mixup: must be a number"]),
+        ((*MAJORITY, "--epochs", "-1"), ["epochs: must be a number >= 0"]),
+        ((*MAJORITY, "--seed", "-1"), ["seed"]),
+        ((*MAJORITY, "--protocol", "balanced"), ["400 are needed"]),
+        (("data", "check", "fer2014"), ["dataset: allowed are synthetic, fer2013; received 'fer2014'"]),
+        (("data", "counts", "fer2014"), ["dataset: allowed are synthetic, fer2013"]),
+        (("data", "counts", "fer2013", "--protocol", "pooled", "--seed", "-1"), ["seed"]),
+        (("evaluate", "nowhere.h5", "--dataset", "fer2013"), ["no model file nowhere.h5; looked at", "bundled"]),
+        (("predict", "a.png", "--model", "nowhere.h5"), ["no model file nowhere.h5; looked at", "bundled"]),
+    ],
+    ids=lambda value: " ".join(value[-2:]) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_argument_is_refused_with_what_is_allowed(capsys, home, fer2013_root, monkeypatch, arguments, texts):
+    monkeypatch.setenv("FER_TF_DATA", str(fer2013_root))
+    assert_refused(run_cli(capsys, *arguments), "error: ", *texts)
+    assert files_below(home) == ["work"]
+
+
+@pytest.mark.parametrize("command", [("train", "cnn"), ("data", "counts"), ("evaluate", "model")])
+def test_a_missing_dataset_is_told_in_one_line(capsys, home, tiny_model_path, command):
+    words = {"train": ("train", "cnn", "--dataset", "fer2013"), "data": ("data", "counts", "fer2013")}
+    arguments = words.get(command[0], ("evaluate", tiny_model_path, "--dataset", "fer2013"))
+    answer = run_cli(capsys, *arguments, "--data-dir", home / "nowhere")
+    assert_refused(answer, home / "nowhere" / "fer2013", "How to get it: https://www.kaggle.com")
+    assert files_below(home) == ["work"]
+
+
+def test_training_on_a_broken_csv_leaves_nothing(capsys, home):
+    (home / "fer2013").mkdir()
+    (home / "fer2013/fer2013.csv").write_text("emotion,pixels,Usage\n0,1 2 3,Training\n")
+    answer = run_cli(capsys, "train", "cnn", "--dataset", "fer2013", "--data-dir", home)
+    assert_refused(answer, home / "fer2013/fer2013.csv", "line 2: 3 pixel values, 2304 expected")
+    assert files_below(home) == ["fer2013", "fer2013/fer2013.csv", "work"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("predict", "a.png"), ("predict", "--model", "a.h5"), ("train",), ("nosuch",), ("list", "--x")]
+)
+def test_an_incomplete_command_is_a_usage_error(capsys, home, arguments):
+    answer = run_cli(capsys, *arguments)
+    assert answer.code == 2 and "Usage: " in answer.err and "Traceback" not in answer.err
+
+
+# model files
+
+
+def _without_model(path):
+    with h5py.File(path, "w") as file:
+        file["numbers"] = np.arange(3)
+
+
+def _described(**changes):
+    """Edits the description in a good model file."""
+
+    def edit(path):
+        with h5py.File(path, "a") as file:
+            file.attrs["fer_tf"] = json.dumps({**json.loads(file.attrs["fer_tf"]), **changes})
+
+    return edit
+
+
+def _raw_description(text):
+    def edit(path):
+        with h5py.File(path, "a") as file:
+            file.attrs["fer_tf"] = text
+
+    return edit
+
+
+def _cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+SEVEN = list(EMOTIONS[:7])
+# what is wrong with a model file -> (function that spoils a good one, what must be said)
+BAD_MODELS = {
+    "text": (lambda path: path.write_text("no model"), "is not a model file (.h5 or .keras)"),
+    "empty": (lambda path: path.write_bytes(b""), "is not a model file (.h5 or .keras)"),
+    "half a file": (_cut_in_half, "is not a model file"),
+    "no model inside": (_without_model, "is HDF5 but holds no Keras model"),
+    "six names for seven outputs": (_described(class_names=SEVEN[:6]), "names 6 classes"),
+    "a class twice": (_described(class_names=[*SEVEN[:6], "anger"]), "names 7 classes"),
+    "other classes": (_described(class_names=[*SEVEN[:6], "cat"]), "of other classes: unknown emotion 'cat'"),
+    "six numbers for names": (_described(class_names=[0, 1, 2, 3, 4, 5]), "names 6 classes"),
+    "lists for names": (_described(class_names=[[name] for name in SEVEN]), "class"),
+    "other input": (_described(input_shape=[64, 64, 3]), "says input (64, 64, 3) but takes (48, 48, 1)"),
+    "number for the input": (_described(input_shape=48), "input"),
+    "other pixel range": (_described(pixel_range=[0, 1]), "wants pixels in [0, 1], the kit gives (0, 255)"),
+    "no pixel range": (_described(pixel_range=None), "pixel"),
+    "no class names": (_described(class_names=None), "has no class_names"),
+    "a list": (_raw_description("[1, 2]"), "has no class_names"),
+    "no JSON": (_raw_description("{"), "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_MODELS)
+def test_a_file_that_is_no_model_or_contradicts_itself_is_refused(capsys, home, tiny_model_path, fault):
+    spoil, message = BAD_MODELS[fault]
+    model = home / "my model.h5"
+    shutil.copy(tiny_model_path, model)
+    spoil(model)
+    (home / "scores.csv").write_text("of an earlier run")
+    answer = run_cli(capsys, "predict", write_face(home / "a.png"), "--model", model, "--out", home / "scores.csv")
+    assert_refused(answer, f"error: {model}: ", message)
+    assert (home / "scores.csv").read_text() == "of an earlier run"
+    assert files_below(home) == ["a.png", "my model.h5", "scores.csv", "work"]
+
+
+def test_a_folder_is_no_model(capsys, home):
+    answer = run_cli(capsys, "predict", write_face(home / "a.png"), "--model", home / "work")
+    assert_refused(answer, f"no model file {home / 'work'}")
+
+
+def test_a_students_own_file_is_taken_in_the_canonical_order_with_a_warning(capsys, home, tiny_model_path):
+    with h5py.File(shutil.copy(tiny_model_path, home / "own.h5"), "a") as file:
+        del file.attrs["fer_tf"]
+    with pytest.warns(UserWarning, match=r"own\.h5 does not say its classes; taken as anger, disgust, fear"):
+        answer = run_cli(capsys, "predict", write_face(home / "a.png"), "--model", home / "own.h5")
+    assert answer.code == 0
+
+
+@pytest.mark.parametrize(
+    "shape, names, message",
+    [((48, 48, 1), EMOTIONS, "knows 8 classes"), ((32, 32, 1), EMOTIONS[:7], "takes images (32, 32, 1); fer2013 has")],
+)
+def test_a_model_that_does_not_fit_the_dataset_is_not_evaluated(capsys, home, fer2013_root, shape, names, message):
+    from fer_tf.models import build_model
+    from fer_tf.saving import save_model
+
+    save_model(build_model("cnn", shape, len(names), width=0.1), home / "other.h5", names)
+    answer = run_cli(capsys, "evaluate", home / "other.h5", "--dataset", "fer2013", "--data-dir", fer2013_root)
+    assert_refused(answer, "error: model: ", message)
+    assert files_below(home) == ["other.h5", "work"]
+
+
+# as a student calls it
+
+
+def _python_m(*arguments):
+    command = [sys.executable, "-m", "fer_tf", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_program_of_its_own_prints_results_and_faults_and_nothing_else(home, tiny_model_path):
+    write_face(home / "in/a.png")
+    broken = BROKEN["empty"](home / "in/empty.jpg")
+    done = _python_m("predict", home / "in", "--model", tiny_model_path, "--out", "scores.csv")
+    assert done.returncode == 1
+    assert done.stdout == "1 of 2 files predicted; scores.csv\n"
+    assert done.stderr == f"not read: {broken}: is empty (0 bytes)\n"
+
+
+def test_a_program_of_its_own_refuses_in_one_line(home):
+    done = _python_m("train", "cnm")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
