@@ -1,5 +1,7 @@
 """Errors that explain themselves in a line, and the checks that raise them."""
 
+import math
+
 
 class InputError(ValueError):
     """A wrong argument or input file; its message says what is allowed and what came. The command line prints
@@ -39,7 +41,12 @@ def check_names(parameter, names, allowed):
 def check_range(parameter, value, low=None, high=None):
     """Returns the number `value` if low <= value <= high; otherwise raises `InputError`."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or (low is not None and value < low) or (high is not None and value > high):
+    if (
+        not is_number
+        or not math.isfinite(value)
+        or (low is not None and value < low)
+        or (high is not None and value > high)
+    ):
         bounds = " and ".join(
             text for text in (f">= {low}" if low is not None else "", f"<= {high}" if high is not None else "") if text
         )

@@ -151,8 +151,8 @@ def evaluate(
     from .saving import load_model
     from .training import evaluate_model
 
-    ds = load_dataset(dataset, data_dir, protocol, seed=seed)
-    run = evaluate_model(load_model(model), ds, Path(model).stem, out)
+    loaded = load_model(model)  # before the dataset: a mistyped name is told at once
+    run = evaluate_model(loaded, load_dataset(dataset, data_dir, protocol, seed=seed), Path(model).stem, out)
     _print_run(run)
 
 

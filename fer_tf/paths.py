@@ -1,6 +1,7 @@
 """Where things are: the project's folders, the dataset folder, and writing a file so that nobody sees half of it."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -44,6 +45,8 @@ def replacing(path):
     The temporary name keeps the suffix (`.h5`, `.npz`), because writers choose their format by it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -1,6 +1,7 @@
 """Predicting emotions of pictures: files, folders and arrays in, a tidy frame or csv out."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from tqdm.auto import tqdm
 
 from .checks import DataError, InputError
 from .data.folders import list_files
-from .data.images import convert, read_image
+from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
 from .paths import replacing
 from .saving import load_model, model_info
@@ -50,13 +51,15 @@ def _as_pixels(image):
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if isinstance(image, Image.Image):
-        return _as_pixels(np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB")))
+        return picture_pixels(image)
     pixels = np.asarray(image)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
         raise InputError(f"image: must be [H, W], [H, W, 1] or [H, W, 3]; received {np.shape(image)}")
     if not np.issubdtype(pixels.dtype, np.number) or not np.isfinite(pixels).all():
         raise InputError("image: must hold finite numbers")
+    if not np.issubdtype(pixels.dtype, np.integer) and 0 < pixels.max() <= 1:
+        raise InputError("image: pixels seem to be scaled to 0..1; give 0..255, the models normalise by themselves")
     if pixels.min() < 0 or pixels.max() > 255:
         raise InputError(f"image: pixels must be in 0..255; received {pixels.min()} to {pixels.max()}")
     return pixels.astype(np.uint8) if np.issubdtype(pixels.dtype, np.integer) else pixels.round().astype(np.uint8)
@@ -94,8 +97,11 @@ class EmotionRecognizer:
             (the box in pixels; the whole picture), detected (False: no face detection is done), label, confidence
             0..1, a probability a class, error ("" or why the picture could not be read).
         """
-        if isinstance(images, str | os.PathLike | Image.Image) or np.ndim(images) in (2, 3) and _is_array(images):
+        if isinstance(images, str | os.PathLike | Image.Image) or _is_array(images) and images.ndim in (2, 3):
             images = [images]
+        images = list(images) if isinstance(images, Iterator) else images
+        if not hasattr(images, "__len__") or _is_array(images) and images.ndim == 0:
+            raise InputError(f"images: must be a picture or a sequence of them; received {type(images).__name__}")
         frames = [self._chunk(images[start : start + self.batch_size]) for start in self._starts(images)]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=self.columns)
 
@@ -175,10 +181,10 @@ def collect_files(inputs, leave_out=()):
         leave_out: paths never to take (the csv being written).
     Returns: list of `Path`, each once.
     """
-    skipped = {Path(path).resolve() for path in leave_out}
+    skipped = {os.path.realpath(path) for path in leave_out}
     found = {}
     for item in map(Path, inputs):
         for path in list_files(item) if item.is_dir() else [item]:
-            if path.resolve() not in skipped:
+            if os.path.realpath(path) not in skipped:
                 found.setdefault(path, None)
     return list(found)

@@ -11,6 +11,7 @@ from . import data, experiments, fitting, layers, losses, models, plots, runlog,
 from .checks import InputError
 from .data import pipeline, plan
 from .data.doctor import copies_of_test
+from .emotions import canonical_emotion
 from .evaluation import comparison, metrics, tables
 from .inference import predict_probabilities
 from .paths import reports_root
@@ -211,7 +212,7 @@ def evaluate_model(model, ds, name, out=None):
 
 def check_fits(model, ds):
     """Raises `InputError` unless the model takes the dataset's images and gives its classes."""
-    names, shape = saving.model_info(model)["class_names"], tuple(model.input_shape[1:])
+    names, shape = _canonical_names(model), tuple(model.input_shape[1:])
     if sorted(names) != sorted(ds.class_names):
         raise InputError(
             f"model: knows {len(names)} classes ({', '.join(names)}); {ds.name} has {len(ds.class_names)} "
@@ -223,5 +224,11 @@ def check_fits(model, ds):
 
 def _probabilities(model, split):
     """Class probabilities of a split in the order of its class names, whatever the model's order is."""
-    order = [saving.model_info(model)["class_names"].index(name) for name in split.class_names]
+    names = _canonical_names(model)
+    order = [names.index(name) for name in split.class_names]
     return predict_probabilities(model, split)[:, order]
+
+
+def _canonical_names(model):
+    """A model's classes by their canonical names ("Happiness", "happy" and "joy" are one)."""
+    return [canonical_emotion(name) for name in saving.model_info(model)["class_names"]]

@@ -1,6 +1,7 @@
 """Parsed datasets kept as one compact file, keyed by what they were read from."""
 
 import hashlib
+import warnings
 import zipfile
 
 import numpy as np
@@ -23,21 +24,27 @@ def listing_fingerprint(root, paths):
     return digest.hexdigest()
 
 
-def cached_arrays(name, fingerprint, compute):
+def cached_arrays(name, fingerprint, compute, keys=None):
     """The dict of arrays that `compute()` returns, read from the cache if it was computed before.
 
     Args:
         name: dataset name, the first part of the cache file's name.
         fingerprint: hash of everything the arrays depend on; a change gives another file.
         compute: function without arguments.
+        keys: names the arrays must have; a cache without one of them is not used. Default: whatever is there.
     """
     path = cache_root() / f"{name}-{fingerprint[:20]}.npz"
     try:
         with np.load(path) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            return {key: file[key] for key in keys or file.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         arrays = compute()  # not there, or damaged
 
-    with replacing(path) as part:
-        np.savez(part, **arrays)
+    try:
+        with replacing(path) as part:
+            np.savez(part, **arrays)
+    except OSError as error:
+        warnings.warn(
+            f"{path}: cannot be written ({error.strerror}); the dataset is prepared anew each time", stacklevel=2
+        )
     return arrays

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..checks import DataError, MissingDataError, check_choice
-from ..emotions import EMOTIONS, canonical_emotion
+from ..emotions import EMOTIONS
 from .base import ArrayImages, DatasetSpec, FaceDataset, image_store
 from .cache import cached_arrays, file_fingerprint, listing_fingerprint
-from .folders import class_folders, list_images
+from .folders import class_folders, folder_emotion, list_images
 from .pixel_csv import read_pixel_csv
 from .splits import pick_per_class, stratified_holdout
 
@@ -84,7 +84,7 @@ def check(root):
 
 def _from_csv(path):
     source = file_fingerprint(path)
-    arrays = cached_arrays("fer2013", source, lambda: _parse_csv(path))
+    arrays = cached_arrays("fer2013", source, lambda: _parse_csv(path), ("images", "labels", "usage"))
     names = [f"row{row}" for row in range(len(arrays["labels"]))]
     return ArrayImages(arrays["images"]), arrays["labels"], arrays["usage"], source, names
 
@@ -98,7 +98,7 @@ def _parse_csv(path):
 def _from_folders(root, stream):
     """Folder form: labels from the class folders, usage from the file names where they tell."""
     found = [
-        (path, canonical_emotion(folder.name), part)
+        (path, folder_emotion(folder), part)
         for part in ("train", "test")
         for folder in class_folders(root / part)
         for path in list_images(folder)
@@ -136,14 +136,23 @@ def _assign(root, protocol, labels, usage, seed):
                 "use protocol='folder', or get the csv"
             )
         split[:] = np.array(["train", "val", "test"], object)[usage]
-    elif protocol == "pooled":
+        return split
+    try:
+        _draw(split, protocol, labels, usage, seed)
+    except DataError as error:
+        raise DataError(f"fer2013 {protocol}: {error}") from None
+    return split
+
+
+def _draw(split, protocol, labels, usage, seed):
+    """Fills `split` for the protocols that draw rows."""
+    if protocol == "pooled":
         _hold_out(split, labels, np.ones(len(labels), bool), ("test", "val"), seed)
     elif protocol == "folder":
         split[usage != 0] = "test"
         _hold_out(split, labels, usage == 0, ("val",), seed)
     else:
         _balance(split, labels, usage, seed)
-    return split
 
 
 def _hold_out(split, labels, rows, names, seed):
@@ -159,10 +168,10 @@ def _hold_out(split, labels, rows, names, seed):
 
 def _balance(split, labels, usage, seed):
     rng = np.random.default_rng(seed)
-    train = pick_per_class(labels, usage == 0, 400, rng, "fer2013 balanced train")
+    train = pick_per_class(labels, usage == 0, 400, rng, CLASS_NAMES)
     split[train] = "train"
-    split[pick_per_class(labels, (usage == 0) & (split == ""), 30, rng, "fer2013 balanced val")] = "val"
-    split[pick_per_class(labels, usage != 0, 100, rng, "fer2013 balanced test")] = "test"
+    split[pick_per_class(labels, (usage == 0) & (split == ""), 30, rng, CLASS_NAMES)] = "val"
+    split[pick_per_class(labels, usage != 0, 100, rng, CLASS_NAMES)] = "test"
 
 
 def _notes(protocol, usage):

@@ -3,13 +3,22 @@
 import os
 from pathlib import Path
 
-from ..checks import DataError
+from ..checks import DataError, InputError
+from ..emotions import canonical_emotion
 from .images import IMAGE_SUFFIXES, is_litter
 
 
 def class_folders(root):
     """The folders in `root`, sorted by name, without hidden ones."""
     return sorted(path for path in Path(root).iterdir() if path.is_dir() and not is_litter(path))
+
+
+def folder_emotion(folder):
+    """The canonical emotion a class folder is named for; `DataError` naming the folder if it is none."""
+    try:
+        return canonical_emotion(folder.name)
+    except InputError as error:
+        raise DataError(f"{folder}: {error}") from None
 
 
 def list_files(root):

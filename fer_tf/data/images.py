@@ -1,12 +1,11 @@
 """Reading a picture from disk as the kit sees it: upright, 8 bits, gray or RGB, at one size."""
 
 import os
-import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..checks import DataError
 
@@ -34,27 +33,42 @@ def read_image(path, channels=None, size=None):
     Raises: `DataError` naming the file if it is missing, empty, truncated or no picture.
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns between one and two times its decompression-bomb limit; we refuse both
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                picture.seek(0)
-                picture.load()
-                picture = ImageOps.exif_transpose(picture)
-                pixels = np.asarray(_eight_bits(picture, channels))
+        with Image.open(path) as picture:
+            # Pillow only warns between one and two times its limit; we refuse both
+            if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+                raise Image.DecompressionBombError
+            picture.seek(0)
+            pixels = picture_pixels(picture, channels)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise DataError(f"{path}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink it first") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         raise DataError(f"{path}: {_fault(path, error)}") from None
-    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     return resize(pixels, size) if size else pixels
+
+
+# EXIF orientation -> what makes it upright
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+def picture_pixels(picture, channels=None):
+    """A Pillow picture, upright, as uint8 [H, W, 1 or 3]; see `read_image`."""
+    picture.load()
+    turn = _UPRIGHT.get(picture.getexif().get(0x0112))
+    pixels = np.asarray(_eight_bits(picture if turn is None else picture.transpose(turn), channels))
+    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def _fault(path, error):
     if os.path.isdir(path):
         return "is a folder, not a picture"
+    if not os.path.isfile(path):
+        return f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     if os.path.getsize(path) == 0:
         return "is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):

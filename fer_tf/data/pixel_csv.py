@@ -8,6 +8,7 @@ import lzma
 import sys
 import tarfile
 import zipfile
+import zlib
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,6 +28,8 @@ def open_csv(path, members):
         if name.endswith((".tar.gz", ".tgz", ".tar")):
             with tarfile.open(path) as archive:
                 yield archive.extractfile(_member(path, archive.getnames(), members))
+                while archive.fileobj.read(1 << 20):  # to its end, where the compressed stream's checksum is
+                    pass
         elif name.endswith(".zip"):
             with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive.namelist(), members)) as file:
                 yield file
@@ -34,8 +37,9 @@ def open_csv(path, members):
             opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
             with opener(path, "rb") as file:
                 yield file
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: the archive is broken or cut short ({error}); fetch it again") from None
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
+        fault = (str(error).splitlines() or [""])[0].rstrip(": ")
+        raise DataError(f"{path}: the archive is broken or cut short ({fault}); fetch it again") from None
 
 
 def _member(path, names, members):
@@ -79,7 +83,8 @@ def _chunks(path, file, columns):
             missing = [name for name in columns if name not in chunk.columns]
             if missing:
                 raise DataError(f"{path}: has no column {', '.join(missing)} (its columns: {', '.join(chunk.columns)})")
-            yield line, chunk[list(columns)].fillna("")
+            if len(chunk):  # a header alone gives one empty chunk
+                yield line, chunk[list(columns)].fillna("")
             line += len(chunk)
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
@@ -117,7 +122,7 @@ def _pixels(path, first, strings, count):
 
 def _is_clean(text, rows, count):
     """True if every one of the text's lines holds `count` runs of digits and nothing else but blanks."""
-    if not text.isascii():
+    if not text or not text.isascii():
         return False
     characters = np.frombuffer(text.encode(), np.uint8)
     digit = (characters >= 48) & (characters <= 57)
@@ -135,7 +140,7 @@ def _explain(path, first, strings, count):
     for offset, text in enumerate(strings):
         numbers = text.split()
         place = f"{path}, line {first + offset}"
-        strange = [number for number in numbers if not number.lstrip("-").isdecimal()]
+        strange = [number for number in numbers if not number.removeprefix("-").isdecimal()]
         if strange:
             raise DataError(f"{place}: pixel {strange[0]!r} is not a whole number")
         if len(numbers) != count:

@@ -19,6 +19,9 @@ def stratified_holdout(labels, fraction, seed):
     """
     labels = np.asarray(labels)
     eligible = np.flatnonzero(np.bincount(labels)[labels] >= 2)
+    classes = len(np.unique(labels[eligible]))
+    if not classes <= np.ceil(fraction * len(eligible)) <= len(eligible) - classes:
+        raise DataError(f"{len(labels)} images are too few to hold out {fraction:.0%} of {classes} classes")
     held = train_test_split(eligible, test_size=fraction, stratify=labels[eligible], random_state=seed)[1]
     mask = np.zeros(len(labels), bool)
     mask[held] = True
@@ -45,15 +48,15 @@ def group_split(groups, fractions, seed):
     return assigned[inverse]
 
 
-def pick_per_class(labels, candidates, count, rng, what):
+def pick_per_class(labels, candidates, count, rng, class_names):
     """`count` rows of each class out of `candidates` (bool [N]), drawn by `rng`; a class with too few raises.
 
     Returns: int rows, sorted.
     """
     chosen = []
-    for code in np.unique(labels):
+    for code, name in enumerate(class_names):
         rows = np.flatnonzero(candidates & (labels == code))
         if len(rows) < count:
-            raise DataError(f"{what}: class {code} has {len(rows)} images, {count} are needed")
+            raise DataError(f"{name} has {len(rows)} images to draw from, the protocol takes {count}")
         chosen.append(rng.choice(rows, count, replace=False))
     return np.sort(np.concatenate(chosen))

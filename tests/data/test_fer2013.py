@@ -152,7 +152,7 @@ def test_balanced_has_400_30_100_a_class_and_learns_from_training_alone(many):
 
 def test_balanced_tells_what_a_small_copy_lacks(root):
     (root / "fer2013.csv").write_text(ROWS.csv())
-    with pytest.raises(DataError, match="balanced train: .* has 14 images, 400 are needed"):
+    with pytest.raises(DataError, match="fer2013 balanced: anger has 14 images to draw from, the protocol takes 400"):
         load(root, "balanced")
 
 
