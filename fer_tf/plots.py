@@ -139,6 +139,83 @@ def image_row(images, titles):
 
 
 @_styled
+def sheet(picture, columns, rows=()):
+    """A contact sheet drawn as one picture, with names above its columns and beside its rows.
+
+    Args:
+        picture: uint8 [H, W] or [H, W, 3].
+        columns, rows: names, evenly spread.
+    """
+    height, width = picture.shape[:2]
+    figure = Figure(figsize=(9, 9 * height / width + 0.3))
+    axis = figure.subplots()
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    axis.set_xticks((np.arange(len(columns)) + 0.5) * width / len(columns), columns)
+    axis.set_yticks((np.arange(len(rows)) + 0.5) * height / max(1, len(rows)), rows)
+    axis.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+@_styled
+def marked_masks(images, masks, titles):
+    """Pictures with masks laid over in colour.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        masks: dict name -> bool [N, H, W]; the first is orange, the second blue.
+        titles: N texts.
+    """
+    layers = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1)
+    for colour, mask in zip(((222, 143, 5), (1, 115, 178)), masks.values(), strict=False):
+        layers = np.where(mask[..., None], 0.45 * layers + 0.55 * np.array(colour), layers)
+    return image_row(layers.astype(np.uint8), titles)
+
+
+@_styled
+def accuracy_by(table, label):
+    """Accuracy in groups with 95 % intervals; dashed is the accuracy of always giving the commonest class.
+
+    Args:
+        table: DataFrame of `evaluation.comparison.accuracy_by`.
+        label: of the groups.
+    """
+    figure = Figure(figsize=(6, 3.2))
+    axis = figure.subplots()
+    places = np.arange(len(table))
+    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    axis.errorbar(places, table["accuracy"], yerr=spread, fmt="o", color=_COLOURS[0], capsize=3)
+    axis.plot(places, table["commonest"], "--", color=_COLOURS[1], label="commonest class")
+    axis.set_xticks(
+        places, [f"{group}\n{count} images" for group, count in zip(table["group"], table["n"], strict=True)]
+    )
+    axis.set(ylim=(0, 1), xlabel=label, ylabel="accuracy, 95 % interval")
+    axis.legend(fontsize=8)
+    return figure
+
+
+@_styled
+def ablation(table):
+    """Accuracy with one thing fixed at a time.
+
+    Args:
+        table: DataFrame with fixed, value, accuracy, low, high, commonest; a panel for each of `fixed`.
+    """
+    panels = table["fixed"].unique()
+    figure = Figure(figsize=(4 * len(panels), 3.4))
+    for axis, fixed in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        part = table[table["fixed"] == fixed]
+        spread = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
+        places = np.arange(len(part))
+        axis.errorbar(places, part["accuracy"], yerr=spread, fmt="o", color=_COLOURS[0], capsize=3)
+        axis.plot(places, part["commonest"], "--", color=_COLOURS[1], label="commonest class")
+        axis.set_xticks(places, part["value"], rotation=45)
+        axis.set(ylim=(0, 1), xlabel=fixed, ylabel="accuracy, 95 % interval")
+    axis.legend(fontsize=8)
+    return figure
+
+
+@_styled
 def learning_curves(histories):
     """Loss and accuracy by epoch, training dashed and validation solid.
 

@@ -131,6 +131,7 @@ class FaceDataset:
         store: the images, `ArrayImages` or `FileImages`, by row of the table.
         notes: sentences a reader must know (what was dropped, in which way the copy at hand differs).
         source: fingerprint of the files it was read from.
+        truth: function(rows of the table) -> dict of masks, where the set's truth is known (synthetic).
     """
 
     name: str
@@ -141,6 +142,7 @@ class FaceDataset:
     notes: list = field(default_factory=list)
     source: str = ""
     probabilities: np.ndarray | None = None
+    truth: Callable | None = None
 
     @property
     def train(self):
@@ -172,6 +174,19 @@ class FaceDataset:
     def training_data(self):
         """The view of this dataset that training gets: train and val only."""
         return TrainingData(self.train, self.val, self.class_names, self.image_shape)
+
+    def masks(self, rows):
+        """What is known of every pixel, on request.
+
+        Args:
+            rows: int [N], rows of the table.
+        Returns: dict of bool [N, H, W]: `expression` (the regions that carry the expression, not reduced by an
+            occluder), `occluder`, `face`.
+        Raises: `InputError` where the truth of a set is not known.
+        """
+        if self.truth is None:
+            raise InputError(f"masks: the truth of {self.name}'s pixels is not known, only synthetic faces have it")
+        return self.truth(self.table.iloc[np.asarray(rows)])
 
     def counts(self):
         """DataFrame of images per class (rows) and split (columns), with totals."""

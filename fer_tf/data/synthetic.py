@@ -4,6 +4,7 @@ The drawing is in `drawn_faces`. Splits are by identity: no face of train stands
 faces say nothing about real ones.
 """
 
+import functools
 import hashlib
 import json
 from importlib.metadata import version
@@ -45,15 +46,33 @@ def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default")
     table = pd.DataFrame(json.loads(str(arrays["table"])))
     table.insert(0, "label", table["emotion"].map(EMOTIONS.index))
     table["subject"] = table["identity"]
-    table["name"] = [f"drawn{row}" for row in range(count)]
+    table["name"], table["drawn"] = [f"drawn{row}" for row in range(count)], range(count)
     table["split"] = group_split(table["identity"].to_numpy(), SHARES, seed)
-    return FaceDataset("synthetic", protocol, EMOTIONS, table, ArrayImages(arrays["images"]), [], source)
+    store, truth = ArrayImages(arrays["images"]), functools.partial(_masks, settings)
+    return FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth)
 
 
 def _draw(settings):
-    faces = draw_faces(**settings, identities=max(20, settings["count"] // PER_IDENTITY))
+    faces = draw_faces(**settings, identities=_people(settings))
     table = json.dumps(faces.table.to_dict(orient="list"))
     return {"images": faces.images, "table": np.array(table)}
+
+
+def _people(settings):
+    """Size of the pool of identities."""
+    return max(20, settings["count"] // PER_IDENTITY)
+
+
+def _masks(settings, table):
+    """Draws the pictures of these rows again, with their masks; see `FaceDataset.masks`."""
+    options = {**settings, "count": 1, "identities": _people(settings), "masks": True}
+    again = [draw_faces(**options, start=int(row)) for row in table["drawn"]]
+    parts = {"expression": "expression_masks", "occluder": "occluder_masks", "face": "face_masks"}
+    side = settings["size"]
+    return {
+        key: np.concatenate([np.zeros((0, side, side), bool), *(getattr(faces, name) for faces in again)])
+        for key, name in parts.items()
+    }
 
 
 def _source_fingerprint(settings):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from .metrics import classification_metrics, mcnemar
 
@@ -80,6 +81,35 @@ def seeds_table(table):
     for metric in ("accuracy", "macro F1"):
         columns |= {metric: (metric, "mean"), f"{metric} sd": (metric, "std")}
     return grouped.agg(**columns).reset_index()
+
+
+def range_groups(values, edges):
+    """Groups of numbers by ascending upper edges, named "to 0.5"; an edge of 0 gathers the zeros as "0".
+
+    Returns: ordered Categorical [N]; values above the last edge are missing.
+    """
+    names = ["0" if edge == 0 else f"to {edge:g}" for edge in edges]
+    return pd.cut(np.asarray(values, float), [-np.inf, *edges], labels=names)
+
+
+def accuracy_by(predictions, groups):
+    """Accuracy in groups of test images: by intensity, occluder, subject, ...
+
+    Args:
+        predictions: DataFrame with columns truth, label.
+        groups: [N], a group for each row; missing leaves the row out.
+    Returns: DataFrame, one row a group in sorted order: group, n, accuracy, low, high (95 % Wilson interval), commonest
+        (the share of the group's commonest true class).
+    """
+    rows = []
+    for group, part in predictions.groupby(np.asarray(groups), observed=True):
+        hits = (part["truth"] == part["label"]).sum()
+        interval = binomtest(int(hits), len(part)).proportion_ci(method="wilson")
+        shares = {"accuracy": hits / len(part), "low": interval.low, "high": interval.high}
+        rows.append(
+            {"group": group, "n": len(part), **shares, "commonest": part["truth"].value_counts(normalize=True).max()}
+        )
+    return pd.DataFrame(rows, columns=["group", "n", "accuracy", "low", "high", "commonest"])
 
 
 def mcnemar_against(reference, others):
