@@ -23,6 +23,12 @@ OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call l
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
+KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET NOTEBOOKS PYTHON VENV
+GIVEN := $(foreach item,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(item))))
+$(foreach name,$(filter-out $(KNOWN) SHELL MAKE%,$(GIVEN)),$(error unknown variable $(name); allowed are $(KNOWN)))
+$(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name)))),\
+	$(warning $(name) of the environment is not used; write: make ... $(name)=$($(name)))))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-all reproduce lab lint format bench report clean
 

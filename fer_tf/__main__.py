@@ -7,6 +7,9 @@ import sys
 def main():
     """Runs the command line; a wrong input is one line on stderr and exit code 2, never a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    for name in ("FER_TF_DATA", "FER_TF_REPORTS", "FER_TF_MODELS", "FER_TF_CACHE"):
+        if os.environ.get(name):  # notebooks run elsewhere and must mean the same folder
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
     from .checks import InputError
     from .cli import app
 
@@ -15,7 +18,7 @@ def main():
     except InputError as error:
         _stop(f"error: {error}", 2)
     except KeyboardInterrupt:
-        _stop("stopped; the same command goes on from here", 130)
+        _stop("stopped; the same command goes on from here (without --force)", 130)
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:

@@ -53,7 +53,7 @@ def list_command():
 def data_check(
     name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
 ):
-    """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if it is missing."""
+    """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if a named one is missing."""
     from .checks import MissingDataError
     from .data import DATASETS, check_dataset
 
@@ -96,10 +96,11 @@ def train(
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and drawn splits.")] = 0,
     size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    classes: Annotated[int | None, typer.Option(help="Only the first 6, 7 or 8 emotions.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
     settings: Settings = None,
     data_dir: DataDir = None,
-    force: Annotated[bool, typer.Option(help="Run again even if the record is up to date.")] = False,
+    force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
     jit: Annotated[bool, typer.Option("--jit", help="Compile by XLA also on a processor.")] = False,
 ):
     """Trains an experiment, selects on val, evaluates once on test, and leaves a record in reports/runs/.
@@ -114,7 +115,10 @@ def train(
     overrides |= {"jit": "on"} if jit else {}
     from .training import run_experiment
 
-    run = run_experiment(experiment, dataset, protocol, seed, size, data_dir, force=force, **overrides)
+    options = {"classes": classes} if classes else {}
+    run = run_experiment(
+        experiment, dataset, protocol, seed, size, data_dir, dataset_options=options, force=force, **overrides
+    )
     _print_run(run)
 
 
@@ -130,8 +134,12 @@ def _print_run(run):
     if clean["in_either"] and clean["n"]:
         print(f"without the {clean['in_either']} test images that stand in train or val: {clean['accuracy']:.4f}")
     if run.record.get("reduced"):
-        print(f"a reduced run: {run.record['reduced']}")
-    print(f"record {run.directory}\nmodel  {run.model_path}")
+        print(f"not the source's settings: {run.record['reduced']}")
+    for note in run.record["notes"]:
+        print(f"note: {note}")
+    print(f"record {run.directory}")
+    if run.model_path.is_file():
+        print(f"model  {run.model_path}")
 
 
 @app.command(epilog="Example: `fer-tf evaluate models/cnn-fer2013-official-seed0.h5 --dataset fer2013`")
@@ -149,7 +157,7 @@ def evaluate(
     import_keras()
     from .data import load_dataset
     from .saving import load_model
-    from .training import evaluate_model
+    from .scoring import evaluate_model
 
     loaded = load_model(model)  # before the dataset: a mistyped name is told at once
     run = evaluate_model(loaded, load_dataset(dataset, data_dir, protocol, seed=seed), Path(model).stem, out)
@@ -165,6 +173,9 @@ def predict(
     model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
     out: Annotated[Path | None, typer.Option(help="The csv to write [default: a table on the screen].")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
+    no_detect: Annotated[
+        bool, typer.Option("--no-detect", help="Take each picture as a ready face crop (all that can be done so far).")
+    ] = True,
 ):
     """Predicts the emotion of pictures, one row a picture, each taken as a whole to be a face.
 
@@ -211,7 +222,7 @@ def reproduce(
 
     parameters = {
         "dataset": dataset,
-        "data_dir": os.path.relpath(data_dir, project_root()) if data_dir else "",
+        "data_dir": os.path.relpath(os.path.expanduser(data_dir), project_root()) if data_dir else "",
         "protocol": protocol or "",
         "seed": seed,
         "size": size,

@@ -182,12 +182,8 @@ def _typed(key, text):
         raise InputError(f"{key}: must be {kind.__name__}; received {text!r}") from None
 
 
-def reductions(name, experiment, size="full"):
-    """In which ways a resolved experiment is less than the table's full one, as text ("" if it is not).
-
-    Fewer epochs, fewer images or a narrower net make a run reduced; any other changed setting makes it another
-    experiment, which is said too.
-    """
+def differences(name, experiment, size="full"):
+    """In which ways a resolved experiment is not the table's full one, as text ("" if it is)."""
     full, now = EXPERIMENTS[name].settings(), experiment.settings()
     changed = [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key] and key != "jit"]
     label = f"{size} size: " if size != "full" else ""

@@ -51,13 +51,15 @@ def fit(training_data, experiment, seed, progress):
         experiment: resolved `Experiment`.
         seed: int.
         progress: `Progress`.
-    Returns: `keras.Model`.
+    Returns: `keras.Model`, and the facts of its training as a dict: parameters, peak_memory_mb and, where it was
+        trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds.
     """
     keras.utils.set_random_seed(seed)
     model = build(experiment, training_data)
     adapt(model, training_data.train)
+    (progress.directory / "history.csv").unlink(missing_ok=True)
     if not model.trainable_variables or not experiment.epochs:
-        return model
+        return model, _facts(model, [])
     compile_model(model, experiment)
     keeper = EpochKeeper(experiment, progress)
     keeper.set_model(model)
@@ -65,7 +67,7 @@ def fit(training_data, experiment, seed, progress):
     if first < experiment.epochs and not keeper.is_over:
         _run_epochs(model, training_data, experiment, seed, keeper, first)
     keeper.restore_best()
-    return model
+    return model, _facts(model, keeper.state["history"])
 
 
 def build(experiment, training_data):
@@ -153,6 +155,7 @@ class EpochKeeper(keras.callbacks.Callback):
             for index, variable in enumerate(variables):
                 variable.assign(stored[f"{key}{index}"])
         self.best_values = [stored[f"best{index}"] for index in range(len(kept))]
+        self._write_history()
         done = len(self.state["history"])
         say(self.progress.verbose, f"{self.progress.name}: resumed after epoch {done}")
         return done
@@ -208,6 +211,9 @@ class EpochKeeper(keras.callbacks.Callback):
             arrays |= {f"{key}{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(values)}
         with replacing(self.progress.directory / CHECKPOINT) as part:
             np.savez(part, **arrays)
+        self._write_history()
+
+    def _write_history(self):
         with replacing(self.progress.directory / "history.csv") as part:
             pd.DataFrame(self.state["history"]).to_csv(part, index=False)
 
@@ -225,13 +231,12 @@ class EpochKeeper(keras.callbacks.Callback):
             variable.assign(value)
 
 
-def facts(model, directory):
-    """Parameters, epochs, times and memory of the fit that has just ended, as a dict."""
+def _facts(model, history):
+    """Parameters, memory and, from the history (a list of rows), epochs and times."""
     found = {"parameters": model.count_params(), "peak_memory_mb": runlog.peak_memory_mb()}
-    path = directory / "history.csv"
-    if not model.trainable_variables or not path.is_file():
+    if not history:
         return found
-    history = pd.read_csv(path)
+    history = pd.DataFrame(history)
     best = history.sort_values(["val_accuracy", "val_loss"], ascending=[False, True]).iloc[0]
     return found | {
         "epochs": len(history),

@@ -3,6 +3,8 @@
 import numpy as np
 from tqdm.auto import tqdm
 
+from .checks import InputError
+
 
 def predict_probabilities(model, images, batch_size=256, progress=False):
     """Class probabilities of images.
@@ -20,4 +22,10 @@ def predict_probabilities(model, images, batch_size=256, progress=False):
         np.asarray(model.predict_on_batch(fetch(np.arange(start, min(start + batch_size, len(images))))))
         for start in tqdm(starts, disable=not progress, unit="batch", leave=False)
     ]
-    return np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+    probabilities = np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+    sums = probabilities.sum(axis=1)
+    if not np.isfinite(sums).all() or (len(sums) and np.abs(sums - 1).max() > 1e-2) or probabilities.min(initial=0) < 0:
+        raise InputError(
+            f"model: gives no probabilities (a row sums to {sums[np.argmax(np.abs(sums - 1))]:.3g}); end it in softmax"
+        )
+    return probabilities

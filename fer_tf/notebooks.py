@@ -1,14 +1,16 @@
 """Executing the numbered notebooks headless, in order, and only those that something has changed for."""
 
+import os
 import sys
 import time
 
+import nbclient
 import nbformat
 from nbconvert import HTMLExporter
 
-from . import runlog
+from . import experiments, runlog
 from .checks import InputError, check_choice
-from .data import DATASETS
+from .data import DATASETS, check_dataset
 from .paths import data_root, project_root, replacing, reports_root, write_text
 from .quiet import quiet_stderr
 
@@ -36,7 +38,7 @@ def reproduce(names, parameters, force=False):
     paths = {path.stem: path for path in notebook_paths()}
     for name in names or []:
         check_choice("notebook", name, paths)
-    check_choice("dataset", parameters["dataset"], DATASETS)
+    _check_parameters(parameters)
     chosen = [paths[name] for name in names] if names else list(paths.values())
     results = []
     for number, path in enumerate(chosen, start=1):
@@ -45,6 +47,16 @@ def reproduce(names, parameters, force=False):
 
     print(f"report: {build_report()}", flush=True)
     return results
+
+
+def _check_parameters(parameters):
+    """Every wrong parameter is told before the first notebook is run."""
+    spec = DATASETS[check_choice("dataset", parameters["dataset"], DATASETS)]
+    if parameters["protocol"]:
+        check_choice("protocol", parameters["protocol"], spec.protocols)
+    size = experiments.default_size(parameters["dataset"], parameters["size"])
+    experiments.resolve("cnn", size, experiments.parse_overrides(parameters["overrides"]))
+    check_dataset(parameters["dataset"], parameters["data_dir"])
 
 
 def _run(path, parameters, force, label):
@@ -76,12 +88,12 @@ def notebook_key(path, parameters):
     basis = {
         "cells": [[cell.cell_type, cell.source] for cell in notebook.cells],
         "parameters": parameters,
-        "package": _listing_hash(project_root() / "fer_tf", "**/*.py"),
+        "package": _listing_hash(project_root() / "fer_tf", ("**/*.py", "**/*.csv", "**/*.j2")),
         "data": _data_state(parameters),
     }
     if _about(notebook).get("reads_runs"):
-        basis["runs"] = _listing_hash(reports_root() / "runs", "*/metrics.json")
-        basis["results"] = _listing_hash(project_root() / "reports" / "results", "runs/*/metrics.json")
+        basis["runs"] = _listing_hash(reports_root() / "runs", ("*/metrics.json",))
+        basis["results"] = _listing_hash(project_root() / "reports" / "results", ("runs/*/metrics.json",))
     return runlog.fingerprint(basis)
 
 
@@ -89,34 +101,38 @@ def _about(notebook):
     return notebook.metadata.get("fer_tf", {})
 
 
-def _listing_hash(root, pattern):
-    files = sorted(root.glob(pattern))
-    return runlog.fingerprint({str(path.relative_to(root)): runlog.text_hash(path) for path in files})
+def _listing_hash(root, patterns):
+    files = sorted(path for pattern in patterns for path in root.glob(pattern))
+    return runlog.fingerprint({str(path.relative_to(root)): runlog.file_hash(path) for path in files})
 
 
 def _data_state(parameters):
-    """Names, sizes and times of what lies at the top of the dataset's folder."""
+    """Names, sizes and times of what lies at the top of the dataset's folder, and the times of its folders."""
     folder = data_root(parameters.get("data_dir")) / parameters.get("dataset", "")
     if not folder.is_dir():
         return None
-    return sorted((item.name, item.stat().st_size, item.stat().st_mtime_ns) for item in folder.iterdir())
+    files = sorted((item.name, item.stat().st_size, item.stat().st_mtime_ns) for item in folder.iterdir())
+    folders = sorted((item, os.stat(item).st_mtime_ns) for item, _, _ in os.walk(folder))
+    return [files, folders]
 
 
 def _is_current(target, source, parameters, key):
-    """True if the executed copy and its HTML bear this key and the runs the notebook makes are on disk."""
+    """True if the executed copy and its HTML bear this key, and the runs it made are still those on disk."""
     if not target.is_file() or not target.with_suffix(".html").is_file():
         return False
     try:
-        stored = _about(nbformat.read(target, as_version=4)).get("key")
+        stored = _about(nbformat.read(target, as_version=4))
     except (nbformat.reader.NotJSONError, nbformat.ValidationError):
         return False
+    return stored.get("key") == key and stored.get("runs") == _made_runs(source, parameters)
+
+
+def _made_runs(source, parameters):
+    """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments)."""
     made = _about(nbformat.read(source, as_version=4)).get("experiments", [])
     protocol = parameters.get("protocol") or next(iter(DATASETS[parameters["dataset"]].protocols))
     names = [runlog.run_name(name, parameters["dataset"], protocol, parameters["seed"]) for name in made]
-    is_made = [
-        runlog.model_path(name).is_file() and (runlog.run_directory(name) / "metrics.json").is_file() for name in names
-    ]
-    return stored == key and all(is_made)
+    return {name: runlog.finished_fingerprint(name) for name in names}
 
 
 def _execute(path, target, parameters, key):
@@ -142,8 +158,10 @@ def _execute(path, target, parameters, key):
             raise NotebookError(
                 f"{path.stem}, cell {error.cell_index}: {error.ename}: {error.evalue} (see {failed})"
             ) from None
+        except nbclient.exceptions.DeadKernelError:
+            raise NotebookError(f"{path.stem}: its kernel died; most likely the memory was not enough") from None
         executed = nbformat.read(part, as_version=4)
-        executed.metadata["fer_tf"] = {**_about(executed), "key": key}
+        executed.metadata["fer_tf"] = {**_about(executed), "key": key, "runs": _made_runs(path, parameters)}
         nbformat.write(executed, part)
         write_text(target.with_suffix(".html"), HTMLExporter().from_notebook_node(executed)[0])
     failed.unlink(missing_ok=True)

@@ -17,7 +17,12 @@ def project_root():
 def data_root(data_dir=None):
     """The folder with one folder a dataset: `data_dir`, else $FER_TF_DATA, else data/raw of the project."""
     chosen = data_dir or os.environ.get("FER_TF_DATA")
-    return Path(chosen).expanduser() if chosen else project_root() / "data" / "raw"
+    if not chosen:
+        return project_root() / "data" / "raw"
+    path = Path(chosen).expanduser()
+    # a notebook opened in JupyterLab stands in notebooks/, where "data/raw" means the project's
+    is_elsewhere = not path.is_absolute() and not path.exists() and (project_root() / path).exists()
+    return project_root() / path if is_elsewhere else path
 
 
 def cache_root():

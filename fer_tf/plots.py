@@ -258,14 +258,18 @@ def accuracy_bars(table):
     """Test accuracy of every run with its 95 % interval.
 
     Args:
-        table: DataFrame with run, accuracy, low, high.
+        table: DataFrame with run, accuracy, low, high, reduced; runs that differ from their source are pale.
     """
     figure = Figure(figsize=(8, 0.9 + 0.42 * len(table)))
     axis = figure.subplots()
     places = np.arange(len(table))[::-1]
     spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
-    axis.barh(places, table["accuracy"], xerr=spread, color=_COLOURS[0], ecolor="black", capsize=3, height=0.6)
-    axis.set_yticks(places, table["run"])
+    colours = [(*_COLOURS[0], 0.45 if reduced else 1.0) for reduced in table["reduced"]]
+    axis.barh(places, table["accuracy"], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.6)
+    names = [
+        f"{run}{' (reduced)' if reduced else ''}" for run, reduced in zip(table["run"], table["reduced"], strict=True)
+    ]
+    axis.set_yticks(places, names)
     axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1))
     for place, value, high in zip(places, table["accuracy"], table["high"], strict=True):
         axis.text(high + 0.01, place, f"{value:.3f}", va="center", fontsize=9)

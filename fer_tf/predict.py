@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .checks import DataError, InputError
+from .checks import DataError, InputError, check_whole
 from .data.folders import list_files
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
@@ -81,7 +81,7 @@ class EmotionRecognizer:
         self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
         self.class_names = list(model_info(self.model)["class_names"])
         self.shape = input_shape(self.model)
-        self.batch_size = batch_size
+        self.batch_size = check_whole("batch_size", batch_size, low=1)
 
     @property
     def columns(self):

@@ -21,11 +21,14 @@ def add_runs(names):
             raise InputError(f"{run.name}: is reduced ({run.record['reduced']}) and cannot be released as full")
     for run in runs:
         target = results_root() / "runs" / run.name
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
+        part = target.with_name(f".{run.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
         for name in FILES:
             if (run.directory / name).is_file():
-                shutil.copy2(run.directory / name, target / name)
+                shutil.copy2(run.directory / name, part / name)
+        shutil.rmtree(target, ignore_errors=True)
+        part.replace(target)
 
 
 def render_results():

@@ -3,7 +3,6 @@
 import base64
 import io
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -48,13 +47,9 @@ def claims(runs=None):
     return comparison.claims_table([(run.name, run.record, run.metrics) for run in runs])
 
 
-def build_report(path=None):
-    """Renders the page; returns its path.
-
-    Args:
-        path: default reports/index.html.
-    """
-    path = Path(path) if path else reports_root() / "index.html"
+def build_report():
+    """Renders reports/index.html from the records on disk; returns its path."""
+    path = reports_root() / "index.html"
     local = runlog.finished_runs()
     table = compare(local)
     page = _template().render(
@@ -84,13 +79,14 @@ def _group(key, part, runs):
     """What the page shows of the runs on one dataset under one protocol."""
     by_name = {run.name: run for run in runs}
     members = [by_name[name] for name in part["run"]]
+    whole = max(members, key=lambda run: run.record["counts"]["all"]["all"])  # not one with a limit
     return {
         "dataset": key[0],
         "protocol": key[1],
         "table": _table(shown(part)),
         "bars": _picture(plots.accuracy_bars(part)),
-        "counts": _table(pd.DataFrame(members[0].record["counts"]).rename_axis("class").reset_index()),
-        "notes": members[0].record["notes"],
+        "counts": _table(pd.DataFrame(whole.record["counts"]).rename_axis("class").reset_index()),
+        "notes": whole.record["notes"],
         "runs": [_run(run) for run in members],
     }
 

@@ -5,10 +5,12 @@ ground_truth.csv, figures/ and, written last, metrics.json: a run without it is 
 """
 
 import ast
+import contextlib
 import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -73,8 +75,8 @@ def read_run(directory):
     """The finished run recorded in `directory`; `InputError` if there is none."""
     directory = Path(directory)
     record, metrics = read_record(directory), read_json(directory / "metrics.json")
-    if not record or not metrics:
-        raise InputError(f"{directory}: holds no finished run (record.json and metrics.json)")
+    if not record or not metrics or record.get("fingerprint") != metrics.get("fingerprint"):
+        raise InputError(f"{directory}: holds no finished run (record.json and metrics.json of one fingerprint)")
     return Run(directory.name, directory, model_path(directory.name), record, metrics)
 
 
@@ -92,14 +94,69 @@ def read_record(directory):
 
 
 def finished_runs(root=None):
-    """All finished runs below reports/runs/ (or `root`), by name."""
+    """All finished runs of experiments below reports/runs/ (or `root`), by name; unfinished ones are passed over."""
     root = Path(root) if root else reports_root() / "runs"
-    return [read_run(path.parent) for path in sorted(root.glob("*/metrics.json"))]
+    found = []
+    for path in sorted(root.glob("*/metrics.json")):
+        with contextlib.suppress(InputError):
+            found.append(read_run(path.parent))
+    return [run for run in found if "experiment" in run.record]
 
 
-def comparable_runs(dataset, protocol):
-    """The finished runs on a dataset under a protocol; `InputError` if there is no trained model among them."""
-    runs = [run for run in finished_runs() if (run.record["dataset"], run.record["protocol"]) == (dataset, protocol)]
+@contextlib.contextmanager
+def locked(name):
+    """Keeps a second process from writing the same run; the lock goes with its process, also if that is killed."""
+    path = run_directory(f".{name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # a system without file locks: two runs of one name at once are then up to the user
+        except OSError:
+            raise InputError(f"{name}: is being run by another process; wait for it, or stop it") from None
+        yield
+
+
+def put_aside(name, fingerprint):
+    """Moves a finished run and its model to reports/replaced/, from where `bring_back` gets them."""
+    aside = _aside(name, fingerprint)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for path in run_directory(name).iterdir():
+        shutil.move(path, aside / path.name)
+    shutil.move(model_path(name), aside / "model.h5")
+    print(f"{name}: the finished run with other settings is kept in {aside}", flush=True)
+
+
+def bring_back(name, fingerprint):
+    """Restores a run that was put aside, if there is one of this fingerprint."""
+    aside = _aside(name, fingerprint)
+    if not (aside / "metrics.json").is_file() or not (aside / "model.h5").is_file():
+        return
+    model_path(name).parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(aside / "model.h5", model_path(name))
+    for path in aside.iterdir():
+        target = run_directory(name) / path.name
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.move(path, target)
+    aside.rmdir()
+
+
+def _aside(name, fingerprint):
+    return reports_root() / "replaced" / f"{name}-{fingerprint[:8]}"
+
+
+def comparable_runs(ds):
+    """The finished runs on a dataset's pictures under its protocol; `InputError` if no trained model is among them.
+
+    Synthetic faces of another seed are other pictures, so their runs are not comparable image by image.
+    """
+    wanted = (ds.name, ds.protocol, ds.source)
+    runs = [run for run in finished_runs() if _on(run) == wanted]
+    dataset, protocol = ds.name, ds.protocol
     if not any(run.record["experiment"] != "majority" for run in runs):
         raise InputError(
             f"no trained model on {dataset} {protocol} yet: run 02_custom_cnn, or `fer-tf train cnn`, first"
@@ -107,9 +164,18 @@ def comparable_runs(dataset, protocol):
     return runs
 
 
+def _on(run):
+    return run.record["dataset"], run.record["protocol"], run.record["dataset_source"]
+
+
 def write_json(path, content):
     """Writes JSON readably and in one step."""
     write_text(path, json.dumps(content, indent=2, default=float) + "\n")
+
+
+def as_json(content):
+    """What a JSON file of this content reads back as (tuples as lists, NumPy numbers as floats)."""
+    return json.loads(json.dumps(content, default=float))
 
 
 def environment():
@@ -182,7 +248,7 @@ def code_fingerprint(modules):
     digest = hashlib.sha256()
     for module in sorted(modules, key=lambda module: module.__name__):
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-        digest.update(ast.dump(_without_docstrings(tree)).encode())
+        digest.update(ast.unparse(_without_docstrings(tree)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -195,7 +261,7 @@ def _without_docstrings(tree):
             and isinstance(body[0], ast.Expr)
             and isinstance(body[0].value, ast.Constant)
         ):
-            node.body = body[1:]
+            node.body = body[1:] or [ast.Pass()]
     return tree
 
 
@@ -204,6 +270,14 @@ def fingerprint(content):
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def text_hash(path):
+def file_hash(path):
     """Short hash of a file's bytes."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+def finished_fingerprint(name):
+    """The fingerprint of the finished run `name` whose model is there, or None."""
+    with contextlib.suppress(InputError):
+        run = read_run(run_directory(name))
+        return run.record["fingerprint"] if run.model_path.is_file() else None
+    return None

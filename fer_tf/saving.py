@@ -95,8 +95,9 @@ def load_model(path):
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises anything from KeyError to RuntimeError on a broken file
         raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({_first_line(error)})") from None
-    if not isinstance(model, keras.Model) or len(getattr(model, "inputs", None) or []) != 1:
-        raise ModelFileError(f"{path}: holds no Keras model with one image input")
+    sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
+        raise ModelFileError(f"{path}: holds no Keras model with one image input and one output [N, classes]")
     model.fer_tf_info = _checked_description(path, model, description)
     return model
 

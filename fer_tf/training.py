@@ -1,20 +1,13 @@
 """Running an experiment: fit on train, select on val, read test once, leave a record."""
 
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import keras
-import pandas as pd
 
-from . import data, experiments, fitting, layers, losses, models, plots, runlog, saving
+from . import data, experiments, fitting, layers, losses, models, runlog, saving, scoring
 from .checks import InputError
-from .data import pipeline, plan
-from .data.doctor import copies_of_test
-from .emotions import canonical_emotion
+from .data import doctor, pipeline, plan
 from .evaluation import comparison, metrics, tables
-from .inference import predict_probabilities
-from .paths import reports_root
 
 
 def run_experiment(
@@ -23,7 +16,8 @@ def run_experiment(
 ):  # fmt: skip
     """Trains and evaluates an experiment, or returns its record if nothing it depends on has changed.
 
-    An interrupted run goes on after its last finished epoch and ends where it would have ended.
+    An interrupted run goes on after its last finished epoch and ends where it would have ended. A finished run of the
+    same name with other settings is put aside (reports/replaced/) and comes back when it is asked for again.
 
     Args:
         name: a key of `EXPERIMENTS`.
@@ -31,34 +25,33 @@ def run_experiment(
         seed: of initial weights, order, augmentation and of the protocol's draws.
         size: "full", "quick" or "smoke".
         dataset_options: dict of further options of `load_dataset`.
-        force: run again even if the record is up to date.
+        force: run again from the beginning even if the record is up to date.
         verbose: a bar over batches and a line an epoch.
         **overrides: single settings of `Experiment`.
     Returns: `fer_tf.runlog.Run`: metrics, directory, model_path, history, predictions.
     """
     experiment = experiments.resolve(name, size, overrides)
-    ds = data.load_dataset(dataset, data_dir, protocol, seed=seed, **(dataset_options or {}))
+    options = dataset_options or {}
+    ds = data.load_dataset(dataset, data_dir, protocol, seed=seed, **options)
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
     _check_splits(ds, experiment)
     run = runlog.run_name(name, dataset, ds.protocol, seed)
     directory = runlog.run_directory(run)
-    record = _record(name, experiment, ds, size, seed)
-    is_fitted = not force and _is_fitted(run, record)
-    is_evaluated = is_fitted and _is_evaluated(directory, record)
-    if is_evaluated:
-        fitting.say(verbose, f"{run}: up to date")
+    record = _record(name, experiment, ds, size, seed, options)
+    with runlog.locked(run):
+        _swap_in(run, record["fingerprint"])
+        if force:
+            _forget(run, directory)
+        if not _is_fitted(run, directory, record["fingerprint"]):
+            _fit(run, directory, record, ds, experiment, verbose)
+        _keep_record(directory, record)
+        if scoring.is_current(directory, record):
+            fitting.say(verbose, f"{run}: up to date")
+        else:
+            fitting.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
+            scoring.write_evaluation(directory, saving.load_model(runlog.model_path(run)), ds, record)
         return runlog.read_run(directory)
-    (directory / "metrics.json").unlink(missing_ok=True)
-    if is_fitted:
-        fitting.say(verbose, f"{run}: trained already, evaluated again")
-        record = {**runlog.read_record(directory), "evaluation_code": record["evaluation_code"]}
-        runlog.write_json(directory / "record.json", record)
-        model = saving.load_model(runlog.model_path(run))
-    else:
-        model = _fit(run, directory, record, ds, experiment, force, verbose)
-    write_evaluation(directory, model, ds)
-    return runlog.read_run(directory)
 
 
 def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides=""):
@@ -73,7 +66,7 @@ def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="
     }
 
 
-def _record(name, experiment, ds, size, seed):
+def _record(name, experiment, ds, size, seed, options):
     """What a run stands on; its fingerprint changes when its weights might."""
     basis = {
         "experiment": name,
@@ -81,22 +74,31 @@ def _record(name, experiment, ds, size, seed):
         "seed": seed,
         "dataset": ds.name,
         "protocol": ds.protocol,
+        "dataset_options": {key: str(value) for key, value in options.items()},
         "class_names": list(ds.class_names),
         "image_shape": list(ds.image_shape),
         "dataset_fingerprint": ds.fingerprint(),
+        "dataset_source": ds.source,
         "code": runlog.code_fingerprint(_fitting_code(experiment)),
     }
     about = {
-        "evaluation_code": runlog.code_fingerprint([sys.modules[__name__], metrics, comparison, tables]),
+        "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor]),
         "size": size,
-        "reduced": experiments.reductions(name, experiment, size),
+        "reduced": _differences(name, experiment, size, options, ds),
         "source": experiment.source,
         "claims": list(experiment.claims),
         "notes": ds.notes,
         "counts": ds.counts().to_dict(),
         "backend": keras.backend.backend(),
     }
-    return {**basis, "fingerprint": runlog.fingerprint(basis), **about, "environment": runlog.environment()}
+    return {**basis, "fingerprint": runlog.fingerprint(basis), **about}
+
+
+def _differences(name, experiment, size, options, ds):
+    """In which ways a run is not the source's: settings, dataset options, a copy that is not the published set."""
+    chosen = [f"{key} {value}" for key, value in options.items() if value != data.DATASETS[ds.name].options.get(key)]
+    parts = [experiments.differences(name, experiment, size), ", ".join(chosen), ds.deviation]
+    return "; ".join(part for part in parts if part)
 
 
 def _fitting_code(experiment):
@@ -108,38 +110,60 @@ def _fitting_code(experiment):
     return {fitting, losses, plan, pipeline, builder, *(import_module(key) for key in used)}
 
 
-def _is_fitted(run, record):
-    """True if the run's model file is of this fingerprint (the file itself says; a record may be newer than it)."""
+def _is_fitted(run, directory, fingerprint):
+    """True if the run's model file and the facts of its training both bear this fingerprint."""
     path = runlog.model_path(run)
-    if not path.is_file() or not runlog.read_record(runlog.run_directory(run)):
+    if not path.is_file() or runlog.read_json(directory / "training.json").get("fingerprint") != fingerprint:
         return False
     try:
-        description = saving.read_description(path) or {}
+        return (saving.read_description(path) or {}).get("provenance", {}).get("fingerprint") == fingerprint
     except InputError:
         return False
-    return description.get("provenance", {}).get("fingerprint") == record["fingerprint"]
 
 
-def _is_evaluated(directory, record):
-    stored = runlog.read_record(directory)
-    is_same = all(stored.get(key) == record[key] for key in ("fingerprint", "evaluation_code"))
-    return is_same and (directory / "metrics.json").is_file()
+def _swap_in(run, fingerprint):
+    """Puts a finished run of another fingerprint aside, and brings this one back if it was put aside before."""
+    directory = runlog.run_directory(run)
+    current = runlog.read_json(directory / "metrics.json").get("fingerprint")
+    if current == fingerprint:
+        return
+    if current and runlog.model_path(run).is_file():
+        runlog.put_aside(run, current)
+    runlog.bring_back(run, fingerprint)
 
 
-def _fit(run, directory, record, ds, experiment, force, verbose):
-    """Fits and saves the run's model; its record is there from the start."""
-    if force:
-        (directory / fitting.CHECKPOINT).unlink(missing_ok=True)
-    runlog.write_json(directory / "record.json", record)
+def _forget(run, directory):
+    """Removes what a run could be resumed or taken for current from."""
+    for path in (directory / fitting.CHECKPOINT, directory / "training.json", runlog.model_path(run)):
+        path.unlink(missing_ok=True)
+
+
+def _fit(run, directory, record, ds, experiment, verbose):
+    """Fits and saves the run's model, and writes the facts of its training.
+
+    Facts come before the model, and both bear the fingerprint: whatever moment it is killed at, the two are either of
+    one training or not taken for finished.
+    """
+    (directory / "metrics.json").unlink(missing_ok=True)
+    environment = runlog.environment()
+    runlog.write_json(directory / "record.json", {**record, "environment": environment})
     fitting.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
-    keeper = fitting.Progress(directory, record["fingerprint"], run, verbose)
-    model = fitting.fit(ds.training_data(), experiment, record["seed"], keeper)
-    provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": record["dataset_fingerprint"]}
-    model.fer_tf_info = saving.describe(model, ds.class_names, provenance)
+    progress = fitting.Progress(directory, record["fingerprint"], run, verbose)
+    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress)
+    stamp = {"fingerprint": record["fingerprint"], "environment": environment}
+    runlog.write_json(directory / "training.json", {**stamp, **facts})
+    provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,
+                  "seed": record["seed"], "dataset_fingerprint": record["dataset_fingerprint"]}  # fmt: skip
     saving.save_model(model, runlog.model_path(run), ds.class_names, provenance)
-    runlog.write_json(directory / "training.json", fitting.facts(model, directory))
     (directory / fitting.CHECKPOINT).unlink(missing_ok=True)
-    return model
+
+
+def _keep_record(directory, record):
+    """Writes record.json if it differs: with the environment of the training, not of this call."""
+    environment = runlog.read_json(directory / "training.json")["environment"]
+    full = {**record, "environment": environment}
+    if runlog.read_record(directory) != runlog.as_json(full):
+        runlog.write_json(directory / "record.json", full)
 
 
 def _check_splits(ds, experiment):
@@ -153,82 +177,3 @@ def _check_splits(ds, experiment):
         raise InputError(
             f"{ds.name} {ds.protocol}: no training image of {', '.join(absent)}; leave them out by classes="
         )
-
-
-def write_evaluation(directory, model, ds):
-    """Reads the test split, for the first and only time, and writes predict.csv, ground_truth.csv, figures and,
-    last, metrics.json."""
-    val_prob, test_prob = _probabilities(model, ds.val), _probabilities(model, ds.test)
-    copies = copies_of_test(ds)
-    tables.write_predictions(directory, ds, test_prob, copies)
-    result = {
-        "test": metrics.classification_metrics(ds.test.labels, test_prob, ds.class_names),
-        "val": metrics.classification_metrics(ds.val.labels, val_prob, ds.class_names, replicates=0),
-        "without_copies": comparison.without_copies(ds.test.labels, test_prob, ds.class_names, copies),
-        "calibration": _calibration(ds, val_prob, test_prob),
-        "training": runlog.read_json(directory / "training.json"),
-    }
-    _save_figures(directory, result, ds.class_names)
-    runlog.write_json(directory / "metrics.json", result)
-
-
-def _calibration(ds, val_prob, test_prob):
-    temperature = metrics.fit_temperature(ds.val.labels, val_prob)
-    calibrated = metrics.apply_temperature(test_prob, temperature)
-    return {"temperature": temperature, "ece": metrics.expected_calibration_error(ds.test.labels, calibrated)}
-
-
-def _save_figures(directory, result, class_names):
-    """Confusion matrices and, where the model was trained by epochs, learning curves."""
-    figures = directory / "figures"
-    plots.save_figure(plots.confusion_matrices(result["test"]["confusion"], class_names), figures / "confusion")
-    if result["training"].get("epochs"):
-        history = pd.read_csv(directory / "history.csv")
-        plots.save_figure(plots.learning_curves({directory.name: history}), figures / "learning_curves")
-
-
-def evaluate_model(model, ds, name, out=None):
-    """Evaluates any saved model on a dataset's test split.
-
-    Args:
-        model: loaded by `load_model`; its classes must be the dataset's, in any order.
-        ds: `FaceDataset`.
-        name: of the model, for the folder and the record.
-        out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
-    Returns: `Run` (not among reports/runs/).
-    """
-    directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
-    check_fits(model, ds)
-    basis = {"experiment": name, "dataset": ds.name, "protocol": ds.protocol, "dataset_fingerprint": ds.fingerprint()}
-    provenance = saving.model_info(model).get("provenance", {})
-    (directory / "metrics.json").unlink(missing_ok=True)
-    runlog.write_json(
-        directory / "record.json", {**basis, "provenance": provenance, "environment": runlog.environment()}
-    )
-    runlog.write_json(directory / "training.json", {"parameters": model.count_params()})
-    write_evaluation(directory, model, ds)
-    return runlog.read_run(directory)
-
-
-def check_fits(model, ds):
-    """Raises `InputError` unless the model takes the dataset's images and gives its classes."""
-    names, shape = _canonical_names(model), tuple(model.input_shape[1:])
-    if sorted(names) != sorted(ds.class_names):
-        raise InputError(
-            f"model: knows {len(names)} classes ({', '.join(names)}); {ds.name} has {len(ds.class_names)} "
-            f"({', '.join(ds.class_names)})"
-        )
-    if shape != ds.image_shape:
-        raise InputError(f"model: takes images {shape}; {ds.name} has {ds.image_shape}")
-
-
-def _probabilities(model, split):
-    """Class probabilities of a split in the order of its class names, whatever the model's order is."""
-    names = _canonical_names(model)
-    order = [names.index(name) for name in split.class_names]
-    return predict_probabilities(model, split)[:, order]
-
-
-def _canonical_names(model):
-    """A model's classes by their canonical names ("Happiness", "happy" and "joy" are one)."""
-    return [canonical_emotion(name) for name in saving.model_info(model)["class_names"]]

@@ -14,7 +14,7 @@ FLOORS = [
     {"data", "layers"},
     {"models", "losses"},
     {"saving", "runlog", "experiments", "inference", "plots", "evaluation"},
-    {"fitting"},
+    {"fitting", "scoring"},
     {"training"},
     {"predict", "report"},
     {"release", "notebooks"},

@@ -43,7 +43,7 @@ def released_home(fresh_home, monkeypatch):
 
 
 def test_release_copies_records_and_fills_readme(released_home):
-    run = run_experiment("majority", **OPTIONS)
+    run = run_experiment("majority", "synthetic", verbose=False)
     release.add_runs([run.name])
     release.render_results()
     readme = (released_home / "README.md").read_text()

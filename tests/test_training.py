@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tf import data, experiments, fitting, runlog, training
+from fer_tf import data, experiments, fitting, runlog, scoring
 from fer_tf.checks import InputError
 from fer_tf.data.base import FaceDataset
 from fer_tf.training import run_experiment
@@ -107,12 +107,84 @@ def test_second_run_is_up_to_date_and_changes_are_redone(fresh_home, capsys):
     assert capsys.readouterr().out == f"{run.name}: up to date\n"
     (run.directory / "metrics.json").unlink()
     run_experiment("majority", **options)
-    assert "trained already, evaluated again" in capsys.readouterr().out
+    assert capsys.readouterr().out == f"{run.name}: evaluating on {run.metrics['test']['n']} test images\n"
     run_experiment("majority", **options, limit=100)
     assert "100 train" in capsys.readouterr().out
     run.model_path.unlink()
     run_experiment("majority", **options, limit=100)
     assert "100 train" in capsys.readouterr().out
+
+
+def test_a_full_run_is_kept_when_another_takes_its_name(fresh_home, capsys):
+    options = {"dataset_options": {"count": 400}, "size": "smoke"}
+    first = run_experiment("cnn", **options)
+    kept = weights(first)
+    second = run_experiment("cnn", **options, epochs=1)
+    assert second.metrics["training"]["epochs"] == 1
+    assert "is kept in" in capsys.readouterr().out
+    again = run_experiment("cnn", **options)
+    assert "up to date" in capsys.readouterr().out
+    assert_same(kept, weights(again))
+    assert again.metrics == first.metrics and again.record == first.record
+
+
+def test_a_record_is_never_taken_for_another_runs_weights(fresh_home):
+    """One-epoch run, then a full one that is killed, then the one-epoch run again: the record must be its own."""
+    small = {**OPTIONS, "epochs": 1, "width": 0.1}
+    run_experiment("cnn", **small)
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "fit", _interrupt)
+        run_experiment("cnn", **OPTIONS)
+    run = run_experiment("cnn", **small)
+    assert run.record["settings"]["epochs"] == 1 and "width 0.1 for 1.0" in run.record["reduced"]
+    assert run.metrics["training"]["epochs"] == 1
+
+
+def test_killed_between_model_and_evaluation(fresh_home):
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "write_evaluation", _interrupt)
+        run_experiment("cnn", **OPTIONS)
+    assert runlog.finished_runs() == []
+    run = run_experiment("cnn", **OPTIONS)
+    assert run.metrics["training"]["epochs"] == 2 and len(run.history) == 2
+
+
+def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(fresh_home):
+    run_experiment("cnn", **OPTIONS)
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting.EpochKeeper, "on_epoch_end", _interrupt)
+        run_experiment("cnn", **OPTIONS, force=True)
+    run = run_experiment("cnn", **OPTIONS)
+    assert len(run.history) == run.metrics["training"]["epochs"] == 2
+
+
+def test_no_epoch_leaves_no_epochs_in_the_record(fresh_home):
+    run_experiment("cnn", **OPTIONS)
+    run = run_experiment("cnn", **OPTIONS, epochs=0)
+    assert "epochs" not in run.metrics["training"] and run.history.empty
+
+
+def test_two_processes_cannot_write_the_same_run(fresh_home):
+    name = runlog.run_name("cnn", "synthetic", "identity", 0)
+    with runlog.locked(name), pytest.raises(InputError, match=f"{name}: is being run by another process"):
+        run_experiment("cnn", **OPTIONS)
+
+
+def test_dataset_options_make_another_run(fresh_home):
+    run = run_experiment("majority", "synthetic", dataset_options={"count": 400, "classes": 6}, verbose=False)
+    assert run.record["reduced"] == "count 400, classes 6"
+
+
+def test_evaluating_on_another_split_of_the_training_data_warns(fresh_home, fer2013_root):
+    from fer_tf.saving import load_model
+
+    run = run_experiment("majority", "fer2013", data_dir=fer2013_root, verbose=False)
+    assert "not the published ones" in run.record["reduced"]
+    model = load_model(run.model_path)
+    same = scoring.evaluate_model(model, data.load_dataset("fer2013", fer2013_root), "a")
+    assert not any("trained on another split" in note for note in same.record["notes"])
+    other = scoring.evaluate_model(model, data.load_dataset("fer2013", fer2013_root, "folder"), "b")
+    assert any("trained on another split of fer2013 (official, seed 0)" in note for note in other.record["notes"])
 
 
 def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, capsys):
@@ -127,7 +199,7 @@ def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, 
     assert any(not np.array_equal(one, two) for one, two in zip(old, new, strict=True))
 
 
-def _interrupt(*_):
+def _interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
@@ -221,7 +293,7 @@ def test_a_damaged_checkpoint_is_not_read_as_whole(tmp_path):
 def test_xla_is_forced_by_jit(fresh_home):
     ds = data.load_dataset("synthetic", count=400).limited(64)
     experiment = experiments.resolve("cnn", "smoke", {"jit": "on", "epochs": 1})
-    model = fitting.fit(ds.training_data(), experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))
+    model, _ = fitting.fit(ds.training_data(), experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))
     assert model.jit_compile is True
 
 
@@ -255,16 +327,16 @@ def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home):
     from fer_tf.saving import load_model, model_info
 
     model = load_model(run.model_path)
-    straight = training.evaluate_model(model, ds, "a")
+    straight = scoring.evaluate_model(model, ds, "a")
     order = [3, 1, 0, 2, 7, 6, 5, 4]
     kernel, bias = model.get_layer("probabilities").get_weights()
     model.get_layer("probabilities").set_weights([kernel[:, order], bias[order]])
     model.fer_tf_info = {**model_info(model), "class_names": [ds.class_names[code] for code in order]}
-    shuffled = training.evaluate_model(model, ds, "b")
+    shuffled = scoring.evaluate_model(model, ds, "b")
     assert shuffled.metrics["test"]["confusion"] == straight.metrics["test"]["confusion"]
     seven = data.load_dataset("synthetic", count=400, classes=7)
     with pytest.raises(InputError, match="model: knows 8 classes"):
-        training.evaluate_model(model, seven, "c")
+        scoring.evaluate_model(model, seven, "c")
 
 
 def test_time_is_recorded(fresh_home):

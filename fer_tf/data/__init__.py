@@ -3,7 +3,7 @@
 To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/emotions.py`, and a line here.
 """
 
-from ..checks import check_choice, check_names, check_whole
+from ..checks import InputError, check_choice, check_names, check_whole
 from ..emotions import class_subset
 from ..paths import data_root
 from . import fer2013, synthetic
@@ -39,7 +39,7 @@ def load_dataset(name, data_dir=None, protocol=None, *, classes=None, size=None,
     names = class_subset(classes, spec.class_names)
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options).with_classes(names)
     if size or channels:
-        size = (size, size) if isinstance(size, int) else size
+        size = _checked_size(size)
         ds.store = ds.store.converted(size, channels and check_choice("channels", channels, (1, 3)))
     return ds
 
@@ -48,3 +48,13 @@ def check_dataset(name, data_dir=None):
     """What of a dataset is on disk, as lines of text; raises `MissingDataError` telling how to get what is not."""
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
     return spec.check(data_root(data_dir) / name)
+
+
+def _checked_size(size):
+    """None, or (height, width) of whole numbers from 1 to 4096."""
+    sides = (size, size) if isinstance(size, int) else size
+    if sides is None:
+        return None
+    if not isinstance(sides, tuple | list) or len(sides) != 2:
+        raise InputError(f"size: must be a whole number or (height, width); received {size!r}")
+    return tuple(check_whole("size", side, 1, 4096) for side in sides)

@@ -104,6 +104,18 @@ class Split:
         """True if the images are read from disk batch by batch."""
         return self.store.streamed
 
+    def alone(self):
+        """This split with a store of its own images only."""
+        return replace(self, store=_take(self.store, self.rows), rows=np.arange(len(self)))
+
+    def sample(self, limit, seed=0):
+        """At most `limit` images of the split, class shares kept: images uint8 [n, H, W, C], labels int [n]."""
+        if len(self) <= limit:
+            positions = np.arange(len(self))
+        else:
+            positions = stratified_sample(self.labels, limit, seed)
+        return self.fetch(positions), self.labels[positions]
+
     def fetch(self, positions):
         """The images at positions 0..N-1 of this split, uint8 [len(positions), H, W, C]."""
         return self.store.fetch(self.rows[positions])
@@ -131,6 +143,7 @@ class FaceDataset:
         store: the images, `ArrayImages` or `FileImages`, by row of the table.
         notes: sentences a reader must know (what was dropped, in which way the copy at hand differs).
         source: fingerprint of the files it was read from.
+        deviation: in which way the copy at hand is not the published set ("" if it is); runs on it say so.
         truth: function(rows of the table) -> dict of masks, where the set's truth is known (synthetic).
     """
 
@@ -143,6 +156,7 @@ class FaceDataset:
     source: str = ""
     probabilities: np.ndarray | None = None
     truth: Callable | None = None
+    deviation: str = ""
 
     @property
     def train(self):
@@ -172,8 +186,8 @@ class FaceDataset:
         return Split(self.store, rows, labels, self.class_names, soft)
 
     def training_data(self):
-        """The view of this dataset that training gets: train and val only."""
-        return TrainingData(self.train, self.val, self.class_names, self.image_shape)
+        """The view of this dataset that training gets: train and val, with stores that hold no other image."""
+        return TrainingData(self.train.alone(), self.val.alone(), self.class_names, self.image_shape)
 
     def masks(self, rows):
         """What is known of every pixel, on request.

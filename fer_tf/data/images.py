@@ -113,7 +113,8 @@ def convert(images, size=None, channels=None):
         if channels == 3:
             images = np.repeat(images, 3, axis=-1)
         else:
-            images = np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] for image in images])
+            # Pillow's luminance, as in `read_image`; OpenCV's differs by one here and there
+            images = np.stack([np.asarray(Image.fromarray(image).convert("L"))[..., None] for image in images])
     if size == images.shape[1:3]:
         return images
     return np.stack([resize(image, size) for image in images])

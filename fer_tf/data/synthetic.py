@@ -46,7 +46,7 @@ def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default")
     table = pd.DataFrame(json.loads(str(arrays["table"])))
     table.insert(0, "label", table["emotion"].map(EMOTIONS.index))
     table["subject"] = table["identity"]
-    table["name"], table["drawn"] = [f"drawn{row}" for row in range(count)], range(count)
+    table["name"], table["drawn"] = [f"seed{seed}-{row}" for row in range(count)], range(count)
     table["split"] = group_split(table["identity"].to_numpy(), SHARES, seed)
     store, truth = ArrayImages(arrays["images"]), functools.partial(_masks, settings)
     return FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth)

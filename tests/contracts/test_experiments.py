@@ -4,7 +4,7 @@ import pytest
 
 from fer_tf.checks import InputError
 from fer_tf.evaluation.comparison import read_claims
-from fer_tf.experiments import EXPERIMENTS, parse_overrides, reductions, resolve
+from fer_tf.experiments import EXPERIMENTS, differences, parse_overrides, resolve
 from fer_tf.models import MODELS
 
 
@@ -20,9 +20,9 @@ def test_entry_is_whole(name):
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "majority"])
 def test_smaller_sizes_say_that_they_are(name):
-    assert reductions(name, resolve(name)) == ""
-    assert reductions(name, resolve(name, "smoke"), "smoke").startswith("smoke size: ")
-    assert "epochs 2 for" in reductions(name, resolve(name, overrides={"epochs": 2}))
+    assert differences(name, resolve(name)) == ""
+    assert differences(name, resolve(name, "smoke"), "smoke").startswith("smoke size: ")
+    assert "epochs 2 for" in differences(name, resolve(name, overrides={"epochs": 2}))
 
 
 def test_document_2_settings():

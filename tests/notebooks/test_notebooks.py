@@ -28,7 +28,7 @@ def test_notebook_is_thin_and_stripped(path):
     assert notebook.metadata.kernelspec.name == "python3" and notebook.metadata.kernelspec.language == "python"
     cells = code_cells(path)
     assert "parameters" in cells[0].metadata.tags
-    assert set(notebooks.declared_parameters(path)) == set(PARAMETERS)
+    assert {"dataset", "data_dir", "protocol", "seed"} <= set(notebooks.declared_parameters(path)) <= set(PARAMETERS)
     for cell in cells:
         assert not cell.outputs and cell.execution_count is None
         assert len(cell.source.splitlines()) <= 15
@@ -62,7 +62,7 @@ def test_all_notebooks_run_and_leave_everything(course, capfd):
     assert (course / "reports" / "index.html").is_file()
     assert len(list((course / "models").glob("*.h5"))) == 3
     for kind in ("png", "svg"):
-        assert len(list((course / "reports" / "figures" / "synthetic").glob(f"*.{kind}"))) >= 10
+        assert len(list((course / "reports" / "figures" / "synthetic-identity").glob(f"*.{kind}"))) >= 10
 
 
 def test_second_run_redoes_only_what_changed(course, capfd, monkeypatch):
@@ -75,6 +75,9 @@ def test_second_run_redoes_only_what_changed(course, capfd, monkeypatch):
     assert "00_eda: unchanged" in out and "01_majority_baseline: done" in out
     reproduce(["01_majority_baseline"], {**PARAMETERS, "overrides": "limit=100"})
     assert "100 train" in capfd.readouterr().out
+    reproduce(["00_eda", "01_majority_baseline"], PARAMETERS)
+    out = capfd.readouterr().out
+    assert "00_eda: unchanged" in out and "01_majority_baseline: done" in out, "the run behind it was another"
 
 
 def test_a_failing_notebook_names_its_cell_and_leaves_no_executed_copy(tmp_path, monkeypatch, fresh_home):
@@ -90,6 +93,21 @@ def test_a_failing_notebook_names_its_cell_and_leaves_no_executed_copy(tmp_path,
         reproduce(None, PARAMETERS)
     left = {path.name for path in (fresh_home / "reports" / "notebooks").iterdir()}
     assert left == {"03_broken.failed.ipynb"}
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"overrides": "epoch=3"}, "unknown 'epoch'"),
+        ({"size": "tiny"}, "size: allowed are"),
+        ({"protocol": "official"}, "protocol: allowed are identity"),
+        ({"dataset": "fer2013", "data_dir": "/nowhere"}, "fer2013: none of fer2013.csv"),
+    ],
+)
+def test_wrong_parameters_are_told_before_anything_runs(wrong, message, fresh_home, capsys):
+    with pytest.raises(InputError, match=message):
+        reproduce(None, {**PARAMETERS, **wrong})
+    assert capsys.readouterr().out == ""
 
 
 def test_wrong_notebook_or_dataset():
