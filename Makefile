@@ -24,7 +24,8 @@ OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DAT
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
 KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET NOTEBOOKS PYTHON VENV
-GIVEN := $(foreach item,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(item))))
+EMPTY :=
+GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
 $(foreach name,$(filter-out $(KNOWN) SHELL MAKE%,$(GIVEN)),$(error unknown variable $(name); allowed are $(KNOWN)))
 $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name)))),\
 	$(warning $(name) of the environment is not used; write: make ... $(name)=$($(name)))))
