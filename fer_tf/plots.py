@@ -181,17 +181,20 @@ def accuracy_by(table, label):
         label: of the groups.
     """
     figure = Figure(figsize=(6, 3.2))
-    axis = figure.subplots()
+    groups = [f"{group}\n{count} images" for group, count in zip(table["group"], table["n"], strict=True)]
+    _accuracies(figure.subplots(), table, groups, label)
+    return figure
+
+
+def _accuracies(axis, table, groups, label):
+    """Points with intervals, and the accuracy of always giving the commonest class, dashed."""
     places = np.arange(len(table))
     spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
     axis.errorbar(places, table["accuracy"], yerr=spread, fmt="o", color=_COLOURS[0], capsize=3)
     axis.plot(places, table["commonest"], "--", color=_COLOURS[1], label="commonest class")
-    axis.set_xticks(
-        places, [f"{group}\n{count} images" for group, count in zip(table["group"], table["n"], strict=True)]
-    )
+    axis.set_xticks(places, groups)
     axis.set(ylim=(0, 1), xlabel=label, ylabel="accuracy, 95 % interval")
     axis.legend(fontsize=8)
-    return figure
 
 
 @_styled
@@ -205,13 +208,8 @@ def ablation(table):
     figure = Figure(figsize=(4 * len(panels), 3.4))
     for axis, fixed in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         part = table[table["fixed"] == fixed]
-        spread = [part["accuracy"] - part["low"], part["high"] - part["accuracy"]]
-        places = np.arange(len(part))
-        axis.errorbar(places, part["accuracy"], yerr=spread, fmt="o", color=_COLOURS[0], capsize=3)
-        axis.plot(places, part["commonest"], "--", color=_COLOURS[1], label="commonest class")
-        axis.set_xticks(places, part["value"], rotation=45)
-        axis.set(ylim=(0, 1), xlabel=fixed, ylabel="accuracy, 95 % interval")
-    axis.legend(fontsize=8)
+        _accuracies(axis, part, part["value"], fixed)
+        axis.tick_params(axis="x", rotation=45)
     return figure
 
 
