@@ -68,7 +68,7 @@ def score(model, names, fixed, value, **options):
     if fixed == "intensity":
         found = found[found["truth"] != "neutral"]
     row = accuracy_by(found, np.zeros(len(found))).iloc[0].drop("group")
-    return {"fixed": fixed, "value": value, **row}
+    return {"fixed": fixed, "value": value, **row, "n": int(row["n"])}
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class StepClock:
     def __init__(self, keras):
         self.times = []
         self.callback = keras.callbacks.LambdaCallback(
-            on_train_batch_end=lambda *_: self.times.append(time.perf_counter())
+            on_train_batch_end=lambda *_, **__: self.times.append(time.perf_counter())
         )
 
 

@@ -130,9 +130,10 @@ def _is_clean(text, rows, count):
         return False
     starts = digit.copy()
     starts[1:] &= ~digit[:-1]
-    ends = np.append(np.flatnonzero(characters == 10), len(characters))
-    counts = np.diff(np.cumsum(starts)[ends - 1], prepend=0)
-    return len(counts) == rows and (counts == count).all()
+    first = np.append(0, np.flatnonzero(characters == 10) + 1)
+    if len(first) != rows or first[-1] == len(characters):
+        return False
+    return bool((np.add.reduceat(starts.view(np.uint8), first, dtype=np.int32) == count).all())
 
 
 def _explain(path, first, strings, count):
