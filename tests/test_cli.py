@@ -108,7 +108,7 @@ def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer
     trained = run_cli(capsys, *train)
     assert trained.code == 0, trained.err
     run, model = home / "reports/runs/cnn-fer2013-official-seed3", home / "models/cnn-fer2013-official-seed3.h5"
-    assert f"model  {model}" in trained.out and "a reduced run" in trained.out
+    assert f"model  {model}" in trained.out and "not the source's settings: smoke size" in trained.out
     expected = pd.read_csv(run / "predict.csv", index_col="name")
     assert len(expected) == 35 and json.loads((run / "record.json").read_text())["seed"] == 3
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not in
 
 
 def make(*arguments, **environment):
-    command = ["make", "-n", *arguments]
+    command = ["make", "--no-print-directory", "-n", *arguments]
     clean = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")}
     return subprocess.run(command, cwd=project_root(), capture_output=True, text=True, env=clean | environment)
 
