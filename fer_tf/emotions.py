@@ -14,6 +14,11 @@ EMOTION_LABELS = ["Neutrality", "Happiness", "Anger", "Sadness", "Fear", "Surpri
 # FER2013's csv codes (Goodfellow 2013): 0 anger .. 6 neutral.
 FER2013_CODES = dict(enumerate(EMOTIONS[:7]))
 
+# FER+'s vote columns in their own order (Barsoum 2016); the last two are no emotions.
+FERPLUS_COLUMNS = [
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
+]  # fmt: skip
+
 # Every spelling by which an emotion goes in folder names, file names and csv columns of the known datasets.
 ALIASES = {
     "anger": ("anger", "angry", "an", "ang"),

@@ -30,6 +30,10 @@ class ArrayImages:
         """Images of the given rows, uint8 [len(rows), H, W, C]."""
         return self.array[rows]
 
+    def taken(self, rows):
+        """A store of the given rows only."""
+        return ArrayImages(self.array[rows])
+
     def converted(self, size, channels):
         """The same images at another size (height, width) or channel count."""
         return ArrayImages(convert(self.array, size, channels))
@@ -50,6 +54,10 @@ class FileImages:
         with ThreadPoolExecutor(4) as pool:
             images = list(pool.map(lambda row: read_image(self.paths[row], channels, (height, width)), rows))
         return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
+
+    def taken(self, rows):
+        """A store of the given rows only."""
+        return FileImages(self.paths[rows], self.shape[:2], self.shape[2])
 
     def converted(self, size, channels):
         """The same files, read at another size (height, width) or channel count."""
@@ -106,7 +114,7 @@ class Split:
 
     def alone(self):
         """This split with a store of its own images only."""
-        return replace(self, store=_take(self.store, self.rows), rows=np.arange(len(self)))
+        return replace(self, store=self.store.taken(self.rows), rows=np.arange(len(self)))
 
     def sample(self, limit, seed=0):
         """At most `limit` images of the split, class shares kept: images uint8 [n, H, W, C], labels int [n]."""
@@ -233,7 +241,7 @@ class FaceDataset:
         dropped = [name for name in self.class_names if name not in class_names]
         note = f"{len(self.table) - len(keep)} images of {', '.join(dropped)} left out (classes={len(class_names)})"
         soft = None if self.probabilities is None else _renormalise(self.probabilities[keep][:, list(code)])
-        store = _take(self.store, keep)
+        store = self.store.taken(keep)
         return replace(
             self,
             class_names=tuple(class_names),
@@ -267,12 +275,6 @@ def stratified_sample(labels, count, seed):
 def _renormalise(probabilities):
     total = probabilities.sum(axis=1, keepdims=True)
     return np.divide(probabilities, total, out=np.full_like(probabilities, 1 / probabilities.shape[1]), where=total > 0)
-
-
-def _take(store, rows):
-    if store.streamed:
-        return FileImages(store.paths[rows], store.shape[:2], store.shape[2])
-    return ArrayImages(store.array[rows])
 
 
 @dataclass(frozen=True)
