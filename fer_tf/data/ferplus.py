@@ -182,7 +182,8 @@ def _notes(counts, split, kept):
 
 def check(root):
     """What of FER+ is in `root`, as lines of text."""
-    lines = [f"{root}: votes for {len(_read(root, 'label')[1])} rows"]
+    split = _read(root, "label")[1]
+    lines = [f"{root}: votes for {int((split != '').sum()):,} of {len(split):,} rows"]
     return lines + [f"pixels: {line}" for line in fer2013.check(root.parent / "fer2013")]
 
 
