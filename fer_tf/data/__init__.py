@@ -6,7 +6,7 @@ To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/em
 from ..checks import InputError, check_choice, check_names, check_whole
 from ..emotions import class_subset
 from ..paths import data_root
-from . import fer2013, ferplus, synthetic
+from . import fer2013, ferplus, own, synthetic
 from .base import DatasetSpec, FaceDataset, Split, TrainingData
 
 __all__ = ["DATASETS", "DatasetSpec", "FaceDataset", "Split", "TrainingData", "check_dataset", "load_dataset"]
@@ -15,6 +15,8 @@ DATASETS = {
     "synthetic": synthetic.SPEC,
     "fer2013": fer2013.SPEC,
     "ferplus": ferplus.SPEC,
+    "folder": own.FOLDER_SPEC,
+    "csv": own.CSV_SPEC,
 }
 
 
@@ -37,8 +39,9 @@ def load_dataset(name, data_dir=None, protocol=None, *, classes=None, size=None,
     protocol = check_choice("protocol", protocol or next(iter(spec.protocols)), spec.protocols)
     check_names(f"options of {name}", options, spec.options)
     check_whole("seed", seed, low=0)
-    names = class_subset(classes, spec.class_names)
-    ds = spec.load(data_root(data_dir) / name, protocol, seed, **options).with_classes(names)
+    class_subset(classes, spec.class_names)  # a wrong choice is told before anything is read
+    ds = spec.load(data_root(data_dir) / name, protocol, seed, **options)
+    ds = ds.with_classes(class_subset(classes, ds.class_names))
     if size or channels:
         size = _checked_size(size)
         ds.store = ds.store.converted(size, channels and check_choice("channels", channels, (1, 3)))

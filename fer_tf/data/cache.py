@@ -1,6 +1,7 @@
 """Parsed datasets kept as one compact file, keyed by what they were read from."""
 
 import hashlib
+import os
 import warnings
 import zipfile
 
@@ -20,7 +21,8 @@ def listing_fingerprint(root, paths):
     digest = hashlib.sha256()
     for path in paths:
         status = path.stat()
-        digest.update(f"{path.relative_to(root)} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "replace"))
+        name = os.path.relpath(path, root)  # a csv may list files outside its folder
+        digest.update(f"{name} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "replace"))
     return digest.hexdigest()
 
 

@@ -39,12 +39,12 @@ def group_split(groups, fractions, seed):
     """
     unique, inverse = np.unique(groups, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(unique))
-    bounds = np.round(np.cumsum(list(fractions.values())) * len(unique)).astype(int)
+    sizes = np.diff(np.round(np.cumsum([0, *fractions.values()]) * len(unique)).astype(int))
+    while sizes.min() == 0 and sizes.max() > 1:  # few groups: each split gets one before any gets many
+        sizes[sizes.argmax()] -= 1
+        sizes[sizes.argmin()] += 1
     assigned = np.empty(len(unique), object)
-    start = 0
-    for name, stop in zip(fractions, bounds, strict=True):
-        assigned[order[start:stop]] = name
-        start = stop
+    assigned[order] = np.repeat(np.array(list(fractions), object), sizes)
     return assigned[inverse]
 
 

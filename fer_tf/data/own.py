@@ -1,0 +1,164 @@
+"""The student's own pictures: a folder a class, or a csv of paths and labels.
+
+`folder`: `<class>/…` anywhere below the root, or `train|val|test/<class>/…`; classes go by any known name of an emotion
+(happy, joy, HA, …). `csv`: columns path and label, and optionally split and subject.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ..checks import DataError, MissingDataError, check_choice, check_whole
+from ..emotions import ALIASES, EMOTIONS, canonical_emotion
+from .base import SPLITS, DatasetSpec, FaceDataset, image_store
+from .cache import listing_fingerprint
+from .folders import class_folders, folder_emotion, list_images
+from .splits import group_split, stratified_holdout
+
+PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject where one is known; the set's own split where it has one"}
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+_OPTIONS = {"image_size": 48, "image_channels": 1, "stream": None}
+_FRACTION = 0.1
+
+
+def load_folder(root, protocol, seed, image_size=48, image_channels=1, stream=None):
+    """Loads `<class>/…` or `train|val|test/<class>/…` below `root`; see `load_dataset`."""
+    if not root.is_dir():
+        raise MissingDataError(f"folder: there is no {root}. {FOLDER_SPEC.how_to_get.format(root=root)}")
+    parts = {_SPLIT_NAMES[path.name.lower()]: path for path in class_folders(root) if path.name.lower() in _SPLIT_NAMES}
+    homes = parts or {"": root}
+    classes = [(folder, folder_emotion(folder), part) for part, home in homes.items() for folder in class_folders(home)]
+    found = [(image, emotion, part) for folder, emotion, part in classes for image in list_images(folder)]
+    if not found:
+        raise DataError(
+            f"folder: {root} holds no class folder with a picture. {FOLDER_SPEC.how_to_get.format(root=root)}"
+        )
+    table = pd.DataFrame(found, columns=["path", "emotion", "split"])
+    return _dataset("folder", root, protocol, seed, table, (image_size, image_channels, stream))
+
+
+def load_csv(root, protocol, seed, image_size=48, image_channels=1, stream=None):
+    """Loads the one csv in `root`: columns path (relative to it) and label, optionally split and subject."""
+    table = _read_csv(_find_csv(root))
+    return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream))
+
+
+def _find_csv(root):
+    files = sorted(root.glob("*.csv")) if root.is_dir() else []
+    if len(files) != 1:
+        what = f"{len(files)} csv files" if files else "no csv file"
+        raise MissingDataError(f"csv: {what} in {root}, one is needed. {CSV_SPEC.how_to_get.format(root=root)}")
+    return files[0]
+
+
+def _read_csv(path):
+    """The table with canonical emotions, whole paths and known splits; the first wrong line raises."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    absent = {"path", "label"} - set(table.columns)
+    if absent:
+        raise DataError(f"{path}: has no column {', '.join(sorted(absent))} (its columns: {', '.join(table.columns)})")
+    if table.empty:
+        raise DataError(f"{path}: has a header and no row")
+    known = {alias for aliases in ALIASES.values() for alias in aliases}
+    _check_column(path, "label", table["label"].str.strip().str.lower(), known, ", ".join(EMOTIONS))
+    table["emotion"] = table["label"].map(canonical_emotion)
+    if "split" in table:
+        names = table["split"].str.strip().str.lower()
+        _check_column(path, "split", names, set(_SPLIT_NAMES), ", ".join(SPLITS))
+        table["split"] = names.map(_SPLIT_NAMES)
+    table["path"] = [path.parent / name.strip() for name in table["path"]]
+    lost = [row for row, file in enumerate(table["path"]) if not file.is_file()]
+    if lost:
+        raise DataError(
+            f"{path}, line {lost[0] + 2}: there is no {table['path'][lost[0]]} ({len(lost)} files are missing)"
+        )
+    return table.drop(columns="label")
+
+
+def _check_column(path, column, values, allowed, shown):
+    wrong = np.flatnonzero(~values.isin(allowed))
+    if len(wrong):
+        raise DataError(f"{path}, line {wrong[0] + 2}: unknown {column} {values.iloc[wrong[0]]!r}; allowed are {shown}")
+
+
+def _dataset(name, root, protocol, seed, table, options):
+    """A `FaceDataset` of the table's columns path, emotion and, where they are, split and subject."""
+    size, channels, stream = options
+    check_whole("image_size", size, 8, 4096)
+    check_choice("image_channels", channels, (1, 3))
+    names = tuple(emotion for emotion in EMOTIONS if (table["emotion"] == emotion).any())
+    paths = list(table["path"])
+    table = table.drop(columns="path")
+    table.insert(0, "label", table["emotion"].map(names.index))
+    table["name"] = [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in paths]
+    try:
+        notes = _split(table, seed)
+    except DataError as error:
+        raise DataError(f"{name}: {root}: {error}") from None
+    store = image_store(paths, (size, size), channels, stream)
+    return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
+
+
+def _split(table, seed):
+    """Fills the column split in place as far as the set does not tell it; returns notes."""
+    if "split" not in table or (table["split"] == "").all():
+        if "subject" in table:
+            shares = {"train": 0.8, "val": _FRACTION, "test": _FRACTION}
+            table["split"] = group_split(table["subject"].to_numpy(), shares, seed)
+            return ["split by subject: no subject stands in two splits"]
+        table["split"] = "train"
+        return _hold_out(table, ("test", "val"), seed)
+    absent = [split for split in ("test", "val") if not (table["split"] == split).any()]
+    return _hold_out(table, absent, seed) if absent else []
+
+
+def _hold_out(table, splits, seed):
+    """Moves a tenth of all rows out of train for each of `splits`, class shares kept; tells what is too small."""
+    labels, notes = table["label"].to_numpy(), []
+    for split in splits:
+        rows = np.flatnonzero(table["split"] == "train")
+        share = _FRACTION * len(table) / len(rows)
+        table.loc[rows[stratified_holdout(labels[rows], min(share, 0.5), seed)], "split"] = split
+    notes.append(f"{' and '.join(splits)} drawn from train, a tenth each")
+    counts = table.groupby("emotion").size()
+    small = list(counts.index[counts < 2])
+    if small:
+        notes.append(f"too few images to split, all in train: {', '.join(small)}")
+    return notes
+
+
+def check_folder(root):
+    """What is in the folder, as lines of text."""
+    counts = load_folder(root, "stratified", 0, stream=True).counts()["all"].drop("all")
+    return [f"{root}: " + ", ".join(f"{name} {count}" for name, count in counts.items())]
+
+
+def check_csv(root):
+    """What the csv lists, as lines of text."""
+    return [f"{_find_csv(root)}: {len(_read_csv(_find_csv(root)))} rows"]
+
+
+_TRAPS = (
+    "Pictures of one person in train and test make a model look better than it is: give subjects in a csv.",
+    "Pictures are squeezed to a square as they are: crop faces first.",
+)
+FOLDER_SPEC = DatasetSpec(
+    load=load_folder, title="folder: your own pictures, a folder a class", class_names=EMOTIONS, protocols=PROTOCOLS,
+    images="any", how_to_get="Put pictures into {root}/<class>/ or {root}/train|val|test/<class>/, "
+    "classes named like anger, happy, joy", licence="yours", check=check_folder, traps=_TRAPS, options=_OPTIONS,
+)  # fmt: skip
+CSV_SPEC = DatasetSpec(
+    load=load_csv, title="csv: your own pictures, listed with labels", class_names=EMOTIONS, protocols=PROTOCOLS,
+    images="any", how_to_get="Put one csv with the columns path and label (and split, subject, if you have them) into "
+    "{root}; paths are relative to it", licence="yours", check=check_csv, traps=_TRAPS, options=_OPTIONS,
+)  # fmt: skip

@@ -1,0 +1,128 @@
+"""The student's own pictures: labels by any name, splits without a subject in two of them, wrong input named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fer_tf.checks import DataError, InputError, MissingDataError
+from fer_tf.data import load_dataset
+from fer_tf.data.splits import group_split
+
+NAMES = {"happy": "happiness", "Anger": "anger", "SU": "surprise"}
+COUNT = 30
+
+
+@pytest.fixture
+def pictures(tiny_faces):
+    return tiny_faces.store.array[..., 0]
+
+
+def write_classes(home, pictures, count=COUNT):
+    for code, name in enumerate(NAMES):
+        (home / name).mkdir(parents=True)
+        for row in range(count):
+            Image.fromarray(pictures[code * count + row]).save(home / name / f"ä {row}.PNG")
+    return home
+
+
+def test_folder_of_classes_by_any_name(tmp_path, pictures):
+    home = write_classes(tmp_path / "my data" / "folder", pictures)
+    (home / "happy" / "Thumbs.db").write_text("x")
+    (home / "happy" / "._ä 1.png").write_text("x")
+    ds = load_dataset("folder", tmp_path / "my data")
+    assert ds.class_names == ("anger", "happiness", "surprise")
+    assert ds.counts().loc["all"].to_dict() == {"train": 72, "val": 9, "test": 9, "all": 90}
+    for row in (0, 40, 89):
+        folder = ds.table["name"][row].split("/")[0]
+        assert NAMES[folder] == ds.class_names[ds.table["label"][row]]
+    np.testing.assert_array_equal(ds.store.array[ds.table["name"] == "happy/ä 7.PNG"][0, ..., 0], pictures[7])
+    again, other = load_dataset("folder", tmp_path / "my data"), load_dataset("folder", tmp_path / "my data", seed=1)
+    assert (ds.table["split"] == again.table["split"]).all() and (ds.table["split"] != other.table["split"]).any()
+
+
+def test_own_splits_are_kept_and_the_absent_one_is_drawn(tmp_path, pictures):
+    write_classes(tmp_path / "folder" / "train", pictures)
+    write_classes(tmp_path / "folder" / "test", pictures, count=10)
+    ds = load_dataset("folder", tmp_path)
+    assert ds.table["split"].value_counts().to_dict() == {"train": 78, "test": 30, "val": 12}
+    assert all(
+        name.startswith("test/") == (split == "test")
+        for name, split in zip(ds.table["name"], ds.table["split"], strict=True)
+    )
+    assert ds.notes == ["val drawn from train, a tenth each"]
+
+
+def test_a_class_of_one_picture_stays_in_train_and_is_told(tmp_path, pictures):
+    home = write_classes(tmp_path / "folder", pictures)
+    (home / "contempt").mkdir()
+    Image.fromarray(pictures[0]).save(home / "contempt" / "only.png")
+    ds = load_dataset("folder", tmp_path)
+    assert ds.counts().loc["contempt"].to_dict() == {"train": 1, "val": 0, "test": 0, "all": 1}
+    assert "too few images to split, all in train: contempt" in ds.notes
+
+
+@pytest.fixture
+def csv_home(tmp_path, pictures):
+    """A csv with subjects beside a folder of pictures in colour."""
+    home = tmp_path / "csv"
+    (home / "faces").mkdir(parents=True)
+    rows = []
+    for row in range(40):
+        Image.fromarray(np.repeat(pictures[row][..., None], 3, axis=2)).save(home / "faces" / f"{row}.png")
+        rows.append((f"faces/{row}.png", ["joy", "sad"][row % 2], f"person {row % 5}"))
+    pd.DataFrame(rows, columns=["path", "label", "subject"]).to_csv(home / "list.csv", index=False)
+    return tmp_path
+
+
+def test_csv_splits_by_subject(csv_home):
+    ds = load_dataset("csv", csv_home, image_channels=3, image_size=32)
+    assert ds.class_names == ("happiness", "sadness") and ds.image_shape == (32, 32, 3)
+    people = ds.table.groupby("split")["subject"].agg(set)
+    assert set(people.index) == {"train", "val", "test"}
+    assert sum(map(len, people)) == len(set.union(*people)) == 5
+
+
+def test_csv_with_its_own_split(csv_home):
+    path = csv_home / "csv" / "list.csv"
+    table = pd.read_csv(path)
+    table["split"] = ["Training"] * 30 + ["valid"] * 5 + ["test"] * 5
+    table.to_csv(path, index=False)
+    ds = load_dataset("csv", csv_home)
+    assert list(ds.table["split"]) == ["train"] * 30 + ["val"] * 5 + ["test"] * 5
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("faces/3.png,sad", "faces/3.png,bored", "list.csv, line 5: unknown label 'bored'; allowed are anger"),
+        ("faces/3.png", "faces/nowhere.png", r"list.csv, line 5: there is no .*nowhere.png \(1 files are missing\)"),
+        ("path,label", "file,label", "has no column path"),
+        ("path,label,subject", "path,label,split", "line 2: unknown split 'person 0'; allowed are train, val, test"),
+    ],
+)
+def test_wrong_csv(csv_home, old, new, message):
+    path = csv_home / "csv" / "list.csv"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        load_dataset("csv", csv_home)
+
+
+def test_wrong_folders(tmp_path, pictures):
+    with pytest.raises(MissingDataError, match=r"folder: there is no .*Put pictures into .*<class>/"):
+        load_dataset("folder", tmp_path)
+    with pytest.raises(MissingDataError, match="csv: no csv file in"):
+        load_dataset("csv", tmp_path)
+    home = write_classes(tmp_path / "folder", pictures, count=2)
+    with pytest.raises(DataError, match="folder: .*6 images are too few to hold out"):
+        load_dataset("folder", tmp_path)
+    with pytest.raises(InputError, match="image_size: must be a number >= 8"):
+        load_dataset("folder", tmp_path, image_size=2)
+    (home / "bored").mkdir()
+    with pytest.raises(DataError, match="bored: unknown emotion 'bored'"):
+        load_dataset("folder", tmp_path)
+
+
+def test_few_groups_reach_every_split():
+    shares = {"train": 0.8, "val": 0.1, "test": 0.1}
+    assert set(group_split(np.repeat([1, 2, 3], 5), shares, 0)) == {"train", "val", "test"}
