@@ -19,6 +19,11 @@ FERPLUS_COLUMNS = [
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 ]  # fmt: skip
 
+# RAF-DB's basic labels (Li, Deng & Du 2017).
+RAFDB_CODES = {
+    1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral",
+}  # fmt: skip
+
 # Every spelling by which an emotion goes in folder names, file names and csv columns of the known datasets.
 ALIASES = {
     "anger": ("anger", "angry", "an", "ang"),
