@@ -1,0 +1,109 @@
+"""FERG-DB (Aneja et al. 2016): 55,767 drawn faces of six stylised characters, seven emotions.
+
+Layout: `FERG_DB_256/<character>/<character>_<emotion>/*.png`.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ..checks import DataError, MissingDataError, check_whole
+from ..emotions import EMOTIONS, canonical_emotion
+from .base import DatasetSpec, FaceDataset, image_store
+from .cache import listing_fingerprint
+from .folders import class_folders, list_images
+from .splits import stratified_holdout
+
+CLASS_NAMES = EMOTIONS[:7]
+CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
+TEST_CHARACTERS = ("mery", "ray")
+PUBLISHED = 55767
+RANDOM_SIZES = {"train": 36500, "val": 6647, "test": 12620}
+PROTOCOLS = {
+    "characters": "train aia bonnie jules malcolm (10 % of it val, stratified), test mery ray: characters never seen",
+    "random": "document [3]'s 36,500/6,647/12,620, drawn from all: every character stands in every split",
+}
+HOW_TO_GET = "https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html (by request): put the folder FERG_DB_256 into {root}"
+
+
+def load(root, protocol, seed, image_size=48, stream=None):
+    """Loads FERG from `root`; see `load_dataset`. 7 classes, RGB, at image_size × image_size (256 as published)."""
+    check_whole("image_size", image_size, 8, 1024)
+    found = _list(root)
+    table = pd.DataFrame(found, columns=["path", "emotion", "subject"])
+    paths = list(table.pop("path"))
+    table.insert(0, "label", table["emotion"].map(CLASS_NAMES.index))
+    table["name"] = [path.relative_to(root).as_posix() for path in paths]
+    table["split"] = _characters(table, seed) if protocol == "characters" else _random(len(table), seed)
+    notes = [] if protocol == "characters" else ["drawn from all: every character stands in several splits"]
+    deviation = "" if len(table) == PUBLISHED else f"this copy of FERG has {len(table):,} images, not 55,767"
+    store = image_store(paths, (image_size, image_size), 3, stream)
+    source = listing_fingerprint(root, paths)
+    return FaceDataset("ferg", protocol, CLASS_NAMES, table, store, notes, source, deviation=deviation)
+
+
+def _list(root):
+    """(path, emotion, character) of every picture; an unknown character or emotion raises, naming its folder."""
+    home = root / "FERG_DB_256"
+    if not home.is_dir():
+        raise MissingDataError(f"ferg: there is no {home}. How to get it: {HOW_TO_GET.format(root=root)}")
+    found = []
+    for character in class_folders(home):
+        if character.name not in CHARACTERS:
+            raise DataError(f"{character}: unknown character; allowed are {', '.join(CHARACTERS)}")
+        for folder in class_folders(character):
+            emotion = _emotion(folder, character.name)
+            found += [(image, emotion, character.name) for image in list_images(folder)]
+    if not found:
+        raise DataError(f"{home}: holds no picture")
+    return found
+
+
+def _emotion(folder, character):
+    prefix, _, name = folder.name.partition("_")
+    try:
+        emotion = canonical_emotion(name)
+    except ValueError as error:
+        raise DataError(f"{folder}: {error}") from None
+    if prefix != character or emotion not in CLASS_NAMES:
+        raise DataError(f"{folder}: must be called {character}_<emotion>, one of {', '.join(CLASS_NAMES)}")
+    return emotion
+
+
+def _characters(table, seed):
+    split = np.where(table["subject"].isin(TEST_CHARACTERS), "test", "train").astype(object)
+    train = np.flatnonzero(split == "train")
+    split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
+    return split
+
+
+def _random(count, seed):
+    """Document [3]'s sizes; of a copy with fewer images, the same shares."""
+    bounds = np.round(np.cumsum(list(RANDOM_SIZES.values())) * count / PUBLISHED).astype(int)
+    split = np.full(count, "test", object)
+    order = np.random.default_rng(seed).permutation(count)
+    split[order[: bounds[0]]] = "train"
+    split[order[bounds[0] : bounds[1]]] = "val"
+    return split
+
+
+def check(root):
+    """What of FERG is in `root`, as lines of text."""
+    characters = pd.Series([character for _, _, character in _list(root)]).value_counts(sort=False)
+    return [f"{root / 'FERG_DB_256'}: " + ", ".join(f"{name} {count:,}" for name, count in characters.items())]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="FERG-DB: six stylised characters",
+    class_names=CLASS_NAMES,
+    protocols=PROTOCOLS,
+    images="55,767",
+    how_to_get=HOW_TO_GET,
+    licence="non-commercial research, by request",
+    check=check,
+    traps=(
+        "Frames of one animation are nearly alike: a random split is close to testing on training images (100 %).",
+        "Drawings: figures on it say little about photographs.",
+    ),
+    options={"image_size": 48, "stream": None},
+)
