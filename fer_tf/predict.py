@@ -14,7 +14,7 @@ from .data.folders import list_files
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
 from .paths import replacing
-from .saving import load_model, model_info
+from .saving import load_model, model_info, model_shape
 
 # The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
 DEFAULT_SHAPE = (48, 48, 1)
@@ -34,16 +34,8 @@ def preprocess_image(image, model=None):
         model: a model whose input it shall fit; None for the size of FaceNet2ExpNet.h5.
     Returns: float32 [1, height, width, channels], range 0..255: the models normalise by themselves.
     """
-    height, width, channels = DEFAULT_SHAPE if model is None else input_shape(model)
+    height, width, channels = DEFAULT_SHAPE if model is None else model_shape(model)
     return convert(_as_pixels(image)[None], (height, width), channels).astype(np.float32)
-
-
-def input_shape(model):
-    """(height, width, channels) of a model's images; refused where the model fixes none."""
-    shape = tuple(model.input_shape[1:])
-    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
-        raise InputError(f"model: must take images of a fixed size with 1 or 3 channels; this one takes {shape}")
-    return shape
 
 
 def _as_pixels(image):
@@ -80,7 +72,7 @@ class EmotionRecognizer:
             )
         self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
         self.class_names = list(model_info(self.model)["class_names"])
-        self.shape = input_shape(self.model)
+        self.shape = model_shape(self.model)
         self.batch_size = check_whole("batch_size", batch_size, low=1)
 
     @property

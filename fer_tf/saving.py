@@ -108,6 +108,14 @@ def model_info(model):
     return info if info is not None else describe(model, _default_names(model.output_shape[-1]))
 
 
+def model_shape(model):
+    """(height, width, channels) of a model's images; refused where the model fixes none."""
+    shape = tuple(model.input_shape[1:])
+    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
+        raise InputError(f"model: must take images of a fixed size with 1 or 3 channels; this one takes {shape}")
+    return shape
+
+
 def _first_line(error):
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

@@ -1,7 +1,9 @@
 """Evaluating a fitted model: the only place where test images and labels are read."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from . import plots, runlog, saving
@@ -11,6 +13,9 @@ from .emotions import canonical_emotion
 from .evaluation import comparison, metrics, tables
 from .inference import predict_probabilities
 from .paths import reports_root
+
+# FER+ has FER2013's pictures; under `official` both have the same test rows.
+SAME_PICTURES = {"fer2013", "ferplus"}
 
 
 def is_current(directory, record):
@@ -61,22 +66,26 @@ def _save_figures(directory, result, class_names):
 
 
 def evaluate_model(model, ds, name, out=None):
-    """Evaluates any saved model on a dataset's test split.
+    """Evaluates any saved model on a dataset's test split, also one trained on another dataset.
+
+    Only classes that both know are looked at: images of others leave the test set, the model's other probabilities are
+    left out and the rest renormalised; the record's notes say which. Images are resized to the model's input.
 
     Args:
-        model: loaded by `load_model`; its classes must be the dataset's, in any order.
+        model: loaded by `load_model`; its classes may come in any order.
         ds: `FaceDataset`.
         name: of the model, for the folder and the record.
         out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
     Returns: `Run` (not among reports/runs/).
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
-    check_fits(model, ds)
     provenance = saving.model_info(model).get("provenance", {})
+    overlap = _training_overlap(provenance, ds)
+    ds = fitted(model, ds)
     stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
     record = {
         **stamp, "model": name, "dataset": ds.name, "protocol": ds.protocol, "provenance": provenance,
-        "class_names": list(ds.class_names), "notes": [*ds.notes, *_training_overlap(provenance, ds)],
+        "class_names": list(ds.class_names), "notes": [*ds.notes, *overlap],
         "environment": runlog.environment(),
     }  # fmt: skip
     runlog.write_json(directory / "record.json", record)
@@ -87,31 +96,40 @@ def evaluate_model(model, ds, name, out=None):
 
 def _training_overlap(provenance, ds):
     """A warning, as a list of none or one, if the model was trained on another split of this dataset."""
-    if provenance.get("dataset") != ds.name or provenance.get("dataset_fingerprint") == ds.fingerprint():
+    trained_on, is_same = provenance.get("dataset"), provenance.get("dataset_fingerprint") == ds.fingerprint()
+    shares_rows = {trained_on, ds.name} == SAME_PICTURES and provenance.get("protocol") != "official"
+    if is_same or (trained_on != ds.name and not shares_rows):
         return []
-    split = f"{provenance.get('protocol')}, seed {provenance.get('seed')}"
-    return [
-        f"the model was trained on another split of {ds.name} ({split}): test images may be among its training images"
-    ]
+    split = f"{trained_on} ({provenance.get('protocol')}, seed {provenance.get('seed')})"
+    return [f"the model was trained on another split of {split}: test images may be among its training images"]
 
 
-def check_fits(model, ds):
-    """Raises `InputError` unless the model takes the dataset's images and gives its classes."""
-    names, shape = _canonical_names(model), tuple(model.input_shape[1:])
-    if sorted(names) != sorted(ds.class_names):
+def fitted(model, ds):
+    """The dataset as a model can be tested on it: the classes both know, at the model's size; notes say what left.
+
+    Raises: `InputError` if they share fewer than two classes.
+    """
+    names, (height, width, channels) = _canonical_names(model), saving.model_shape(model)
+    common = tuple(name for name in ds.class_names if name in names)
+    if len(common) < 2:
         raise InputError(
-            f"model: knows {len(names)} classes ({', '.join(names)}); {ds.name} has {len(ds.class_names)} "
-            f"({', '.join(ds.class_names)})"
+            f"model: knows {', '.join(names)}; {ds.name} has {', '.join(ds.class_names)}: too few classes in common"
         )
-    if shape != ds.image_shape:
-        raise InputError(f"model: takes images {shape}; {ds.name} has {ds.image_shape}")
+    spare = [name for name in names if name not in common]
+    notes = [f"the model's {', '.join(spare)} left out, its probabilities renormalised"] if spare else []
+    ds = ds.with_classes(common)
+    if ds.image_shape == (height, width, channels):
+        return replace(ds, notes=[*ds.notes, *notes])
+    notes.append(f"images {ds.image_shape} converted to the model's {(height, width, channels)}")
+    return replace(ds, store=ds.store.converted((height, width), channels), notes=[*ds.notes, *notes])
 
 
 def _probabilities(model, split):
-    """Class probabilities of a split in the order of its class names, whatever the model's order is."""
+    """Probabilities of a split's classes in its order, whatever the model's order is; spare classes are left out."""
     names = _canonical_names(model)
-    order = [names.index(name) for name in split.class_names]
-    return predict_probabilities(model, split)[:, order]
+    chosen = predict_probabilities(model, split)[:, [names.index(name) for name in split.class_names]]
+    total = chosen.sum(axis=1, keepdims=True)
+    return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 
 
 def _canonical_names(model):

@@ -334,9 +334,27 @@ def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home):
     model.fer_tf_info = {**model_info(model), "class_names": [ds.class_names[code] for code in order]}
     shuffled = scoring.evaluate_model(model, ds, "b")
     assert shuffled.metrics["test"]["confusion"] == straight.metrics["test"]["confusion"]
-    seven = data.load_dataset("synthetic", count=400, classes=7)
-    with pytest.raises(InputError, match="model: knows 8 classes"):
-        scoring.evaluate_model(model, seven, "c")
+
+
+def test_a_model_of_eight_classes_on_a_set_of_six(fresh_home):
+    """Images of classes that only one side knows leave, probabilities are renormalised, and the notes say so."""
+    from fer_tf.inference import predict_probabilities
+    from fer_tf.saving import load_model
+
+    eight = data.load_dataset("synthetic", count=400)
+    six = data.load_dataset("synthetic", count=400, classes=6, size=32)
+    model = load_model(run_experiment("cnn", **OPTIONS).model_path)
+    run = scoring.evaluate_model(model, six, "a")
+    assert run.record["class_names"] == list(six.class_names)
+    assert any("neutral, contempt left out, its probabilities renormalised" in note for note in run.record["notes"])
+    assert any("images (32, 32, 1) converted to the model's (48, 48, 1)" in note for note in run.record["notes"])
+    raw = predict_probabilities(model, six.store.converted((48, 48), 1).fetch(six.test.rows))[:, :6]
+    np.testing.assert_allclose(run.predictions[list(six.class_names)], raw / raw.sum(axis=1, keepdims=True), atol=1e-4)
+    narrow = eight.with_classes(("neutral", "contempt"))
+    two = scoring.evaluate_model(model, narrow, "b")
+    assert two.metrics["test"]["n"] == len(narrow.test)
+    with pytest.raises(InputError, match="too few classes in common"):
+        scoring.evaluate_model(model, eight.with_classes(("contempt",)), "c")
 
 
 def test_time_is_recorded(fresh_home):

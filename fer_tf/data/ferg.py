@@ -22,7 +22,10 @@ PROTOCOLS = {
     "characters": "train aia bonnie jules malcolm (10 % of it val, stratified), test mery ray: characters never seen",
     "random": "document [3]'s 36,500/6,647/12,620, drawn from all: every character stands in every split",
 }
-HOW_TO_GET = "https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html (by request): put the folder FERG_DB_256 into {root}"
+HOW_TO_GET = (
+    "https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html (by request): put the folder FERG_DB_256 "
+    "into {root}"
+)
 
 
 def load(root, protocol, seed, image_size=48, stream=None):
