@@ -199,7 +199,7 @@ MAJORITY = ("train", "majority", "--dataset", "fer2013", "--size", "smoke")
         ((*MAJORITY, "--epochs", "-1"), ["epochs: must be a number >= 0"]),
         ((*MAJORITY, "--seed", "-1"), ["seed"]),
         ((*MAJORITY, "--protocol", "balanced"), ["the protocol takes 400"]),
-        (("data", "check", "fer2014"), ["dataset: allowed are synthetic, fer2013; received 'fer2014'"]),
+        (("data", "check", "fer2014"), ["dataset: allowed are synthetic, fer2013", "received 'fer2014'"]),
         (("data", "counts", "fer2014"), ["dataset: allowed are synthetic, fer2013"]),
         (("data", "counts", "fer2013", "--protocol", "pooled", "--seed", "-1"), ["seed"]),
         (("evaluate", "nowhere.h5", "--dataset", "fer2013"), ["no model file nowhere.h5; looked at", "bundled"]),
