@@ -4,15 +4,18 @@
 that is not at full size is recorded and shown as reduced.
 """
 
+import re
 from dataclasses import asdict, dataclass, field, fields, replace
 
 from .checks import InputError, check_choice, check_names, check_range
 from .data.plan import SAMPLINGS
 from .layers import Augmentation
+from .losses import LOSSES
 
 SIZES = ("full", "quick", "smoke")
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine", "plateau")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,16 @@ class Experiment:
         patience: epochs without a better validation loss after which training stops; 0 never stops.
         class_weights: weight classes inversely to their frequency.
         sampling: "shuffle" or "balanced" (classes equally likely).
+        loss: "crossentropy" or "squared_hinge" (L2-SVM).
         label_smoothing, mixup: 0 for none.
+        weight_decay: decoupled, of the optimizer; l2: λ on the weights of the last dense layers, in the loss.
+        image_size, image_channels: pictures are converted to (0: as the dataset is).
+        weights, backbone, resolution, stem: of models that have them, see `fer_tf.models`.
+        head_epochs: of `epochs`, so many with the pretrained part frozen, at head_learning_rate.
+        unfreeze: what learns in the other epochs: "" all, a layer's name, a share of the layers, or several of these
+            separated by commas, which share the epochs.
+        freeze_norm: keep the pretrained part's batch normalisation as it is.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16"; the saved model is float32.
         rotation .. erase: see `Augmentation`.
         limit: at most so many images a split (0: all); marks a run as reduced.
         jit: "auto" (XLA on an accelerator), "on", "off".
@@ -49,8 +61,22 @@ class Experiment:
     width: float = 1.0
     class_weights: bool = False
     sampling: str = "shuffle"
+    loss: str = "crossentropy"
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    weight_decay: float = 0.0
+    l2: float = 0.0
+    image_size: int = 0
+    image_channels: int = 0
+    backbone: str = "DenseNet121"
+    weights: str = "none"
+    resolution: int = 0
+    stem: str = "standard"
+    head_epochs: int = 0
+    head_learning_rate: float = 1e-3
+    unfreeze: str = ""
+    freeze_norm: bool = True
+    precision: str = "float32"
     rotation: float = 0.0
     zoom: float = 0.0
     shift: float = 0.0
@@ -80,6 +106,29 @@ _CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
 _CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
 # Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
 _REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
+# Document [4]: Adam and cross-entropy; learning rate, batch and epochs are in its grid, the best is not told.
+_REPORT4 = {
+    "learning_rate": 1e-3, "batch_size": 64, "epochs": 30, "schedule": "plateau", "image_size": 64, "image_channels": 3,
+    "quick": {"epochs": 5, "width": 0.5}, "smoke": {**_CNN_SMOKE, "width": 0.125},
+}  # fmt: skip
+_REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
+# Pretraining was at 224 px; 48 px would leave a stride-32 net a map of 1×1 or 2×2, 96 px one of 3×3.
+_TRANSFER_QUICK = {"weights": "none", "resolution": 48, "width": 0.25, "epochs": 4, "head_epochs": 1,
+                   "learning_rate": 1e-3, "optimizer": "adam", "freeze_norm": False}  # fmt: skip
+_TRANSFER_SMOKE = {**_TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
+_TRANSFER = {
+    "weights": "imagenet", "resolution": 96, "head_epochs": 3, "head_learning_rate": 1e-3, **_REPORT2_AUGMENTATION,
+    "quick": _TRANSFER_QUICK, "smoke": _TRANSFER_SMOKE,
+}  # fmt: skip
+_REPORT3 = {
+    "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "plateau", "l2": 1e-4, "flip": True,
+    "rotation": 10.0, "shift": 0.05, "quick": {"epochs": 6}, "smoke": _CNN_SMOKE,
+}  # fmt: skip
+_STRONG = {
+    "rotation": 15.0, "zoom": 0.1, "shift": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2, "erase": 0.25,
+    "label_smoothing": 0.1,
+    "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2}, "smoke": {**_CNN_SMOKE, "width": 0.125},
+}  # fmt: skip
 
 EXPERIMENTS = {
     "majority": Experiment(
@@ -111,6 +160,125 @@ EXPERIMENTS = {
         quick={**_CNN_QUICK, "epochs": 5},
         smoke=_CNN_SMOKE,
     ),
+    "cnn4": Experiment(model="cnn4", source="document [4], table 1, CNN (baseline)", claims=(27,), **_REPORT4),
+    "cnn4_se": Experiment(model="cnn4_se", source="document [4], table 1, CNN (SE)", claims=(28,), **_REPORT4),
+    "cnn4_se_aug": Experiment(
+        model="cnn4_se",
+        source="document [4], table 1, CNN (SE-Aug); it names size, brightness, colour channels and perspective",
+        claims=(29,),
+        **_REPORT4,
+        **_REPORT4_AUGMENTATION,
+    ),
+    "cnn4_se_residual": Experiment(
+        model="cnn4_se_residual", source="document [4], table 1, CNN (SE+Residual)", claims=(30,), **_REPORT4
+    ),
+    "resnet18": Experiment(model="resnet18", source="document [4], table 1, ResNet18", claims=(31,), **_REPORT4),
+    "vgg16": Experiment(
+        model="vgg16",
+        source="document [2], table 2, first row: Adam, batch 32, 25 epochs; rates, 96 px and phases are the kit's",
+        claims=(4,),
+        learning_rate=1e-5,
+        batch_size=32,
+        epochs=25,
+        unfreeze="block4_conv1",
+        **_TRANSFER,
+    ),
+    "mobilenet": Experiment(
+        model="mobilenet",
+        source="document [2], table 2, second row: SGD, batch 64, 20 epochs; rates, 96 px and phases are the kit's",
+        claims=(5, 6, 7, 8, 9),
+        optimizer="sgd",
+        learning_rate=1e-2,
+        schedule="cosine",
+        batch_size=64,
+        epochs=20,
+        unfreeze="conv_pw_4",
+        **_TRANSFER,
+    ),
+    "ucar_cnn": Experiment(
+        model="ucar_cnn",
+        source="document [1], baseline Uçar 2017; the paper's settings could not be had",
+        claims=(34,),
+        epochs=30,
+        **_REPORT2_AUGMENTATION,
+        quick=_CNN_QUICK,
+        smoke=_CNN_SMOKE,
+    ),
+    "akhand": Experiment(
+        model="akhand",
+        source="document [1], baseline Akhand 2021: dense head, then blocks unfrozen one after another from the top",
+        claims=(35,),
+        learning_rate=1e-4,
+        batch_size=32,
+        epochs=25,
+        unfreeze="conv5_block1_0_bn,conv4_block1_0_bn,conv3_block1_0_bn",
+        **{
+            **_TRANSFER,
+            "quick": {**_TRANSFER_QUICK, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
+            "smoke": {**_TRANSFER_SMOKE, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
+        },
+    ),
+    "deep_emotion": Experiment(
+        model="deep_emotion",
+        source="document [3], tables, Deep-Emotion (Minaee 2019): Adam, dropout, ℓ2; 500 epochs at 0.005 in the paper",
+        claims=(16, 20, 23, 26),
+        **_REPORT3,
+    ),
+    "deepfer": Experiment(
+        model="deepfer",
+        source="document [3]: Adam, dropout, ℓ2 on the last four dense layers; it prints no rate, batch or epochs",
+        claims=(13, 14, 15, 19, 21, 24, 25),
+        **_REPORT3,
+    ),
+    "vgg_bn": Experiment(
+        model="vgg_bn",
+        source="beyond the documents: after Pramerdorfer & Kampel 2016 and Khaireddin & Chen 2021",
+        optimizer="sgd",
+        learning_rate=0.02,
+        schedule="cosine",
+        weight_decay=1e-4,
+        batch_size=64,
+        epochs=120,
+        **_STRONG,
+    ),
+    "vgg_bn_small": Experiment(
+        model="vgg_bn",
+        source="`vgg_bn` at half width (1.2 M parameters) and 40 epochs: what two processor cores train in an hour",
+        optimizer="sgd",
+        learning_rate=0.02,
+        schedule="cosine",
+        weight_decay=1e-4,
+        batch_size=64,
+        epochs=40,
+        width=0.5,
+        **{**_STRONG, "erase": 0.0},
+    ),
+    "vgg_bn_svm": Experiment(
+        model="vgg_bn",
+        source="beyond the documents: the L2-SVM loss of Tang 2013 (document [2] quotes its 71.2 %) on `vgg_bn`",
+        loss="squared_hinge",
+        optimizer="sgd",
+        learning_rate=0.01,
+        schedule="cosine",
+        weight_decay=1e-4,
+        batch_size=64,
+        epochs=120,
+        **{**_STRONG, "label_smoothing": 0.0},
+    ),
+    "resnet18_mixup": Experiment(
+        model="resnet18",
+        source="beyond the documents: ResNet18 with the small stem, mixup and label smoothing",
+        optimizer="sgd",
+        learning_rate=0.05,
+        schedule="cosine",
+        weight_decay=5e-4,
+        batch_size=128,
+        epochs=100,
+        stem="small",
+        mixup=0.2,
+        # narrower than 16 filters, TensorFlow 2.21's processor kernels (oneDNN) write outside their memory here
+        **{**_STRONG, "smoke": {**_CNN_SMOKE, "width": 0.25}},
+    ),
 }
 
 _BOUNDS = {
@@ -118,9 +286,12 @@ _BOUNDS = {
     "patience": (0, None), "dropout": (0, 0.99), "width": (0.01, 16), "label_smoothing": (0, 0.99),
     "mixup": (0, None), "rotation": (0, 180), "zoom": (0, 0.9), "shift": (0, 1), "brightness": (0, 1),
     "contrast": (0, 1), "color": (0, 1), "perspective": (0, 0.45), "erase": (0, 1), "limit": (0, None),
+    "weight_decay": (0, 1), "l2": (0, 1), "image_size": (0, 4096), "image_channels": (0, 3), "resolution": (0, 1024),
+    "head_epochs": (0, None), "head_learning_rate": (1e-8, 10),
 }  # fmt: skip
 _CHOICES = {
-    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "sampling": SAMPLINGS, "jit": ("auto", "on", "off"),
+    "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "sampling": SAMPLINGS, "jit": ("auto", "on", "off"), "loss": LOSSES,
+    "precision": PRECISIONS,
 }  # fmt: skip
 
 
@@ -161,7 +332,7 @@ def default_size(dataset, size=""):
 def parse_overrides(text):
     """Overrides written as text, "epochs=2 learning_rate=0.001 flip=false", as a dict of typed values."""
     overrides = {}
-    for item in text.replace(",", " ").split():
+    for item in re.split(r"[\s,]+(?=[^\s,=]+=)", text.strip()) if text.strip() else []:
         key, sign, value = item.partition("=")
         if not sign or not value:
             raise InputError(f"overrides: each must be name=value; received {item!r}")

@@ -1,29 +1,17 @@
-"""Fitting a model on train and val: compiling, epochs, selection of the best one, checkpoints. No test split here."""
+"""Fitting a model on train and val: phases, compiling, epochs, selection of the best one. No test split here."""
 
-import json
-import sys
-import time
-import zipfile
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from . import layers, losses, models, runlog
 from .checks import InputError
 from .data import pipeline, plan
-from .paths import replacing
-
-CHECKPOINT = "checkpoint.npz"
-
-
-def say(verbose, text):
-    """Prints a line of progress at once."""
-    if verbose:
-        print(text, flush=True)
+from .keeper import EpochKeeper
+from .models import backbones
 
 
 @dataclass(frozen=True)
@@ -43,6 +31,39 @@ class Progress:
     verbose: bool = True
 
 
+@dataclass(frozen=True)
+class Phase:
+    """Epochs start .. end - 1 of a training.
+
+    Attributes:
+        name: "head" (the pretrained part frozen) or "fine-tuning 1", ...; "" where training has one phase.
+        start, end: epochs.
+        learning_rate: at its start.
+        unfreeze: see `fer_tf.models.backbones.set_trainable`.
+        is_last: no phase follows.
+    """
+
+    name: str
+    start: int
+    end: int
+    learning_rate: float
+    unfreeze: str | None = ""
+    is_last: bool = True
+
+
+def phases(experiment):
+    """The phases of an experiment: the head's epochs, then the others shared evenly by the steps of `unfreeze`."""
+    total, head = experiment.epochs, min(experiment.head_epochs, experiment.epochs)
+    steps = [step.strip() for step in experiment.unfreeze.split(",")] if total > head else []
+    bounds = [head + round((total - head) * step / len(steps)) for step in range(len(steps))] + [total]
+    found = [Phase("head", 0, head, experiment.head_learning_rate, None, is_last=not steps)] if head else []
+    for step, unfreeze in enumerate(steps):
+        name = f"fine-tuning {step + 1}" if head else ""
+        is_last = step == len(steps) - 1
+        found.append(Phase(name, bounds[step], bounds[step + 1], experiment.learning_rate, unfreeze, is_last))
+    return [phase for phase in found if phase.end > phase.start]
+
+
 def fit(training_data, experiment, seed, progress):
     """Builds and trains a model; the best epoch by validation accuracy is what comes back.
 
@@ -55,25 +76,52 @@ def fit(training_data, experiment, seed, progress):
         trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds.
     """
     keras.utils.set_random_seed(seed)
-    model = build(experiment, training_data)
+    with _policy(experiment.precision):
+        model = build(experiment, training_data)
     adapt(model, training_data.train)
     (progress.directory / "history.csv").unlink(missing_ok=True)
     if not model.trainable_variables or not experiment.epochs:
         return model, _facts(model, [])
-    compile_model(model, experiment)
-    keeper = EpochKeeper(experiment, progress)
-    keeper.set_model(model)
-    first = keeper.resume()
-    if first < experiment.epochs and not keeper.is_over:
-        _run_epochs(model, training_data, experiment, seed, keeper, first)
+    keeper = EpochKeeper(model, experiment, progress)
+    trained = _with_scores_out(model) if experiment.loss == "squared_hinge" else model
+    done = keeper.resume()
+    for phase in phases(experiment):
+        if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
+            continue
+        _free(model, phase, experiment)
+        compile_model(trained, experiment, phase.learning_rate)
+        keeper.begin(trained, phase, done)
+        _run_epochs(trained, training_data, experiment, seed, keeper, max(done, phase.start))
+        done = phase.end
     keeper.restore_best()
-    return model, _facts(model, keeper.state["history"])
+    model.trainable = True
+    return _as_float32(model, experiment, training_data), _facts(model, keeper.state["history"])
+
+
+@contextmanager
+def _policy(name):
+    """Layers made inside compute in `name`; weights stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _as_float32(model, experiment, training_data):
+    """The same weights in a model that computes in float32: what is saved predicts alike on every machine."""
+    if experiment.precision == "float32":
+        return model
+    plain = build(replace(experiment, weights="none"), training_data)
+    plain.set_weights(model.get_weights())
+    return plain
 
 
 def build(experiment, training_data):
-    """The experiment's model for this data; `dropout` and `width` go to builders that have them."""
+    """The experiment's model for this data; settings go to the builder's options of the same name."""
     accepted = models.model_options(experiment.model)
-    options = {key: getattr(experiment, key) for key in ("dropout", "width") if key in accepted}
+    options = {key: value for key, value in experiment.settings().items() if key in accepted}
     return models.build_model(experiment.model, training_data.image_shape, len(training_data.class_names), **options)
 
 
@@ -84,14 +132,28 @@ def adapt(model, split):
             layer.adapt(split.labels)
 
 
-def compile_model(model, experiment):
+def _with_scores_out(model):
+    """The same weights with the scores before the softmax as output: what the hinge loss works on."""
+    return keras.Model(model.input, model.get_layer("scores").output, name=model.name)
+
+
+def _free(model, phase, experiment):
+    if backbones.has_backbone(model):
+        backbones.set_trainable(model, phase.unfreeze, experiment.freeze_norm)
+    elif phase.name or phase.unfreeze:
+        raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
+
+
+def compile_model(model, experiment, learning_rate=None):
     """Compiles for training; XLA is on with an accelerator, or as the experiment's `jit` says."""
     wants_jit = {"on": True, "off": False, "auto": runlog.has_accelerator()}[experiment.jit]
+    rate = learning_rate or experiment.learning_rate
+    decay = experiment.weight_decay or None
     optimizer = {
-        "adam": lambda rate: keras.optimizers.Adam(rate),
-        "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True),
-    }[experiment.optimizer](experiment.learning_rate)
-    loss = losses.classification_loss(experiment.label_smoothing)
+        "adam": lambda: keras.optimizers.Adam(rate, weight_decay=decay),
+        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay),
+    }[experiment.optimizer]()
+    loss = losses.classification_loss(experiment.label_smoothing, experiment.loss)
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=wants_jit)
     if model.jit_compile != wants_jit:  # some layers switch XLA off for the whole model without a word
         raise InputError(f"jit: {model.name} cannot be compiled by XLA, a layer in it does not support it")
@@ -105,130 +167,11 @@ def _run_epochs(model, training_data, experiment, seed, keeper, first):
         experiment.mixup, weights,
     )  # fmt: skip
     stages = layers.augmentation_stages(experiment.augmentation())
-    batches = pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, experiment.epochs)
+    batches = pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, keeper.phase.end)
     model.fit(
-        batches, initial_epoch=first, epochs=experiment.epochs, steps_per_epoch=epoch_plan.steps,
+        batches, initial_epoch=first, epochs=keeper.phase.end, steps_per_epoch=epoch_plan.steps,
         validation_data=pipeline.evaluation_batches(training_data.val), callbacks=[keeper], verbose=0, shuffle=False,
     )  # fmt: skip
-
-
-class EpochKeeper(keras.callbacks.Callback):
-    """Sets the rate, keeps the best epoch, stops early, writes a checkpoint an epoch and shows progress.
-
-    Its whole state is in the checkpoint (one file, moved into place), so a killed run goes on as if nothing was.
-    """
-
-    def __init__(self, experiment, progress):
-        super().__init__()
-        self.experiment, self.progress = experiment, progress
-        self.state = {"history": [], "best": None, "best_loss": None, "waited": 0, "rate": experiment.learning_rate}
-        self.best_values = None
-        self.bar = None
-
-    @property
-    def is_over(self):
-        """True if patience has run out."""
-        return bool(self.experiment.patience) and self.state["waited"] >= self.experiment.patience
-
-    def _variables(self):
-        if not self.model.optimizer.built:
-            self.model.optimizer.build(self.model.trainable_variables)
-        # metric counters are not part of the state; random states of dropout are
-        counters = {id(variable) for metric in self.model.metrics for variable in metric.variables}
-        kept = [variable for variable in self.model.variables if id(variable) not in counters]
-        return kept, self.model.optimizer.variables
-
-    def resume(self):
-        """Restores the checkpoint if it is of this run; returns the epoch to go on with."""
-        path = self.progress.directory / CHECKPOINT
-        try:
-            with np.load(path) as file:
-                stored = {key: file[key] for key in file.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-            return 0  # none, or damaged: from the beginning
-        header = json.loads(str(stored["state"]))
-        if header["fingerprint"] != self.progress.fingerprint:
-            return 0
-        self.state = header["state"]
-        kept, slots = self._variables()
-        for key, variables in (("model", kept), ("optimizer", slots)):
-            for index, variable in enumerate(variables):
-                variable.assign(stored[f"{key}{index}"])
-        self.best_values = [stored[f"best{index}"] for index in range(len(kept))]
-        self._write_history()
-        done = len(self.state["history"])
-        say(self.progress.verbose, f"{self.progress.name}: resumed after epoch {done}")
-        return done
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.state["rate"] = self._rate(epoch)
-        self.model.optimizer.learning_rate.assign(self.state["rate"])
-        self.started = time.perf_counter()
-        self.bar = tqdm(
-            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.experiment.epochs}", unit="batch", leave=False,
-            disable=not (self.progress.verbose and sys.stderr.isatty()),
-        )  # fmt: skip
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
-
-    def _rate(self, epoch):
-        if self.experiment.schedule == "cosine":
-            return float(self.experiment.learning_rate * 0.5 * (1 + np.cos(np.pi * epoch / self.experiment.epochs)))
-        return self.state["rate"]
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.bar.close()
-        row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
-        row |= {"learning_rate": self.state["rate"], "seconds": round(time.perf_counter() - self.started, 2)}
-        self.state["history"].append(row)
-        self._keep_best(row)
-        self._wait(row)
-        self._write()
-        say(self.progress.verbose, self._line(row))
-        self.model.stop_training = self.is_over
-
-    def _keep_best(self, row):
-        """Best is the highest validation accuracy; of equals, the lowest validation loss."""
-        best = self.state["best"]
-        if best is None or (row["val_accuracy"], -row["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
-            self.state["best"] = row
-            self.best_values = [keras.ops.convert_to_numpy(variable) for variable in self._variables()[0]]
-
-    def _wait(self, row):
-        """Counts epochs without a better validation loss; the plateau schedule lowers the rate by them."""
-        if self.state["best_loss"] is None or row["val_loss"] < self.state["best_loss"]:
-            self.state["best_loss"], self.state["waited"] = row["val_loss"], 0
-            return
-        self.state["waited"] += 1
-        if self.experiment.schedule == "plateau" and self.state["waited"] % self.experiment.plateau == 0:
-            self.state["rate"] *= 0.3
-
-    def _write(self):
-        kept, slots = self._variables()
-        arrays = {"state": np.array(json.dumps({"fingerprint": self.progress.fingerprint, "state": self.state}))}
-        for key, values in (("model", kept), ("optimizer", slots), ("best", self.best_values)):
-            arrays |= {f"{key}{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(values)}
-        with replacing(self.progress.directory / CHECKPOINT) as part:
-            np.savez(part, **arrays)
-        self._write_history()
-
-    def _write_history(self):
-        with replacing(self.progress.directory / "history.csv") as part:
-            pd.DataFrame(self.state["history"]).to_csv(part, index=False)
-
-    def _line(self, row):
-        mark = "  best so far" if self.state["best"] is row else ""
-        return (
-            f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  "
-            f"loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}  "
-            f"val loss {row['val_loss']:.3f}  val accuracy {row['val_accuracy']:.3f}  {row['seconds']:.1f} s{mark}"
-        )
-
-    def restore_best(self):
-        """Puts the best epoch's weights into the model."""
-        for variable, value in zip(self._variables()[0], self.best_values, strict=True):
-            variable.assign(value)
 
 
 def _facts(model, history):

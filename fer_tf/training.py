@@ -4,7 +4,7 @@ from importlib import import_module
 
 import keras
 
-from . import data, experiments, fitting, layers, losses, models, runlog, saving, scoring
+from . import data, experiments, fitting, keeper, layers, losses, models, runlog, saving, scoring
 from .checks import InputError
 from .data import doctor, pipeline, plan
 from .evaluation import comparison, metrics, tables
@@ -32,7 +32,7 @@ def run_experiment(
     """
     experiment = experiments.resolve(name, size, overrides)
     options = dataset_options or {}
-    ds = data.load_dataset(dataset, data_dir, protocol, seed=seed, **options)
+    ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
     _check_splits(ds, experiment)
@@ -47,11 +47,17 @@ def run_experiment(
             _fit(run, directory, record, ds, experiment, verbose)
         _keep_record(directory, record)
         if scoring.is_current(directory, record):
-            fitting.say(verbose, f"{run}: up to date")
+            keeper.say(verbose, f"{run}: up to date")
         else:
-            fitting.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
+            keeper.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
             scoring.write_evaluation(directory, saving.load_model(runlog.model_path(run)), ds, record)
         return runlog.read_run(directory)
+
+
+def load_for(experiment, dataset, data_dir=None, protocol=None, seed=0, options=None):
+    """The dataset with pictures as the experiment wants them (its image_size and image_channels; 0: as they are)."""
+    shape = {"size": experiment.image_size or None, "channels": experiment.image_channels or None}
+    return data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **(options or {})})
 
 
 def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides=""):
@@ -104,10 +110,18 @@ def _differences(name, experiment, size, options, ds):
 def _fitting_code(experiment):
     """The modules whose code decides the weights: not other models, other layers, metrics, plots or reports."""
     builder = import_module(models.MODELS[experiment.model].__module__)
-    used = {getattr(item, "__module__", None) for item in vars(builder).values()}
-    used = {key for key in used if str(key).startswith((f"{layers.__name__}.", f"{models.__name__}."))}
-    used |= {f"{layers.__name__}.augment", f"{layers.__name__}.sampling"}
-    return {fitting, losses, plan, pipeline, builder, *(import_module(key) for key in used)}
+    used = {builder, import_module(f"{layers.__name__}.augment"), import_module(f"{layers.__name__}.sampling")}
+    fresh = {builder}
+    while fresh:
+        fresh = {module for item in fresh for module in _own_modules(item)} - used
+        used |= fresh
+    return {fitting, keeper, losses, plan, pipeline, pipeline.feeder(), *used}
+
+
+def _own_modules(module):
+    """The modules of `models` and `layers` that a module's names come from."""
+    names = {getattr(item, "__module__", None) for item in vars(module).values()}
+    return {import_module(key) for key in names if str(key).startswith((f"{layers.__name__}.", f"{models.__name__}."))}
 
 
 def _is_fitted(run, directory, fingerprint):
@@ -134,7 +148,7 @@ def _swap_in(run, fingerprint):
 
 def _forget(run, directory):
     """Removes what a run could be resumed or taken for current from."""
-    for path in (directory / fitting.CHECKPOINT, directory / "training.json", runlog.model_path(run)):
+    for path in (directory / keeper.CHECKPOINT, directory / "training.json", runlog.model_path(run)):
         path.unlink(missing_ok=True)
 
 
@@ -147,7 +161,7 @@ def _fit(run, directory, record, ds, experiment, verbose):
     (directory / "metrics.json").unlink(missing_ok=True)
     environment = runlog.environment()
     runlog.write_json(directory / "record.json", {**record, "environment": environment})
-    fitting.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
+    keeper.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose)
     model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress)
     stamp = {"fingerprint": record["fingerprint"], "environment": environment}
@@ -155,7 +169,7 @@ def _fit(run, directory, record, ds, experiment, verbose):
     provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,
                   "seed": record["seed"], "dataset_fingerprint": record["dataset_fingerprint"]}  # fmt: skip
     saving.save_model(model, runlog.model_path(run), ds.class_names, provenance)
-    (directory / fitting.CHECKPOINT).unlink(missing_ok=True)
+    (directory / keeper.CHECKPOINT).unlink(missing_ok=True)
 
 
 def _keep_record(directory, record):

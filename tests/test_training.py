@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from fer_tf import data, experiments, fitting, runlog, scoring
+from fer_tf import keeper as keeping
 from fer_tf.checks import InputError
 from fer_tf.data.base import FaceDataset
 from fer_tf.training import run_experiment
@@ -152,7 +153,7 @@ def test_killed_between_model_and_evaluation(fresh_home):
 def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(fresh_home):
     run_experiment("cnn", **OPTIONS)
     with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting.EpochKeeper, "on_epoch_end", _interrupt)
+        patch.setattr(keeping.EpochKeeper, "on_epoch_end", _interrupt)
         run_experiment("cnn", **OPTIONS, force=True)
     run = run_experiment("cnn", **OPTIONS)
     assert len(run.history) == run.metrics["training"]["epochs"] == 2
@@ -241,10 +242,11 @@ def test_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch):
 
 def keeper(tmp_path, **settings):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
-    model.compile("sgd", "mse")
     experiment = experiments.resolve("cnn", overrides=settings)
-    found = fitting.EpochKeeper(experiment, fitting.Progress(tmp_path, "f", verbose=False))
+    found = keeping.EpochKeeper(model, experiment, fitting.Progress(tmp_path, "f", verbose=False))
+    model.compile("sgd", "mse")
     found.set_model(model)
+    found.begin(model, fitting.phases(experiment)[0], 0)
     found.set_params({"steps": 1})
     return found
 
@@ -285,7 +287,7 @@ def test_plateau_lowers_the_rate(tmp_path):
 def test_a_damaged_checkpoint_is_not_read_as_whole(tmp_path):
     found = keeper(tmp_path)
     epoch(found, 0, 0.5, 1.0)
-    path = tmp_path / fitting.CHECKPOINT
+    path = tmp_path / keeping.CHECKPOINT
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert keeper(tmp_path).resume() == 0
 
@@ -329,8 +331,8 @@ def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home):
     model = load_model(run.model_path)
     straight = scoring.evaluate_model(model, ds, "a")
     order = [3, 1, 0, 2, 7, 6, 5, 4]
-    kernel, bias = model.get_layer("probabilities").get_weights()
-    model.get_layer("probabilities").set_weights([kernel[:, order], bias[order]])
+    kernel, bias = model.get_layer("scores").get_weights()
+    model.get_layer("scores").set_weights([kernel[:, order], bias[order]])
     model.fer_tf_info = {**model_info(model), "class_names": [ds.class_names[code] for code in order]}
     shuffled = scoring.evaluate_model(model, ds, "b")
     assert shuffled.metrics["test"]["confusion"] == straight.metrics["test"]["confusion"]

@@ -23,7 +23,10 @@ LABEL_MODES = {
     "multitarget": "all emotions with at least 30 % of the votes, equally true (as a distribution of their votes)",
 }
 VOTES = {"label": "data/FER2013*/label.csv", "new": "fer2013new.csv"}
-PROTOCOLS = {"official": "FER2013's own rows: train = Training, val = PublicTest, test = PrivateTest"}
+PROTOCOLS = {
+    "official": "FER2013's own rows: train = Training, val = PublicTest, test = PrivateTest",
+    "six": "document [4]'s: the same rows, six emotions (no neutral, no contempt), 64×64, gray repeated to RGB",
+}
 HOW_TO_GET = (
     "https://github.com/microsoft/FERPlus: put fer2013new.csv and the folder data/ into {root}, and FER2013 itself "
     "into the fer2013 folder beside it"
@@ -35,7 +38,7 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
 
     Args:
         root: the ferplus folder; pixels are read from its sibling fer2013.
-        protocol: "official".
+        protocol: "official" or "six".
         seed: not used.
         label_mode: a key of `LABEL_MODES` (Barsoum et al. 2016, §3); all but majority give soft labels.
         votes: "label" or "new", a key of `VOTES`.
@@ -54,11 +57,15 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     )
     table[[f"votes {name}" for name in FERPLUS_COLUMNS]] = counts[kept]
     soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
-    return FaceDataset(
+    ds = FaceDataset(
         "ferplus", protocol, EMOTIONS, table.reset_index(drop=True), faces.store.taken(kept),
         notes=_notes(counts, split, kept), source=f"{faces.source[:20]}{source[:20]}{label_mode}{votes}",
         probabilities=soft, deviation=faces.deviation,
     )  # fmt: skip
+    if protocol == "six":
+        ds = ds.with_classes(EMOTIONS[:6])
+        ds.store = ds.store.converted((64, 64), 3)
+    return ds
 
 
 def vote_shares(counts, label_mode):

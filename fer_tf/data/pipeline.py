@@ -1,14 +1,12 @@
-"""Feeding a model: tf.data over images held once in memory (or read from disk), augmented once a batch."""
+"""Feeding a model: images held once in memory (or read from disk), augmented once a batch, on any Keras backend."""
 
-import dataclasses
+import keras
 
-import numpy as np
-
-from .plan import BatchPlan, target_matrix
+from . import plain_pipeline
 
 
 def training_batches(split, plan, stages, mix, first_epoch, epochs):
-    """A tf.data set of the epochs first_epoch..epochs-1, `plan.steps` batches each.
+    """The epochs first_epoch..epochs-1, `plan.steps` batches each: tf.data under TensorFlow, else a generator.
 
     The stages are compiled by XLA, which runs them several times faster than op by op, also on a processor.
 
@@ -20,72 +18,18 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs):
         first_epoch, epochs: ints; a resumed run begins later.
     Yields: images float32 [B, H, W, C] 0..255, targets float [B, C], weights float [B].
     """
-    import tensorflow as tf
-
-    def plans():
-        for epoch in range(first_epoch, epochs):
-            for batch in plan.batches(epoch):
-                yield dataclasses.astuple(batch)
-
-    fetch = _fetcher(split)
-    stages = [tf.function(stage, jit_compile=True) for stage in stages]
-
-    def augmented(positions, draws):
-        images = tf.cast(fetch(positions), tf.float32)
-        for stage in stages:
-            images = stage(images, draws)
-        return images
-
-    def load(positions, targets, weights, draws, partners, shares):
-        images = augmented(positions, draws)
-        if plan.mixup:
-            # partners get their own change: the draws of the picture beside them in the batch
-            images = mix(images, augmented(partners, tf.reverse(draws, [0])), shares)
-        return images, targets, weights
-
-    data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
-    data = data.map(load, num_parallel_calls=2, deterministic=True)
-    return data.prefetch(4)
-
-
-def _signature(plan):
-    import tensorflow as tf
-
-    classes = plan.targets.shape[1]
-    shapes = {"targets": (None, classes), "draws": (None, plan.draws)}
-    whole = {"positions", "partners"}
-    return tuple(
-        tf.TensorSpec(shapes.get(field.name, (None,)), tf.int32 if field.name in whole else tf.float32)
-        for field in dataclasses.fields(BatchPlan)
-    )
+    return feeder().training_batches(split, plan, stages, mix, first_epoch, epochs)
 
 
 def evaluation_batches(split, batch_size=256):
-    """A tf.data set of a split in its own order: uint8 images [B, H, W, C] and float targets [B, C]."""
-    import tensorflow as tf
-
-    fetch = _fetcher(split)
-    positions = tf.data.Dataset.range(len(split), output_type=tf.int32)
-    targets = tf.data.Dataset.from_tensor_slices(target_matrix(split))
-    data = tf.data.Dataset.zip(positions, targets).batch(batch_size)
-    data = data.map(lambda index, target: (fetch(index), target), num_parallel_calls=2, deterministic=True)
-    return data.prefetch(2)
+    """A split in its own order: uint8 images [B, H, W, C] and float targets [B, C]."""
+    return feeder().evaluation_batches(split, batch_size)
 
 
-def _fetcher(split):
-    """A graph function positions int [B] -> uint8 images; a gather for arrays, a file read for streamed sets."""
-    import tensorflow as tf
+def feeder():
+    """The module that feeds models under the present backend."""
+    if keras.backend.backend() != "tensorflow":
+        return plain_pipeline
+    from . import tf_pipeline
 
-    shape = split.store.shape
-    if split.streamed:
-
-        def read(positions):
-            images = tf.numpy_function(
-                lambda index: split.fetch(np.asarray(index)), [positions], tf.uint8, stateful=False
-            )
-            return tf.ensure_shape(images, (None, *shape))
-
-        return read
-    with tf.device("CPU:0"):
-        images = tf.constant(split.images)
-    return lambda positions: tf.gather(images, positions)
+    return tf_pipeline

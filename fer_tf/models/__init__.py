@@ -8,11 +8,28 @@ import inspect
 
 from ..checks import InputError, check_choice, check_names, check_range
 from .cnn import cnn
+from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .majority import majority
+from .resnet import resnet18
+from .transfer import akhand, mobilenet, vgg16
+from .transformers import deep_emotion, deepfer
+from .ucar import ucar_cnn
+from .vgg_bn import vgg_bn
 
 MODELS = {
     "majority": majority,
     "cnn": cnn,
+    "cnn4": cnn4,
+    "cnn4_se": cnn4_se,
+    "cnn4_se_residual": cnn4_se_residual,
+    "resnet18": resnet18,
+    "vgg_bn": vgg_bn,
+    "ucar_cnn": ucar_cnn,
+    "vgg16": vgg16,
+    "mobilenet": mobilenet,
+    "akhand": akhand,
+    "deep_emotion": deep_emotion,
+    "deepfer": deepfer,
 }
 
 

@@ -14,8 +14,11 @@ SHAPES = [((48, 48, 1), 7), ((64, 64, 3), 6), ((48, 48, 1), 8)]
 
 def small(name, shape=(48, 48, 1), classes=7, **options):
     keras.utils.set_random_seed(0)
-    if "width" in model_options(name):
+    accepted = model_options(name)
+    if "width" in accepted:
         options["width"] = 0.25
+    if "backbone" in accepted:  # the default has 121 layers, which take a minute to compile
+        options["backbone"] = "MobileNet"
     return build_model(name, shape, classes, **options)
 
 
@@ -67,8 +70,11 @@ def test_one_step_compiled_by_xla_lowers_the_loss(name, faces):
 @pytest.mark.parametrize("name", LEARNING)
 def test_ten_images_are_learned_by_heart(name, faces):
     model = small(name, dropout=0.0) if "dropout" in model_options(name) else small(name)
-    model.compile(keras.optimizers.Adam(3e-3), classification_loss(), jit_compile=False)
+    # sixteen convolutions without normalisation learn at a tenth of the others' rate
+    rate = 3e-4 if name == "vgg16" else 3e-3
+    model.compile(keras.optimizers.Adam(rate), classification_loss(), jit_compile=False)
     targets = np.eye(7, dtype=np.float32)[np.arange(10) % 7]
-    for _ in range(60):
+    # MobileNet's 27 batch norms need their moving statistics to come to rest before prediction is as training was
+    for _ in range(150 if name in ("mobilenet", "akhand") else 60):
         model.train_on_batch(faces[:10], targets)
     assert (model.predict_on_batch(faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean() >= 0.9

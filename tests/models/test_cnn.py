@@ -13,7 +13,7 @@ def test_cnn_is_as_its_docstring_says():
     kinds = [type(layer).__name__ for layer in model.layers]
     first = kinds.index("Conv2D")
     assert kinds[first : first + 4] == ["Conv2D", "ReLU", "MaxPooling2D", "BatchNormalization"]
-    assert kinds.count("Conv2D") == 4 and kinds[-3:] == ["Dense", "Dropout", "Dense"]
+    assert kinds.count("Conv2D") == 4 and kinds[-4:] == ["Dense", "Dropout", "Dense", "Softmax"]
 
 
 def test_normalisation_is_inside(rng):
@@ -46,6 +46,8 @@ def test_wrong_arguments(arguments, message):
 
 
 def test_unknown_option_names_the_allowed():
-    with pytest.raises(InputError, match="options of cnn: unknown 'depth'; allowed are dense, dropout, filters, width"):
+    with pytest.raises(
+        InputError, match="options of cnn: unknown 'depth'; allowed are dense, dropout, filters, l2, width"
+    ):
         build_model("cnn", depth=3)
     assert model_options("majority") == {}

@@ -1,0 +1,152 @@
+"""Keeping what an epoch leaves: the best weights, a checkpoint to resume from, the history, a line of progress."""
+
+import json
+import sys
+import time
+import zipfile
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .paths import replacing
+
+CHECKPOINT = "checkpoint.npz"
+
+
+def say(verbose, text):
+    """Prints a line of progress at once."""
+    if verbose:
+        print(text, flush=True)
+
+
+class EpochKeeper(keras.callbacks.Callback):
+    """Sets the rate, keeps the best epoch, stops early, writes a checkpoint an epoch and shows progress.
+
+    Its whole state is in the checkpoint (one file, moved into place), so a killed run goes on as if nothing was.
+    """
+
+    def __init__(self, model, experiment, progress):
+        super().__init__()
+        self.experiment, self.progress = experiment, progress
+        # before compiling: metric counters are not part of the state; random states of dropout are
+        self.kept = list(model.variables)
+        self.state = {"history": [], "best": None, "best_loss": None, "waited": 0, "rate": None}
+        self.best_values = None
+        self.slots = []
+        self.phase = None
+        self.bar = None
+
+    @property
+    def is_over(self):
+        """True if patience has run out; only the last phase has patience."""
+        return bool(self.experiment.patience) and self.state["waited"] >= self.experiment.patience
+
+    def resume(self):
+        """Restores the checkpoint's weights if it is of this run; returns the epoch to go on with."""
+        path = self.progress.directory / CHECKPOINT
+        try:
+            with np.load(path) as file:
+                stored = {key: file[key] for key in file.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return 0  # none, or damaged: from the beginning
+        header = json.loads(str(stored["state"]))
+        if header["fingerprint"] != self.progress.fingerprint:
+            return 0
+        self.state = header["state"]
+        self._assign([stored[f"model{index}"] for index in range(len(self.kept))])
+        self.best_values = [stored[f"best{index}"] for index in range(len(self.kept))]
+        self.slots = [stored[key] for key in stored if key.startswith("optimizer")]
+        self._write_history()
+        done = len(self.state["history"])
+        say(self.progress.verbose, f"{self.progress.name}: resumed after epoch {done}")
+        return done
+
+    def _assign(self, values):
+        for variable, value in zip(self.kept, values, strict=True):
+            variable.assign(value)
+
+    def begin(self, model, phase, done):
+        """Enters a phase after `done` epochs: with the checkpoint's optimizer state in its middle, else afresh."""
+        self.phase = phase
+        model.optimizer.build(model.trainable_variables)
+        if done > phase.start and self.slots:
+            for variable, value in zip(model.optimizer.variables, self.slots, strict=True):
+                variable.assign(value)
+        if done == phase.start:
+            self.state |= {"rate": phase.learning_rate, "waited": 0, "best_loss": None}
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.state["rate"] = self._rate(epoch)
+        self.model.optimizer.learning_rate.assign(self.state["rate"])
+        self.started = time.perf_counter()
+        self.bar = tqdm(
+            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.experiment.epochs}", unit="batch", leave=False,
+            disable=not (self.progress.verbose and sys.stderr.isatty()),
+        )  # fmt: skip
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def _rate(self, epoch):
+        if self.experiment.schedule == "cosine":
+            share = (epoch - self.phase.start) / (self.phase.end - self.phase.start)
+            return float(self.phase.learning_rate * 0.5 * (1 + np.cos(np.pi * share)))
+        return self.state["rate"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
+        row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
+        row |= {"phase": self.phase.name} if self.phase.name else {}
+        row |= {
+            "learning_rate": self.state["rate"],
+            "seconds": round(time.perf_counter() - self.started, 2),
+        }
+        self.state["history"].append(row)
+        self._keep_best(row)
+        self._wait(row)
+        self._write()
+        say(self.progress.verbose, self._line(row))
+        self.model.stop_training = self.phase.is_last and self.is_over
+
+    def _keep_best(self, row):
+        """Best is the highest validation accuracy; of equals, the lowest validation loss."""
+        best = self.state["best"]
+        if best is None or (row["val_accuracy"], -row["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
+            self.state["best"] = row
+            self.best_values = [keras.ops.convert_to_numpy(variable) for variable in self.kept]
+
+    def _wait(self, row):
+        """Counts epochs without a better validation loss; the plateau schedule lowers the rate by them."""
+        if self.state["best_loss"] is None or row["val_loss"] < self.state["best_loss"]:
+            self.state["best_loss"], self.state["waited"] = row["val_loss"], 0
+            return
+        self.state["waited"] += 1
+        if self.experiment.schedule == "plateau" and self.state["waited"] % self.experiment.plateau == 0:
+            self.state["rate"] *= 0.3
+
+    def _write(self):
+        slots = self.model.optimizer.variables
+        arrays = {"state": np.array(json.dumps({"fingerprint": self.progress.fingerprint, "state": self.state}))}
+        for key, values in (("model", self.kept), ("optimizer", slots), ("best", self.best_values)):
+            arrays |= {f"{key}{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(values)}
+        with replacing(self.progress.directory / CHECKPOINT) as part:
+            np.savez(part, **arrays)
+        self._write_history()
+
+    def _write_history(self):
+        with replacing(self.progress.directory / "history.csv") as part:
+            pd.DataFrame(self.state["history"]).to_csv(part, index=False)
+
+    def _line(self, row):
+        mark = "  best so far" if self.state["best"] is row else ""
+        return (
+            f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  "
+            f"loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}  "
+            f"val loss {row['val_loss']:.3f}  val accuracy {row['val_accuracy']:.3f}  {row['seconds']:.1f} s{mark}"
+        )
+
+    def restore_best(self):
+        """Puts the best epoch's weights into the model."""
+        self._assign(self.best_values)

@@ -1,0 +1,52 @@
+"""What a pretrained network wants to see, as a layer inside the model, so that no caller can forget it."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..checks import check_choice, check_whole
+
+# as `keras.applications.imagenet_utils.preprocess_input` names them; "raw" is for networks that normalise themselves
+MODES = ("tf", "caffe", "torch", "raw")
+_CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red of ImageNet
+_TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@keras.saving.register_keras_serializable(package="fer_tf")
+class BackboneInput(keras.layers.Layer):
+    """Gray repeated to three channels, resized (bilinear) and normalised as the pretraining did.
+
+    Args:
+        size: side in pixels of the square pictures the backbone gets.
+        mode: "tf" (-1..1), "caffe" (BGR minus ImageNet's mean), "torch" (0..1, standardised) or "raw" (0..255).
+    Call arguments:
+        inputs: [N, H, W, 1 or 3], range 0..255.
+    Returns: float [N, size, size, 3].
+    """
+
+    def __init__(self, size, mode, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.mode = check_whole("size", size, low=1), check_choice("mode", mode, MODES)
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        if x.shape[1:3] != (self.size, self.size):
+            x = ops.image.resize(x, (self.size, self.size), interpolation="bilinear", data_format="channels_last")
+        if x.shape[-1] == 1:
+            x = ops.repeat(x, 3, axis=-1)
+        return ops.cast(self._normalised(x), self.compute_dtype)
+
+    def _normalised(self, x):
+        if self.mode == "tf":
+            return x / 127.5 - 1.0
+        if self.mode == "caffe":
+            return ops.flip(x, axis=-1) - np.array(_CAFFE_MEAN, "float32")
+        if self.mode == "torch":
+            return (x / 255.0 - np.array(_TORCH_MEAN, "float32")) / np.array(_TORCH_DEVIATION, "float32")
+        return x
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.size, self.size, 3)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "mode": self.mode}

@@ -1,0 +1,160 @@
+"""Pretrained networks of `keras.applications` as the feature extractors of transfer models."""
+
+import inspect
+import os
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from ..checks import InputError, MissingDataError, check_choice, check_range, check_whole
+from ..layers import BackboneInput
+from .parts import NORM_MOMENTUM, classifier, penalty, scaled
+
+BACKBONE = "backbone"
+
+# How each family's pretraining normalised its pictures (`fer_tf.layers.MODES`), and the smallest side it takes.
+_FAMILIES = {
+    "VGG": ("caffe", 32), "ResNet50V2": ("tf", 32), "ResNet101V2": ("tf", 32), "ResNet152V2": ("tf", 32),
+    "ResNet": ("caffe", 32), "MobileNetV3": ("raw", 32), "MobileNet": ("tf", 32), "DenseNet": ("torch", 32),
+    "InceptionV3": ("tf", 75), "InceptionResNetV2": ("tf", 75), "Xception": ("tf", 71), "NASNet": ("tf", 32),
+    "EfficientNet": ("raw", 32), "ConvNeXt": ("raw", 32),
+}  # fmt: skip
+
+
+def backbone_names():
+    """The names of `keras.applications` that can be a backbone."""
+    found = [name for name, item in vars(keras.applications).items() if inspect.isfunction(item)]
+    return sorted(name for name in found if name.startswith(tuple(_FAMILIES)))
+
+
+def backbone_family(name):
+    """(normalisation mode, smallest side) of a backbone."""
+    check_choice("backbone", name, backbone_names())
+    return next(facts for prefix, facts in _FAMILIES.items() if name.startswith(prefix))
+
+
+def transfer_model(name, backbone, input_shape, num_classes, weights, resolution, dense, dropout, width, l2):
+    """Gray or RGB pictures → the backbone's own input → its last feature map → global average → dense head.
+
+    Args:
+        name: of the model.
+        backbone: a name of `keras.applications`.
+        input_shape, num_classes: of the model.
+        weights: None or "none" (random), "imagenet", or the path of a `.weights.h5` file of the backbone.
+        resolution: side the pictures are resized to; 0 takes their own, or the backbone's smallest.
+        dense: units of the layer before the scores, 0 for none.
+        dropout: share dropped before the scores.
+        width: scales the backbone's filters and the dense layer; not with pretrained weights.
+        l2: λ on the weights of the head's dense layers.
+    Returns: `keras.Model` with the nested model `backbone`.
+    """
+    mode, smallest = backbone_family(backbone)
+    side = check_whole("resolution", resolution, low=0) or max(*input_shape[:2], smallest)
+    if side < smallest:
+        raise InputError(f"resolution: {backbone} takes sides of {smallest} and more; received {side}")
+    inputs = keras.Input(input_shape, name="image")
+    x = BackboneInput(side, mode, name="backbone_input")(inputs)
+    x = load_backbone(backbone, side, weights, width)(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    if dense:
+        units = scaled((dense,), width)[0]
+        x = layers.Dense(units, activation="relu", kernel_regularizer=penalty(l2), name="dense")(x)
+    return keras.Model(inputs, classifier(x, num_classes, dropout, l2), name=name)
+
+
+def load_backbone(name, side, weights=None, width=1.0):
+    """A backbone without its classifier, called `backbone`: [N, side, side, 3] → feature map [N, h, w, D].
+
+    Raises: `MissingDataError` if ImageNet's weights are neither in Keras's cache nor to be had from the network.
+    """
+    check_range("width", width, low=0.01)
+    weights = None if weights in (None, "", "none") else weights
+    if weights and width != 1:
+        raise InputError(f"width: pretrained weights have width 1; received {width} (or take weights=none)")
+    build = getattr(keras.applications, name)
+    model = build(include_top=False, weights=None, input_shape=(side, side, 3))
+    if weights:
+        _load_weights(model, build, name, weights)
+    else:
+        model = _remade(model, width)
+    model.name = BACKBONE
+    return model
+
+
+def _load_weights(model, build, name, weights):
+    if weights != "imagenet":
+        if not Path(weights).is_file():
+            raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet or a .weights.h5 file")
+        model.load_weights(weights)
+        return
+    try:
+        model.set_weights(build(include_top=False, weights="imagenet", input_shape=(224, 224, 3)).get_weights())
+    except Exception as error:  # Keras raises a bare Exception when it cannot fetch
+        if "fetch" not in str(error):
+            raise
+        cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
+        file = str(error).split(" ")[-1] if "http" not in str(error) else _url(str(error)).rsplit("/", 1)[-1]
+        raise MissingDataError(
+            f"weights: {name}'s ImageNet weights are not in {cache} and could not be fetched ({_url(str(error))}). "
+            f"Put {file} there, or train without: --weights none"
+        ) from None
+
+
+def _url(text):
+    return next((word.strip(".,:()") for word in text.split() if word.startswith("http")), "no address told")
+
+
+def _remade(model, width):
+    """The same graph to be trained from scratch: every layer's filters scaled, the kit's batch norm momentum."""
+
+    def remake(layer):
+        config = layer.get_config()
+        if isinstance(layer, layers.Reshape) and width != 1:
+            raise InputError(f"width: this backbone's layer {layer.name} fixes its channels; only width=1 is possible")
+        if isinstance(layer, layers.BatchNormalization):
+            config["momentum"] = NORM_MOMENTUM
+        if isinstance(config.get("filters"), int):
+            config["filters"] = scaled((config["filters"],), width)[0]
+        return layer.__class__.from_config(config)
+
+    return keras.models.clone_model(model, clone_function=remake)
+
+
+def set_trainable(model, unfreeze="", freeze_norm=True):
+    """Chooses which part of a transfer model's backbone learns.
+
+    Args:
+        model: with a nested model `backbone`.
+        unfreeze: None freezes all of it; "" frees all; a layer's name frees from that layer to the end; a share like
+            "0.25" frees the last quarter of its layers with weights.
+        freeze_norm: keep batch normalisation at the pretraining's statistics (and scale) also in what learns.
+    """
+    backbone = model.get_layer(BACKBONE)
+    parts = [layer for layer in backbone.layers if layer.weights]
+    first = _first_trainable(backbone, parts, unfreeze)
+    backbone.trainable = True
+    for index, layer in enumerate(parts):
+        is_norm = isinstance(layer, layers.BatchNormalization)
+        layer.trainable = index >= first and not (freeze_norm and is_norm)
+
+
+def _first_trainable(backbone, parts, unfreeze):
+    """Index into `parts` of the first layer that learns."""
+    if unfreeze is None:
+        return len(parts)
+    if unfreeze == "":
+        return 0
+    try:
+        share = float(unfreeze)
+    except ValueError:
+        names = [layer.name for layer in backbone.layers]
+        start = names.index(check_choice("unfreeze", unfreeze, names))
+        return sum(bool(layer.weights) for layer in backbone.layers[:start])
+    check_range("unfreeze", share, 0, 1)
+    return len(parts) - round(share * len(parts))
+
+
+def has_backbone(model):
+    """True if a part of the model is pretrained and can be frozen."""
+    return any(layer.name == BACKBONE for layer in model.layers)

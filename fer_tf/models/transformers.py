@@ -1,0 +1,91 @@
+"""Nets with a spatial transformer before their features: Deep-Emotion (Minaee 2019) and document [3]'s DeepFER."""
+
+import keras
+from keras import layers
+
+from ..checks import InputError
+from ..layers import IdentityTheta, SpatialTransformer
+from .parts import classifier, penalty, scaled
+
+
+def deep_emotion(input_shape, num_classes, dropout=0.5, width=1.0, l2=0.0):
+    """Deep-Emotion (Minaee, Minaei & Abdolrashidi 2019): two pairs of 3×3 convolutions of 10 filters, each pair
+    followed by max-pooling and ReLU, dropout, 50 units, softmax, on pictures warped by a spatial transformer.
+
+    The size of the localisation net's dense input is computed (640 at 48 px; the paper's figure has 90). Convolutions
+    are unpadded, as in the paper's figure: 810 features at 48 px.
+
+    Args:
+        input_shape: (height, width, channels), sides at least 22.
+        num_classes: C.
+        dropout: share dropped, 0..1.
+        width: scales all layers but the six affine parameters.
+        l2: λ on the weights of the four dense layers (two of them in the localisation net).
+    Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
+    """
+    inputs, x = _warped_input("deep_emotion", input_shape, width, l2)
+    filters, units = scaled((10, 50), width)
+    for pair in (1, 2):
+        for index in (1, 2):
+            x = layers.Conv2D(filters, 3, name=f"conv{2 * pair + index - 2}")(x)
+            x = layers.ReLU(name=f"relu{2 * pair + index - 2}")(x) if index == 1 else x
+        x = layers.ReLU(name=f"pool{pair}_relu")(layers.MaxPooling2D(name=f"pool{pair}")(x))
+    return keras.Model(inputs, _head(x, num_classes, units, dropout, l2), name="deep_emotion")
+
+
+def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), dropout=0.5, width=1.0, l2=0.0):
+    """DeepFER (document [3]): seven convolutions, "each two except the last one followed by max-pooling layer and
+    rectified linear unit", dropout; the attention branch regresses an affine map and the *input picture* is warped by
+    it before the features are taken.
+
+    The document prints no widths: read as 32 to 256 filters of 3×3 (1.0 M parameters, 97 M multiply-adds at 48 px), a
+    head of 50 units as in Deep-Emotion, from which it comes. The loss takes λ‖w‖² of "the last four fully connected
+    layers" (eq. 1): the branch's 32 and 6, the head's 50 and C.
+
+    Args:
+        input_shape: (height, width, channels), sides at least 22.
+        num_classes: C.
+        filters: channels of the seven convolutions.
+        dropout: share dropped, 0..1.
+        width: scales all layers but the six affine parameters.
+        l2: λ on the weights of the four dense layers.
+    Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
+    """
+    inputs, x = _warped_input("deepfer", input_shape, width, l2)
+    for index, channels in enumerate(scaled(filters, width), start=1):
+        x = layers.Conv2D(channels, 3, padding="same", name=f"conv{index}")(x)
+        if index % 2 == 0:
+            x = layers.MaxPooling2D(name=f"pool{index // 2}")(x)
+        if index % 2 == 0 or index == len(filters):
+            x = layers.ReLU(name=f"relu{index}")(x)
+    return keras.Model(inputs, _head(x, num_classes, scaled((50,), width)[0], dropout, l2), name="deepfer")
+
+
+def _warped_input(name, input_shape, width, l2):
+    """The input, and the pictures warped as the localisation net says, in 0..1."""
+    if min(input_shape[:2]) < 22:
+        raise InputError(f"input_shape: {name}'s localisation net needs sides of 22, {input_shape[:2]} is too small")
+    inputs = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="normalise")(inputs)
+    return inputs, SpatialTransformer(name="transformer")(x, _theta(x, width, l2))
+
+
+def _theta(x, width, l2):
+    """The localisation net (Minaee 2019, figure 2): float [N, 6], the identity at the start."""
+    first, second, units = scaled((8, 10, 32), width)
+    x = layers.Conv2D(first, 7, name="locate_conv1")(x)
+    x = layers.ReLU(name="locate_relu1")(layers.MaxPooling2D(name="locate_pool1")(x))
+    x = layers.Conv2D(second, 5, name="locate_conv2")(x)
+    x = layers.ReLU(name="locate_relu2")(layers.MaxPooling2D(name="locate_pool2")(x))
+    x = layers.Flatten(name="locate_flatten")(x)
+    x = layers.Dense(units, activation="relu", kernel_regularizer=penalty(l2), name="locate_dense")(x)
+    return layers.Dense(
+        6, kernel_initializer="zeros", bias_initializer=IdentityTheta(), kernel_regularizer=penalty(l2),
+        dtype="float32", name="theta",
+    )(x)  # fmt: skip
+
+
+def _head(x, num_classes, units, dropout, l2):
+    x = layers.Flatten(name="flatten")(layers.Dropout(dropout, name="feature_dropout")(x))
+    x = layers.Dense(units, activation="relu", kernel_regularizer=penalty(l2), name="dense")(x)
+    return classifier(x, num_classes, 0.0, l2)
