@@ -24,6 +24,29 @@ RAFDB_CODES = {
     1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral",
 }  # fmt: skip
 
+# AffectNet's expression codes (Mollahosseini 2017); 8 none, 9 uncertain and 10 no face are no emotions.
+AFFECTNET_CODES = {
+    0: "neutral", 1: "happiness", 2: "sadness", 3: "surprise", 4: "fear", 5: "disgust", 6: "anger", 7: "contempt",
+}  # fmt: skip
+
+# CK+'s emotion files (Lucey et al. 2010), and the codes of the csv copy ckextended.csv: two different orders.
+CKPLUS_CODES = {
+    0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise",
+}  # fmt: skip
+CKPLUS_CSV_CODES = dict(enumerate(EMOTIONS))
+
+# JAFFE's file names (Lyons et al. 1998): KA.AN1.39.tiff.
+JAFFE_CODES = {
+    "AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "SA": "sadness", "SU": "surprise",
+    "NE": "neutral",
+}  # fmt: skip
+
+# TFEID's file names as public code reads them (f01_dfh_ag.jpg); contempt's letters are not known.
+TFEID_CODES = {
+    "ag": "anger", "dg": "disgust", "fg": "fear", "hg": "happiness", "sg": "sadness", "pg": "surprise",
+    "ng": "neutral",
+}  # fmt: skip
+
 # Every spelling by which an emotion goes in folder names, file names and csv columns of the known datasets.
 ALIASES = {
     "anger": ("anger", "angry", "an", "ang"),

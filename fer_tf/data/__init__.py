@@ -6,7 +6,7 @@ To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/em
 from ..checks import InputError, check_choice, check_names, check_whole
 from ..emotions import class_subset
 from ..paths import data_root
-from . import fer2013, ferg, ferplus, own, rafdb, synthetic
+from . import ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
 from .base import DatasetSpec, FaceDataset, Split, TrainingData
 
 __all__ = ["DATASETS", "DatasetSpec", "FaceDataset", "Split", "TrainingData", "check_dataset", "load_dataset"]
@@ -16,7 +16,11 @@ DATASETS = {
     "fer2013": fer2013.SPEC,
     "ferplus": ferplus.SPEC,
     "rafdb": rafdb.SPEC,
+    "ckplus": ckplus.SPEC,
+    "jaffe": jaffe.SPEC,
     "ferg": ferg.SPEC,
+    "tfeid": tfeid.SPEC,
+    "disfa": disfa.SPEC,
     "folder": own.FOLDER_SPEC,
     "csv": own.CSV_SPEC,
 }

@@ -20,7 +20,7 @@ def stratified_holdout(labels, fraction, seed):
     labels = np.asarray(labels)
     eligible = np.flatnonzero(np.bincount(labels)[labels] >= 2)
     classes = len(np.unique(labels[eligible]))
-    if not classes <= np.ceil(fraction * len(eligible)) <= len(eligible) - classes:
+    if not 1 <= classes <= np.ceil(fraction * len(eligible)) <= len(eligible) - classes:
         raise DataError(f"{len(labels)} images are too few to hold out {fraction:.0%} of {classes} classes")
     held = train_test_split(eligible, test_size=fraction, stratify=labels[eligible], random_state=seed)[1]
     mask = np.zeros(len(labels), bool)
