@@ -12,6 +12,8 @@ SEED ?= 0
 SIZE ?=
 SET ?=
 NOTEBOOKS ?=
+# Options of the dataset: OPTION="fold=3 classes=7"
+OPTION ?=
 # Every setting of an experiment (fer_tf/experiments.py) as a variable of its name in capitals.
 SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
 	LOSS LABEL_SMOOTHING MIXUP WEIGHT_DECAY L2 IMAGE_SIZE IMAGE_CHANNELS BACKBONE WEIGHTS RESOLUTION STEM HEAD_EPOCHS \
@@ -21,11 +23,11 @@ lower = $(shell echo $(1) | tr A-Z a-z)
 # Only from make's own command line: a shell may have a COLOR or WIDTH of its own.
 given = $(filter command,$(firstword $(origin $(1))))
 OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call lower,$(name))=$($(name)))) \
-	$(foreach item,$(SET),--set $(item))
+	$(foreach item,$(SET),--set $(item)) $(foreach item,$(OPTION),--option $(item))
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
-KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET NOTEBOOKS PYTHON VENV
+KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS PYTHON VENV
 EMPTY :=
 GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
 $(foreach name,$(filter-out $(KNOWN) SHELL MAKE%,$(GIVEN)),$(error unknown variable $(name); allowed are $(KNOWN)))
@@ -37,7 +39,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL SEED SIZE NOTEBOOKS and every setting (EPOCHS=5 BATCH_SIZE=32 …)'
+	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS and every setting (EPOCHS=5 BATCH_SIZE=32 …)'
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'

@@ -26,6 +26,10 @@ DataDir = Annotated[
 Protocol = Annotated[
     str | None, typer.Option(help="How rows become train, val and test [default: the dataset's first].")
 ]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="One option of the dataset, name=value (fold=3, classes=7, label_mode=probability)."),
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, name=value; may be repeated.")]
 
 
@@ -75,11 +79,12 @@ def data_counts(
     data_dir: DataDir = None,
     protocol: Protocol = None,
     seed: int = 0,
+    options: Options = None,
 ):
     """Loads a dataset and prints images per class and split, copies across splits and notes."""
-    from .data import doctor, load_dataset
+    from .data import doctor, load_dataset, parse_options
 
-    ds = load_dataset(name, data_dir, protocol, seed=seed)
+    ds = load_dataset(name, data_dir, protocol, seed=seed, **parse_options(name, options or []))
     print(ds.counts().to_string())
     print(doctor.summary(ds).to_string())
     for note in ds.notes:
@@ -98,8 +103,11 @@ def train(
     size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
     classes: Annotated[int | None, typer.Option(help="Only the first 6, 7 or 8 emotions.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
+    options: Options = None,
     settings: Settings = None,
     data_dir: DataDir = None,
+    folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol and sum them up.")] = False,
+    weights: Annotated[str | None, typer.Option(help="Short for --set weights=…: none, imagenet or a file.")] = None,
     force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
     jit: Annotated[bool, typer.Option("--jit", help="Compile by XLA also on a processor.")] = False,
 ):
@@ -113,13 +121,22 @@ def train(
     overrides = parse_overrides(" ".join(settings or []))
     overrides |= {} if epochs is None else {"epochs": epochs}
     overrides |= {"jit": "on"} if jit else {}
-    from .training import run_experiment
+    overrides |= {} if weights is None else {"weights": weights}
+    from .data import parse_options
+    from .training import run_experiment, run_folds
 
-    options = {"classes": classes} if classes else {}
-    run = run_experiment(
-        experiment, dataset, protocol, seed, size, data_dir, dataset_options=options, force=force, **overrides
-    )
-    _print_run(run)
+    chosen = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
+    settings = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
+    if folds:
+        _print_folds(run_folds(experiment, dataset, dataset_options=chosen, **settings))
+    else:
+        _print_run(run_experiment(experiment, dataset, dataset_options=chosen, **settings))
+
+
+def _print_folds(runs):
+    from .evaluation.comparison import folds_summary
+
+    print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
 
 
 def _print_run(run):
@@ -149,18 +166,20 @@ def evaluate(
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Of the protocol's draws.")] = 0,
     data_dir: DataDir = None,
+    options: Options = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for csv files and figures [default: reports/evaluations/…].")
     ] = None,
 ):
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
-    from .data import load_dataset
+    from .data import load_dataset, parse_options
     from .saving import load_model
     from .scoring import evaluate_model
 
     loaded = load_model(model)  # before the dataset: a mistyped name is told at once
-    run = evaluate_model(loaded, load_dataset(dataset, data_dir, protocol, seed=seed), Path(model).stem, out)
+    chosen = parse_options(dataset, options or [])
+    run = evaluate_model(loaded, load_dataset(dataset, data_dir, protocol, seed=seed, **chosen), Path(model).stem, out)
     _print_run(run)
 
 
@@ -211,6 +230,7 @@ def reproduce(
     size: Annotated[
         str, typer.Option(help="full, quick or smoke [default: quick on synthetic faces, else full].")
     ] = "",
+    options: Options = None,
     settings: Settings = None,
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option(help="Run also what has not changed.")] = False,
@@ -227,6 +247,7 @@ def reproduce(
         "seed": seed,
         "size": size,
         "overrides": " ".join(settings or []),
+        "dataset_options": " ".join(options or []),
     }
     run_all(notebooks or None, parameters, force)
 
@@ -241,11 +262,14 @@ def report():
 
 
 @app.command(epilog="Example: `fer-tf release cnn-fer2013-official-seed0`")
-def release(runs: Annotated[list[str], typer.Argument(help="Names of finished runs in reports/runs/.")]):
-    """Copies the records of full runs into reports/results/, and renders its tables and README's again."""
+def release(
+    runs: Annotated[list[str], typer.Argument(help="Names of finished runs in reports/runs/.")],
+    reduced: Annotated[bool, typer.Option("--reduced", help="Also runs at less than their source's settings.")] = False,
+):
+    """Copies the records of finished runs into reports/results/, and renders its tables and README's again."""
     import_keras()
     from .release import add_runs, render_results
 
-    add_runs(runs)
+    add_runs(runs, reduced)
     for path in render_results():
         print(path)

@@ -10,7 +10,7 @@ from nbconvert import HTMLExporter
 
 from . import experiments, runlog
 from .checks import InputError, check_choice
-from .data import DATASETS, check_dataset
+from .data import DATASETS, check_dataset, parse_options
 from .paths import data_root, project_root, replacing, reports_root, write_text
 from .quiet import quiet_stderr
 
@@ -56,6 +56,7 @@ def _check_parameters(parameters):
         check_choice("protocol", parameters["protocol"], spec.protocols)
     size = experiments.default_size(parameters["dataset"], parameters["size"])
     experiments.resolve("cnn", size, experiments.parse_overrides(parameters["overrides"]))
+    parse_options(parameters["dataset"], parameters["dataset_options"])
     check_dataset(parameters["dataset"], parameters["data_dir"])
 
 
@@ -131,7 +132,8 @@ def _made_runs(source, parameters):
     """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments)."""
     made = _about(nbformat.read(source, as_version=4)).get("experiments", [])
     protocol = parameters.get("protocol") or next(iter(DATASETS[parameters["dataset"]].protocols))
-    names = [runlog.run_name(name, parameters["dataset"], protocol, parameters["seed"]) for name in made]
+    options = parse_options(parameters["dataset"], parameters.get("dataset_options", ""))
+    names = [runlog.run_name(name, parameters["dataset"], protocol, parameters["seed"], options) for name in made]
     return {name: runlog.finished_fingerprint(name) for name in names}
 
 

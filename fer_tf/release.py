@@ -13,12 +13,17 @@ FILES = ("record.json", "metrics.json", "training.json", "history.csv", "predict
 MARKS = ("<!-- results -->", "<!-- /results -->")
 
 
-def add_runs(names):
-    """Copies the records of finished, full runs into reports/results/runs/; reduced runs are refused."""
+def add_runs(names, reduced=False):
+    """Copies the records of finished runs into reports/results/runs/.
+
+    Args:
+        names: of runs in reports/runs/.
+        reduced: also take runs at less than their source's settings; every table then says in which way.
+    """
     runs = [runlog.read_run(runlog.run_directory(name)) for name in names]
     for run in runs:
-        if run.record["reduced"]:
-            raise InputError(f"{run.name}: is reduced ({run.record['reduced']}) and cannot be released as full")
+        if run.record["reduced"] and not reduced:
+            raise InputError(f"{run.name}: is reduced ({run.record['reduced']}); release it as such with --reduced")
     for run in runs:
         target = results_root() / "runs" / run.name
         part = target.with_name(f".{run.name}.part")
@@ -50,7 +55,7 @@ def readme_block(table, claimed):
     """README's results: the released runs, and the claims that have been measured."""
     measured = claimed[claimed["reproduced"] != ""]
     columns = ["document", "model", "settings", "metric", "claimed", "claimed under", "measured under", "reproduced",
-               "95 % interval", "seeds"]  # fmt: skip
+               "95 % interval", "seeds", "remark"]  # fmt: skip
     parts = [tables.markdown(_short(table)), tables.markdown(measured[columns])]
     return "\n".join(parts)
 
@@ -60,8 +65,10 @@ def _short(table):
     part["protocol"] = table["protocol"].to_numpy()
     part["model"] = table["experiment"].to_numpy()
     part["seed"] = table["seed"].to_numpy()
-    columns = ["model", "protocol", "seed", "accuracy", "95 % interval", "accuracy without copies", "macro F1",
-               "val accuracy", "epochs", "s/epoch", "peak MB"]  # fmt: skip
+    part["dataset"] = table["dataset"].to_numpy()
+    part["settings"] = ["reduced: " + text if text else "full" for text in table["reduced"]]
+    columns = ["model", "dataset", "protocol", "seed", "accuracy", "95 % interval", "accuracy without copies", "macro F1",
+               "val accuracy", "epochs", "s/epoch", "peak MB", "settings"]  # fmt: skip
     return part[columns]
 
 

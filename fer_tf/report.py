@@ -23,7 +23,7 @@ def results_root():
 
 
 def released_runs():
-    """The full runs that ship with the kit."""
+    """The runs that ship with the kit."""
     return runlog.finished_runs(results_root() / "runs")
 
 

@@ -56,9 +56,21 @@ class Run:
         return truth.rename(columns={"label": "truth"}).merge(pd.read_csv(self.directory / "predict.csv"), on="name")
 
 
-def run_name(experiment, dataset, protocol, seed):
-    """<experiment>-<dataset>-<protocol>-seed<k>."""
-    return f"{experiment}-{dataset}-{protocol}-seed{seed}"
+# Options of a dataset that make it another task: their runs stand beside each other. Of other options (where pictures
+# come from, how large they are) the latest run has the name, and the one before it is put aside.
+NAMED_OPTIONS = ("label_mode", "classes", "fold")
+
+
+def run_name(experiment, dataset, protocol, seed, options=None):
+    """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by options that make another task."""
+    parts = [_named(key, options[key]) for key in NAMED_OPTIONS if (options or {}).get(key) is not None]
+    return "-".join([experiment, dataset, protocol, *parts, f"seed{seed}"])
+
+
+def _named(key, value):
+    if isinstance(value, tuple | list):
+        return "_".join(value)
+    return value if isinstance(value, str) else f"{key}{value}"
 
 
 def run_directory(name):
@@ -150,22 +162,16 @@ def _aside(name, fingerprint):
 
 
 def comparable_runs(ds):
-    """The finished runs on a dataset's pictures under its protocol; `InputError` if no trained model is among them.
-
-    Synthetic faces of another seed are other pictures, so their runs are not comparable image by image.
-    """
-    wanted = (ds.name, ds.protocol, ds.source)
-    runs = [run for run in finished_runs() if _on(run) == wanted]
+    """The finished runs that were tested on a dataset's very test images; `InputError` if no trained model is among
+    them. Synthetic faces of another seed are other pictures, so their runs are not comparable image by image."""
+    wanted = ds.test_fingerprint()
+    runs = [run for run in finished_runs() if run.record.get("test_fingerprint") == wanted]
     dataset, protocol = ds.name, ds.protocol
     if not any(run.record["experiment"] != "majority" for run in runs):
         raise InputError(
             f"no trained model on {dataset} {protocol} yet: run 02_custom_cnn, or `fer-tf train cnn`, first"
         )
     return runs
-
-
-def _on(run):
-    return run.record["dataset"], run.record["protocol"], run.record["dataset_source"]
 
 
 def write_json(path, content):

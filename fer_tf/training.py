@@ -5,7 +5,7 @@ from importlib import import_module
 import keras
 
 from . import data, experiments, fitting, keeper, layers, losses, models, runlog, saving, scoring
-from .checks import InputError
+from .checks import InputError, check_choice
 from .data import doctor, pipeline, plan
 from .evaluation import comparison, metrics, tables
 
@@ -36,7 +36,7 @@ def run_experiment(
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
     _check_splits(ds, experiment)
-    run = runlog.run_name(name, dataset, ds.protocol, seed)
+    run = runlog.run_name(name, dataset, ds.protocol, seed, options)
     directory = runlog.run_directory(run)
     record = _record(name, experiment, ds, size, seed, options)
     with runlog.locked(run):
@@ -60,7 +60,24 @@ def load_for(experiment, dataset, data_dir=None, protocol=None, seed=0, options=
     return data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **(options or {})})
 
 
-def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides=""):
+def run_folds(name, dataset, protocol=None, dataset_options=None, **settings):
+    """Runs an experiment on every fold of a dataset's protocol (CK+ `subject`: ten).
+
+    Args:
+        name, dataset, protocol, dataset_options, **settings: see `run_experiment`; `fold` is set here.
+    Returns: list of `Run`, one a fold; `fer_tf.evaluation.comparison.folds_summary` sums them up.
+    Raises: `InputError` if the protocol has no folds.
+    """
+    spec = data.DATASETS[check_choice("dataset", dataset, data.DATASETS)]
+    protocol = protocol or next(iter(spec.protocols))
+    if protocol not in spec.folds:
+        have = ", ".join(f"{key} ({value})" for key, value in spec.folds.items()) or "none"
+        raise InputError(f"protocol: {dataset}'s protocols with folds are {have}; received {protocol!r}")
+    options = [{**(dataset_options or {}), "fold": fold} for fold in range(spec.folds[protocol])]
+    return [run_experiment(name, dataset, protocol, dataset_options=option, **settings) for option in options]
+
+
+def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="", dataset_options=""):
     """The keyword arguments of `run_experiment` out of a notebook's flat parameters ("" is the default)."""
     return {
         "dataset": dataset,
@@ -68,6 +85,7 @@ def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="
         "protocol": protocol or None,
         "seed": seed,
         "size": experiments.default_size(dataset, size),
+        "dataset_options": data.parse_options(dataset, dataset_options),
         **experiments.parse_overrides(overrides),
     }
 
@@ -95,6 +113,7 @@ def _record(name, experiment, ds, size, seed, options):
         "claims": list(experiment.claims),
         "notes": ds.notes,
         "counts": ds.counts().to_dict(),
+        "test_fingerprint": ds.test_fingerprint(),
         "backend": keras.backend.backend(),
     }
     return {**basis, "fingerprint": runlog.fingerprint(basis), **about}
@@ -102,7 +121,8 @@ def _record(name, experiment, ds, size, seed, options):
 
 def _differences(name, experiment, size, options, ds):
     """In which ways a run is not the source's: settings, dataset options, a copy that is not the published set."""
-    chosen = [f"{key} {value}" for key, value in options.items() if value != data.DATASETS[ds.name].options.get(key)]
+    usual = data.DATASETS[ds.name].options
+    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key != "fold"]
     parts = [experiments.differences(name, experiment, size), ", ".join(chosen), ds.deviation]
     return "; ".join(part for part in parts if part)
 

@@ -13,7 +13,7 @@ FLOORS = [
     {"emotions", "paths", "checks", "quiet"},
     {"data", "layers"},
     {"models", "losses"},
-    {"saving", "runlog", "experiments", "inference", "plots", "evaluation"},
+    {"explain", "saving", "runlog", "experiments", "inference", "plots", "evaluation"},
     {"keeper", "scoring"},
     {"fitting"},
     {"training"},

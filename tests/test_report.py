@@ -55,9 +55,12 @@ def test_release_copies_records_and_fills_readme(released_home):
 
 def test_reduced_runs_are_not_released(released_home):
     run = run_experiment("cnn", size="smoke", **OPTIONS)
-    with pytest.raises(InputError, match="is reduced .* cannot be released as full"):
+    with pytest.raises(InputError, match="is reduced .*; release it as such with --reduced"):
         release.add_runs([run.name])
     assert not (released_home / "reports" / "results").exists()
+    release.add_runs([run.name], reduced=True)
+    release.render_results()
+    assert "| reduced: smoke size: " in (released_home / "README.md").read_text()
 
 
 def test_shipped_tables_and_readme_are_rendered_from_the_shipped_records():
@@ -73,6 +76,7 @@ def test_shipped_tables_and_readme_are_rendered_from_the_shipped_records():
 
 
 def test_shipped_records_agree_with_their_predictions():
+    readme = (project_root() / "README.md").read_text()
     for run in report.released_runs():
         table = run.predictions
         assert (table["truth"] == table["label"]).mean() == pytest.approx(run.metrics["test"]["accuracy"])
@@ -80,4 +84,4 @@ def test_shipped_records_agree_with_their_predictions():
         expected = run.metrics["without_copies"]
         assert len(clean) == expected["n"]
         assert (clean["truth"] == clean["label"]).mean() == pytest.approx(expected["accuracy"])
-        assert run.record["reduced"] == ""
+        assert run.record["reduced"] == "" or f"reduced: {run.record['reduced']}" in readme

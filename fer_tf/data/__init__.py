@@ -9,7 +9,16 @@ from ..paths import data_root
 from . import ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
 from .base import DatasetSpec, FaceDataset, Split, TrainingData
 
-__all__ = ["DATASETS", "DatasetSpec", "FaceDataset", "Split", "TrainingData", "check_dataset", "load_dataset"]
+__all__ = [
+    "DATASETS",
+    "DatasetSpec",
+    "FaceDataset",
+    "Split",
+    "TrainingData",
+    "check_dataset",
+    "load_dataset",
+    "parse_options",
+]
 
 DATASETS = {
     "synthetic": synthetic.SPEC,
@@ -52,6 +61,39 @@ def load_dataset(name, data_dir=None, protocol=None, *, classes=None, size=None,
         size = _checked_size(size)
         ds.store = ds.store.converted(size, channels and check_choice("channels", channels, (1, 3)))
     return ds
+
+
+# Options of `load_dataset` that every dataset takes.
+COMMON_OPTIONS = ("classes", "size", "channels")
+
+
+def parse_options(name, text):
+    """A dataset's options written as text, "fold=3 classes=7 label_mode=probability", as a dict for `load_dataset`.
+
+    `classes` takes a number or names joined by commas; numbers, true, false and none are converted, all else is text.
+    """
+    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    options = {}
+    for item in text.split() if isinstance(text, str) else text:
+        key, sign, value = item.partition("=")
+        if not sign or not value:
+            raise InputError(f"options: each must be name=value; received {item!r}")
+        check_names(f"options of {name}", [key], [*COMMON_OPTIONS, *spec.options])
+        options[key] = tuple(value.split(",")) if key == "classes" and not value.isdigit() else _typed(value)
+    return options
+
+
+def _typed(text):
+    """A number, True, False or None where the text is one, else the text."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def check_dataset(name, data_dir=None):

@@ -230,6 +230,12 @@ class FaceDataset:
             digest.update(np.ascontiguousarray(self.probabilities))
         return digest.hexdigest()[:16]
 
+    def test_fingerprint(self):
+        """Hash of which pictures are tested under which labels: equal where predictions compare row by row."""
+        test = self.table[self.table["split"] == "test"]
+        basis = (self.source, self.class_names, list(test["name"]), test["label"].tolist())
+        return hashlib.sha256(repr(basis).encode()).hexdigest()[:16]
+
     def with_classes(self, class_names):
         """The dataset restricted to `class_names` (in that order); rows of other classes leave, and a note says so."""
         if tuple(class_names) == tuple(self.class_names):
@@ -291,6 +297,7 @@ class DatasetSpec:
         licence: terms in a few words.
         traps: what goes wrong with it, a sentence each.
         options: dict of further keyword options of `load` and their defaults.
+        folds: dict protocol -> number of folds, chosen by the option `fold`.
         check: function(root) -> list of lines that say what is there; raises `MissingDataError`.
     """
 
@@ -304,3 +311,4 @@ class DatasetSpec:
     check: Callable
     traps: tuple = ()
     options: dict = field(default_factory=dict)
+    folds: dict = field(default_factory=dict)

@@ -116,5 +116,6 @@ SPEC = DatasetSpec(
         "Contempt (18 sequences), fear (25) and sadness (28): a fold may test a class on a handful of images.",
         "One fold is a tenth of the people: the literature's figure is the mean over all ten.",
     ),
+    folds={"subject": FOLDS},
     options={"fold": 0, "neutral": True, "crop": "auto", "image_size": 48, "image_channels": 1},
 )

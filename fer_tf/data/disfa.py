@@ -246,5 +246,6 @@ SPEC = DatasetSpec(
         "Frames are whole pictures with head, shoulders and background, squeezed to a square: the face is small.",
         "Labels count frames from 1, video readers from 0.",
     ),
+    folds={"subject": 3},
     options={"camera": "left", "fold": 0, "stride": 10, "anger": False, "image_size": 96, "image_channels": 3},
 )

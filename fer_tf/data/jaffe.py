@@ -232,5 +232,6 @@ SPEC = DatasetSpec(
         "Ten women of one country, one lamp, one camera: figures on it say little about other faces.",
         "Photos show head and shoulders and are not cropped; document [3] cut the faces out.",
     ),
+    folds={"subject": 10},
     options={"fold": 0, "image_size": 48},
 )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,48 @@ def report_table(metrics, class_names):
     table["support"] = table["support"].astype(int)
     table.index.name = "class"
     return table
+
+
+def document2_table(runs):
+    """Document [2]'s tables 1 and 2: model, optimizer, batch size, epochs, accuracy; claimed beside measured.
+
+    Args:
+        runs: (record, metrics, claimed accuracy or "") triples.
+    Returns: DataFrame, accuracies in per cent.
+    """
+    rows = []
+    for record, metrics, claimed in runs:
+        settings = record["settings"]
+        rows.append({
+            "model": record["experiment"], "weights": settings["weights"], "optimizer": settings["optimizer"],
+            "batch size": settings["batch_size"], "epochs": metrics["training"].get("epochs", 0),
+            "claimed": claimed, "test": 100 * metrics["test"]["accuracy"], "val": 100 * metrics["val"]["accuracy"],
+            "reduced": record["reduced"],
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def document4_table(runs):
+    """Document [4]'s table 1: accuracy on train, test and validation; claimed beside measured.
+
+    Args:
+        runs: (record, metrics, history, claim) tuples; history has a row an epoch, claim a row of claims.csv or None.
+    Returns: DataFrame, accuracies in per cent. Train is the best epoch's running mean, on augmented pictures and with
+        dropout, as is usual.
+    """
+    rows = []
+    for record, metrics, history, claim in runs:
+        best = history.loc[history["epoch"] == metrics["training"]["best_epoch"], "accuracy"].iloc[0]
+        measured = {"train": best, "test": metrics["test"]["accuracy"], "val": metrics["val"]["accuracy"]}
+        row = {"model": record["experiment"]} | {key: 100 * value for key, value in measured.items()}
+        said = (
+            {}
+            if claim is None
+            else {"test": claim.value, **dict(re.findall(r"(train|validation) ([\d.]+)", claim.note))}
+        )
+        row |= {f"claimed {key}": float(said.get({"val": "validation"}.get(key, key), np.nan)) for key in measured}
+        rows.append(row | {"parameters": metrics["training"]["parameters"], "reduced": record["reduced"]})
+    return pd.DataFrame(rows)
 
 
 def markdown(frame, digits=3):

@@ -9,7 +9,8 @@ from fer_tf import notebooks
 from fer_tf.checks import InputError
 from fer_tf.notebooks import NotebookError, notebook_paths, reproduce
 
-PARAMETERS = {"dataset": "synthetic", "data_dir": "", "protocol": "", "seed": 0, "size": "smoke", "overrides": ""}
+PARAMETERS = {"dataset": "synthetic", "data_dir": "", "protocol": "", "seed": 0, "size": "smoke", "overrides": "",
+              "dataset_options": ""}  # fmt: skip
 PATHS = notebook_paths()
 
 

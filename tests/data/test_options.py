@@ -1,0 +1,88 @@
+"""Options of datasets from the command line: typed, checked, in run names; cross-validation over folds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures import assert_refused, run_cli
+from PIL import Image
+
+from fer_tf import data, runlog
+from fer_tf.checks import InputError
+from fer_tf.data import parse_options
+from fer_tf.data.jaffe import JAFFE_CODES
+from fer_tf.runlog import run_name
+from fer_tf.training import run_folds
+
+
+@pytest.fixture
+def jaffe(tmp_path, rng):
+    """Four women, two photographs of each emotion."""
+    root = tmp_path / "raw" / "jaffe"
+    root.mkdir(parents=True)
+    for number, (woman, code) in enumerate((woman, code) for woman in ("KA", "KL", "KM", "MK") for code in JAFFE_CODES):
+        for take in (1, 2):
+            pixels = rng.integers(0, 256, (64, 64), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / f"{woman}.{code}{take}.{2 * number + take}.tiff")
+    return root.parent
+
+
+def test_options_are_typed():
+    given = "fold=3 label_mode=probability".split()
+    assert parse_options("ckplus", [given[0]]) == {"fold": 3}
+    assert parse_options("ferplus", given[1:]) == {"label_mode": "probability"}
+    assert parse_options("folder", "classes=anger,happiness stream=true image_size=64 channels=3") == {
+        "classes": ("anger", "happiness"), "stream": True, "image_size": 64, "channels": 3,
+    }  # fmt: skip
+    assert parse_options("rafdb", "classes=6 stream=None") == {"classes": 6, "stream": None}
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("fold=1", "options of fer2013: unknown 'fold'; allowed are .*classes"),
+        ("classes", "options: each must be name=value; received 'classes'"),
+        ("classes=", "options: each must be name=value"),
+    ],
+)
+def test_wrong_options(text, message):
+    with pytest.raises(InputError, match=message):
+        parse_options("fer2013", text)
+
+
+def test_runs_of_other_tasks_have_other_names():
+    assert run_name("cnn", "fer2013", "official", 0) == "cnn-fer2013-official-seed0"
+    assert run_name("cnn", "ckplus", "subject", 1, {"fold": 3, "image_size": 64}) == "cnn-ckplus-subject-fold3-seed1"
+    assert run_name("cnn", "ferplus", "official", 0, {"classes": 7, "label_mode": "probability"}) == (
+        "cnn-ferplus-official-probability-classes7-seed0"
+    )
+    assert run_name("cnn", "x", "y", 0, {"classes": ("anger", "fear")}) == "cnn-x-y-anger_fear-seed0"
+
+
+def test_every_fold_is_run_and_summed_up(jaffe, fresh_home, monkeypatch, capsys):
+    monkeypatch.setitem(data.DATASETS["jaffe"].folds, "subject", 4)
+    command = ("train", "majority", "--dataset", "jaffe", "--protocol", "subject", "--data-dir", jaffe, "--folds")
+    answer = run_cli(capsys, *map(str, command))
+    assert answer.code == 0
+    runs = runlog.finished_runs()
+    assert [run.name for run in runs] == [f"majority-jaffe-subject-fold{fold}-seed0" for fold in range(4)]
+    assert sum(run.metrics["test"]["n"] for run in runs) == 4 * 7 * 2
+    assert all(run.record["reduced"].startswith("this copy of JAFFE") for run in runs), "a fold is no reduction"
+    accuracy = np.mean([run.metrics["test"]["accuracy"] for run in runs])
+    assert f"mean {accuracy:.4f}" in " ".join(answer.out.replace("NaN", "").split())
+    truth = pd.concat([run.predictions["name"] for run in runs])
+    assert truth.is_unique
+
+
+def test_folds_of_a_protocol_without_any(fresh_home, capsys):
+    with pytest.raises(
+        InputError, match=r"protocol: ckplus's protocols with folds are subject \(10\); received 'random'"
+    ):
+        run_folds("majority", "ckplus", "random")
+    answer = run_cli(capsys, "train", "majority", "--dataset", "fer2013", "--folds")
+    assert_refused(answer, "fer2013's protocols with folds are none")
+
+
+def test_a_wrong_option_is_refused_in_one_line(capsys, fresh_home):
+    for command in (("train", "cnn"), ("reproduce",), ("data", "counts", "synthetic"), ("evaluate", "x.h5")):
+        answer = run_cli(capsys, *command, "--option", "fold=2")
+        assert answer.code and len(answer.err.strip().splitlines()) == 1
