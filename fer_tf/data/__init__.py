@@ -6,7 +6,7 @@ To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/em
 from ..checks import InputError, check_choice, check_names, check_whole
 from ..emotions import class_subset
 from ..paths import data_root
-from . import ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
+from . import affectnet, ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
 from .base import DatasetSpec, FaceDataset, Split, TrainingData
 
 __all__ = [
@@ -25,6 +25,7 @@ DATASETS = {
     "fer2013": fer2013.SPEC,
     "ferplus": ferplus.SPEC,
     "rafdb": rafdb.SPEC,
+    "affectnet": affectnet.SPEC,
     "ckplus": ckplus.SPEC,
     "jaffe": jaffe.SPEC,
     "ferg": ferg.SPEC,
