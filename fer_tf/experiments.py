@@ -109,7 +109,7 @@ _REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
 # Document [4]: Adam and cross-entropy; learning rate, batch and epochs are in its grid, the best is not told.
 _REPORT4 = {
     "learning_rate": 1e-3, "batch_size": 64, "epochs": 30, "schedule": "plateau", "image_size": 64, "image_channels": 3,
-    "quick": {"epochs": 5, "width": 0.5}, "smoke": {**_CNN_SMOKE, "width": 0.125},
+    "quick": {"epochs": 5, "width": 0.25}, "smoke": {**_CNN_SMOKE, "width": 0.125},
 }  # fmt: skip
 _REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
 # Pretraining was at 224 px; 48 px would leave a stride-32 net a map of 1×1 or 2×2, 96 px one of 3×3.
@@ -122,7 +122,7 @@ _TRANSFER = {
 }  # fmt: skip
 _REPORT3 = {
     "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "plateau", "l2": 1e-4, "flip": True,
-    "rotation": 10.0, "shift": 0.05, "quick": {"epochs": 6}, "smoke": _CNN_SMOKE,
+    "rotation": 10.0, "shift": 0.05, "quick": {"epochs": 5, "width": 0.5}, "smoke": _CNN_SMOKE,
 }  # fmt: skip
 _STRONG = {
     "rotation": 15.0, "zoom": 0.1, "shift": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2, "erase": 0.25,

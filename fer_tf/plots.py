@@ -139,6 +139,26 @@ def image_row(images, titles):
 
 
 @_styled
+def windows(images, corners, titles):
+    """Pictures with the window that a spatial transformer samples; the thick side is what becomes its top.
+
+    Args:
+        images: uint8 [N, H, W, C]; corners float [N, 4, 2], (x, y) in pixels, clockwise; titles: N texts.
+    """
+    figure, axes = _grid(1, len(images), 1.35, 1.6)
+    height, width = images.shape[1:3]
+    for axis, image, outline, title in zip(axes[0], images, corners, titles, strict=True):
+        _show(axis, image, title)
+        closed = np.vstack([outline, outline[:1]])
+        axis.plot(closed[:, 0], closed[:, 1], color=_COLOURS[1], linewidth=1.5)
+        axis.plot(closed[:2, 0], closed[:2, 1], color=_COLOURS[1], linewidth=3)
+        # the window may reach beyond the picture
+        axis.set_xlim(min(-1, closed[:, 0].min() - 2), max(width, closed[:, 0].max() + 2))
+        axis.set_ylim(max(height, closed[:, 1].max() + 2), min(-1, closed[:, 1].min() - 2))
+    return figure
+
+
+@_styled
 def sheet(picture, columns, rows=()):
     """A contact sheet drawn as one picture, with names above its columns and beside its rows.
 
