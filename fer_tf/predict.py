@@ -1,4 +1,4 @@
-"""Predicting emotions of pictures: files, folders and arrays in, a tidy frame or csv out."""
+"""Predicting emotions of the faces in pictures: files, folders and arrays in, a tidy frame or csv out."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,8 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from .checks import DataError, InputError, check_whole
+from .checks import DataError, InputError, check_choice, check_whole
+from .data import faces
 from .data.folders import list_files
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
@@ -58,14 +59,18 @@ def _as_pixels(image):
 
 
 class EmotionRecognizer:
-    """Recognises the emotion of every picture it is given.
+    """Recognises the emotion of every face in every picture it is given.
 
     Args:
         model: a loaded model, or the path of a `.h5` or `.keras` file.
         batch_size: pictures a step; results do not depend on it.
+        detector: a key of `fer_tf.data.faces.DETECTORS`; None takes MTCNN where it is installed, else Haar; "none"
+            takes every picture as a ready face crop.
+        select: "all" faces of a picture or the "largest".
+        margin, align: of the crops, see `fer_tf.data.faces.crop_face`. FER2013's own crops have no margin.
     """
 
-    def __init__(self, model=None, batch_size=64):
+    def __init__(self, model=None, batch_size=64, detector=None, select="all", margin=0.0, align=True):
         if model is None:
             raise InputError(
                 "model: none is bundled yet; give the path of a trained one (`fer-tf train cnn` makes one)"
@@ -74,6 +79,9 @@ class EmotionRecognizer:
         self.class_names = list(model_info(self.model)["class_names"])
         self.shape = model_shape(self.model)
         self.batch_size = check_whole("batch_size", batch_size, low=1)
+        self.detector = faces.default_detector() if detector is None else detector
+        check_choice("detector", self.detector, faces.DETECTORS)
+        self.cropping = {"select": check_choice("select", select, ("all", "largest")), "margin": margin, "align": align}
 
     @property
     def columns(self):
@@ -85,9 +93,10 @@ class EmotionRecognizer:
 
         Args:
             images: a path, array or PIL image, or a sequence of them (an array [N, H, W, C] too).
-        Returns: DataFrame, one row a picture: path ("" for arrays), face (0: the first in its picture), x, y, w, h
-            (the box in pixels; the whole picture), detected (False: no face detection is done), label, confidence
-            0..1, a probability a class, error ("" or why the picture could not be read).
+        Returns: DataFrame, one row a face: path ("" for arrays), face (0: the largest in its picture), x, y, w, h
+            (the box in pixels; it may reach beyond the picture), detected (False where no face was found or looked
+            for: the whole picture then), label, confidence 0..1, a probability a class, error ("" or why the picture
+            could not be read).
         """
         if isinstance(images, str | os.PathLike | Image.Image) or _is_array(images) and images.ndim in (2, 3):
             images = [images]
@@ -101,22 +110,40 @@ class EmotionRecognizer:
         return range(0, len(images), self.batch_size)
 
     def _chunk(self, images):
-        rows, pictures = [], []
-        for image in images:
-            row = {"path": _shown_path(image), "face": 0, "detected": False, "error": ""}
+        read, errors = {}, {}
+        for position, image in enumerate(images):
             try:
-                pixels = _as_pixels(image)
-                row |= {"x": 0, "y": 0, "w": pixels.shape[1], "h": pixels.shape[0]}
-                pictures.append(convert(pixels[None], self.shape[:2], self.shape[2])[0])
+                read[position] = _as_pixels(image)
             except DataError as error:
-                row["error"] = _without_path(error, image)
-            rows.append(row)
+                errors[position] = _without_path(error, image)
+        cropped = dict(zip(read, self._crop(list(read.values())), strict=True))
+        rows = [
+            {"path": _shown_path(image), "error": errors.get(position, ""), **row}
+            for position, image in enumerate(images)
+            for row, _ in cropped.get(position, [({"face": 0, "detected": False}, None)])
+        ]
         frame = pd.DataFrame(rows).reindex(columns=self.columns)
         boxes = ["x", "y", "w", "h"]
         frame[boxes] = frame[boxes].astype("Int64")
-        if pictures:
-            self._fill(frame, predict_probabilities(self.model, np.stack(pictures), self.batch_size))
+        crops = [crop for found in cropped.values() for _, crop in found]
+        if crops:
+            self._fill(frame, predict_probabilities(self.model, np.stack(crops), self.batch_size))
         return frame
+
+    def _crop(self, pictures):
+        """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""
+        size = max(self.shape[:2])
+        if self.detector == "none" or not pictures:
+            return [[_face_row(0, None, pixels, self._fitted(pixels))] for pixels in pictures]
+        found = faces.crop_faces(pictures, size, self.detector, **self.cropping)
+        return [
+            [_face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
+             for index, crop in enumerate(crops)]
+            for pixels, crops in zip(pictures, found, strict=True)
+        ]  # fmt: skip
+
+    def _fitted(self, pixels):
+        return convert(pixels[None], self.shape[:2], self.shape[2])[0]
 
     def _fill(self, frame, probabilities):
         """Puts the probabilities into the rows without an error."""
@@ -146,8 +173,14 @@ class EmotionRecognizer:
                 frame.to_csv(file, index=False, header=False, float_format="%.6f")
                 broken = frame[frame["error"] != ""]
                 failed += list(zip(broken["path"], broken["error"], strict=True))
-                bar.update(len(frame))
+                bar.update(len(paths[start : start + self.batch_size]))
         return failed
+
+
+def _face_row(index, face, pixels, crop):
+    """The columns that tell which face of a picture this is, and its crop; without a face, the whole picture."""
+    x, y, w, h = (round(value) for value in (face.box if face else (0, 0, pixels.shape[1], pixels.shape[0])))
+    return {"face": index, "x": x, "y": y, "w": w, "h": h, "detected": face is not None}, crop
 
 
 def _is_array(images):

@@ -123,7 +123,7 @@ def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer
     for name, image in zip(ds.table["name"].iloc[ds.test.rows], ds.test.images, strict=True):
         os.makedirs("faces", exist_ok=True)
         Image.fromarray(image[..., 0]).save(f"faces/{name}.png")
-    predicted = run_cli(capsys, "predict", "faces", "--model", model.name, "--out", "scores.csv")
+    predicted = run_cli(capsys, "predict", "faces", "--no-detect", "--model", model.name, "--out", "scores.csv")
     assert predicted.code == 0 and "35 of 35 files predicted" in predicted.out
     frame = pd.read_csv("scores.csv")
     frame.index = frame["path"].str.extract(r"(row\d+)\.png")[0]
@@ -143,7 +143,7 @@ def test_predict_does_what_it_can_and_reports_the_rest(capsys, home, tiny_model_
     os.symlink(home / "in", home / "in/deep/loop")
     out = home / "in/scores.csv"
     for _ in range(2):  # the second time the csv lies in the folder that is searched
-        answer = run_cli(capsys, "predict", home / "in", "--model", tiny_model_path, "--out", out)
+        answer = run_cli(capsys, "predict", home / "in", "--no-detect", "--model", tiny_model_path, "--out", out)
         assert answer.code == 1 and "3 of 6 files predicted" in answer.out
         assert len(answer.err.splitlines()) == 3 and all(f"not read: {path}: " in answer.err for path in bad)
         frame = pd.read_csv(out, keep_default_na=False).set_index("path")
@@ -154,9 +154,9 @@ def test_predict_does_what_it_can_and_reports_the_rest(capsys, home, tiny_model_
 
 def test_predict_without_out_shows_a_table(capsys, home, tiny_model_path):
     face = write_face(home / "a.png")
-    answer = run_cli(capsys, "predict", face, home / "b.png", "--model", tiny_model_path)
+    answer = run_cli(capsys, "predict", face, home / "b.png", "--no-detect", "--model", tiny_model_path)
     assert answer.code == 1
-    assert re.search(rf"{face} +({'|'.join(EMOTIONS)}) +0\.\d+", answer.out)
+    assert re.search(rf"{face} +0 +False +({'|'.join(EMOTIONS)}) +0\.\d+", answer.out)
     assert f"not read: {home / 'b.png'}: no such file" in answer.err
 
 
@@ -355,7 +355,7 @@ def _python_m(*arguments):
 def test_a_program_of_its_own_prints_results_and_faults_and_nothing_else(home, tiny_model_path):
     write_face(home / "in/a.png")
     broken = BROKEN["empty"](home / "in/empty.jpg")
-    done = _python_m("predict", home / "in", "--model", tiny_model_path, "--out", "scores.csv")
+    done = _python_m("predict", home / "in", "--no-detect", "--model", tiny_model_path, "--out", "scores.csv")
     assert done.returncode == 1
     assert done.stdout == "1 of 2 files predicted; scores.csv\n"
     assert done.stderr == f"not read: {broken}: is empty (0 bytes)\n"

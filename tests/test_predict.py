@@ -15,6 +15,8 @@ from PIL import Image
 import fer_tf
 from fer_tf import predict as predict_module
 from fer_tf.checks import InputError
+from fer_tf.data.drawn_faces import draw_faces
+from fer_tf.data.faces import crop_faces
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
 
@@ -24,7 +26,7 @@ COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence"
 
 @pytest.fixture(scope="module")
 def recognizer(tiny_model_path):
-    return EmotionRecognizer(tiny_model_path, batch_size=4)
+    return EmotionRecognizer(tiny_model_path, batch_size=4, detector="none")
 
 
 @pytest.fixture
@@ -66,10 +68,54 @@ def test_probabilities_are_the_models_own_on_raw_pixels(recognizer):
 def test_a_picture_is_scored_alike_in_any_batch_order_and_company(recognizer, faces):
     expected = scores(recognizer.predict(faces))
     for batch_size in (1, 3, 64):
-        other = EmotionRecognizer(recognizer.model, batch_size).predict(faces)
+        other = EmotionRecognizer(recognizer.model, batch_size, "none").predict(faces)
         np.testing.assert_allclose(scores(other), expected, atol=1e-5)
     np.testing.assert_allclose(scores(recognizer.predict(faces[::-1]))[::-1], expected, atol=1e-5)
     np.testing.assert_allclose(scores(recognizer.predict(faces[7])), expected[7:8], atol=1e-5)
+
+
+# faces
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A gray scene with two drawn faces, the larger on the right, and one without any."""
+    home = tmp_path_factory.mktemp("scene")
+    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    pixels = np.full((200, 420), 128, np.uint8)
+    pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
+    Image.fromarray(pixels).save(home / "two.png")
+    Image.fromarray(np.full((120, 160), 128, np.uint8)).save(home / "nobody.png")
+    return home
+
+
+@pytest.mark.parametrize("detector", ["haar", "mtcnn"])
+def test_one_row_a_face_and_the_whole_picture_where_there_is_none(recognizer, scene, detector):
+    found = EmotionRecognizer(recognizer.model, detector=detector)
+    frame = found.predict([scene / "nobody.png", scene / "two.png", scene / "lost.png"])
+    assert list(frame["path"]) == [str(scene / name) for name in ("nobody.png", "two.png", "two.png", "lost.png")]
+    assert list(frame["detected"]) == [False, True, True, False] and list(frame["face"]) == [0, 0, 1, 0]
+    assert frame.loc[0, ["x", "y", "w", "h"]].tolist() == [0, 0, 160, 120]
+    first, second = frame.iloc[1], frame.iloc[2]
+    assert first["x"] > 200 > second["x"] + second["w"], "the larger face, on the right, comes first"
+    assert "no such file" in frame.loc[3, "error"] and frame.loc[:2, CLASSES].notna().all(axis=None)
+    only = EmotionRecognizer(recognizer.model, detector=detector, select="largest").predict(scene / "two.png")
+    np.testing.assert_allclose(scores(only), scores(frame.iloc[[1]]), atol=1e-5)
+
+
+def test_a_face_is_scored_as_its_crop_is(recognizer, scene):
+    """The crop that `crop_faces` makes (as `data prepare` does) goes to the model as it is."""
+    pixels = np.asarray(Image.open(scene / "two.png"))[..., None]
+    crops = crop_faces([pixels], 48, "haar", select="all", margin=0.0)[0]
+    expected = scores(recognizer.predict(np.stack([crop.image for crop in crops])))
+    found = EmotionRecognizer(recognizer.model, detector="haar").predict(pixels)
+    np.testing.assert_allclose(scores(found), expected, atol=1e-5)
+
+
+def test_an_unknown_detector_is_refused(recognizer):
+    with pytest.raises(InputError, match="detector: allowed are .*haar.*received 'dlib'"):
+        EmotionRecognizer(recognizer.model, detector="dlib")
 
 
 # what goes in
@@ -172,7 +218,7 @@ def test_what_is_no_picture_at_all_is_refused_in_words(recognizer, bad):
 def test_a_broken_file_gets_its_row_and_the_others_are_predicted(recognizer, faces, fault, batch_size, recwarn):
     broken = BROKEN[fault](faces[0].parent / "broken ä.jpg")
     files = [faces[0], broken, faces[1]]
-    frame = EmotionRecognizer(recognizer.model, batch_size).predict(files)
+    frame = EmotionRecognizer(recognizer.model, batch_size, "none").predict(files)
     assert list(frame["path"]) == [str(path) for path in files]
     np.testing.assert_allclose(scores(frame)[[0, 2]], scores(recognizer.predict(faces[:2])), atol=1e-5)
     row = frame.iloc[1]
@@ -231,7 +277,7 @@ def test_collect_files_searches_folders_and_takes_each_file_once(faces, tmp_path
 
 
 def test_a_recognizer_takes_a_loaded_model(recognizer, tiny_model_path, faces):
-    loaded = EmotionRecognizer(fer_tf.load_model(tiny_model_path))
+    loaded = EmotionRecognizer(fer_tf.load_model(tiny_model_path), detector="none")
     np.testing.assert_allclose(scores(loaded.predict(faces)), scores(recognizer.predict(faces)), atol=1e-6)
 
 

@@ -1,0 +1,114 @@
+"""`detect_faces`: pictures of any size in, their faces out."""
+
+import threading
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ...checks import InputError, check_range, check_whole
+from ..images import convert
+from .detectors import SMALLEST, load_detector
+from .geometry import Face
+
+# A picture whose shorter side is below this is enlarged to it: detectors miss faces under 20 px.
+SHORTEST = 96
+# Pictures up to this side may be tight crops of a face. They are framed with their own edge pixels, by this share of
+# the shorter side. On 200 faces of FER2013 (48 px) Haar then finds 78 % instead of 69, MTCNN 90 % instead of 86.
+CLOSE_UP, FRAME = 320, 0.2
+# Pixels a batch: MTCNN's first layers take about 60 bytes for each.
+BATCH_PIXELS = 2**20
+# OpenCV's detectors keep state while they work
+_LOCK = threading.Lock()
+
+
+def detect_faces(images, detector="mtcnn", min_size=0, max_side=1024, **options):
+    """Finds the faces in pictures.
+
+    Small pictures are enlarged and framed, big ones shrunk; boxes come in the pixels of the picture as given.
+    Pictures that are then of one size go through MTCNN together: 200 faces of 48 px took 10 ms each, alone 180 ms.
+
+    Args:
+        images: list of uint8 [H, W, 1 or 3] (RGB), sizes may differ.
+        detector: a key of `DETECTORS`.
+        min_size: pixels; faces whose longer side is below are left out. Detectors miss those under about 20 anyway.
+        max_side: pictures with a longer side are shrunk to it for detection: in one of 4096 px and max_side 1024
+            faces below about 80 px are missed; more costs time.
+        **options: the detector's own, see `DETECTORS[detector].options`.
+    Returns: list with a list of `Face` for each picture, the largest first; empty where there is none.
+    Raises: `InputError` for a wrong argument, or where the detector's library or file is missing.
+    """
+    check_range("min_size", min_size, 0)
+    check_whole("max_side", max_side, SHORTEST, 2**14)
+    check_pictures(images)
+    find = load_detector(detector, **options)
+    if find is None:
+        return [[Face((0.0, 0.0, float(image.shape[1]), float(image.shape[0])))] for image in images]
+    found, groups = [[] for _ in images], {}
+    for position, image in enumerate(images):
+        groups.setdefault(_view(image.shape, max_side), []).append(position)
+    for view, positions in groups.items():
+        for some in view.batches(positions):
+            with _LOCK:
+                answers = find(np.stack([view.show(images[position]) for position in some]))
+            for position, faces in zip(some, answers, strict=True):
+                found[position] = view.faces_in(images[position].shape, faces, min_size)
+    return found
+
+
+def check_pictures(images):
+    """Raises `InputError` unless every one of `images` is uint8 [H, W, 1 or 3] with at least a pixel."""
+    for position, image in enumerate(images):
+        shape, dtype = np.shape(image), getattr(image, "dtype", type(image).__name__)
+        if dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise InputError(f"images: each must be uint8 [H, W, 1 or 3]; number {position} is {dtype} {list(shape)}")
+
+
+@dataclass(frozen=True)
+class _View:
+    """How a picture is shown to a detector: resized to (height, width), then framed by `frame` pixels."""
+
+    height: int
+    width: int
+    frame: int
+
+    @property
+    def shape(self):
+        return self.height + 2 * self.frame, self.width + 2 * self.frame
+
+    def batches(self, positions):
+        """The positions in runs of at most `BATCH_PIXELS`; none where no face would fit."""
+        step = max(1, BATCH_PIXELS // (self.shape[0] * self.shape[1]))
+        fits = min(self.shape) >= SMALLEST
+        return [positions[start : start + step] for start in range(0, len(positions), step)] if fits else []
+
+    def show(self, image):
+        """uint8 [H, W, 1 or 3] → uint8 [*self.shape, 3]."""
+        picture = convert(image[None], (self.height, self.width), 3)[0]
+        return cv2.copyMakeBorder(picture, *[self.frame] * 4, cv2.BORDER_REPLICATE)
+
+    def faces_in(self, shape, faces, min_size):
+        """The faces in the pixels of a picture of this shape, largest first; such in the frame are left out."""
+        faces = [self._back(face, shape[1] / self.width, shape[0] / self.height) for face in faces]
+        kept = [face for face in faces if max(face.box[2:]) >= min_size and _is_inside(face, shape)]
+        return sorted(kept, key=lambda face: -face.area)
+
+    def _back(self, face, across, down):
+        def point(spot):
+            return spot and ((spot[0] - self.frame) * across, (spot[1] - self.frame) * down)
+
+        box = (*point(face.box[:2]), face.box[2] * across, face.box[3] * down)
+        return Face(box, face.score, point(face.left_eye), point(face.right_eye))
+
+
+def _view(shape, max_side):
+    shorter, longer = sorted(shape[:2])
+    scale = min(max(1, SHORTEST / shorter), max_side / longer)
+    height, width = (max(1, round(side * scale)) for side in shape[:2])
+    return _View(height, width, round(FRAME * min(height, width)) if longer <= CLOSE_UP else 0)
+
+
+def _is_inside(face, shape):
+    """True if the middle of the face lies in the picture."""
+    x, y, w, h = face.box
+    return 0 <= x + w / 2 <= shape[1] and 0 <= y + h / 2 <= shape[0]

@@ -1,0 +1,203 @@
+"""The face detectors: `DETECTORS[name].make(**options)` gives a function batch -> a list of `Face` a picture.
+
+A batch is uint8 [N, H, W, 3], RGB; the faces come in its pixels. `detect_faces` is what to call: it brings pictures to
+one size, and the boxes back.
+"""
+
+import functools
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+
+from ...checks import InputError, check_choice, check_names, check_range, check_whole
+from ...quiet import import_keras, quiet_stderr
+from .geometry import Face
+
+# The smallest face that MTCNN and the Haar cascades look for, in pixels of the picture they are shown.
+SMALLEST = 20
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A line of the `DETECTORS` table.
+
+    Attributes:
+        make: function(**options) that loads it and returns the function batch -> list of lists of `Face`.
+        title: one line for listings.
+        options: dict of its options and their defaults.
+    """
+
+    make: Callable
+    title: str
+    options: dict = field(default_factory=dict)
+
+
+def _make_mtcnn(threshold):
+    """MTCNN (Zhang et al. 2016); score: its last network's probability of a face."""
+    check_range("threshold", threshold, 0, 1)
+    try:
+        if import_keras().config.backend() != "tensorflow":
+            raise ImportError("Keras is not on its TensorFlow backend")
+        with quiet_stderr():
+            from mtcnn import MTCNN
+
+            network = MTCNN()
+    except (ImportError, ValueError) as error:  # joblib answers a missing lz4 with a ValueError
+        raise InputError(
+            f"detector mtcnn: cannot be loaded ({str(error).splitlines()[0]}); it needs TensorFlow as Keras's backend "
+            f"and `pip install mtcnn`; or choose detector 'haar', which needs OpenCV alone"
+        ) from None
+    return functools.partial(_find_mtcnn, network, threshold)
+
+
+def _find_mtcnn(network, threshold, batch):
+    # Its batches must hold one size (mtcnn 1.0.0 shifts the boxes of padded pictures wrongly where one before has no
+    # face), and its min_face_size must stay at 20 (above, its smallest scales are too small and it finds nothing).
+    # Corners come back as floats, unclipped, with `output_type="numpy"`; "json" rounds them.
+    with quiet_stderr():  # TensorFlow warns of every batch without a candidate
+        rows = network.detect_faces(
+            list(batch), box_format="xyxy", output_type="numpy", fit_to_image=False, threshold_onet=threshold
+        )
+    return [[_mtcnn_face(row) for row in rows[rows[:, 0] == position]] for position in range(len(batch))]
+
+
+def _mtcnn_face(row):
+    """A `Face` of MTCNN's row: picture, corners, score, five x (left eye, right eye, nose, mouth), five y."""
+    x1, y1, x2, y2, score = map(float, row[1:6])
+    eyes = [(float(row[6 + eye]), float(row[11 + eye])) for eye in (0, 1)]
+    return Face((x1, y1, x2 - x1, y2 - y1), score, *eyes)
+
+
+def _make_haar(neighbours):
+    """Viola and Jones' cascades (2001) as OpenCV ships them; they give no score.
+
+    `frontalface_alt2` of the three frontal ones: on ordinary pictures without people it raised no false alarm where
+    `frontalface_default` took coins for faces, and it is the fastest on small crops.
+    """
+    check_whole("neighbours", neighbours, 0, 100)
+    return functools.partial(_find_haar, _cascade("frontalface_alt2"), _cascade("eye"), neighbours)
+
+
+def _cascade(name):
+    folder = Path(getattr(getattr(cv2, "data", None), "haarcascades", ""))
+    path = folder / f"haarcascade_{name}.xml"
+    if not hasattr(cv2, "CascadeClassifier") or not path.is_file():
+        raise InputError(
+            f"detector haar: OpenCV {cv2.__version__} brings no {path.name} (5.0 dropped the cascades); "
+            "`pip install 'opencv-python-headless>=4.10,<5'`"
+        )
+    return cv2.CascadeClassifier(str(path))
+
+
+def _find_haar(faces, eyes, neighbours, batch):
+    found = []
+    for picture in batch:
+        gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        boxes = faces.detectMultiScale(gray, 1.1, neighbours, minSize=(SMALLEST, SMALLEST))
+        found.append([_haar_face(gray, tuple(map(float, box)), eyes) for box in boxes])
+    return found
+
+
+_EYE_VIEW = 160  # px to which a face is brought for the search for eyes, whose smallest is 20 px
+
+
+def _haar_face(gray, box, eyes):
+    """A `Face` with its eyes, where a likely pair is found in the upper part of the box."""
+    x, y, w, h = box
+    upper = gray[int(y) : int(y + 0.6 * h), int(x) : int(x + w)]
+    zoom = _EYE_VIEW / w
+    upper = cv2.resize(upper, None, fx=zoom, fy=zoom)
+    spots = eyes.detectMultiScale(upper, 1.1, 4, minSize=(20, 20), maxSize=(70, 70))
+    middles = [((ex + ew / 2) / _EYE_VIEW, (ey + eh / 2) / _EYE_VIEW) for ex, ey, ew, eh in spots]
+    pair = _eye_pair(middles)
+    return Face(box, math.nan, *[(x + ex * w, y + ey * w) for ex, ey in pair] if pair else (None, None))
+
+
+def _eye_pair(middles):
+    """The pair nearest to where eyes are in a box (0.30 and 0.70 across, 0.38 down; shares of its width), or None."""
+    likely = [
+        (abs(x1 - 0.3) + abs(x2 - 0.7) + abs(y1 - 0.38) + abs(y2 - 0.38), (x1, y1), (x2, y2))
+        for x1, y1 in middles
+        for x2, y2 in middles
+        if 0.25 < x2 - x1 < 0.6 and abs(y2 - y1) < 0.5 * (x2 - x1)
+    ]
+    return min(likely)[1:] if likely else None
+
+
+YUNET_FILE = "face_detection_yunet_2023mar.onnx"
+
+
+def _make_yunet(model_file, threshold):
+    """YuNet (Wu, Peng & Yu 2023) by OpenCV; score: its own, 0..1."""
+    check_range("threshold", threshold, 0, 1)
+    path = model_file or os.environ.get("FER_TF_YUNET")
+    if not path or not Path(path).is_file():
+        raise InputError(
+            f"detector yunet: {f'there is no {path}' if path else 'no model file was given'}; get {YUNET_FILE} from "
+            "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet and name it with "
+            "model_file= or the environment variable FER_TF_YUNET"
+        )
+    if not hasattr(cv2, "FaceDetectorYN"):
+        raise InputError(f"detector yunet: OpenCV {cv2.__version__} has no FaceDetectorYN; 4.8 and later have it")
+    try:
+        network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold)
+    except cv2.error as error:
+        raise InputError(f"detector yunet: {path} is no YuNet model ({error.err or error})") from None
+    return functools.partial(_find_yunet, network)
+
+
+def _find_yunet(network, batch):
+    network.setInputSize((batch.shape[2], batch.shape[1]))
+    found = []
+    for picture in batch:
+        _, rows = network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        found.append([_yunet_face(row) for row in (rows if rows is not None else [])])
+    return found
+
+
+def _yunet_face(row):
+    """A `Face` of YuNet's row: x, y, w, h, five points (the person's right eye first), score."""
+    values = [float(value) for value in row]
+    return Face(tuple(values[:4]), values[14], tuple(values[4:6]), tuple(values[6:8]))
+
+
+def _make_none():
+    """None stands for: do not look, the whole picture is the face."""
+    return None
+
+
+DETECTORS = {
+    "mtcnn": Detector(_make_mtcnn, "MTCNN: three small networks, eyes and score; needs TensorFlow", {"threshold": 0.8}),
+    "haar": Detector(_make_haar, "Haar cascades of OpenCV: frontal faces, eyes by chance, no score", {"neighbours": 3}),
+    "yunet": Detector(
+        _make_yunet,
+        "YuNet by OpenCV: fast, eyes and score; needs its model file",
+        {"model_file": None, "threshold": 0.9},
+    ),
+    "none": Detector(_make_none, "the whole picture is the face"),
+}
+
+
+def default_detector():
+    """ "mtcnn" where it can be used (installed, Keras on TensorFlow), else "haar"."""
+    installed = all(find_spec(package) for package in ("mtcnn", "lz4", "tensorflow"))
+    return "mtcnn" if installed and import_keras().config.backend() == "tensorflow" else "haar"
+
+
+def load_detector(name, **options):
+    """The detector's function batch -> list of lists of `Face` (None for "none"); loaded once (seconds), then kept."""
+    known = DETECTORS[check_choice("detector", name, DETECTORS)].options
+    check_names(f"options of detector {name}", options, known)
+    if name == "yunet":
+        options = {**options, "model_file": options.get("model_file") or os.environ.get("FER_TF_YUNET")}
+    return _loaded(name, **{**known, **options})
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(name, **options):
+    return DETECTORS[name].make(**options)

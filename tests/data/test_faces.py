@@ -1,0 +1,348 @@
+"""Faces are found at any size, in batches and alone, and handed out as crops; what is missing is named."""
+
+import math
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_tf.checks import InputError
+from fer_tf.data import faces
+from fer_tf.data.drawn_faces import draw_faces
+from fer_tf.data.faces import DETECTORS, Face, crop_faces, default_detector, detect_faces
+from fer_tf.data.faces import detectors as detectors_module
+from fer_tf.data.faces.detectors import Detector
+
+REAL = ("haar", "mtcnn")
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Four drawn faces that look straight ahead, uint8 [4, 96, 96, 1]."""
+    return draw_faces(4, seed=0, size=96, difficulty="easy", emotions=["neutral"] * 4).images
+
+
+@pytest.fixture
+def fresh():
+    """No detector is kept from or for other tests."""
+    detectors_module._loaded.cache_clear()
+    yield
+    detectors_module._loaded.cache_clear()
+
+
+@pytest.fixture
+def spots(monkeypatch, fresh):
+    """A detector "spots" whose faces are the white rectangles of a picture; lists the shapes of its batches."""
+    shapes = []
+
+    def find(batch):
+        shapes.append(batch.shape)
+        return [rectangles(picture) for picture in batch]
+
+    monkeypatch.setitem(DETECTORS, "spots", Detector(lambda: find, "white rectangles"))
+    return shapes
+
+
+def rectangles(picture):
+    _, _, stats, _ = cv2.connectedComponentsWithStats((picture[..., 1] > 128).astype(np.uint8))
+    return [
+        Face((float(x), float(y), float(w), float(h)), 0.5, (x + w / 4, y + h / 4), (x + 3 * w / 4, y + h / 4))
+        for x, y, w, h, _ in stats[1:]
+    ]
+
+
+def black(height, width, channels=1, *boxes):
+    """A black picture with white rectangles (x, y, w, h)."""
+    picture = np.zeros((height, width, channels), np.uint8)
+    for x, y, w, h in boxes:
+        picture[y : y + h, x : x + w] = 255
+    return picture
+
+
+def paste(canvas, face, x, y, side):
+    """Puts a face into the canvas at a size; returns the canvas."""
+    method = cv2.INTER_AREA if side < len(face) else cv2.INTER_LINEAR
+    canvas[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=method)[..., None]
+    return canvas
+
+
+def centre(face):
+    x, y, w, h = face.box
+    return x + w / 2, y + h / 2
+
+
+def overlap(face, box):
+    """Intersection over union."""
+    (x1, y1, w1, h1), (x2, y2, w2, h2) = face.box, box
+    across = min(x1 + w1, x2 + w2) - max(x1, x2)
+    down = min(y1 + h1, y2 + h2) - max(y1, y2)
+    common = max(across, 0) * max(down, 0)
+    return common / (w1 * h1 + w2 * h2 - common)
+
+
+# finding
+
+
+@pytest.mark.parametrize("detector", REAL)
+def test_small_crops_and_gray_and_rgb(detector, people):
+    crops = [cv2.resize(face, (48, 48), interpolation=cv2.INTER_AREA)[..., None] for face in people]
+    found = detect_faces([*crops, np.repeat(crops[0], 3, axis=2)], detector)
+    assert [len(some) for some in found] == [1] * 5
+    for (face,) in found:
+        assert overlap(face, (0, 0, 48, 48)) > 0.4
+        assert 8 < face.left_eye[0] < 24 < face.right_eye[0] < 40
+        assert 10 < face.left_eye[1] < 30 and abs(face.roll) < 12
+        assert math.isnan(face.score) if detector == "haar" else 0.8 <= face.score <= 1
+    np.testing.assert_allclose(found[4][0].box, found[0][0].box, atol=0.01)
+
+
+@pytest.mark.parametrize("detector", REAL)
+@pytest.mark.parametrize("zoom", [1, 3])
+def test_several_faces_the_largest_first(detector, zoom, people):
+    """Also in a picture that is shrunk for detection: the boxes come in its own pixels."""
+    scene = np.full((400, 700, 1), 128, np.uint8)
+    scene = paste(paste(scene, people[0], 30, 40, 160), people[0], 300, 60, 300)
+    scene = np.repeat(np.repeat(scene, zoom, axis=0), zoom, axis=1)
+    (found,) = detect_faces([scene], detector)
+    assert len(found) == 2
+    for face, (x, y, side) in zip(found, [(300, 60, 300), (30, 40, 160)], strict=True):
+        assert overlap(face, (x * zoom, y * zoom, side * zoom, side * zoom)) > 0.4
+        assert math.dist(centre(face), ((x + side / 2) * zoom, (y + side / 2) * zoom)) < 0.15 * side * zoom
+
+
+@pytest.mark.parametrize("detector", REAL)
+def test_batches_change_nothing(detector, people):
+    """A picture's faces do not depend on its neighbours, of its size or another, with a face or without."""
+    flat = np.full((96, 96, 1), 128, np.uint8)
+    wide = paste(np.full((96, 140, 1), 90, np.uint8), people[2], 30, 0, 96)
+    pictures = [flat, people[0], wide, people[1], flat]
+    together = detect_faces(pictures, detector)
+    assert [len(some) for some in together] == [0, 1, 1, 1, 0]
+    for position, some in enumerate(together):
+        (alone,) = detect_faces(pictures[position : position + 1], detector)
+        np.testing.assert_allclose([face.box for face in some], [face.box for face in alone], atol=0.01)
+
+
+@pytest.mark.parametrize("detector", (*REAL, "none"))
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 3), (1, 3000, 1), (12, 9, 3), (60, 61, 1)])
+def test_pictures_without_a_face(detector, shape):
+    picture = np.full(shape, 99, np.uint8)
+    (found,) = detect_faces([picture], detector)
+    assert found == ([Face((0, 0, shape[1], shape[0]))] if detector == "none" else [])
+    ((crop,),) = crop_faces([picture], 24, detector)
+    assert not crop.detected and crop.face is None
+    np.testing.assert_array_equal(crop.image, np.full((24, 24, shape[2]), 99))
+
+
+@pytest.mark.parametrize("detector", (*REAL, "none"))
+def test_empty_list(detector):
+    assert detect_faces([], detector) == []
+    assert crop_faces([], 48, detector) == []
+
+
+@pytest.mark.parametrize(
+    "shape, box, seen",
+    [
+        ((600, 800), (200, 100, 160, 240), (600, 800)),  # as it is
+        ((1200, 2048), (400, 200, 320, 480), (600, 1024)),  # halved
+        ((83, 4000), (3600, 20, 200, 40), (21, 1024)),  # shrunk by 3.95 down and 3.91 across
+        ((48, 48), (8, 12, 20, 24), (96 + 38, 96 + 38)),  # doubled, framed by 19
+        ((160, 200), (40, 60, 80, 50), (160 + 64, 200 + 64)),  # framed by 32
+    ],
+)
+def test_boxes_and_eyes_come_back_in_the_pictures_pixels(spots, shape, box, seen):
+    (found,) = detect_faces([black(*shape, 1, box)], "spots")
+    assert spots == [(1, *seen, 3)]
+    (face,) = found
+    np.testing.assert_allclose(face.box, box, atol=max(1, max(shape) / 1024))
+    x, y, w, h = face.box
+    np.testing.assert_allclose([face.left_eye, face.right_eye], [(x + w / 4, y + h / 4), (x + 3 * w / 4, y + h / 4)])
+    assert face.score == 0.5
+
+
+def test_pictures_of_one_size_go_together_within_bounds(spots):
+    pictures = [black(48, 48), black(400, 500), black(48, 48, 3), black(400, 500), *[black(1000, 1000)] * 2]
+    detect_faces(pictures, "spots")
+    assert spots == [(2, 134, 134, 3), (2, 400, 500, 3), (1, 1000, 1000, 3), (1, 1000, 1000, 3)]
+
+
+def test_order_and_smallest_size(spots):
+    boxes = [(10, 10, 30, 20), (100, 50, 90, 120), (400, 200, 50, 60), (50, 300, 8, 8)]
+    picture = black(400, 500, 1, *boxes)
+    wanted = [boxes[1], boxes[2], boxes[0], boxes[3]]
+    assert [face.box for face in detect_faces([picture], "spots")[0]] == wanted
+    assert [face.box for face in detect_faces([picture], "spots", min_size=30)[0]] == wanted[:3]
+    assert [face.box for face in detect_faces([picture], "spots", min_size=31)[0]] == wanted[:2]
+
+
+def test_a_face_in_the_frame_alone_is_none(spots):
+    """The frame repeats the edge: white pixels there become a rectangle that hangs over it."""
+    (found,) = detect_faces([black(48, 48, 1, (0, 0, 4, 30))], "spots")
+    assert found == []  # 4 px wide, 19 / 2 px of frame beside it: its middle is outside
+    (found,) = detect_faces([black(48, 48, 1, (0, 10, 30, 30))], "spots")
+    np.testing.assert_allclose(found[0].box, (-9.5, 10, 39.5, 30), atol=1)
+
+
+# both
+
+
+def test_select_and_missing(spots):
+    two, empty = black(400, 500, 3, (10, 10, 40, 40), (100, 100, 80, 80)), black(400, 500, 3)
+    first, none = crop_faces([two, empty], 40, "spots", margin=0)
+    assert [crop.face.box for crop in first] == [(100, 100, 80, 80)] and first[0].detected
+    np.testing.assert_array_equal(first[0].image, np.full((40, 40, 3), 255))
+    assert [crop.detected for crop in none] == [False]
+    every, none = crop_faces([two, empty], 32, "spots", select="all", missing="skip")
+    assert [crop.face.box for crop in every] == [(100, 100, 80, 80), (10, 10, 40, 40)]
+    assert none == []
+    with pytest.raises(InputError, match="spots finds no face in number 1, 3$"):
+        crop_faces([two, empty, two, empty], 32, "spots", missing="error")
+
+
+def test_whole_pictures_are_squeezed_as_ready_crops_are(rng):
+    picture = rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    ((crop,),) = crop_faces([picture], 30, "none", missing="error")
+    np.testing.assert_array_equal(crop.image, cv2.resize(picture, (30, 30), interpolation=cv2.INTER_AREA))
+    assert not crop.detected
+
+
+@pytest.mark.parametrize("detector", REAL)
+def test_turned_faces_come_out_level(detector, people):
+    """A drawn face turned by 15°: found, and its eyes are level in the crop (found there once more)."""
+    canvas = paste(np.full((300, 300, 1), 128, np.uint8), people[2], 70, 70, 160)
+    turn = cv2.getRotationMatrix2D((150, 150), -15, 1)
+    turned = cv2.warpAffine(canvas, turn, (300, 300), borderValue=128)[..., None]
+    ((crop,),) = crop_faces([turned], 160, detector)
+    assert crop.face.roll == pytest.approx(15, abs=6)
+    ((again,),) = detect_faces([crop.image], detector)
+    assert abs(again.roll) < 5
+
+
+# what is wrong or missing
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"detector": "dlib"}, "detector: allowed are mtcnn, haar, yunet, none; received 'dlib'"),
+        (
+            {"detector": "haar", "threshold": 0.5},
+            "options of detector haar: unknown 'threshold'; allowed are neighbours",
+        ),
+        ({"detector": "none", "x": 1}, "options of detector none: unknown 'x'; allowed are none"),
+        ({"detector": "haar", "neighbours": -1}, "neighbours: must be a number >= 0 and <= 100; received -1"),
+        ({"detector": "mtcnn", "threshold": 2}, "threshold: must be a number >= 0 and <= 1; received 2"),
+        ({"min_size": -1}, "min_size: must be a number >= 0; received -1"),
+        ({"max_side": 50}, "max_side: must be a number >= 96"),
+        ({"size": 0}, "size: must be a number >= 1"),
+        ({"margin": -0.1}, "margin: must be a number >= 0"),
+        ({"select": "best"}, "select: allowed are largest, all; received 'best'"),
+        ({"missing": "drop"}, "missing: allowed are whole, skip, error; received 'drop'"),
+    ],
+)
+def test_wrong_arguments(change, message):
+    with pytest.raises(InputError) as caught:
+        crop_faces(**{"images": [black(9, 9)], "size": 48, "detector": "none", **change})
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("image", [np.zeros((9, 9)), np.zeros((9, 9, 1)), np.zeros((0, 9, 3), np.uint8), "a.png",
+                                   np.zeros((9, 9, 4), np.uint8)])  # fmt: skip
+def test_wrong_pictures(image):
+    with pytest.raises(InputError, match=r"images: each must be uint8 \[H, W, 1 or 3\]; number 1 is"):
+        detect_faces([black(9, 9), image], "none")
+
+
+def test_opencv_without_cascades(monkeypatch, fresh):
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(InputError, match="detector haar: .*haarcascade_frontalface_alt2.xml.*pip install 'opencv"):
+        detect_faces([black(99, 99)], "haar")
+
+
+def test_cascade_files_gone(monkeypatch, fresh, tmp_path):
+    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
+    with pytest.raises(InputError, match="detector haar: .*haarcascade_frontalface_alt2.xml.*pip install 'opencv"):
+        detect_faces([black(99, 99)], "haar")
+
+
+def test_mtcnn_not_installed(monkeypatch, fresh):
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    with pytest.raises(InputError, match="detector mtcnn: .*pip install mtcnn.*or choose detector 'haar'"):
+        detect_faces([black(99, 99)], "mtcnn")
+
+
+def test_mtcnn_on_another_backend(monkeypatch, fresh):
+    import keras
+
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    assert default_detector() == "haar"
+    with pytest.raises(InputError, match="detector mtcnn: .*TensorFlow as Keras's backend"):
+        detect_faces([black(99, 99)], "mtcnn")
+
+
+@pytest.mark.parametrize("absent", [None, "mtcnn", "lz4", "tensorflow"])
+def test_default_detector(monkeypatch, absent):
+    monkeypatch.setattr(detectors_module, "find_spec", lambda name: None if name == absent else name)
+    assert default_detector() == ("haar" if absent else "mtcnn")
+
+
+def test_detectors_are_loaded_once(monkeypatch, fresh):
+    loads = []
+    spec = Detector(lambda level: loads.append(level) or rectangles, "counts", {"level": 1})
+    monkeypatch.setitem(DETECTORS, "counting", spec)
+    load = detectors_module.load_detector
+    assert load("counting") is load("counting") is load("counting", level=1) is not None
+    load("counting", level=2)
+    assert loads == [1, 2]
+
+
+def test_yunet_without_its_file(monkeypatch, fresh, tmp_path):
+    monkeypatch.delenv("FER_TF_YUNET", raising=False)
+    with pytest.raises(
+        InputError, match="no model file was given; get face_detection_yunet_2023mar.onnx from .*model_fi"
+    ):
+        detect_faces([black(99, 99)], "yunet")
+    with pytest.raises(InputError, match="there is no .*gone.onnx; get face_detection_yunet_2023mar.onnx"):
+        detect_faces([black(99, 99)], "yunet", model_file=tmp_path / "gone.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    monkeypatch.setenv("FER_TF_YUNET", str(tmp_path / "text.onnx"))
+    with pytest.raises(InputError, match="text.onnx is no YuNet model"):
+        detect_faces([black(99, 99)], "yunet")
+
+
+class StandInYuNet:
+    """Answers as cv2.FaceDetectorYN does: rows of box, five points (the person's right eye first), score."""
+
+    @classmethod
+    def create(cls, path, config, size, threshold):
+        return cls()
+
+    def setInputSize(self, size):
+        self.size = size
+
+    def detect(self, picture):
+        assert self.size == picture.shape[1::-1]
+        blue, _, red = picture[-1, -1]
+        assert (blue, red) == (3, 1)  # BGR
+        if picture[0, 0, 0] == 255:
+            return 1, None
+        return 1, np.array([[20, 30, 50, 60, 32, 50, 58, 48, 45, 60, 35, 75, 55, 75, 0.9]], np.float32)
+
+
+def test_yunets_answers_are_read(monkeypatch, fresh, tmp_path):
+    monkeypatch.setattr(cv2, "FaceDetectorYN", StandInYuNet)
+    (tmp_path / "model.onnx").write_text("stand-in")
+    picture = np.full((400, 500, 3), (1, 2, 3), np.uint8)
+    empty = picture.copy()
+    empty[0, 0] = 255
+    found = detect_faces([empty, picture], "yunet", model_file=str(tmp_path / "model.onnx"))
+    assert found[0] == []
+    (face,) = found[1]
+    assert (face.box, face.left_eye, face.right_eye) == ((20, 30, 50, 60), (32, 50), (58, 48))
+    assert face.score == pytest.approx(0.9)
+
+
+def test_the_table_lists_what_is_offered():
+    assert list(faces.DETECTORS) == ["mtcnn", "haar", "yunet", "none"]
+    assert all(spec.title for spec in DETECTORS.values())
