@@ -34,7 +34,12 @@ def write_evaluation(directory, model, ds, record):
         record: its fingerprint and evaluation_code go into metrics.json.
     """
     (directory / "metrics.json").unlink(missing_ok=True)
-    val_prob, test_prob = _probabilities(model, ds.val), _probabilities(model, ds.test)
+    write_scores(directory, ds, class_probabilities(model, ds.val), class_probabilities(model, ds.test), record)
+
+
+def write_scores(directory, ds, val_prob, test_prob, record):
+    """What `write_evaluation` does, out of probabilities float [N, C] of the val and test split."""
+    (directory / "metrics.json").unlink(missing_ok=True)
     copies = copies_of_test(ds)
     tables.write_predictions(directory, ds, test_prob, copies)
     result = {
@@ -124,7 +129,7 @@ def fitted(model, ds):
     return replace(ds, store=ds.store.converted((height, width), channels), notes=[*ds.notes, *notes])
 
 
-def _probabilities(model, split):
+def class_probabilities(model, split):
     """Probabilities of a split's classes in its order, whatever the model's order is; spare classes are left out."""
     names = _canonical_names(model)
     chosen = predict_probabilities(model, split)[:, [names.index(name) for name in split.class_names]]

@@ -35,10 +35,10 @@ def run_experiment(
     ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
-    _check_splits(ds, experiment)
+    check_splits(ds, experiment)
     run = runlog.run_name(name, dataset, ds.protocol, seed, options)
     directory = runlog.run_directory(run)
-    record = _record(name, experiment, ds, size, seed, options)
+    record = run_record(name, experiment, ds, size, seed, options)
     with runlog.locked(run):
         _swap_in(run, record["fingerprint"])
         if force:
@@ -90,7 +90,7 @@ def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="
     }
 
 
-def _record(name, experiment, ds, size, seed, options):
+def run_record(name, experiment, ds, size, seed, options):
     """What a run stands on; its fingerprint changes when its weights might."""
     basis = {
         "experiment": name,
@@ -200,7 +200,7 @@ def _keep_record(directory, record):
         runlog.write_json(directory / "record.json", full)
 
 
-def _check_splits(ds, experiment):
+def check_splits(ds, experiment):
     """A run needs images in every split, and a model that learns an image of every class."""
     counts = ds.counts()
     empty = [split for split in data.base.SPLITS if counts.loc["all", split] == 0]

@@ -17,6 +17,7 @@ FLOORS = [
     {"keeper", "scoring"},
     {"fitting"},
     {"training"},
+    {"search", "search_spaces", "search_trials", "search_plots", "ensemble"},
     {"predict", "report"},
     {"release", "notebooks"},
     {"cli", "__main__"},

@@ -1,43 +1,20 @@
-"""The command line. Commands import what they need when they run, so that `--help` is quick."""
+"""Commands that train, evaluate, reproduce and report."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .quiet import import_keras
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    help="A course kit for facial expression recognition. Every command has --help with examples.",
-)
-data_app = typer.Typer(no_args_is_help=True, help="Looking at datasets.")
-app.add_typer(data_app, name="data")
-
-Dataset = Annotated[str, typer.Option(help="A dataset of `list`.")]
-DataDir = Annotated[
-    str | None, typer.Option(help="Folder with one folder a dataset [default: $FER_TF_DATA, data/raw].")
-]
-Protocol = Annotated[
-    str | None, typer.Option(help="How rows become train, val and test [default: the dataset's first].")
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option("--option", help="One option of the dataset, name=value (fold=3, classes=7, label_mode=probability)."),
-]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, name=value; may be repeated.")]
+from ..quiet import import_keras
+from .common import DataDir, Dataset, Options, Protocol, Settings, app
 
 
 @app.command("list", epilog="Example: `fer-tf list`")
 def list_command():
     """What the kit knows: datasets with their protocols, models, experiments, and runs on disk."""
     import_keras()
-    from . import data, experiments, models, runlog
+    from .. import data, experiments, models, runlog
 
     print("datasets (protocols)")
     for name, spec in data.DATASETS.items():
@@ -51,44 +28,6 @@ def list_command():
     for run in runs:
         reduced = f"  [reduced: {run.record['reduced']}]" if run.record["reduced"] else ""
         print(f"  {run.name:36} test accuracy {run.metrics['test']['accuracy']:.3f}{reduced}")
-
-
-@data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
-def data_check(
-    name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
-):
-    """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if a named one is missing."""
-    from .checks import MissingDataError
-    from .data import DATASETS, check_dataset
-
-    missing = False
-    for key in DATASETS if name == "all" else [name]:
-        try:
-            for line in check_dataset(key, data_dir):
-                print(f"{key}: {line}")
-        except MissingDataError as error:
-            print(error)
-            missing = True
-    if missing and name != "all":
-        raise typer.Exit(1)
-
-
-@data_app.command("counts", epilog="Example: `fer-tf data counts fer2013 --protocol pooled`")
-def data_counts(
-    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
-    data_dir: DataDir = None,
-    protocol: Protocol = None,
-    seed: int = 0,
-    options: Options = None,
-):
-    """Loads a dataset and prints images per class and split, copies across splits and notes."""
-    from .data import doctor, load_dataset, parse_options
-
-    ds = load_dataset(name, data_dir, protocol, seed=seed, **parse_options(name, options or []))
-    print(ds.counts().to_string())
-    print(doctor.summary(ds).to_string())
-    for note in ds.notes:
-        print(f"note: {note}")
 
 
 @app.command(
@@ -116,31 +55,32 @@ def train(
     An interrupted training goes on after its last finished epoch when the same command is given again.
     """
     import_keras()
-    from .experiments import parse_overrides
+    from ..experiments import parse_overrides
 
     overrides = parse_overrides(" ".join(settings or []))
     overrides |= {} if epochs is None else {"epochs": epochs}
     overrides |= {"jit": "on"} if jit else {}
     overrides |= {} if weights is None else {"weights": weights}
-    from .data import parse_options
-    from .training import run_experiment, run_folds
+    from ..data import parse_options
+    from ..training import run_experiment, run_folds
 
     chosen = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
     settings = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
     if folds:
         _print_folds(run_folds(experiment, dataset, dataset_options=chosen, **settings))
     else:
-        _print_run(run_experiment(experiment, dataset, dataset_options=chosen, **settings))
+        print_run(run_experiment(experiment, dataset, dataset_options=chosen, **settings))
 
 
 def _print_folds(runs):
-    from .evaluation.comparison import folds_summary
+    from ..evaluation.comparison import folds_summary
 
     print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
 
 
-def _print_run(run):
-    from .evaluation.tables import report_table
+def print_run(run):
+    """A run's test report, accuracy with interval, notes and where its record lies."""
+    from ..evaluation.tables import report_table
 
     names = list(run.metrics["test"]["per_class"])
     print(report_table(run.metrics["test"], names).round(3).to_string(na_rep=""))
@@ -167,62 +107,21 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the protocol's draws.")] = 0,
     data_dir: DataDir = None,
     options: Options = None,
+    tta: Annotated[str, typer.Option(help="Views of each image to average over: none, flip or ten_crop.")] = "none",
     out: Annotated[
         Path | None, typer.Option(help="Folder for csv files and figures [default: reports/evaluations/…].")
     ] = None,
 ):
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
-    from .data import load_dataset, parse_options
-    from .saving import load_model
-    from .scoring import evaluate_model
+    from ..data import load_dataset, parse_options
+    from ..ensemble import evaluate_with_tta
+    from ..saving import load_model
 
     loaded = load_model(model)  # before the dataset: a mistyped name is told at once
     chosen = parse_options(dataset, options or [])
-    run = evaluate_model(loaded, load_dataset(dataset, data_dir, protocol, seed=seed, **chosen), Path(model).stem, out)
-    _print_run(run)
-
-
-@app.command(
-    epilog="Examples: `fer-tf predict photos/ --model models/cnn-synthetic-identity-seed0.h5 --out scores.csv`, "
-    "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`"
-)
-def predict(
-    images: Annotated[list[str], typer.Argument(help="Pictures and folders (searched through).")],
-    model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
-    out: Annotated[Path | None, typer.Option(help="The csv to write [default: a table on the screen].")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
-    no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
-    detector: Annotated[
-        str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar].")
-    ] = None,
-    faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
-    margin: Annotated[float, typer.Option(help="Share of the face's side added on every side.")] = 0.0,
-):
-    """Predicts the emotion of the faces in pictures, one row a face.
-
-    Where no face is found the whole picture is taken, and the column `detected` says so. A file that cannot be read has
-    its reason in the column `error`; the rest is done, and the exit code is 1.
-    """
-    import_keras()
-    from .checks import InputError
-    from .predict import EmotionRecognizer, collect_files
-
-    files = collect_files(images, leave_out=[out] if out else [])
-    if not files:
-        raise InputError(f"{', '.join(images)}: holds no file")
-    recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
-    if out is None:
-        frame = recognizer.predict(files)
-        print(frame[["path", "face", "detected", "label", "confidence", "error"]].to_string(index=False, na_rep=""))
-        failed = list(frame.loc[frame["error"] != "", ["path", "error"]].itertuples(index=False, name=None))
-    else:
-        failed = recognizer.predict_to_csv(files, out, progress=sys.stderr.isatty())
-        print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
-    for path, error in failed:
-        print(f"not read: {path}: {error}", file=sys.stderr)
-    if failed:
-        raise typer.Exit(1)
+    ds = load_dataset(dataset, data_dir, protocol, seed=seed, **chosen)
+    print_run(evaluate_with_tta(loaded, ds, Path(model).stem, tta, out))
 
 
 @app.command(epilog="Examples: `fer-tf reproduce`, `fer-tf reproduce --dataset fer2013 --set epochs=5 02_custom_cnn`")
@@ -241,8 +140,8 @@ def reproduce(
 ):
     """Executes the numbered notebooks in order and builds reports/index.html; only what changed is run again."""
     import_keras()
-    from .notebooks import reproduce as run_all
-    from .paths import project_root
+    from ..notebooks import reproduce as run_all
+    from ..paths import project_root
 
     parameters = {
         "dataset": dataset,
@@ -260,7 +159,7 @@ def reproduce(
 def report():
     """Builds reports/index.html from the run records on disk."""
     import_keras()
-    from .report import build_report
+    from ..report import build_report
 
     print(build_report())
 
@@ -272,7 +171,7 @@ def release(
 ):
     """Copies the records of finished runs into reports/results/, and renders its tables and README's again."""
     import_keras()
-    from .release import add_runs, render_results
+    from ..release import add_runs, render_results
 
     add_runs(runs, reduced)
     for path in render_results():

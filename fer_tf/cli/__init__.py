@@ -1,0 +1,11 @@
+"""The command line. Commands import what they need when they run, so that `--help` is quick."""
+
+# ruff: noqa: I001 (in the order of --help)
+from .common import app
+
+from . import runs  # noqa: F401
+from . import search  # noqa: F401
+from . import predict  # noqa: F401
+from . import data  # noqa: F401
+
+__all__ = ["app"]

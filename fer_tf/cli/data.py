@@ -1,0 +1,107 @@
+"""Commands on datasets."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..quiet import import_keras
+from .common import DataDir, Options, Protocol, data_app
+
+
+@data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
+def data_check(
+    name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
+):
+    """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if a named one is missing."""
+    from ..checks import MissingDataError
+    from ..data import DATASETS, check_dataset
+
+    missing = False
+    for key in DATASETS if name == "all" else [name]:
+        try:
+            for line in check_dataset(key, data_dir):
+                print(f"{key}: {line}")
+        except MissingDataError as error:
+            print(error)
+            missing = True
+    if missing and name != "all":
+        raise typer.Exit(1)
+
+
+@data_app.command("counts", epilog="Example: `fer-tf data counts fer2013 --protocol pooled`")
+def data_counts(
+    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    data_dir: DataDir = None,
+    protocol: Protocol = None,
+    seed: int = 0,
+    options: Options = None,
+):
+    """Loads a dataset and prints images per class and split, copies across splits and notes."""
+    from ..data import doctor, load_dataset, parse_options
+
+    ds = load_dataset(name, data_dir, protocol, seed=seed, **parse_options(name, options or []))
+    print(ds.counts().to_string())
+    print(doctor.summary(ds).to_string())
+    for note in ds.notes:
+        print(f"note: {note}")
+
+
+@data_app.command(
+    "prepare",
+    epilog="Examples: `fer-tf data prepare fer2013 ckplus --out data/prepared/both --channels 1`, "
+    "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --missing skip --channels 3`",
+)
+def data_prepare(
+    names: Annotated[list[str], typer.Argument(help="Datasets of `list`; several make one aggregate.")],
+    out: Annotated[Path, typer.Option(help="The folder to write: new, or an earlier run's with the same settings.")],
+    size: Annotated[int, typer.Option(help="Side of the pictures, pixels.")] = 64,
+    channels: Annotated[int | None, typer.Option(help="1 or 3 [default: as each dataset is; folder, csv: 1].")] = None,
+    format: Annotated[str, typer.Option(help="jpg (quality 95) or png.")] = "jpg",
+    layout: Annotated[
+        str, typer.Option(help="numbered (1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger) or names.")
+    ] = "numbered",
+    detector: Annotated[str, typer.Option(help="none, mtcnn, haar or yunet: finds the largest face.")] = "none",
+    margin: Annotated[float, typer.Option(help="Share of the face box added on every side.")] = 0.0,
+    align: Annotated[bool, typer.Option("--align/--no-align", help="Turn faces until the eyes lie level.")] = True,
+    missing: Annotated[
+        str, typer.Option(help="Where no face is found: whole (the picture as it is) or skip.")
+    ] = "whole",
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="For all datasets, or for one: ckplus=random [default: each one's first].")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="One option, name=value, for each dataset that has it, or ckplus.name=value."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of protocols that draw rows.")] = 0,
+    data_dir: DataDir = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads that encode and write [default: cores, up to 8].")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Take away what an earlier run wrote there, and begin anew.")] = False,
+):
+    """Writes datasets as small pictures, train|val|test/CLASS/…, with a csv of labels; a stopped run goes on.
+
+    The result loads again: `--dataset folder --data-dir OUT`, or `--dataset csv`.
+    """
+    if detector == "mtcnn":
+        import_keras()
+    from ..data.prepare import prepare_datasets
+
+    done = prepare_datasets(
+        names, out, data_dir, protocol, options or [], seed, workers, force, size=size, channels=channels,
+        format=format, layout=layout, detector=detector, margin=margin, align=align, missing=missing,
+    )  # fmt: skip
+    for note in done.notes:
+        print(f"note: {note}")
+    print(done.summary.to_string(index=False))
+    print(f"{len(done.labels):,} pictures in {done.out}, {done.new:,} of them new; {len(done.skipped):,} rows left out")
+    print(f"load them with: {done.how_to_load}")
+    broken = done.skipped[done.skipped["reason"] == "cannot be read"]
+    for row in broken.head(10).itertuples():
+        print(f"not read: {row.detail}", file=sys.stderr)
+    if len(broken):
+        print(f"{len(broken):,} pictures cannot be read: {done.out}/record/skipped.csv", file=sys.stderr)
+        raise typer.Exit(1)

@@ -1,0 +1,74 @@
+"""Commands that search settings and put runs together."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..quiet import import_keras
+from .common import DataDir, Dataset, Options, Protocol, Settings, app
+from .runs import print_run
+
+
+@app.command(
+    epilog="Examples: `fer-tf search cnn4 --grid --dataset fer2013` (document [4]'s 128 settings in 16 trainings), "
+    '`fer-tf search cnn --random 5 --space "learning_rate=0.01,0.001 batch_size=32,64 epochs=5,10" --size smoke`'
+)
+def search(
+    experiment: Annotated[str, typer.Argument(help="An experiment of `list`.")],
+    grid: Annotated[bool, typer.Option("--grid", help="Try every combination of the space.")] = False,
+    random: Annotated[int | None, typer.Option(min=1, help="Try so many combinations, drawn by the seed.")] = None,
+    space: Annotated[
+        str, typer.Option(help='document4, document2, a .json file, or "name=value,value name=value".')
+    ] = "document4",
+    dataset: Dataset = "synthetic",
+    protocol: Protocol = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and draws.")] = 0,
+    size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    options: Options = None,
+    settings: Settings = None,
+    data_dir: DataDir = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to [default: reports/searches/…].")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed trials again.")] = False,
+):
+    """Searches hyperparameters on train and val alone: a row a trial, figures, and the command that trains the best.
+
+    An interrupted search goes on when the same command is given again. Test images are never read here.
+    """
+    import_keras()
+    from ..checks import InputError
+    from ..data import parse_options
+    from ..experiments import parse_overrides
+    from ..search import run_search
+
+    if grid == bool(random):
+        raise InputError("search: give one of --grid and --random N")
+    run_search(
+        experiment, space, random or 0, dataset, protocol, seed, size, data_dir,
+        parse_options(dataset, options or []), out, retry, **parse_overrides(" ".join(settings or [])),
+    )  # fmt: skip
+
+
+@app.command(
+    epilog="Examples: `fer-tf ensemble cnn-fer2013-official-seed0 resnet18-fer2013-official-seed0 --tta flip`, "
+    "`fer-tf ensemble RUN RUN RUN --select greedy`"
+)
+def ensemble(
+    runs: Annotated[list[str], typer.Argument(help="Names of finished runs tested on the same images.")],
+    weights: Annotated[
+        list[float] | None, typer.Option("--weight", help="One a run, in their order [default: all alike].")
+    ] = None,
+    select: Annotated[str, typer.Option(help="all, or greedy: weights are chosen on validation.")] = "all",
+    tta: Annotated[str, typer.Option(help="Views of each image: none, flip or ten_crop.")] = "none",
+    data_dir: DataDir = None,
+    name: Annotated[str, typer.Option(help="Of the record [default: ensemble-…].")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder to write to [default: reports/evaluations/…].")] = None,
+):
+    """Averages the probabilities of finished runs and evaluates the average on the test images they share."""
+    import_keras()
+    from ..ensemble import ensemble_runs
+
+    run = ensemble_runs(runs, data_dir, weights, select, tta, name, out)
+    for member in run.record["members"]:
+        print(f"{member['run']:44} weight {member['weight']:.3f}  val accuracy {member['val_accuracy']:.3f}")
+    print_run(run)
