@@ -4,6 +4,8 @@
 (happy, joy, HA, …). `csv`: columns path and label, and optionally split and subject.
 """
 
+import json
+
 import numpy as np
 import pandas as pd
 
@@ -25,15 +27,23 @@ _SPLIT_NAMES = {
 }
 _OPTIONS = {"image_size": 48, "image_channels": 1, "stream": None}
 _FRACTION = 0.1
+# The file by which `data prepare` says what its class folders mean.
+PREPARED = "prepare.json"
 
 
 def load_folder(root, protocol, seed, image_size=48, image_channels=1, stream=None):
     """Loads `<class>/…` or `train|val|test/<class>/…` below `root`; see `load_dataset`."""
+    root = _home(root)
     if not root.is_dir():
         raise MissingDataError(f"folder: there is no {root}. {FOLDER_SPEC.how_to_get.format(root=root)}")
     parts = {_SPLIT_NAMES[path.name.lower()]: path for path in class_folders(root) if path.name.lower() in _SPLIT_NAMES}
     homes = parts or {"": root}
-    classes = [(folder, folder_emotion(folder), part) for part, home in homes.items() for folder in class_folders(home)]
+    told = _told_folders(root)
+    classes = [
+        (folder, told.get(folder.name) or folder_emotion(folder), part)
+        for part, home in homes.items()
+        for folder in class_folders(home)
+    ]
     found = [(image, emotion, part) for folder, emotion, part in classes for image in list_images(folder)]
     if not found:
         raise DataError(
@@ -45,8 +55,30 @@ def load_folder(root, protocol, seed, image_size=48, image_channels=1, stream=No
 
 def load_csv(root, protocol, seed, image_size=48, image_channels=1, stream=None):
     """Loads the one csv in `root`: columns path (relative to it) and label, optionally split and subject."""
+    root = _home(root)
     table = _read_csv(_find_csv(root))
     return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream))
+
+
+def _home(root):
+    """`root`, or the folder it would lie in where `data prepare` wrote that: its --out is a data_dir, too."""
+    return root.parent if not root.exists() and (root.parent / PREPARED).is_file() else root
+
+
+def _told_folders(root):
+    """dict folder name -> emotion, where `data prepare` wrote what its folders mean; a number alone means nothing."""
+    path = root / PREPARED
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        told = {str(name): canonical_emotion(label) for name, label in content["folders"].items()}
+        is_complete = content["complete"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataError(f"{path}: is damaged; give the `data prepare` command again, with --force") from None
+    if not is_complete:
+        raise DataError(f"{root}: `data prepare` was stopped before it was done; give the same command again")
+    return told
 
 
 def _find_csv(root):
@@ -145,7 +177,8 @@ def check_folder(root):
 
 def check_csv(root):
     """What the csv lists, as lines of text."""
-    return [f"{_find_csv(root)}: {len(_read_csv(_find_csv(root)))} rows"]
+    path = _find_csv(_home(root))
+    return [f"{path}: {len(_read_csv(path))} rows"]
 
 
 _TRAPS = (

@@ -1,0 +1,72 @@
+"""Which row of a dataset goes into which file."""
+
+import os
+import re
+
+import numpy as np
+import pandas as pd
+
+from ...emotions import EMOTIONS, RAFDB_CODES
+from ..base import SPLITS
+from ..images import IMAGE_SUFFIXES
+
+# Document [4]: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, which are RAF-DB's numbers.
+LAYOUTS = {
+    "numbered": {emotion: str(code) for code, emotion in RAFDB_CODES.items() if code <= 6},
+    "names": {emotion: emotion for emotion in EMOTIONS},
+}
+# Why a row is not written.
+UNUSED, NO_CLASS = "not used by the protocol", "class not in the layout"
+NO_FACE, UNREADABLE = "no face found", "cannot be read"
+REASONS = (UNUSED, NO_CLASS, NO_FACE, UNREADABLE)
+_LONGEST = 60
+
+
+def plan(ds, settings):
+    """The rows of a dataset and where they go.
+
+    Returns: DataFrame, a row an image, in the order of `ds.table`: path (relative to the folder to write, "" where
+        the row is left out), label (emotion), split, dataset, source (its name in the dataset), subject ("" where
+        unknown), row (in `ds.table`) and reason (why it is left out, "" if it is not).
+    """
+    folders = LAYOUTS[settings.layout]
+    table = pd.DataFrame({"label": np.array(ds.class_names, object)[ds.table["label"].to_numpy()]})
+    table["split"] = ds.table["split"].to_numpy()
+    table["dataset"] = ds.name
+    table["source"] = [shown(name) for name in ds.table["name"]]
+    table["subject"] = _subjects(ds)
+    table["row"] = np.arange(len(table))
+    is_used, has_folder = table["split"].isin(SPLITS), table["label"].isin(list(folders))
+    table["reason"] = np.where(~is_used, UNUSED, np.where(~has_folder, NO_CLASS, ""))
+    paths = [
+        "" if row.reason else f"{row.split}/{folders[row.label]}/{_file_name(row, settings.format)}"
+        for row in table.itertuples()
+    ]
+    table.insert(0, "path", paths)
+    return table
+
+
+def shown(text):
+    """Text that any csv can hold, also of a file name that is no UTF-8."""
+    return os.fsencode(str(text)).decode("utf-8", "backslashreplace")
+
+
+def _subjects(ds):
+    """Whose face it is, with the dataset's name before it: two datasets may both have a subject 1."""
+    if "subject" not in ds.table:
+        return ""
+    known = ds.table["subject"].notna() & (ds.table["subject"].astype(str).str.strip() != "")
+    return np.where(known, f"{ds.name} " + ds.table["subject"].astype(str), "")
+
+
+def _file_name(row, suffix):
+    """`<dataset>-<row>-<name>.jpg`: the row makes it unique, plain letters let it travel in any archive."""
+    last = re.split(r"[\\/]", row.source)[-1]
+    stem, dot, end = last.rpartition(".")
+    stem = stem if dot and f".{end.lower()}" in IMAGE_SUFFIXES else last
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:_LONGEST]
+    return f"{row.dataset}-{row.row:07d}{f'-{plain}' if plain else ''}.{suffix}"
+
+
+# What `_file_name` makes: only such files are ever taken away.
+OWN_NAME = re.compile(r"[a-z0-9_]+-\d{7,}(-[A-Za-z0-9._-]+)?\.(jpg|png)")

@@ -1,0 +1,69 @@
+"""What was written and what was not, as tables."""
+
+import numpy as np
+import pandas as pd
+
+from ...emotions import EMOTIONS
+from ...paths import replacing
+from ..base import SPLITS
+from .layouts import NO_FACE, REASONS, UNREADABLE, shown
+from .target import RECORD
+
+
+def results(plans, outcomes, settings):
+    """(labels, skipped, summary) of a finished run.
+
+    Args:
+        plans: list of DataFrames of `layouts.plan`.
+        outcomes: see `Target.outcomes`; every planned row has one.
+        settings: `Settings`.
+    """
+    table = pd.concat(plans, ignore_index=True)
+    keys = zip(table["dataset"], table["row"], strict=True)
+    found = [outcomes.get(key, ("", "")) if path else ("", "") for key, path in zip(keys, table["path"], strict=True)]
+    table["outcome"], table["detail"] = zip(*found, strict=True)
+    table["detail"] = table["detail"].map(shown)
+    failed = table["outcome"].isin((NO_FACE, UNREADABLE))
+    table["reason"] = np.where(failed, table["outcome"], table["reason"])
+    return _labels(table, settings), _skipped(table), summarise(table, settings)
+
+
+def _labels(table, settings):
+    written = table[table["reason"] == ""]
+    columns = ["path", "label", "split", "dataset", "source"]
+    columns += ["subject"] * bool((written["subject"] != "").any())
+    labels = written[columns].reset_index(drop=True)
+    if settings.detects:
+        labels["detected"] = (written["outcome"] == "face").to_numpy()
+    return labels
+
+
+def _skipped(table):
+    left = table[table["reason"] != ""]
+    return left[["dataset", "row", "source", "label", "split", "reason", "detail"]].reset_index(drop=True)
+
+
+def summarise(table, settings):
+    """Counts, a row a dataset and class and one of totals.
+
+    Returns: DataFrame with columns dataset, class, train, val, test, written (their sum), where faces were looked for
+        also whole picture (of those written: no face was found), and one for each of `REASONS`.
+    """
+    written = table["reason"] == ""
+    counts = {split: written & (table["split"] == split) for split in SPLITS} | {"written": written}
+    if settings.detects:
+        counts["whole picture"] = table["outcome"] == "whole"
+    counts |= {reason: table["reason"] == reason for reason in REASONS}
+    label = pd.Categorical(table["label"], EMOTIONS)
+    summary = pd.DataFrame(counts).groupby([table["dataset"], label], sort=False, observed=True).sum()
+    summary = summary.sort_index(level=1, sort_remaining=False).loc[list(dict.fromkeys(table["dataset"]))]
+    summary.loc[("all", ""), :] = summary.sum()
+    return summary.astype(int).rename_axis(["dataset", "class"]).reset_index()
+
+
+def save(out, labels, skipped, summary):
+    """Writes the tables; the csv of labels alone stands beside the pictures, where the dataset `csv` looks for one."""
+    places = {f"{RECORD}/skipped.csv": skipped, f"{RECORD}/summary.csv": summary, "labels.csv": labels}
+    for name, frame in places.items():
+        with replacing(out / name) as part:
+            frame.to_csv(part, index=False)
