@@ -94,7 +94,9 @@ def fit(training_data, experiment, seed, progress):
         _run_epochs(trained, training_data, experiment, seed, keeper, max(done, phase.start))
         done = phase.end
     keeper.restore_best()
-    model.trainable = True
+    if backbones.has_backbone(model):
+        # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
+        backbones.set_trainable(model, "", freeze_norm=False)
     return _as_float32(model, experiment, training_data), _facts(model, keeper.state["history"])
 
 

@@ -68,6 +68,7 @@ def _short(table):
     part["dataset"] = table["dataset"].to_numpy()
     part["settings"] = ["reduced: " + text if text else "full" for text in table["reduced"]]
     columns = ["model", "dataset", "protocol", "seed", "accuracy", "95 % interval", "accuracy without copies",
+               "accuracy without near copies",
                "macro F1", "val accuracy", "epochs", "s/epoch", "peak MB", "settings"]  # fmt: skip
     return part[columns]
 

@@ -1,5 +1,6 @@
 """Evaluating a fitted model: the only place where test images and labels are read."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pandas as pd
 
 from . import plots, runlog, saving
 from .checks import InputError
-from .data.doctor import copies_of_test
+from .data.doctor import copies_of_test, near_copies_of_test
 from .emotions import canonical_emotion
 from .evaluation import comparison, metrics, tables
 from .inference import predict_probabilities
 from .paths import reports_root
 
+# Near copies are looked for in sets of so many images: a minute or two for FER2013, once (it is cached).
+NEAR_LIMIT = 100_000
 # FER+ has FER2013's pictures; under `official` both have the same test rows.
 SAME_PICTURES = {"fer2013", "ferplus"}
 
@@ -40,19 +43,30 @@ def write_evaluation(directory, model, ds, record):
 def write_scores(directory, ds, val_prob, test_prob, record):
     """What `write_evaluation` does, out of probabilities float [N, C] of the val and test split."""
     (directory / "metrics.json").unlink(missing_ok=True)
-    copies = copies_of_test(ds)
-    tables.write_predictions(directory, ds, test_prob, copies)
+    copies, near = copies_of_test(ds), _near_copies(ds)
+    tables.write_predictions(directory, ds, test_prob, copies, near)
     result = {
         "fingerprint": record["fingerprint"],
         "evaluation_code": record["evaluation_code"],
         "test": metrics.classification_metrics(ds.test.labels, test_prob, ds.class_names),
         "val": metrics.classification_metrics(ds.val.labels, val_prob, ds.class_names, replicates=0),
         "without_copies": comparison.without_copies(ds.test.labels, test_prob, ds.class_names, copies),
+        "without_near_copies": {}
+        if near is None
+        else comparison.without_copies(ds.test.labels, test_prob, ds.class_names, near),
         "calibration": _calibration(ds, val_prob, test_prob),
         "training": runlog.read_json(directory / "training.json"),
     }
     _save_figures(directory, result, ds.class_names)
     runlog.write_json(directory / "metrics.json", result)
+
+
+def _near_copies(ds):
+    """Test images with a near copy in train or val; None where it is not looked for: drawn faces are drawn anew each,
+    and sets above `NEAR_LIMIT` would take as long as a training (`data doctor` does them on request)."""
+    if ds.truth is not None or len(ds.table) > NEAR_LIMIT:
+        return None
+    return near_copies_of_test(ds, progress=sys.stderr.isatty())
 
 
 def _calibration(ds, val_prob, test_prob):

@@ -6,7 +6,7 @@ import keras
 
 from . import data, experiments, fitting, keeper, layers, losses, models, runlog, saving, scoring
 from .checks import InputError, check_choice
-from .data import doctor, pipeline, plan
+from .data import doctor, duplicates, pipeline, plan
 from .evaluation import comparison, metrics, tables
 
 
@@ -106,7 +106,7 @@ def run_record(name, experiment, ds, size, seed, options):
         "code": runlog.code_fingerprint(_fitting_code(experiment)),
     }
     about = {
-        "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor]),
+        "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor, duplicates]),
         "size": size,
         "reduced": _differences(name, experiment, size, options, ds),
         "source": experiment.source,

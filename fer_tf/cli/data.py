@@ -105,3 +105,57 @@ def data_prepare(
     if len(broken):
         print(f"{len(broken):,} pictures cannot be read: {done.out}/record/skipped.csv", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _load_with_files(name, data_dir, protocol, seed):
+    """A dataset that knows the paths of its files, where it has files."""
+    from ..checks import check_choice
+    from ..data import DATASETS, load_dataset
+
+    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    options = {"stream": True} if "stream" in spec.options else {}
+    return load_dataset(name, data_dir, protocol, seed=seed, **options)
+
+
+@data_app.command("doctor", epilog="Example: `fer-tf data doctor fer2013 --data-dir data/raw`")
+def data_doctor(
+    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    data_dir: DataDir = None,
+    protocol: Protocol = None,
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder [default: reports/doctor/<dataset>-<protocol>].")] = None,
+):
+    """Finds copies, near copies, labels in conflict and blank images; writes csv files and figures.
+
+    Near means the same photograph, shifted, rescaled, mirrored, compressed again or changed in its light.
+    """
+    from .. import doctor_sheet
+    from ..data import doctor
+    from ..paths import reports_root
+
+    ds = _load_with_files(name, data_dir, protocol, seed)
+    found = doctor.examine(ds, progress=sys.stderr.isatty())
+    out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
+    print(ds.counts().to_string(), found.summary.to_string(), sep="\n")
+    for note in [*ds.notes, *found.notes]:
+        print(f"note: {note}")
+    for path in [*doctor.write_findings(found, out, ds.class_names), *doctor_sheet.save_sheets(ds, found, out)]:
+        print(path)
+
+
+@data_app.command("split", epilog="Example: `fer-tf data split folder --out data/raw/csv/split.csv`")
+def data_split(
+    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    out: Annotated[Path, typer.Option(help="The csv to write.")],
+    data_dir: DataDir = None,
+    protocol: Protocol = None,
+    seed: int = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+):
+    """Writes a csv of train, val and test (80/10/10): by subject where known, copies and near copies kept together."""
+    from ..data.split_csv import write_split
+
+    ds = _load_with_files(name, data_dir, protocol, seed)
+    table = write_split(ds, out, seed=seed, force=force, progress=sys.stderr.isatty())
+    print(table.groupby(["label", "split"]).size().unstack(fill_value=0).to_string())
+    print(out)

@@ -15,6 +15,7 @@ def list_command():
     """What the kit knows: datasets with their protocols, models, experiments, and runs on disk."""
     import_keras()
     from .. import data, experiments, models, runlog
+    from ..classical import CLASSICAL
 
     print("datasets (protocols)")
     for name, spec in data.DATASETS.items():
@@ -23,6 +24,8 @@ def list_command():
     print("experiments")
     for name, experiment in experiments.EXPERIMENTS.items():
         print(f"  {name:14} {experiment.source}")
+    for name, reference in CLASSICAL.items():
+        print(f"  {name:14} {reference.source} (`fer-tf classical`)")
     runs = runlog.finished_runs()
     print(f"runs on disk{'' if runs else chr(10) + '  none yet: fer-tf train cnn'}")
     for run in runs:
@@ -90,6 +93,9 @@ def print_run(run):
     clean = run.metrics["without_copies"]
     if clean["in_either"] and clean["n"]:
         print(f"without the {clean['in_either']} test images that stand in train or val: {clean['accuracy']:.4f}")
+    near = run.metrics.get("without_near_copies") or {"in_either": 0}
+    if near["in_either"] and near["n"]:
+        print(f"without the {near['in_either']} that have an exact or near copy there: {near['accuracy']:.4f}")
     if run.record.get("reduced"):
         print(f"not the source's settings: {run.record['reduced']}")
     for note in run.record["notes"]:
@@ -122,6 +128,26 @@ def evaluate(
     chosen = parse_options(dataset, options or [])
     ds = load_dataset(dataset, data_dir, protocol, seed=seed, **chosen)
     print_run(evaluate_with_tta(loaded, ds, Path(model).stem, tta, out))
+
+
+@app.command(epilog="Example: `fer-tf classical hog_svm --dataset fer2013 --data-dir data/raw`")
+def classical(
+    name: Annotated[str, typer.Argument(help="hog_svm, lbp_svm, hog_svm_rbf or lbp_svm_rbf.")],
+    dataset: Dataset = "synthetic",
+    protocol: Protocol = None,
+    seed: Annotated[int, typer.Option(help="Of drawn splits and of the landmarks.")] = 0,
+    size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    options: Options = None,
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option("--force", help="Run again from the beginning.")] = False,
+):
+    """Fits a support vector machine on HOG or LBP features, selects on val, evaluates once on test, leaves a record."""
+    import_keras()
+    from ..classical import run_classical
+    from ..data import parse_options
+
+    chosen = parse_options(dataset, options or [])
+    print_run(run_classical(name, dataset, protocol, seed, data_dir, size, chosen, force))
 
 
 @app.command(epilog="Examples: `fer-tf reproduce`, `fer-tf reproduce --dataset fer2013 --set epochs=5 02_custom_cnn`")

@@ -50,6 +50,7 @@ def run_row(name, record, metrics):
         "ECE": test["ece"],
         "val accuracy": metrics["val"]["accuracy"],
         "accuracy without copies": metrics["without_copies"].get("accuracy"),
+        "accuracy without near copies": metrics.get("without_near_copies", {}).get("accuracy"),
         "parameters": training["parameters"],
         "epochs": training.get("epochs", 0),
         "s/epoch": training.get("seconds_per_epoch"),

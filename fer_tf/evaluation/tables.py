@@ -10,7 +10,7 @@ import pandas as pd
 from ..paths import write_text
 
 
-def write_predictions(directory, ds, probabilities, copies):
+def write_predictions(directory, ds, probabilities, copies, near=None):
     """Writes predict.csv and ground_truth.csv of the test split.
 
     Args:
@@ -18,19 +18,27 @@ def write_predictions(directory, ds, probabilities, copies):
         ds: `FaceDataset`.
         probabilities: float [N, C] of its test split.
         copies: DataFrame, one row a test image: bool in_train, in_val.
+        near: the same for near copies, or None where they were not looked for.
     predict.csv: name, label, confidence, a probability a class. ground_truth.csv: name, label, copy_of ("train",
-    "val", "train val" or "": where the same pixels also stand). Rows are in the order of `ds.test`.
+    "val", "train val" or "": where the same pixels also stand) and, where looked for, near_copy_of. Rows are in the
+    order of `ds.test`.
     """
     names = np.array(ds.class_names)
     rows = ds.table.iloc[ds.test.rows]
     predicted = pd.DataFrame({"name": rows["name"].to_numpy(), "label": names[probabilities.argmax(axis=1)]})
     predicted["confidence"] = probabilities.max(axis=1)
     predicted[list(names)] = probabilities
-    copy_of = np.where(copies["in_train"], "train", "").astype(object)
-    copy_of = [f"{first} val".strip() if also else first for first, also in zip(copy_of, copies["in_val"], strict=True)]
-    truth = pd.DataFrame({"name": rows["name"].to_numpy(), "label": names[ds.test.labels], "copy_of": copy_of})
+    truth = pd.DataFrame({"name": rows["name"].to_numpy(), "label": names[ds.test.labels], "copy_of": places(copies)})
+    if near is not None:
+        truth["near_copy_of"] = places(near)
     write_csv(directory / "predict.csv", predicted.round(6))
     write_csv(directory / "ground_truth.csv", truth)
+
+
+def places(copies):
+    """Where copies stand, "train", "val", "train val" or "", a text a row of a frame with bool in_train, in_val."""
+    train = np.where(copies["in_train"], "train", "")
+    return [f"{first} val".strip() if also else first for first, also in zip(train, copies["in_val"], strict=True)]
 
 
 def write_csv(path, frame):

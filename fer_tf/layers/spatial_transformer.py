@@ -3,7 +3,10 @@
 import keras
 import numpy as np
 
+from ..checks import check_choice
 from .sampling import affine_sample
+
+FILLS = ("zero", "edge")
 
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -30,11 +33,11 @@ class SpatialTransformer(keras.layers.Layer):
     """
 
     def __init__(self, fill="zero", **kwargs):
-        super().__init__(**kwargs)
-        self.fill = fill
+        # Keras would cast inputs to half precision before `call`: coordinates need more than its eight or eleven bits
+        super().__init__(autocast=False, **kwargs)
+        self.fill = check_choice("fill", fill, FILLS)
 
     def call(self, images, theta):
-        # half precision would move pixels: coordinates need more than its eleven bits
         warped = affine_sample(keras.ops.cast(images, "float32"), keras.ops.cast(theta, "float32"), self.fill)
         return keras.ops.cast(warped, self.compute_dtype)
 

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import warnings
 from pathlib import Path
 
 import keras
@@ -73,32 +74,43 @@ def load_backbone(name, side, weights=None, width=1.0):
     if weights and width != 1:
         raise InputError(f"width: pretrained weights have width 1; received {width} (or take weights=none)")
     build = getattr(keras.applications, name)
-    model = build(include_top=False, weights=None, input_shape=(side, side, 3))
-    if weights:
-        _load_weights(model, build, name, weights)
+    if weights == "imagenet":
+        model = _imagenet(build, name, side)
     else:
-        model = _remade(model, width)
+        model = build(include_top=False, weights=None, input_shape=(side, side, 3))
+        model = _with_file(model, weights) if weights else _remade(model, width)
     model.name = BACKBONE
     return model
 
 
-def _load_weights(model, build, name, weights):
-    if weights != "imagenet":
-        if not Path(weights).is_file():
-            raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet or a .weights.h5 file")
-        model.load_weights(weights)
-        return
+def _with_file(model, weights):
+    if not Path(weights).is_file():
+        raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet or a .weights.h5 file")
+    model.load_weights(weights)
+    return model
+
+
+def _imagenet(build, name, side):
+    """The pretrained network at that side: built by Keras with its weights, because some families get further layers
+    then (EfficientNet a scaling of its input)."""
     try:
-        model.set_weights(build(include_top=False, weights="imagenet", input_shape=(224, 224, 3)).get_weights())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*input_shape.*")  # sides that MobileNet was not published for
+            return build(include_top=False, weights="imagenet", input_shape=(side, side, 3))
     except Exception as error:  # Keras raises a bare Exception when it cannot fetch
-        if "fetch" not in str(error):
-            raise
         cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
-        file = str(error).split(" ")[-1] if "http" not in str(error) else _url(str(error)).rsplit("/", 1)[-1]
-        raise MissingDataError(
-            f"weights: {name}'s ImageNet weights are not in {cache} and could not be fetched ({_url(str(error))}). "
-            f"Put {file} there, or train without: --weights none"
-        ) from None
+        text = str(error)
+        if "fetch" in text:
+            file = _url(text).rsplit("/", 1)[-1]
+            raise MissingDataError(
+                f"weights: {name}'s ImageNet weights are not in {cache} and could not be fetched ({_url(text)}). "
+                f"Put {file} there, or train without: --weights none"
+            ) from None
+        if isinstance(error, OSError):  # h5py on a file that is cut or no HDF5
+            raise InputError(
+                f"weights: {name}'s file in {cache} cannot be read ({text}); delete it to have it fetched again"
+            ) from None
+        raise
 
 
 def _url(text):

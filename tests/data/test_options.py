@@ -27,7 +27,7 @@ def jaffe(tmp_path, rng):
 
 
 def test_options_are_typed():
-    given = "fold=3 label_mode=probability".split()
+    given = ["fold=3", "label_mode=probability"]
     assert parse_options("ckplus", [given[0]]) == {"fold": 3}
     assert parse_options("ferplus", given[1:]) == {"label_mode": "probability"}
     assert parse_options("folder", "classes=anger,happiness stream=true image_size=64 channels=3") == {

@@ -1,0 +1,195 @@
+"""Transfer models: pretrained weights, what of them learns, and that a frozen part stays as it was."""
+
+from importlib import import_module
+
+import keras
+import numpy as np
+import pytest
+from keras.src.utils import file_utils
+
+from fer_tf.checks import InputError, MissingDataError
+from fer_tf.layers import BackboneInput
+from fer_tf.models import backbones, build_model
+from fer_tf.saving import load_model, save_model
+
+MOBILENET_FILE = "mobilenet_1_0_224_tf_no_top.h5"
+
+
+@pytest.fixture
+def no_network(tmp_path, monkeypatch):
+    """An empty Keras home and no way to fetch anything into it."""
+    import urllib.error
+
+    def refuse(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setattr(file_utils, "urlretrieve", refuse)
+    return tmp_path / "models"
+
+
+def small_net(shape=(32, 32, 3), classes=3):
+    """A transfer model whose backbone is four convolutions, two of them with batch norm."""
+    inputs = x = keras.Input(shape)
+    for index in range(4):
+        x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name=f"conv{index}")(x)
+        x = keras.layers.BatchNormalization(name=f"norm{index}")(x) if index % 2 else x
+        x = keras.layers.ReLU(name=f"relu{index}")(x)
+    backbone = keras.Model(inputs, x, name=backbones.BACKBONE)
+    image = keras.Input(shape)
+    x = keras.layers.GlobalAveragePooling2D()(backbone(image))
+    return keras.Model(image, keras.layers.Dense(classes, activation="softmax", name="scores")(x))
+
+
+def learning(model):
+    """Names of the backbone's layers that learn."""
+    return [layer.name for layer in model.get_layer(backbones.BACKBONE).layers if layer.trainable_weights]
+
+
+@pytest.mark.parametrize(
+    "unfreeze, freeze_norm, expected",
+    [
+        (None, True, []),
+        (None, False, []),
+        ("", True, ["conv0", "conv1", "conv2", "conv3"]),
+        ("", False, ["conv0", "conv1", "norm1", "conv2", "conv3", "norm3"]),
+        ("conv2", True, ["conv2", "conv3"]),
+        ("conv2", False, ["conv2", "conv3", "norm3"]),
+        ("relu1", False, ["conv2", "conv3", "norm3"]),
+        ("0.5", False, ["conv2", "conv3", "norm3"]),
+        ("0", True, []),
+        ("1.0", True, ["conv0", "conv1", "conv2", "conv3"]),
+    ],
+)
+def test_what_learns(unfreeze, freeze_norm, expected):
+    model = small_net()
+    backbones.set_trainable(model, "", False)  # whatever was free before
+    backbones.set_trainable(model, unfreeze, freeze_norm)
+    assert learning(model) == expected
+    assert model.get_layer("scores").trainable_weights
+
+
+@pytest.mark.parametrize(
+    "unfreeze, message",
+    [
+        ("conv9", "unfreeze: allowed are .*conv0, relu0, conv1.*received 'conv9'"),
+        ("1.5", "unfreeze: must be a number >= 0 and <= 1; received 1.5"),
+        ("nan", "unfreeze: must be a number"),
+    ],
+)
+def test_wrong_unfreezing_names_the_layers(unfreeze, message):
+    with pytest.raises(InputError, match=message):
+        backbones.set_trainable(small_net(), unfreeze)
+
+
+def test_frozen_batch_norm_also_keeps_its_statistics(rng):
+    """Few faces at a small size would move them away from what the pretrained filters expect."""
+    model = small_net()
+    backbones.set_trainable(model, "", freeze_norm=True)
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", jit_compile=False)
+    norms = [model.get_layer(backbones.BACKBONE).get_layer(name) for name in ("norm1", "norm3")]
+    before = [norm.get_weights() for norm in norms]
+    for _ in range(3):
+        model.train_on_batch(rng.normal(5, 3, (8, 32, 32, 3)), np.eye(3)[rng.integers(3, size=8)])
+    for norm, values in zip(norms, before, strict=True):
+        for one, other in zip(norm.get_weights(), values, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_every_backbone_gets_its_pretrainings_normalisation(rng):
+    """The table of families against the `preprocess_input` beside each network's function."""
+    names, picture = backbones.backbone_names(), rng.uniform(0, 255, (1, 8, 8, 3)).astype(np.float32)
+    assert {"VGG16", "MobileNet", "MobileNetV2", "DenseNet121", "EfficientNetV2B0", "ResNet50"} <= set(names)
+    for name in names:
+        home = import_module(getattr(keras.applications, name).__module__)
+        mode, _ = backbones.backbone_family(name)
+        if not hasattr(home, "preprocess_input"):
+            home = keras.applications.mobilenet_v3
+        shown = np.asarray(BackboneInput(8, mode)(picture))
+        np.testing.assert_allclose(shown, home.preprocess_input(picture.copy()), rtol=1e-5, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("akhand", {"backbone": "DenseNet161"}, "backbone: allowed are .*DenseNet121.*received 'DenseNet161'"),
+        ("akhand", {"backbone": "Xception", "resolution": 64}, "resolution: Xception takes sides of 71 and more; rec"),
+        ("mobilenet", {"resolution": 31}, "resolution: MobileNet takes sides of 32 and more; received 31"),
+        ("mobilenet", {"resolution": 48.5}, "resolution: must be a whole number"),
+        ("mobilenet", {"width": 0.5, "weights": "imagenet"}, "width: pretrained weights have width 1; received 0.5"),
+    ],
+)
+def test_wrong_arguments(name, options, message):
+    with pytest.raises(InputError, match=message):
+        build_model(name, (48, 48, 1), 7, **options)
+
+
+def test_a_missing_weights_file_is_named():
+    with pytest.raises(MissingDataError, match="weights: no file lost.weights.h5; allowed are none, imagenet or a"):
+        backbones.load_backbone("MobileNet", 32, "lost.weights.h5")
+
+
+def test_imagenet_without_network_says_where_the_file_belongs(no_network):
+    with pytest.raises(MissingDataError) as caught:
+        build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")
+    text = str(caught.value)
+    assert f"not in {no_network} " in text and f"Put {MOBILENET_FILE} there" in text
+    assert "https://storage.googleapis.com" in text and "--weights none" in text
+
+
+def test_imagenet_weights_are_taken_from_kerass_cache(no_network, rng):
+    """At any resolution: the cached file is for 224 px, the filters are the same."""
+    source = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(224, 224, 3))
+    source.set_weights([rng.random(weight.shape) for weight in source.get_weights()])
+    no_network.mkdir(exist_ok=True)
+    source.save(no_network / MOBILENET_FILE)
+    backbone = build_model("mobilenet", (48, 48, 1), 7, weights="imagenet", resolution=64).get_layer("backbone")
+    assert backbone.input_shape == (None, 64, 64, 3)
+    for one, other in zip(backbone.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_of_a_file_are_taken(tmp_path):
+    source = backbones.load_backbone("MobileNet", 32)
+    source.save_weights(tmp_path / "own.weights.h5")
+    loaded = backbones.load_backbone("MobileNet", 48, str(tmp_path / "own.weights.h5"))
+    for one, other in zip(loaded.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_preprocessing_is_inside_the_saved_model(tmp_path, rng):
+    """Raw gray bytes in; what the backbone gets is checked by doing by hand what stands before it."""
+    model = build_model("mobilenet", (40, 40, 1), 3, resolution=32, width=0.25)
+    save_model(model, tmp_path / "m.h5", ("anger", "disgust", "fear"))
+    loaded, gray = load_model(tmp_path / "m.h5"), rng.integers(0, 256, (4, 40, 40, 1), dtype=np.uint8)
+    resized = np.asarray(keras.ops.image.resize(gray.astype(np.float32), (32, 32)))
+    shown = keras.applications.mobilenet.preprocess_input(np.repeat(resized, 3, axis=-1))
+    pooled = loaded.get_layer("backbone").predict_on_batch(shown).mean(axis=(1, 2))
+    kernel, bias = loaded.get_layer("scores").get_weights()
+    powers = np.exp(pooled @ kernel + bias)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(loaded.predict_on_batch(gray), expected, atol=1e-5)
+
+
+def test_pretrained_efficientnet_keeps_its_own_scaling(no_network, monkeypatch, rng):
+    """With ImageNet's weights Keras adds a layer to EfficientNet's input that has no weights."""
+    monkeypatch.setattr(file_utils, "validate_file", lambda *_, **__: True)
+    no_network.mkdir()
+    source = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(224, 224, 3))
+    source.save(no_network / "efficientnetb0_notop.h5")
+    expected = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(64, 64, 3))
+    loaded = backbones.load_backbone("EfficientNetB0", 64, "imagenet")
+    kinds = [[type(layer).__name__ for layer in model.layers[:6]] for model in (loaded, expected)]
+    assert kinds[0] == kinds[1] and kinds[0].count("Rescaling") == 2
+    images = rng.uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    stems = [keras.Model(model.input, model.get_layer("stem_conv").output) for model in (loaded, expected)]
+    first, second = (stem.predict_on_batch(images) for stem in stems)
+    np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5 * np.abs(second).max())
+
+
+def test_a_cut_file_in_the_cache_is_named(no_network):
+    no_network.mkdir()
+    (no_network / "mobilenet_1_0_224_tf_no_top.h5").write_bytes(b"half a file")
+    with pytest.raises(InputError, match="weights: MobileNet's file in .* cannot be read"):
+        build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")

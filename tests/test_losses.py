@@ -1,0 +1,133 @@
+"""Losses against their formulas, and a net trained with the hinge that still gives probabilities."""
+
+import keras
+import numpy as np
+import pytest
+
+from fer_tf.checks import InputError
+from fer_tf.experiments import resolve
+from fer_tf.losses import SquaredHinge, classification_loss
+from fer_tf.saving import load_model
+
+
+def softmax(scores):
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def numpy_hinge(targets, scores):
+    """Tang 2013, eq. 5 and 9, for one-hot targets: Σ_c max(0, 1 − t_c s_c)², t = ±1, mean over the images."""
+    return np.mean(np.sum(np.maximum(0, 1 - (2 * targets - 1) * scores) ** 2, axis=1))
+
+
+@pytest.fixture
+def one_hot(rng):
+    return np.eye(7, dtype=np.float32)[rng.integers(7, size=12)]
+
+
+@pytest.fixture
+def soft(rng):
+    """Votes as FER+ has them: rows sum to one."""
+    return rng.dirichlet(np.ones(7), 12).astype(np.float32)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["one_hot", "soft"])
+def test_crossentropy_against_the_formula(kind, smoothing, rng, request):
+    """Smoothing moves a share of the target to all classes alike (Szegedy 2016); soft votes are taken as they are."""
+    targets, probabilities = request.getfixturevalue(kind), softmax(rng.normal(0, 2, (12, 7)))
+    smoothed = targets * (1 - smoothing) + smoothing / 7
+    expected = -np.mean(np.sum(smoothed * np.log(probabilities), axis=1))
+    found = classification_loss(smoothing)(targets, probabilities.astype(np.float32))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_soft_targets_are_matched_best_by_themselves(soft):
+    """Training against votes must have the votes as its aim, not the majority."""
+    loss, aside = classification_loss(), soft[:, ::-1]
+    best = float(loss(soft, soft))
+    assert best < float(loss(soft, 0.9 * soft + 0.1 * aside)) < float(loss(soft, aside))
+    sharp = np.eye(7, dtype=np.float32)[soft.argmax(axis=1)] * 0.94 + 0.01
+    assert best < float(loss(soft, sharp / sharp.sum(axis=1, keepdims=True)))
+
+
+def test_squared_hinge_against_the_formula(one_hot, rng):
+    scores = rng.normal(0, 2, (12, 7))
+    found = classification_loss(loss="squared_hinge")(one_hot, scores.astype(np.float32))
+    assert float(found) == pytest.approx(numpy_hinge(one_hot, scores), rel=1e-5)
+
+
+def test_squared_hinge_is_zero_beyond_the_margin_only(one_hot):
+    wide = 4.0 * one_hot - 2.0
+    assert float(SquaredHinge()(one_hot, wide)) == 0
+    assert float(SquaredHinge()(one_hot, wide / 4)) == pytest.approx(7 * 0.25)
+
+
+def test_squared_hinge_weighs_soft_targets_by_their_share(one_hot, rng):
+    """Mixup's and FER+'s targets: the loss is linear in them."""
+    scores, loss = rng.normal(0, 1, (12, 7)).astype(np.float32), SquaredHinge()
+    mixed = float(loss(0.3 * one_hot + 0.7 * one_hot[::-1], scores))
+    assert mixed == pytest.approx(
+        0.3 * float(loss(one_hot, scores)) + 0.7 * float(loss(one_hot[::-1], scores)), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("loss", ["crossentropy", "squared_hinge"])
+def test_gradients_match_finite_differences(loss, one_hot, rng):
+    tf = pytest.importorskip("tensorflow")
+    function = classification_loss(loss=loss)
+    outputs = rng.normal(0, 2, (12, 7)) if loss == "squared_hinge" else softmax(rng.normal(0, 1, (12, 7)))
+    outputs = tf.constant(outputs, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        value = function(one_hot, outputs)
+    gradient, outputs = tape.gradient(value, outputs).numpy(), outputs.numpy().astype(np.float64)
+
+    def reading(outputs):
+        if loss == "squared_hinge":
+            return numpy_hinge(one_hot, outputs)
+        # Keras divides by the rows' sums first, so a step off the simplex counts as one on it
+        return -np.mean(np.sum(one_hot * np.log(outputs / outputs.sum(axis=1, keepdims=True)), axis=1))
+
+    for place in [(0, 0), (3, 5), (7, int(one_hot[7].argmax())), (11, 6)]:
+        step = np.zeros_like(outputs)
+        step[place] = 1e-6
+        expected = (reading(outputs + step) - reading(outputs - step)) / 2e-6
+        assert gradient[place] == pytest.approx(expected, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"loss": "hinge"}, "loss: allowed are crossentropy, squared_hinge; received 'hinge'"),
+        ({"label_smoothing": 1.5}, "label_smoothing: must be a number >= 0 and <= 1; received 1.5"),
+        ({"label_smoothing": 0.1, "loss": "squared_hinge"}, "label_smoothing: the squared hinge takes none"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(InputError, match=message):
+        classification_loss(**arguments)
+
+
+def test_loss_is_kept_through_a_config():
+    loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(SquaredHinge()))
+    assert isinstance(loss, SquaredHinge)
+
+
+def test_a_net_trained_by_the_hinge_gives_probabilities(fresh_home):
+    """It learns on scores, but what is saved must end in the softmax like every model of the kit."""
+    from fer_tf.training import run_experiment
+
+    overrides = {"loss": "squared_hinge", "epochs": 4}
+    assert resolve("cnn", "smoke", overrides).loss == "squared_hinge"
+    run = run_experiment("cnn", dataset_options={"count": 400}, size="smoke", verbose=False, **overrides)
+    assert run.record["settings"]["loss"] == "squared_hinge"
+    history = run.history
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0] and history["val_loss"].iloc[0] > 1
+    model = load_model(run.model_path)
+    assert model.layers[-1].name == "probabilities"
+    probabilities = run.predictions[run.record["class_names"]].to_numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-4)
+    assert probabilities.min() >= 0
+    # what was selected on is what is evaluated
+    assert history["val_accuracy"].max() == pytest.approx(run.metrics["val"]["accuracy"], abs=1e-6)

@@ -1,0 +1,121 @@
+"""Classical runs: better than the majority, recorded like the networks, and blind to test until the end."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_tf import classical, data, report, runlog
+from fer_tf.checks import InputError
+from fer_tf.classical import CLASSICAL, run_classical
+from fer_tf.data.base import ArrayImages, FaceDataset
+
+OPTIONS = {"dataset_options": {"count": 1200}, "Cs": (0.01, 0.1), "verbose": False}
+
+
+@pytest.mark.parametrize("name", ["hog_svm", "lbp_svm", "hog_svm_rbf"])
+def test_clearly_better_than_the_most_frequent_class(fresh_home, name):
+    options = {**OPTIONS, **({"landmarks": 200} if "rbf" in name else {})}
+    run = run_classical(name, **options)
+    commonest = run.predictions["truth"].value_counts(normalize=True).max()
+    assert run.metrics["test"]["accuracy"] > commonest + 0.15
+    assert run.name == f"{name}-synthetic-identity-seed0"
+
+
+def test_a_record_like_a_networks(fresh_home):
+    """Tables, the report and McNemar's test read it without knowing what made it."""
+    run = run_classical("hog_svm", **OPTIONS)
+    assert [item.name for item in runlog.finished_runs()] == [run.name]
+    row = report.compare([run]).iloc[0]
+    assert row["experiment"] == "hog_svm" and row["parameters"] == 900 * 8 + 8 and row["epochs"] == 0
+    assert row["accuracy"] == pytest.approx((run.predictions["truth"] == run.predictions["label"]).mean())
+    assert run.record["reduced"].startswith("Cs (0.01, 0.1) for (0.001,") and "count 1200" in run.record["reduced"]
+    facts = run.metrics["training"]
+    assert facts["chosen"] in facts["trials"] and len(facts["trials"]) == 2
+    assert run.metrics["val"]["accuracy"] == pytest.approx(facts["chosen"]["val_accuracy"])
+    # probabilities were calibrated on val: nothing is left to do there
+    assert run.metrics["calibration"]["temperature"] == pytest.approx(1, abs=0.01)
+    assert runlog.comparable_runs(data.load_dataset("synthetic", count=1200))[0].name == run.name
+    report.build_report()
+
+
+def test_same_seed_same_numbers(fresh_home):
+    first = run_classical("hog_svm_rbf", **OPTIONS, landmarks=50).predictions
+    second = run_classical("hog_svm_rbf", **OPTIONS, landmarks=50, force=True).predictions
+    pd.testing.assert_frame_equal(first, second)
+
+
+class GuardedDataset(FaceDataset):
+    """A dataset that notes when its test split is asked for."""
+
+    asked = []
+
+    @property
+    def test(self):
+        GuardedDataset.asked.append("test")
+        return super().test
+
+
+def test_selection_never_sees_test(fresh_home, monkeypatch):
+    """Other test labels and pixels must give the same machine, and the split is not asked for while it is fitted."""
+    honest = run_classical("hog_svm", **OPTIONS).metrics["training"]["trials"]
+    load, fit, machines = data.load_dataset, classical._fit, []
+
+    def poisoned(*arguments, **options):
+        ds = load(*arguments, **options)
+        table, images = ds.table.copy(), ds.store.array.copy()
+        is_test = (table["split"] == "test").to_numpy()
+        table.loc[is_test, "label"] = 7 - table.loc[is_test, "label"]
+        images[is_test] = 255 - images[is_test]
+        return GuardedDataset(ds.name, ds.protocol, ds.class_names, table, ArrayImages(images), source="poison")
+
+    def watched(*arguments):
+        GuardedDataset.asked.clear()
+        machine, features = fit(*arguments)
+        machines.append((machine, list(GuardedDataset.asked)))
+        return machine, features
+
+    monkeypatch.setattr(data, "load_dataset", poisoned)
+    monkeypatch.setattr(classical, "_fit", watched)
+    run_classical("hog_svm", **OPTIONS)
+    [(machine, asked)] = machines
+    assert asked == [] and machine.trials == honest
+
+
+def test_done_once_and_put_aside_for_other_settings(fresh_home, capsys):
+    options = {**OPTIONS, "verbose": True}
+    first = run_classical("hog_svm", **options)
+    capsys.readouterr()
+    run_classical("hog_svm", **options)
+    assert capsys.readouterr().out == f"{first.name}: up to date\n"
+    smoke = run_classical("hog_svm", **options, size="smoke")
+    assert smoke.record["counts"]["train"]["all"] == 320
+    assert "smoke size: at most 320 images a split" in smoke.record["reduced"]
+    capsys.readouterr()
+    again = run_classical("hog_svm", **options)
+    assert "up to date" in capsys.readouterr().out
+    assert again.metrics == first.metrics and again.record == first.record
+
+
+def test_colour_pictures_of_another_size_are_taken(fresh_home):
+    run = run_classical("lbp_svm", size="smoke", dataset_options={"count": 400, "image_size": 64}, verbose=False)
+    assert run.record["image_shape"] == [48, 48, 1]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"name": "svm"}, "experiment: allowed are hog_svm, lbp_svm, hog_svm_rbf, lbp_svm_rbf; received 'svm'"),
+        ({"name": "hog_svm", "size": "tiny"}, "size: allowed are full, quick, smoke; received 'tiny'"),
+        ({"name": "hog_svm", "epochs": 3}, "overrides: unknown 'epochs'; allowed are Cs"),
+        ({"name": "hog_svm", "features": "sift"}, "features: allowed are hog, lbp; received 'sift'"),
+    ],
+)
+def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):
+    with pytest.raises(InputError, match=message):
+        run_classical(**arguments)
+    assert not (fresh_home / "reports").exists()
+
+
+def test_every_entry_says_where_it_comes_from():
+    assert all(entry.source for entry in CLASSICAL.values())
+    assert np.all([entry.settings().keys() == CLASSICAL["hog_svm"].settings().keys() for entry in CLASSICAL.values()])
