@@ -145,11 +145,17 @@ def _checked_weights(names, weights, select):
 def _check_same_test(runs):
     first = runs[0]
     for run in runs[1:]:
-        if run.record["test_fingerprint"] != first.record["test_fingerprint"]:
+        if _tested(run) != _tested(first):
             told = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
             raise InputError(
                 f"runs: must be tested on the same images, classes and labels; {' and '.join(told)} differ"
             )
+
+
+def _tested(run):
+    """What decides which images a run is tested on."""
+    limit = run.record["settings"]["limit"]
+    return run.record["test_fingerprint"], limit, run.record["seed"] if limit else None
 
 
 def _load_all(runs, data_dir):
@@ -157,21 +163,21 @@ def _load_all(runs, data_dir):
     loaded, found = {}, []
     for run in runs:
         about = [run.record[key] for key in ("dataset", "protocol", "seed", "dataset_options")]
-        about += [run.record["settings"][key] for key in ("image_size", "image_channels", "limit")]
+        about += [run.record["settings"][key] for key in ("image_size", "image_channels")]
         key = runlog.fingerprint(about)
         if key not in loaded:
             loaded[key] = _load(data_dir, *about)
-        if loaded[key].test_fingerprint() != run.record["test_fingerprint"]:
+        ds, limit = loaded[key], run.record["settings"]["limit"]
+        if ds.test_fingerprint() != run.record["test_fingerprint"]:
             raise InputError(f"{run.name}: was tested on other images than {run.record['dataset']} holds now")
-        found.append(loaded[key])
+        found.append(ds.limited(limit, run.record["seed"]) if limit else ds)
     return found
 
 
-def _load(data_dir, dataset, protocol, seed, options, image_size, image_channels, limit):
+def _load(data_dir, dataset, protocol, seed, options, image_size, image_channels):
     experiment = Experiment("", image_size=image_size, image_channels=image_channels)
     options = {key: _value(text) for key, text in options.items()}
-    ds = training.load_for(experiment, dataset, data_dir, protocol, seed, options)
-    return ds.limited(limit, seed) if limit else ds
+    return training.load_for(experiment, dataset, data_dir, protocol, seed, options)
 
 
 def _value(text):

@@ -33,12 +33,13 @@ def run_experiment(
     experiment = experiments.resolve(name, size, overrides)
     options = dataset_options or {}
     ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
+    tested = ds.test_fingerprint()  # before a limit: smoke runs compare with each other on what they have in common
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
     check_splits(ds, experiment)
     run = runlog.run_name(name, dataset, ds.protocol, seed, options)
     directory = runlog.run_directory(run)
-    record = run_record(name, experiment, ds, size, seed, options)
+    record = {**run_record(name, experiment, ds, size, seed, options), "test_fingerprint": tested}
     with runlog.locked(run):
         _swap_in(run, record["fingerprint"])
         if force:
@@ -113,7 +114,6 @@ def run_record(name, experiment, ds, size, seed, options):
         "claims": list(experiment.claims),
         "notes": ds.notes,
         "counts": ds.counts().to_dict(),
-        "test_fingerprint": ds.test_fingerprint(),
         "backend": keras.backend.backend(),
     }
     return {**basis, "fingerprint": runlog.fingerprint(basis), **about}

@@ -15,7 +15,7 @@ def data_check(
     name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
 ):
     """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if a named one is missing."""
-    from ..checks import MissingDataError
+    from ..checks import DataError, MissingDataError
     from ..data import DATASETS, check_dataset
 
     missing = False
@@ -26,6 +26,10 @@ def data_check(
         except MissingDataError as error:
             print(error)
             missing = True
+        except DataError as error:
+            if name != "all":
+                raise
+            print(f"{key}: damaged: {error}")
     if missing and name != "all":
         raise typer.Exit(1)
 
@@ -107,14 +111,14 @@ def data_prepare(
         raise typer.Exit(1)
 
 
-def _load_with_files(name, data_dir, protocol, seed):
+def _load_with_files(name, data_dir, protocol, seed, options):
     """A dataset that knows the paths of its files, where it has files."""
     from ..checks import check_choice
-    from ..data import DATASETS, load_dataset
+    from ..data import DATASETS, load_dataset, parse_options
 
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
-    options = {"stream": True} if "stream" in spec.options else {}
-    return load_dataset(name, data_dir, protocol, seed=seed, **options)
+    streamed = {"stream": True} if "stream" in spec.options else {}
+    return load_dataset(name, data_dir, protocol, seed=seed, **{**streamed, **parse_options(name, options or [])})
 
 
 @data_app.command("doctor", epilog="Example: `fer-tf data doctor fer2013 --data-dir data/raw`")
@@ -123,7 +127,8 @@ def data_doctor(
     data_dir: DataDir = None,
     protocol: Protocol = None,
     seed: int = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder [default: reports/doctor/<dataset>-<protocol>].")] = None,
+    options: Options = None,
+    out: Annotated[Path | None, typer.Option(help="Folder [default: reports/doctor/DATASET-PROTOCOL].")] = None,
 ):
     """Finds copies, near copies, labels in conflict and blank images; writes csv files and figures.
 
@@ -133,7 +138,7 @@ def data_doctor(
     from ..data import doctor
     from ..paths import reports_root
 
-    ds = _load_with_files(name, data_dir, protocol, seed)
+    ds = _load_with_files(name, data_dir, protocol, seed, options)
     found = doctor.examine(ds, progress=sys.stderr.isatty())
     out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
     print(ds.counts().to_string(), found.summary.to_string(), sep="\n")
@@ -150,12 +155,13 @@ def data_split(
     data_dir: DataDir = None,
     protocol: Protocol = None,
     seed: int = 0,
+    options: Options = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ):
     """Writes a csv of train, val and test (80/10/10): by subject where known, copies and near copies kept together."""
     from ..data.split_csv import write_split
 
-    ds = _load_with_files(name, data_dir, protocol, seed)
+    ds = _load_with_files(name, data_dir, protocol, seed, options)
     table = write_split(ds, out, seed=seed, force=force, progress=sys.stderr.isatty())
     print(table.groupby(["label", "split"]).size().unstack(fill_value=0).to_string())
     print(out)

@@ -7,7 +7,7 @@ from ..checks import InputError, check_choice, check_names, check_whole
 from ..emotions import class_subset
 from ..paths import data_root
 from . import affectnet, ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
-from .base import DatasetSpec, FaceDataset, Split, TrainingData
+from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
 
 __all__ = [
     "DATASETS",
@@ -58,10 +58,20 @@ def load_dataset(name, data_dir=None, protocol=None, *, classes=None, size=None,
     class_subset(classes, spec.class_names)  # a wrong choice is told before anything is read
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options)
     ds = ds.with_classes(class_subset(classes, ds.class_names))
-    if size or channels:
+    if size is not None or channels is not None:
         size = _checked_size(size)
         ds.store = ds.store.converted(size, channels and check_choice("channels", channels, (1, 3)))
+    ds.notes.extend(_absent(ds))
     return ds
+
+
+def _absent(ds):
+    """A note, as a list of none or one, on classes without an image in some split."""
+    counts = ds.counts().drop(index="all")
+    found = [
+        f"{split}: {', '.join(counts.index[counts[split] == 0])}" for split in SPLITS if (counts[split] == 0).any()
+    ]
+    return [f"classes without an image in {'; in '.join(found)}"] if found else []
 
 
 # Options of `load_dataset` that every dataset takes.

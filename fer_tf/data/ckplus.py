@@ -10,10 +10,10 @@ import numpy as np
 
 from ..checks import DataError, InputError, check_choice, check_whole
 from ..emotions import EMOTIONS
-from . import own
 from .base import DatasetSpec, FaceDataset
 from .ckplus_forms import CSV, HOW_TO_GET, READERS, find_folder, forms, labelled
 from .folders import list_images
+from .splits import hold_out
 
 FOLDS = 10
 CROPS = ("auto", "landmarks", "center", "none")
@@ -66,7 +66,7 @@ def _split(table, protocol, fold, seed):
         return []
     table["split"] = "train"
     try:
-        drawn = own._hold_out(table, ("test", "val"), seed)
+        drawn = hold_out(table, ("test", "val"), seed)
     except DataError as error:
         raise DataError(f"ckplus random: {error}") from None
     return ["frames of one sequence stand in several splits: figures are far above what new faces would give", *drawn]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ..checks import DataError
 from ..paths import replacing
 from . import duplicates
 from .base import SPLITS
@@ -104,8 +105,8 @@ class Examination:
     Attributes:
         images: DataFrame, one row a row of `ds.table`: name (where known), split, label (int), exact_group, near_group
             (int; a near group holds whole exact groups), mean, std (of gray values 0..255), flat (share of pixels
-            within 4 of the median), bool blank, near_blank; width, height, mode of the file (0 and "" where images
-            are not read from files); bool exact_in_<split>, near_in_<split>: whether that split holds another one of
+            within 4 of the median), bool blank, near_blank, unreadable; width, height, mode of the file (0 and "" where
+            images are not files); bool exact_in_<split>, near_in_<split>: whether that split holds another one of
             its group; bool exact_conflict, near_conflict: whether its group bears several labels.
         pairs: DataFrame, one row a pair: row_a < row_b, split_a, split_b, label_a, label_b, kind (exact, near,
             mirrored), distance (1 - correlation of contours, 0 for exact copies). Of exact copies only the first has
@@ -122,7 +123,7 @@ class Examination:
 
 _MEASURED = (
     "hash", "mean", "std", "flat", "width", "height", "mode", "row_a", "row_b", "likeness", "kind", "near_group",
-    "crowded", "empty",
+    "crowded", "empty", "unreadable",
 )  # fmt: skip
 
 
@@ -168,11 +169,27 @@ def _read(ds, progress):
     chunks = np.array_split(rows, max(1, -(-len(rows) // _CHUNK)))
     pictures, parts = np.zeros((len(rows), duplicates.SIDE, duplicates.SIDE), np.uint8), []
     for chunk in duplicates.shown(chunks, "reading images", len(chunks), progress):
-        images = ds.store.fetch(chunk)
+        images, unreadable = _fetch(ds.store, chunk)
         pictures[chunk] = duplicates.contours(images)
-        parts.append({"hash": image_hashes(images).astype(str), **_statistics(images)})
+        hashes = image_hashes(images).astype(object)
+        hashes[unreadable] = [f"unreadable {row}" for row in chunk[unreadable]]  # copies of nothing
+        parts.append({"hash": hashes.astype(str), "unreadable": unreadable, **_statistics(images)})
     found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     return {**found, **_files(ds.store.paths, len(rows))}, pictures
+
+
+def _fetch(store, rows):
+    """Images of the rows, and bool [N] which of them cannot be read (they are black then)."""
+    try:
+        return store.fetch(rows), np.zeros(len(rows), bool)
+    except DataError:
+        images, unreadable = np.zeros((len(rows), *store.shape), np.uint8), np.zeros(len(rows), bool)
+    for position, row in enumerate(rows):
+        try:
+            images[position] = store.fetch(np.array([row]))[0]
+        except DataError:
+            unreadable[position] = True
+    return images, unreadable
 
 
 def _statistics(images):
@@ -191,17 +208,20 @@ def _files(paths, count):
 
 
 def _header(path):
-    with Image.open(path) as picture:
-        return *picture.size, picture.mode
+    try:
+        with Image.open(path) as picture:
+            return *picture.size, picture.mode
+    except (OSError, ValueError, SyntaxError):
+        return 0, 0, ""
 
 
 def _images_frame(ds, found):
     images = ds.table[[key for key in ("name", "split", "label") if key in ds.table]].reset_index(drop=True)
     images["exact_group"], images["near_group"] = pd.factorize(found["hash"])[0], found["near_group"]
-    for key in ("mean", "std", "flat", "width", "height", "mode"):
+    for key in ("mean", "std", "flat", "width", "height", "mode", "unreadable"):
         images[key] = found[key]
-    images["blank"] = images["std"] < BLANK_STD
-    images["near_blank"] = ~images["blank"] & (images["flat"] >= FLAT_SHARE)
+    images["blank"] = (images["std"] < BLANK_STD) & ~images["unreadable"]
+    images["near_blank"] = ~images["blank"] & ~images["unreadable"] & (images["flat"] >= FLAT_SHARE)
     for kind in ("exact", "near"):
         groups = images[f"{kind}_group"]
         for name in SPLITS:
@@ -240,10 +260,9 @@ def _examined(images, found):
             inside = images.loc[images["split"] == split, [f"{kind}_in_{other}" for other in others]].any(axis=1)
             counts[f"{split} images with an {text} in {' or '.join(others)}"] = int(inside.sum())
     counts["mirrored pairs"] = int((found["kind"] == "mirrored").sum())
-    return pd.Series(
-        {**counts, "blank images": int(images["blank"].sum()), "near-blank images": int(images["near_blank"].sum())},
-        name="count",
-    )
+    flags = {"blank images": "blank", "near-blank images": "near_blank", "images that cannot be read": "unreadable"}
+    counts |= {text: int(images[key].sum()) for text, key in flags.items()}
+    return pd.Series(counts, name="count")
 
 
 def _unsearched(found):

@@ -10,7 +10,7 @@ from ..checks import DataError, MissingDataError, check_whole
 from ..emotions import EMOTIONS, canonical_emotion
 from .base import DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
-from .folders import class_folders, list_images
+from .folders import class_folders, list_files, list_images
 from .splits import stratified_holdout
 
 CLASS_NAMES = EMOTIONS[:7]
@@ -50,6 +50,9 @@ def _list(root):
     if not home.is_dir():
         raise MissingDataError(f"ferg: there is no {home}. How to get it: {HOW_TO_GET.format(root=root)}")
     found = []
+    loose = [path for path in list_files(home) if len(path.relative_to(home).parts) < 3]
+    if loose:
+        raise DataError(f"{loose[0]}: lies outside <character>/<character>_<emotion>/; move it away")
     for character in class_folders(home):
         if character.name not in CHARACTERS:
             raise DataError(f"{character}: unknown character; allowed are {', '.join(CHARACTERS)}")
@@ -74,6 +77,9 @@ def _emotion(folder, character):
 
 def _characters(table, seed):
     split = np.where(table["subject"].isin(TEST_CHARACTERS), "test", "train").astype(object)
+    if not {"train", "test"} <= set(split):
+        there = ", ".join(sorted(table["subject"].unique()))
+        raise DataError(f"ferg: protocol characters tests on {', '.join(TEST_CHARACTERS)}; this copy has {there}")
     train = np.flatnonzero(split == "train")
     split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
     return split

@@ -5,6 +5,7 @@
 """
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ from ..checks import DataError, MissingDataError, check_choice, check_whole
 from ..emotions import ALIASES, EMOTIONS, canonical_emotion
 from .base import SPLITS, DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
-from .folders import class_folders, folder_emotion, list_images
-from .splits import group_split, stratified_holdout
+from .folders import class_folders, folder_emotion, list_files, list_images
+from .images import IMAGE_SUFFIXES
+from .splits import split_table
 
 PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject where one is known; the set's own split where it has one"}
 _SPLIT_NAMES = {
@@ -26,7 +28,6 @@ _SPLIT_NAMES = {
     "test": "test",
 }
 _OPTIONS = {"image_size": 48, "image_channels": 1, "stream": None}
-_FRACTION = 0.1
 # The file by which `data prepare` says what its class folders mean.
 PREPARED = "prepare.json"
 
@@ -36,8 +37,7 @@ def load_folder(root, protocol, seed, image_size=48, image_channels=1, stream=No
     root = _home(root)
     if not root.is_dir():
         raise MissingDataError(f"folder: there is no {root}. {FOLDER_SPEC.how_to_get.format(root=root)}")
-    parts = {_SPLIT_NAMES[path.name.lower()]: path for path in class_folders(root) if path.name.lower() in _SPLIT_NAMES}
-    homes = parts or {"": root}
+    homes = _split_folders(root) or {"": root}
     told = _told_folders(root)
     classes = [
         (folder, told.get(folder.name) or folder_emotion(folder), part)
@@ -45,19 +45,40 @@ def load_folder(root, protocol, seed, image_size=48, image_channels=1, stream=No
         for folder in class_folders(home)
     ]
     found = [(image, emotion, part) for folder, emotion, part in classes for image in list_images(folder)]
+    notes = _outside(root, {image for image, _, _ in found})
     if not found:
-        raise DataError(
+        raise MissingDataError(
             f"folder: {root} holds no class folder with a picture. {FOLDER_SPEC.how_to_get.format(root=root)}"
         )
     table = pd.DataFrame(found, columns=["path", "emotion", "split"])
-    return _dataset("folder", root, protocol, seed, table, (image_size, image_channels, stream))
+    return _dataset("folder", root, protocol, seed, table, (image_size, image_channels, stream), notes)
 
 
 def load_csv(root, protocol, seed, image_size=48, image_channels=1, stream=None):
     """Loads the one csv in `root`: columns path (relative to it) and label, optionally split and subject."""
     root = _home(root)
-    table = _read_csv(_find_csv(root))
-    return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream))
+    table, notes = _read_csv(_find_csv(root))
+    return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream), notes)
+
+
+def _split_folders(root):
+    """dict split -> folder, where the root has folders named for splits; two of one split raise."""
+    parts = {}
+    for path in class_folders(root):
+        split = _SPLIT_NAMES.get(path.name.lower())
+        if split in parts:
+            raise DataError(f"{root}: {parts[split].name}/ and {path.name}/ both mean {split}; leave one")
+        if split:
+            parts[split] = path
+    return parts
+
+
+def _outside(root, read):
+    """A note, as a list of none or one, on pictures that lie in no class folder that was read."""
+    left = [path for path in list_files(root) if path.suffix.lower() in IMAGE_SUFFIXES and path not in read]
+    if not left:
+        return []
+    return [f"{len(left)} pictures lie outside the class folders and are not read, {left[0].name} among them"]
 
 
 def _home(root):
@@ -90,12 +111,15 @@ def _find_csv(root):
 
 
 def _read_csv(path):
-    """The table with canonical emotions, whole paths and known splits; the first wrong line raises."""
+    """The table with canonical emotions, whole paths and known splits, and notes; the first wrong line raises."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
     table.columns = [str(name).strip().lower() for name in table.columns]
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: has the column {twice[0]} twice")
     absent = {"path", "label"} - set(table.columns)
     if absent:
         raise DataError(f"{path}: has no column {', '.join(sorted(absent))} (its columns: {', '.join(table.columns)})")
@@ -114,7 +138,18 @@ def _read_csv(path):
         raise DataError(
             f"{path}, line {lost[0] + 2}: there is no {table['path'][lost[0]]} ({len(lost)} files are missing)"
         )
-    return table.drop(columns="label")
+    return _without_repeats(path, table.drop(columns="label"))
+
+
+def _without_repeats(path, table):
+    """The table with every picture once, and a note on rows that name one again; two labels of one picture raise."""
+    real = pd.Series([os.path.realpath(file) for file in table["path"]], index=table.index)
+    conflict = np.flatnonzero(table.groupby(real)["emotion"].transform("nunique") > 1)
+    if len(conflict):
+        raise DataError(f"{path}, line {conflict[0] + 2}: {table['path'][conflict[0]]} stands under two labels")
+    again = real.duplicated().to_numpy()
+    notes = [f"{again.sum()} rows name a picture again and are left out"] if again.any() else []
+    return table[~again].reset_index(drop=True), notes
 
 
 def _check_column(path, column, values, allowed, shown):
@@ -123,7 +158,7 @@ def _check_column(path, column, values, allowed, shown):
         raise DataError(f"{path}, line {wrong[0] + 2}: unknown {column} {values.iloc[wrong[0]]!r}; allowed are {shown}")
 
 
-def _dataset(name, root, protocol, seed, table, options):
+def _dataset(name, root, protocol, seed, table, options, notes):
     """A `FaceDataset` of the table's columns path, emotion and, where they are, split and subject."""
     size, channels, stream = options
     check_whole("image_size", size, 8, 4096)
@@ -134,51 +169,24 @@ def _dataset(name, root, protocol, seed, table, options):
     table.insert(0, "label", table["emotion"].map(names.index))
     table["name"] = [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in paths]
     try:
-        notes = _split(table, seed)
+        notes = [*notes, *split_table(table, seed)]
     except DataError as error:
         raise DataError(f"{name}: {root}: {error}") from None
     store = image_store(paths, (size, size), channels, stream)
     return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
 
 
-def _split(table, seed):
-    """Fills the column split in place as far as the set does not tell it; returns notes."""
-    if "split" not in table or (table["split"] == "").all():
-        if "subject" in table:
-            shares = {"train": 0.8, "val": _FRACTION, "test": _FRACTION}
-            table["split"] = group_split(table["subject"].to_numpy(), shares, seed)
-            return ["split by subject: no subject stands in two splits"]
-        table["split"] = "train"
-        return _hold_out(table, ("test", "val"), seed)
-    absent = [split for split in ("test", "val") if not (table["split"] == split).any()]
-    return _hold_out(table, absent, seed) if absent else []
-
-
-def _hold_out(table, splits, seed):
-    """Moves a tenth of all rows out of train for each of `splits`, class shares kept; tells what is too small."""
-    labels, notes = table["label"].to_numpy(), []
-    for split in splits:
-        rows = np.flatnonzero(table["split"] == "train")
-        share = _FRACTION * len(table) / len(rows)
-        table.loc[rows[stratified_holdout(labels[rows], min(share, 0.5), seed)], "split"] = split
-    notes.append(f"{' and '.join(splits)} drawn from train, a tenth each")
-    counts = table.groupby("emotion").size()
-    small = list(counts.index[counts < 2])
-    if small:
-        notes.append(f"too few images to split, all in train: {', '.join(small)}")
-    return notes
-
-
 def check_folder(root):
     """What is in the folder, as lines of text."""
-    counts = load_folder(root, "stratified", 0, stream=True).counts()["all"].drop("all")
-    return [f"{root}: " + ", ".join(f"{name} {count}" for name, count in counts.items())]
+    ds = load_folder(root, "stratified", 0, stream=True)
+    counts = ds.counts()["all"].drop("all")
+    return [f"{root}: " + ", ".join(f"{name} {count}" for name, count in counts.items()), *ds.notes]
 
 
 def check_csv(root):
     """What the csv lists, as lines of text."""
     path = _find_csv(_home(root))
-    return [f"{path}: {len(_read_csv(path))} rows"]
+    return [f"{path}: {len(_read_csv(path)[0])} pictures"]
 
 
 _TRAPS = (

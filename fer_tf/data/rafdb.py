@@ -36,7 +36,15 @@ def load(root, protocol, seed, stream=None):
     table.loc[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)], "split"] = "val"
     store = image_store(paths, (SIDE, SIDE), 3, stream)
     source = listing_fingerprint(root, paths)
-    return FaceDataset("rafdb", protocol, CLASS_NAMES, table, store, source=source, deviation=_deviation(found))
+    notes = _unlisted(root, paths)
+    return FaceDataset("rafdb", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(found))
+
+
+def _unlisted(root, paths):
+    """A note, as a list of none or one, on aligned pictures that the list does not name."""
+    home = root / "Image" / "aligned"
+    more = len(set(list_images(home)) - set(paths)) if home.is_dir() else 0
+    return [f"{more} pictures of Image/aligned are not in the list of labels and are left out"] if more else []
 
 
 def _publisher(root):
@@ -60,6 +68,9 @@ def _code(path, number, label):
 
 
 def _existing(path, found):
+    names = pd.Series([image for image, _, _ in found])
+    if names.duplicated().any():
+        raise DataError(f"{path}: names {names[names.duplicated()].iloc[0].name} twice")
     lost = [image for image, _, _ in found if not image.is_file()]
     if lost:
         raise MissingDataError(f"rafdb: {lost[0]} is not there, though {path} lists it ({len(lost)} files are missing)")
@@ -93,7 +104,10 @@ def _agree_with_csv(root, home, found):
         )
         if path is None:
             continue
-        listed = pd.read_csv(path, dtype=str).set_index("image")["label"].to_dict()
+        try:
+            listed = pd.read_csv(path, dtype=str).set_index("image")["label"].to_dict()
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError):
+            raise DataError(f"{path}: must be a csv with the columns image and label") from None
         wrong = [image for image, code, own in found if own == part and listed.get(image.name, str(code)) != str(code)]
         if wrong:
             raise DataError(

@@ -11,11 +11,11 @@ import pandas as pd
 
 from ..checks import DataError, MissingDataError, check_choice, check_whole
 from ..emotions import ALIASES, EMOTIONS, TFEID_CODES
-from . import own
 from .base import DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
 from .folders import list_files
 from .images import IMAGE_SUFFIXES
+from .splits import split_table
 
 # The public part: frontal, high intensity. Without contempt (68 images) it is the 268 of the seven-class literature.
 PUBLISHED = {8: 336, 7: 268}
@@ -52,7 +52,7 @@ def load(root, protocol, seed, image_size=48, image_channels=1):
         table = table.drop(columns="subject")
         notes.append(f"{nameless} of {len(table)} file names tell no subject: faces of one person stand in all splits")
     try:
-        notes += own._split(table, seed)
+        notes += split_table(table, seed)
     except DataError as error:
         raise DataError(f"tfeid: {root}: {error}") from None
     store = image_store(paths, (image_size, image_size), image_channels, stream=False)

@@ -289,7 +289,7 @@ def test_folder_copy_by_subject(folder_copy):
         assert of["emotion"] == FOLDERS[place % 7].replace("happy", "happiness") == ds.class_names[of["label"]]
         assert (ds.store.array[row] == value(of["subject"], int(of["sequence"]) - 1, int(of["frame"]))).all()
     assert set(ds.test.labels) and set(ds.table["subject"][ds.table["split"] == "test"]) == {SUBJECTS[2]}
-    assert ds.notes == ["this copy has no neutral images"]
+    assert ds.notes[0] == "this copy has no neutral images"
     assert ds.deviation == "the 48×48 folder copy CK+48, not the publisher's pictures; it has 72 images, not 981"
     with pytest.raises(InputError, match=r"crop: the copy CK\+48 is cropped already"):
         load(folder_copy, crop="center")

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import write_face
 from PIL import Image
 
 from fer_tf.checks import DataError, InputError, MissingDataError
@@ -50,7 +51,7 @@ def test_own_splits_are_kept_and_the_absent_one_is_drawn(tmp_path, pictures):
         name.startswith("test/") == (split == "test")
         for name, split in zip(ds.table["name"], ds.table["split"], strict=True)
     )
-    assert ds.notes == ["val drawn from train, a tenth each"]
+    assert ds.notes == ["val drawn from train, a tenth of all pictures"]
 
 
 def test_a_class_of_one_picture_stays_in_train_and_is_told(tmp_path, pictures):
@@ -126,3 +127,70 @@ def test_wrong_folders(tmp_path, pictures):
 def test_few_groups_reach_every_split():
     shares = {"train": 0.8, "val": 0.1, "test": 0.1}
     assert set(group_split(np.repeat([1, 2, 3], 5), shares, 0)) == {"train", "val", "test"}
+
+
+def write_csv(root, rows, columns="path,label"):
+    """A csv of these rows beside eight pictures a.png … h.png."""
+    for number, name in enumerate("abcdefgh"):
+        write_face(root / f"{name}.png", number)
+    (root / "list.csv").write_text("\n".join([columns, *rows]) + "\n")
+    return root.parent
+
+
+def test_an_absent_split_is_drawn_by_subject(tmp_path):
+    people = dict(zip("abcdefgh", "ppqqrrss", strict=True))
+    rows = [f"{name}.png,{'happy' if name in 'aceg' else 'sad'},{'val' if who == 's' else 'train'},{who} "
+            for name, who in people.items()]  # fmt: skip
+    ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
+    assert (ds.table.groupby(ds.table["subject"].str.strip())["split"].nunique() == 1).all()
+    assert "test drawn from train, by subject" in ds.notes and len(ds.test)
+
+
+def test_subjects_in_several_splits_are_told(tmp_path):
+    rows = [f"{name}.png,{label},{split},p" for name, label, split in zip("abcdef", ["happy", "sad"] * 3,
+            ["train", "train", "val", "val", "test", "test"], strict=True)]  # fmt: skip
+    ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
+    assert "1 subjects stand in several splits: the set's own split has it so" in ds.notes
+
+
+def test_pictures_without_a_subject_are_not_one_person(tmp_path):
+    rows = [f"{name}.png,{label},{who}" for name, label, who in zip("abcdefgh", ["happy", "sad"] * 4, "pp      ",
+            strict=True)]  # fmt: skip
+    ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,subject"))
+    assert all(len(split) for split in (ds.train, ds.val, ds.test))
+    assert "6 pictures without a subject are taken as a person each" in ds.notes
+
+
+def test_a_picture_named_twice(tmp_path):
+    rows = [f"{name}.png,{label},{split}" for name, label, split in zip("abcdef", ["happy", "sad"] * 3,
+            ["train", "train", "val", "val", "test", "test"], strict=True)]  # fmt: skip
+    home = write_csv(tmp_path / "csv", [*rows, "./a.png,joy,train"], "path,label,split")
+    ds = load_dataset("csv", home)
+    assert len(ds.table) == 6 and "1 rows name a picture again and are left out" in ds.notes
+    write_csv(tmp_path / "csv", [*rows, "a.png,sad,train"], "path,label,split")
+    with pytest.raises(DataError, match="line 2: .*a.png stands under two labels"):
+        load_dataset("csv", home)
+
+
+def test_pictures_outside_class_folders_are_told(tmp_path, pictures):
+    home = write_classes(tmp_path / "folder" / "train", pictures)
+    write_face(tmp_path / "folder" / "loose.png")
+    write_face(tmp_path / "folder" / "sad" / "a.png")
+    notes = " ".join(load_dataset("folder", tmp_path).notes)
+    assert "2 pictures lie outside the class folders and are not read" in notes
+    (home.parent / "val").mkdir()
+    (home.parent / "valid").mkdir()
+    with pytest.raises(DataError, match="val/ and valid/ both mean val; leave one"):
+        load_dataset("folder", tmp_path)
+
+
+def test_nothing_to_learn_from(tmp_path, pictures):
+    write_classes(tmp_path / "folder" / "test", pictures)
+    with pytest.raises(DataError, match="no picture is in train, so none can be held out of it"):
+        load_dataset("folder", tmp_path)
+
+
+def test_a_column_given_twice(tmp_path):
+    home = write_csv(tmp_path / "csv", ["a.png,happy,sad"], "path,label,Label")
+    with pytest.raises(DataError, match="has the column label twice"):
+        load_dataset("csv", home)

@@ -15,7 +15,7 @@ from .layouts import LAYOUTS, NO_FACE, plan
 from .pictures import pictures
 from .settings import Settings
 from .sources import check_apart, check_place, load_sources
-from .tables import results, save
+from .tables import results, save, shared_pictures
 from .target import RECORD, Target
 
 # Pictures of a set held in memory that are smaller than this (pixels) are poor ground to look for faces in.
@@ -84,6 +84,8 @@ def prepare_datasets(
     save(out, labels, skipped, summary)
     if labels.empty:
         raise DataError(f"{out}: none of {len(skipped):,} pictures could be written; {RECORD}/skipped.csv tells why")
+    if len(sources) > 1:
+        notes += shared_pictures(out, labels)
     target.describe(record, folders, notes, complete=True)
     how = _how_to_load(out, settings, [ds for ds, _ in sources])
     return Prepared(out, labels, skipped, summary, notes, new, how)

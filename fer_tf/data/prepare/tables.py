@@ -1,5 +1,7 @@
 """What was written and what was not, as tables."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 
@@ -67,3 +69,17 @@ def save(out, labels, skipped, summary):
     for name, frame in places.items():
         with replacing(out / name) as part:
             frame.to_csv(part, index=False)
+
+
+def shared_pictures(out, labels):
+    """A note, as a list of none or one, on val and test pictures that stand in train too, byte for byte.
+
+    Datasets may share photographs (FER+ has FER2013's), and one's test set may be in the other's train set.
+    """
+    digests = pd.Series([hashlib.blake2b((out / path).read_bytes()).hexdigest() for path in labels["path"]])
+    train = set(digests[(labels["split"] == "train").to_numpy()])
+    leaked = {split: int(digests[(labels["split"] == split).to_numpy()].isin(train).sum()) for split in SPLITS[1:]}
+    if not any(leaked.values()):
+        return []
+    return [f"these datasets share pictures: {leaked['test']} test and {leaked['val']} val pictures stand in train; "
+            "`data split` on the result keeps copies together"]  # fmt: skip
