@@ -1,4 +1,4 @@
-"""Helpers of several test files: FER2013 in its forms, broken pictures, running the command line."""
+"""Helpers of several test files: FER2013 in its forms, prepared folders, broken pictures, running the command line."""
 
 import gzip
 import io
@@ -16,10 +16,21 @@ import pytest
 from PIL import Image
 
 from fer_tf.__main__ import main
+from fer_tf.checks import InputError
+from fer_tf.data.base import ArrayImages, FaceDataset
 
 # What Kaggle's folder copies call the seven classes, in the order of the csv's codes.
 KAGGLE_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 USAGES = ("Training", "PublicTest", "PrivateTest")
+# What tests of preparing prepare: drawn faces, and photographs at these places of a `folder`.
+SYNTHETIC_COUNT = 120
+SYNTHETIC = {"options": [f"count={SYNTHETIC_COUNT}"], "size": 32}
+PHOTO_PLACES = [
+    f"{split}/{emotion}/{place}"
+    for split in ("train", "val", "test")
+    for emotion in ("happy", "fear", "neutral")
+    for place in ("a b/1.png", "ä/1.png", "1.png", "照片.png")
+]
 
 
 @dataclass
@@ -103,6 +114,42 @@ def csv_forms(rows):
     }
 
 
+def written_pictures(out):
+    """The pictures that `data prepare` wrote to a folder."""
+    return sorted(path for path in out.glob("t*/*/*")) + sorted(out.glob("val/*/*"))
+
+
+def file_contents(folder):
+    """The bytes of every file below a folder, by its path; not of a journal, whose lines come in any order."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "journal.jsonl"]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+class GuardedDataset(FaceDataset):
+    """A dataset that notes when its test split is asked for."""
+
+    asked = []
+
+    @property
+    def test(self):
+        GuardedDataset.asked.append("test")
+        return super().test
+
+
+def with_poisoned_test(load):
+    """`load_dataset` whose datasets of eight classes have other test labels and pixels, and are guarded."""
+
+    def poisoned(*arguments, **options):
+        ds = load(*arguments, **options)
+        table, images = ds.table.copy(), ds.store.array.copy()
+        is_test = (table["split"] == "test").to_numpy()
+        table.loc[is_test, "label"] = 7 - table.loc[is_test, "label"]
+        images[is_test] = 255 - images[is_test]
+        return GuardedDataset(ds.name, ds.protocol, ds.class_names, table, ArrayImages(images), source="poison")
+
+    return poisoned
+
+
 def write_face(path, seed=0, size=(48, 48)):
     """A picture of noise, written in the format of its suffix."""
     pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
@@ -183,3 +230,10 @@ def assert_refused(answer, *texts, code=2):
     assert answer.out == ""
     for text in texts:
         assert str(text) in answer.err
+
+
+def assert_refused_before_writing(home, message, function, **arguments):
+    """The call raises `InputError` with this message (a pattern), and no report is begun in `home`."""
+    with pytest.raises(InputError, match=message):
+        function(**arguments)
+    assert not (home / "reports").exists()

@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import GuardedDataset, assert_refused_before_writing, with_poisoned_test
 
 from fer_tf import classical, data, report, runlog
-from fer_tf.checks import InputError
 from fer_tf.classical import CLASSICAL, run_classical
-from fer_tf.data.base import ArrayImages, FaceDataset
 
 OPTIONS = {"dataset_options": {"count": 1200}, "Cs": (0.01, 0.1), "verbose": False}
 
@@ -44,29 +43,10 @@ def test_same_seed_same_numbers(fresh_home):
     pd.testing.assert_frame_equal(first, second)
 
 
-class GuardedDataset(FaceDataset):
-    """A dataset that notes when its test split is asked for."""
-
-    asked = []
-
-    @property
-    def test(self):
-        GuardedDataset.asked.append("test")
-        return super().test
-
-
 def test_selection_never_sees_test(fresh_home, monkeypatch):
     """Other test labels and pixels must give the same machine, and the split is not asked for while it is fitted."""
     honest = run_classical("hog_svm", **OPTIONS).metrics["training"]["trials"]
-    load, fit, machines = data.load_dataset, classical._fit, []
-
-    def poisoned(*arguments, **options):
-        ds = load(*arguments, **options)
-        table, images = ds.table.copy(), ds.store.array.copy()
-        is_test = (table["split"] == "test").to_numpy()
-        table.loc[is_test, "label"] = 7 - table.loc[is_test, "label"]
-        images[is_test] = 255 - images[is_test]
-        return GuardedDataset(ds.name, ds.protocol, ds.class_names, table, ArrayImages(images), source="poison")
+    fit, machines = classical._fit, []
 
     def watched(*arguments):
         GuardedDataset.asked.clear()
@@ -74,7 +54,7 @@ def test_selection_never_sees_test(fresh_home, monkeypatch):
         machines.append((machine, list(GuardedDataset.asked)))
         return machine, features
 
-    monkeypatch.setattr(data, "load_dataset", poisoned)
+    monkeypatch.setattr(data, "load_dataset", with_poisoned_test(data.load_dataset))
     monkeypatch.setattr(classical, "_fit", watched)
     run_classical("hog_svm", **OPTIONS)
     [(machine, asked)] = machines
@@ -111,9 +91,7 @@ def test_colour_pictures_of_another_size_are_taken(fresh_home):
     ],
 )
 def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):
-    with pytest.raises(InputError, match=message):
-        run_classical(**arguments)
-    assert not (fresh_home / "reports").exists()
+    assert_refused_before_writing(fresh_home, message, run_classical, **arguments)
 
 
 def test_every_entry_says_where_it_comes_from():

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import GuardedDataset, assert_refused_before_writing, with_poisoned_test
 
 from fer_tf import data, experiments, fitting, runlog, scoring
 from fer_tf import keeper as keeping
 from fer_tf.checks import InputError
-from fer_tf.data.base import FaceDataset
 from fer_tf.training import run_experiment
 
 OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
@@ -62,31 +62,10 @@ def test_metrics_are_those_of_the_saved_predictions(fresh_home):
     assert run.metrics["test"]["n"] == len(table) == run.record["counts"]["test"]["all"]
 
 
-class GuardedDataset(FaceDataset):
-    """A dataset that notes when its test split is asked for."""
-
-    asked = []
-
-    @property
-    def test(self):
-        GuardedDataset.asked.append("test")
-        return super().test
-
-
 def test_test_labels_cannot_reach_training_or_selection(fresh_home, monkeypatch):
     """Other test labels and pixels must give the same weights, and the split must not be asked for before the end."""
     honest = weights(run_experiment("cnn", **OPTIONS))
-    load, fit, seen = data.load_dataset, fitting.fit, {}
-
-    def poisoned(*arguments, **options):
-        ds = load(*arguments, **options)
-        table, images = ds.table.copy(), ds.store.array.copy()
-        is_test = table["split"] == "test"
-        table.loc[is_test, "label"] = 7 - table.loc[is_test, "label"]
-        images[is_test] = 255 - images[is_test]
-        return GuardedDataset(
-            ds.name, ds.protocol, ds.class_names, table, data.base.ArrayImages(images), source="poison"
-        )
+    fit, seen = fitting.fit, {}
 
     def watched(*arguments):
         GuardedDataset.asked.clear()
@@ -94,7 +73,7 @@ def test_test_labels_cannot_reach_training_or_selection(fresh_home, monkeypatch)
         seen["during fit"] = list(GuardedDataset.asked)
         return model
 
-    monkeypatch.setattr(data, "load_dataset", poisoned)
+    monkeypatch.setattr(data, "load_dataset", with_poisoned_test(data.load_dataset))
     monkeypatch.setattr(fitting, "fit", watched)
     assert_same(honest, weights(run_experiment("cnn", **OPTIONS)))
     assert seen == {"during fit": []}
@@ -309,9 +288,7 @@ def test_xla_is_forced_by_jit(fresh_home):
     ],
 )
 def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):
-    with pytest.raises(InputError, match=message):
-        run_experiment(**arguments)
-    assert not (fresh_home / "reports").exists()
+    assert_refused_before_writing(fresh_home, message, run_experiment, **arguments)
 
 
 def test_a_class_without_training_images_is_an_error(fresh_home, monkeypatch):

@@ -14,6 +14,8 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Looking at datasets, preparing, examining and splitting them.")
 app.add_typer(data_app, name="data")
 
+Experiment = Annotated[str, typer.Argument(help="An experiment of `list`.")]
+DatasetName = Annotated[str, typer.Argument(help="A dataset of `list`.")]
 Dataset = Annotated[str, typer.Option(help="A dataset of `list`.")]
 DataDir = Annotated[
     str | None, typer.Option(help="Folder with one folder a dataset [default: $FER_TF_DATA, data/raw].")
@@ -25,4 +27,5 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--option", help="One option of the dataset, name=value (fold=3, classes=7, label_mode=probability)."),
 ]
+Size = Annotated[str, typer.Option(help="full, quick or smoke.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, name=value; may be repeated.")]

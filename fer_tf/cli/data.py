@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..quiet import import_keras
-from .common import DataDir, Options, Protocol, data_app
+from .common import DataDir, DatasetName, Options, Protocol, data_app
 
 
 @data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
@@ -36,7 +36,7 @@ def data_check(
 
 @data_app.command("counts", epilog="Example: `fer-tf data counts fer2013 --protocol pooled`")
 def data_counts(
-    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    name: DatasetName,
     data_dir: DataDir = None,
     protocol: Protocol = None,
     seed: int = 0,
@@ -52,38 +52,56 @@ def data_counts(
         print(f"note: {note}")
 
 
+# Options of `data prepare` alone.
+Names = Annotated[list[str], typer.Argument(help="Datasets of `list`; several make one aggregate.")]
+PreparedFolder = Annotated[
+    Path, typer.Option(help="The folder to write: new, or an earlier run's with the same settings.")
+]
+Side = Annotated[int, typer.Option(help="Side of the pictures, pixels.")]
+Channels = Annotated[int | None, typer.Option(help="1 or 3 [default: as each dataset is; folder, csv: 1].")]
+Format = Annotated[str, typer.Option(help="jpg (quality 95) or png.")]
+Layout = Annotated[
+    str,
+    typer.Option(
+        help="numbered (1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger; neutral and contempt are left "
+        "out) or names (all)."
+    ),
+]
+Detector = Annotated[str, typer.Option(help="none, mtcnn, haar or yunet: finds the largest face.")]
+Margin = Annotated[float, typer.Option(help="Share of the face box added on every side.")]
+Align = Annotated[bool, typer.Option("--align/--no-align", help="Turn faces until the eyes lie level.")]
+Missing = Annotated[str, typer.Option(help="Where no face is found: whole (the picture as it is) or skip.")]
+Protocols = Annotated[
+    list[str] | None, typer.Option(help="For all datasets, or for one: ckplus=random [default: each one's first].")
+]
+OptionsOfAll = Annotated[
+    list[str] | None,
+    typer.Option("--option", help="One option, name=value, for each dataset that has it, or ckplus.name=value."),
+]
+Workers = Annotated[int | None, typer.Option(help="Threads that encode and write [default: cores, up to 8].")]
+
+
 @data_app.command(
     "prepare",
     epilog="Examples: `fer-tf data prepare fer2013 ckplus --out data/prepared/both --channels 1`, "
     "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --missing skip --channels 3`",
 )
 def data_prepare(
-    names: Annotated[list[str], typer.Argument(help="Datasets of `list`; several make one aggregate.")],
-    out: Annotated[Path, typer.Option(help="The folder to write: new, or an earlier run's with the same settings.")],
-    size: Annotated[int, typer.Option(help="Side of the pictures, pixels.")] = 64,
-    channels: Annotated[int | None, typer.Option(help="1 or 3 [default: as each dataset is; folder, csv: 1].")] = None,
-    format: Annotated[str, typer.Option(help="jpg (quality 95) or png.")] = "jpg",
-    layout: Annotated[
-        str, typer.Option(help="numbered (1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger) or names.")
-    ] = "numbered",
-    detector: Annotated[str, typer.Option(help="none, mtcnn, haar or yunet: finds the largest face.")] = "none",
-    margin: Annotated[float, typer.Option(help="Share of the face box added on every side.")] = 0.0,
-    align: Annotated[bool, typer.Option("--align/--no-align", help="Turn faces until the eyes lie level.")] = True,
-    missing: Annotated[
-        str, typer.Option(help="Where no face is found: whole (the picture as it is) or skip.")
-    ] = "whole",
-    protocol: Annotated[
-        list[str] | None, typer.Option(help="For all datasets, or for one: ckplus=random [default: each one's first].")
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", help="One option, name=value, for each dataset that has it, or ckplus.name=value."),
-    ] = None,
+    names: Names,
+    out: PreparedFolder,
+    size: Side = 64,
+    channels: Channels = None,
+    format: Format = "jpg",
+    layout: Layout = "numbered",
+    detector: Detector = "none",
+    margin: Margin = 0.0,
+    align: Align = True,
+    missing: Missing = "whole",
+    protocol: Protocols = None,
+    options: OptionsOfAll = None,
     seed: Annotated[int, typer.Option(help="Of protocols that draw rows.")] = 0,
     data_dir: DataDir = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Threads that encode and write [default: cores, up to 8].")
-    ] = None,
+    workers: Workers = None,
     force: Annotated[bool, typer.Option(help="Take away what an earlier run wrote there, and begin anew.")] = False,
 ):
     """Writes datasets as small pictures, train|val|test/CLASS/…, with a csv of labels; a stopped run goes on.
@@ -98,17 +116,26 @@ def data_prepare(
         names, out, data_dir, protocol, options or [], seed, workers, force, size=size, channels=channels,
         format=format, layout=layout, detector=detector, margin=margin, align=align, missing=missing,
     )  # fmt: skip
+    _print_prepared(done)
+    broken = done.skipped[done.skipped["reason"] == "cannot be read"]
+    if len(broken):
+        _print_broken(broken, done.out)
+        raise typer.Exit(1)
+
+
+def _print_prepared(done):
     for note in done.notes:
         print(f"note: {note}")
     print(done.summary.to_string(index=False))
     print(f"{len(done.labels):,} pictures in {done.out}, {done.new:,} of them new; {len(done.skipped):,} rows left out")
     print(f"load them with: {done.how_to_load}")
-    broken = done.skipped[done.skipped["reason"] == "cannot be read"]
+
+
+def _print_broken(broken, out):
+    """The first ten pictures that cannot be read, how many there are and where all are listed."""
     for row in broken.head(10).itertuples():
         print(f"not read: {row.detail}", file=sys.stderr)
-    if len(broken):
-        print(f"{len(broken):,} pictures cannot be read: {done.out}/record/skipped.csv", file=sys.stderr)
-        raise typer.Exit(1)
+    print(f"{len(broken):,} pictures cannot be read: {out}/record/skipped.csv", file=sys.stderr)
 
 
 def _load_with_files(name, data_dir, protocol, seed, options):
@@ -123,7 +150,7 @@ def _load_with_files(name, data_dir, protocol, seed, options):
 
 @data_app.command("doctor", epilog="Example: `fer-tf data doctor fer2013 --data-dir data/raw`")
 def data_doctor(
-    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    name: DatasetName,
     data_dir: DataDir = None,
     protocol: Protocol = None,
     seed: int = 0,
@@ -150,7 +177,7 @@ def data_doctor(
 
 @data_app.command("split", epilog="Example: `fer-tf data split folder --out data/raw/csv/split.csv`")
 def data_split(
-    name: Annotated[str, typer.Argument(help="A dataset of `list`.")],
+    name: DatasetName,
     out: Annotated[Path, typer.Option(help="The csv to write.")],
     data_dir: DataDir = None,
     protocol: Protocol = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..quiet import import_keras
-from .common import DataDir, Dataset, Options, Protocol, Settings, app
+from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app
 
 
 @app.command("list", epilog="Example: `fer-tf list`")
@@ -38,11 +38,11 @@ def list_command():
     "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`"
 )
 def train(
-    experiment: Annotated[str, typer.Argument(help="An experiment of `list`.")],
+    experiment: Experiment,
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and drawn splits.")] = 0,
-    size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    size: Size = "full",
     classes: Annotated[int | None, typer.Option(help="Only the first 6, 7 or 8 emotions.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
     options: Options = None,
@@ -136,7 +136,7 @@ def classical(
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Of drawn splits and of the landmarks.")] = 0,
-    size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    size: Size = "full",
     options: Options = None,
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Run again from the beginning.")] = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..quiet import import_keras
-from .common import DataDir, Dataset, Options, Protocol, Settings, app
+from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app
 from .runs import print_run
 
 
@@ -15,7 +15,7 @@ from .runs import print_run
     '`fer-tf search cnn --random 5 --space "learning_rate=0.01,0.001 batch_size=32,64 epochs=5,10" --size smoke`'
 )
 def search(
-    experiment: Annotated[str, typer.Argument(help="An experiment of `list`.")],
+    experiment: Experiment,
     grid: Annotated[bool, typer.Option("--grid", help="Try every combination of the space.")] = False,
     random: Annotated[int | None, typer.Option(min=1, help="Try so many combinations, drawn by the seed.")] = None,
     space: Annotated[
@@ -24,7 +24,7 @@ def search(
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and draws.")] = 0,
-    size: Annotated[str, typer.Option(help="full, quick or smoke.")] = "full",
+    size: Size = "full",
     options: Options = None,
     settings: Settings = None,
     data_dir: DataDir = None,

@@ -18,7 +18,7 @@ from .affectnet_forms import read_listing
 from .affectnet_lists import BOX
 from .base import MEMORY_LIMIT, ArrayImages, DatasetSpec, FaceDataset, FileImages, image_store
 from .images import IMAGE_SUFFIXES, read_image, resize
-from .splits import stratified_holdout
+from .splits import naming, stratified_holdout
 
 # number of classes -> pictures to train on, and of the validation list: one of its 4,000 files came empty
 PUBLISHED = {8: (287651, (3999, 4000)), 7: (283901, (3500,))}
@@ -108,10 +108,8 @@ def _cut_validation(root, table, seed):
         return ["val and test are this copy's own folders"]
     train = np.flatnonzero(table["split"] == "train")
     labels = table["label"].to_numpy()[train]
-    try:
+    with naming(f"affectnet: {root}"):
         held = train[stratified_holdout(labels, _FRACTION, seed)]
-    except DataError as error:
-        raise DataError(f"affectnet: {root}: {error}") from None
     table.loc[held, "split"] = "val"
     notes = [f"test is the validation list; val is {len(held):,} pictures cut from train (10 %, stratified)"]
     single = [EMOTIONS[code] for code, count in enumerate(np.bincount(labels)) if count == 1]

@@ -23,7 +23,7 @@ from ..checks import DataError, MissingDataError
 from ..emotions import AFFECTNET_CODES
 from .affectnet_lists import ALLOWED_CODES, LISTS, add_status, affect, find_lists, read_lists, scan
 from .cache import cached_arrays, file_fingerprint
-from .folders import class_folders, folder_emotion, list_images
+from .folders import class_folders, folder_emotion, list_images, missing_data
 from .images import IMAGE_SUFFIXES, is_litter
 
 NO_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}
@@ -126,10 +126,8 @@ def _set_home(root, split):
 
 def _annotations(root, how_to_get):
     if _set_home(root, "test") is None:
-        raise MissingDataError(
-            f"affectnet: there is {root / SETS['train']}, but no {root / SETS['test'] / 'images'}, the test pictures. "
-            f"How to get it: {how_to_get.format(root=root)}"
-        )
+        what = f"there is {root / SETS['train']}, but no {root / SETS['test'] / 'images'}, the test pictures"
+        raise missing_data(f"affectnet: {what}", root, how_to_get)
     return pd.concat([_annotation_set(root, _set_home(root, split), split) for split in SETS], ignore_index=True)
 
 
@@ -233,10 +231,11 @@ def _folders(root, how_to_get):
         if part:
             parts[part] = folder
     if "train" not in parts or len(parts) == 1:
-        raise MissingDataError(
+        raise missing_data(
             f"affectnet: none of its forms is in {root}: {LISTS['train']} and {LISTS['test']} with their pictures, "
-            "train_set/ and val_set/ with images/ and annotations/, or train/ and val/ with a folder a class. "
-            f"How to get it: {how_to_get.format(root=root)}"
+            "train_set/ and val_set/ with images/ and annotations/, or train/ and val/ with a folder a class",
+            root,
+            how_to_get,
         )
     # without a test folder the validation pictures are the test set, as in the publisher's forms
     splits = {part: "test" if part == "val" and "test" not in parts else part for part in parts}

@@ -11,9 +11,8 @@ import numpy as np
 from ..checks import DataError, InputError, check_choice, check_whole
 from ..emotions import EMOTIONS
 from .base import DatasetSpec, FaceDataset
-from .ckplus_forms import CSV, HOW_TO_GET, READERS, find_folder, forms, labelled
-from .folders import list_images
-from .splits import hold_out
+from .ckplus_forms import CSV, HOW_TO_GET, READERS, find_folder, forms, labelled, list_copy, read_csv_copy
+from .splits import hold_out, naming
 
 FOLDS = 10
 CROPS = ("auto", "landmarks", "center", "none")
@@ -65,10 +64,8 @@ def _split(table, protocol, fold, seed):
         table["split"] = _subject_split(table["subject"].to_numpy(), fold)
         return []
     table["split"] = "train"
-    try:
+    with naming("ckplus random"):
         drawn = hold_out(table, ("test", "val"), seed)
-    except DataError as error:
-        raise DataError(f"ckplus random: {error}") from None
     return ["frames of one sequence stand in several splits: figures are far above what new faces would give", *drawn]
 
 
@@ -84,15 +81,16 @@ def _subject_split(subjects, fold):
 
 
 def check(root):
-    """What of CK+ is in `root`, as lines of text."""
+    """What of CK+ is in `root`, as lines of text; names, labels or a csv that `load` would refuse raise here."""
     form, *others = forms(root)
     if form == "publisher":
         found, notes, deviation = labelled(root, neutral=True)
         points = "there" if find_folder(root, "Landmarks") else "not there, so faces are not cropped"
         lines = [f"{root}: {len(found):,} images of labelled sequences; Landmarks is {points}", *notes, deviation]
     elif form == "CK+48":
-        lines = [f"{root}: {len(list_images(find_folder(root, 'CK+48') or root)):,} images of the 48×48 folder copy"]
+        lines = [f"{root}: {len(list_copy(root)):,} images of the 48×48 folder copy"]
     else:
+        read_csv_copy(root)
         lines = [f"{root / CSV}: the 48×48 csv copy ({(root / CSV).stat().st_size / 1e6:.1f} MB)"]
     return [*filter(None, lines), *(f"also there and not read: {other}" for other in others)]
 

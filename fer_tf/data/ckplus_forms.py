@@ -12,7 +12,7 @@ from ..emotions import CKPLUS_CODES, CKPLUS_CSV_CODES
 from .base import ArrayImages, image_store
 from .cache import file_fingerprint, listing_fingerprint
 from .fer2013 import USAGES
-from .folders import class_folders, folder_emotion, list_files, list_images
+from .folders import class_folders, folder_emotion, list_files, list_images, missing_data
 from .images import convert, read_image, resize
 from .pixel_csv import read_pixel_csv
 
@@ -56,10 +56,7 @@ def forms(root):
         CSV: (root / CSV).is_file(),
     }
     if not any(there.values()):
-        raise MissingDataError(
-            f"ckplus: none of cohn-kanade-images/, CK+48/ and {CSV} is in {root}. "
-            f"How to get it: {HOW_TO_GET.format(root=root)}"
-        )
+        raise missing_data(f"ckplus: none of cohn-kanade-images/, CK+48/ and {CSV} is in {root}", root, HOW_TO_GET)
     return [form for form, place in there.items() if place]
 
 
@@ -84,10 +81,8 @@ def _labels(root):
     """Emotion file of each labelled sequence, dict of "S005/001" -> path."""
     home, labels = find_folder(root, "Emotion"), {}
     if home is None:
-        raise MissingDataError(
-            f"ckplus: there is no {root / 'Emotion'}, the folder of Emotion_labels.zip. "
-            f"How to get it: {HOW_TO_GET.format(root=root)}"
-        )
+        what = f"ckplus: there is no {root / 'Emotion'}, the folder of Emotion_labels.zip"
+        raise missing_data(what, root, HOW_TO_GET)
     for path in list_files(home):
         if not path.name.lower().endswith("_emotion.txt"):
             continue
@@ -106,9 +101,7 @@ def labelled(root, neutral):
     """(path, emotion, subject, sequence, frame) of every picture used, with notes and the deviation."""
     labels, home = _labels(root), find_folder(root, "cohn-kanade-images")
     if home is None:
-        raise MissingDataError(
-            f"ckplus: there is no {root / 'cohn-kanade-images'}. How to get it: {HOW_TO_GET.format(root=root)}"
-        )
+        raise missing_data(f"ckplus: there is no {root / 'cohn-kanade-images'}", root, HOW_TO_GET)
     sequences = [seq.relative_to(home).as_posix() for person in class_folders(home) for seq in class_folders(person)]
     found, emotions, short, late = [], [], 0, 0
     for key, label in labels.items():
@@ -237,9 +230,8 @@ def _copy_crop(crop, form):
         raise InputError(f"crop: the copy {form} is cropped already, allowed are auto and none; received {crop!r}")
 
 
-def _folder(root, neutral, crop, shape):
-    """The folder copy: the emotion from the folder, subject, sequence and frame from the file's name."""
-    _copy_crop(crop, "CK+48")
+def list_copy(root):
+    """(path, emotion, subject, sequence, frame) of the folder copy: the emotion from the folder, all else by name."""
     home, found = find_folder(root, "CK+48") or root, []
     for folder in class_folders(home):
         emotion = folder_emotion(folder)
@@ -253,6 +245,12 @@ def _folder(root, neutral, crop, shape):
             found.append((path, emotion, *match.groups()))
     if not found:
         raise DataError(f"{home}: holds no picture")
+    return found
+
+
+def _folder(root, neutral, crop, shape):
+    _copy_crop(crop, "CK+48")
+    found = list_copy(root)
     table = pd.DataFrame(found, columns=_COLUMNS)
     table, notes = _without_neutral(table, neutral)
     paths = list(table.pop("path"))
@@ -263,12 +261,16 @@ def _folder(root, neutral, crop, shape):
     return Copy(table, store, listing_fingerprint(root, paths), notes, deviation)
 
 
+def read_csv_copy(root):
+    """The csv copy's images uint8 [N, 48, 48, 1], labels uint8 [N], usage uint8 [N]; see `read_pixel_csv`."""
+    codes = (tuple(CKPLUS_CSV_CODES), USAGES)
+    return read_pixel_csv(root / CSV, (CSV,), ("emotion", "pixels", "Usage"), 48, codes)
+
+
 def _csv(root, neutral, crop, shape):
     """The csv copy: one peak and one first frame a sequence, nobody's name; its column Usage is kept, not followed."""
     _copy_crop(crop, CSV)
-    path = root / CSV
-    codes = (tuple(CKPLUS_CSV_CODES), USAGES)
-    images, labels, usage = read_pixel_csv(path, (CSV,), ("emotion", "pixels", "Usage"), 48, codes)
+    images, labels, usage = read_csv_copy(root)
     table = pd.DataFrame({"emotion": [CKPLUS_CSV_CODES[code] for code in labels]})
     table["usage"] = pd.Categorical.from_codes(usage, USAGES)
     table["name"] = [f"row{row}" for row in range(len(table))]
@@ -277,7 +279,7 @@ def _csv(root, neutral, crop, shape):
     notes.append(f"{CSV} names no subjects and no sequences: nobody can tell which faces stand in several splits")
     short = "" if len(labels) == CSV_ROWS else f"; it has {len(labels):,} rows, not {CSV_ROWS}"
     deviation = f"the 48×48 csv copy {CSV}, not the publisher's pictures{short}"
-    return Copy(table.reset_index(drop=True), store, file_fingerprint(path), notes, deviation)
+    return Copy(table.reset_index(drop=True), store, file_fingerprint(root / CSV), notes, deviation)
 
 
 def _without_neutral(table, neutral):

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ..checks import DataError, InputError, MissingDataError, check_choice, check_whole
+from ..checks import DataError, InputError, check_choice, check_whole
 from ..emotions import EMOTIONS
 from .base import MEMORY_LIMIT, SPLITS, ArrayImages, DatasetSpec, FaceDataset
 from .cache import cached_arrays, file_fingerprint, listing_fingerprint
 from .disfa_units import UNITS, emotions_of, read_units
-from .folders import list_files
+from .folders import list_files, missing_data
 from .splits import group_split
 from .video import VIDEO_SUFFIXES, read_frames
 from .video import __file__ as VIDEO_CODE
@@ -94,7 +94,7 @@ def _subjects(root, camera):
 
 
 def _missing(root, what):
-    return MissingDataError(f"disfa: {what}. How to get it: {HOW_TO_GET.format(root=root)}")
+    return missing_data(f"disfa: {what}", root, HOW_TO_GET)
 
 
 def _videos(root, camera):
@@ -217,11 +217,16 @@ def _imbalance(ds):
 
 
 def check(root):
-    """What of DISFA is in `root`, as lines of text: who has labels, and who has a video of which camera."""
+    """What of DISFA is in `root`, as lines of text: who has labels, and who has a video of which camera.
+
+    Raises: also where a label file is not there or the first person's are not written as they must be.
+    """
     homes = _label_folders(root)
     videos = {camera: _videos(root, camera) for camera in ("left", "right")}
     if not homes or not any(videos.values()):
         raise _missing(root, f"ActionUnit_Labels holds {len(homes)} people, and there are no videos to them in {root}")
+    labels = [_label_files(root, home) for home in homes.values()]
+    read_units(labels[0])
     lines = [f"{root / 'ActionUnit_Labels'}: {len(homes)} of {len(PUBLISHED)} people"]
     for camera, found in videos.items():
         lost = {"labels but no video": sorted({*homes} - {*found}), "video but no labels": sorted({*found} - {*homes})}

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import DataError, MissingDataError, check_choice
+from ..checks import DataError, check_choice
 from ..emotions import EMOTIONS
 from . import pixel_csv
 from .base import ArrayImages, DatasetSpec, FaceDataset, image_store
 from .cache import cached_arrays, file_fingerprint, listing_fingerprint
-from .folders import class_folders, folder_emotion, list_images
+from .folders import class_folders, folder_emotion, list_images, missing_data
 from .pixel_csv import read_pixel_csv
-from .splits import pick_per_class, stratified_holdout
+from .splits import naming, pick_per_class, stratified_holdout
 
 CLASS_NAMES = EMOTIONS[:7]
 SIDE = 48
@@ -75,10 +75,8 @@ def _deviation(labels, usage):
 
 
 def _missing(root):
-    return MissingDataError(
-        f"fer2013: none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}. "
-        f"How to get it: {HOW_TO_GET.format(root=root)}"
-    )
+    what = f"none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}"
+    return missing_data(f"fer2013: {what}", root, HOW_TO_GET)
 
 
 def find_csv(root):
@@ -154,10 +152,8 @@ def _assign(root, protocol, labels, usage, seed):
             )
         split[:] = np.array(["train", "val", "test"], object)[usage]
         return split
-    try:
+    with naming(f"fer2013 {protocol}"):
         _draw(split, protocol, labels, usage, seed)
-    except DataError as error:
-        raise DataError(f"fer2013 {protocol}: {error}") from None
     return split
 
 

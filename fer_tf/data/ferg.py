@@ -4,14 +4,13 @@ Layout: `FERG_DB_256/<character>/<character>_<emotion>/*.png`.
 """
 
 import numpy as np
-import pandas as pd
 
-from ..checks import DataError, MissingDataError, check_whole
+from ..checks import DataError, check_whole
 from ..emotions import EMOTIONS, canonical_emotion
 from .base import DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
-from .folders import class_folders, list_files, list_images
-from .splits import stratified_holdout
+from .folders import class_folders, counts_told, labelled_table, list_files, list_images, missing_data
+from .splits import naming, stratified_holdout
 
 CLASS_NAMES = EMOTIONS[:7]
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
@@ -31,11 +30,7 @@ HOW_TO_GET = (
 def load(root, protocol, seed, image_size=48, stream=None):
     """Loads FERG from `root`; see `load_dataset`. 7 classes, RGB, at image_size × image_size (256 as published)."""
     check_whole("image_size", image_size, 8, 1024)
-    found = _list(root)
-    table = pd.DataFrame(found, columns=["path", "emotion", "subject"])
-    paths = list(table.pop("path"))
-    table.insert(0, "label", table["emotion"].map(CLASS_NAMES.index))
-    table["name"] = [path.relative_to(root).as_posix() for path in paths]
+    table, paths = labelled_table(root, _list(root), CLASS_NAMES)
     table["split"] = _characters(table, seed) if protocol == "characters" else _random(len(table), seed)
     notes = [] if protocol == "characters" else ["drawn from all: every character stands in several splits"]
     deviation = "" if len(table) == PUBLISHED else f"this copy of FERG has {len(table):,} images, not 55,767"
@@ -48,7 +43,7 @@ def _list(root):
     """(path, emotion, character) of every picture; an unknown character or emotion raises, naming its folder."""
     home = root / "FERG_DB_256"
     if not home.is_dir():
-        raise MissingDataError(f"ferg: there is no {home}. How to get it: {HOW_TO_GET.format(root=root)}")
+        raise missing_data(f"ferg: there is no {home}", root, HOW_TO_GET)
     found = []
     loose = [path for path in list_files(home) if len(path.relative_to(home).parts) < 3]
     if loose:
@@ -81,7 +76,8 @@ def _characters(table, seed):
         there = ", ".join(sorted(table["subject"].unique()))
         raise DataError(f"ferg: protocol characters tests on {', '.join(TEST_CHARACTERS)}; this copy has {there}")
     train = np.flatnonzero(split == "train")
-    split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
+    with naming("ferg"):
+        split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
     return split
 
 
@@ -97,8 +93,8 @@ def _random(count, seed):
 
 def check(root):
     """What of FERG is in `root`, as lines of text."""
-    characters = pd.Series([character for _, _, character in _list(root)]).value_counts(sort=False)
-    return [f"{root / 'FERG_DB_256'}: " + ", ".join(f"{name} {count:,}" for name, count in characters.items())]
+    characters = [character for _, _, character in _list(root)]
+    return [f"{root / 'FERG_DB_256'}: {counts_told(characters, sorted({*characters}))}"]
 
 
 SPEC = DatasetSpec(

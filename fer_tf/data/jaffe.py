@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..checks import DataError, InputError, MissingDataError, check_whole
+from ..checks import DataError, InputError, check_whole
 from ..emotions import EMOTIONS, JAFFE_CODES
 from .base import ArrayImages, DatasetSpec, FaceDataset, stratified_sample
 from .cache import listing_fingerprint
-from .folders import list_files
-from .images import IMAGE_SUFFIXES, read_image, resize
+from .folders import counts_told, labelled_table, missing_data, sort_files
+from .images import read_image, resize
 
 CLASS_NAMES = EMOTIONS[:7]
 SUBJECTS = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
@@ -84,11 +84,8 @@ def load(root, protocol, seed, fold=0, image_size=48):
     if fold and protocol != "subject":
         raise InputError(f"fold: only the protocol subject has folds; received {fold} for {protocol}")
     found, notes = _list(root)
-    table = pd.DataFrame(found, columns=["path", "emotion", "subject"])
-    paths = list(table.pop("path"))
-    table.insert(0, "label", table["emotion"].map(CLASS_NAMES.index))
-    table["photo"] = [path.stem for path in paths]
-    table["augmentation"], table["name"] = "none", [path.relative_to(root).as_posix() for path in paths]
+    table, paths = labelled_table(root, found, CLASS_NAMES)
+    table["photo"], table["augmentation"] = [path.stem for path in paths], "none"
     photos = [read_image(path, 1) for path in paths]
     if protocol == "subject":
         table["split"] = _leave_one_out(table["subject"].to_numpy(), fold)
@@ -104,12 +101,9 @@ def load(root, protocol, seed, fold=0, image_size=48):
 
 def _list(root):
     """(path, emotion, subject) of every photo, sorted by name, and notes; a name that cannot be read raises."""
-    files = list_files(root) if root.is_dir() else []
-    paths = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths, others = sort_files(root)
     if not paths:
-        raise MissingDataError(
-            f"jaffe: no photo like KA.AN1.39.tiff is in {root}. How to get it: {HOW_TO_GET.format(root=root)}"
-        )
+        raise missing_data(f"jaffe: no photo like KA.AN1.39.tiff is in {root}", root, HOW_TO_GET)
     found, seen = [], {}
     for path in sorted(paths, key=lambda path: path.stem):
         emotion, subject = _read_name(path)
@@ -117,7 +111,7 @@ def _list(root):
         if other != path:
             raise DataError(f"{path}: the same photo as {other}; move one of them away")
         found.append((path, emotion, subject))
-    strange = [path for path in files if path not in paths and not _is_text(path)]
+    strange = [path for path in others if not _is_text(path)]
     return found, [f"{len(strange)} files that are no pictures were not read"] if strange else []
 
 
@@ -210,8 +204,7 @@ def _deviation(found):
 def check(root):
     """What of JAFFE is in `root`, as lines of text."""
     found, notes = _list(root)
-    counts = pd.Series([emotion for _, emotion, _ in found]).value_counts().reindex(CLASS_NAMES, fill_value=0)
-    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    told = counts_told([emotion for _, emotion, _ in found], CLASS_NAMES)
     return [f"{root}: {len(found)} photos ({told})", *notes, *filter(None, [_deviation(found)])]
 
 

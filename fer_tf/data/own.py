@@ -14,9 +14,8 @@ from ..checks import DataError, MissingDataError, check_choice, check_whole
 from ..emotions import ALIASES, EMOTIONS, canonical_emotion
 from .base import SPLITS, DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
-from .folders import class_folders, folder_emotion, list_files, list_images
-from .images import IMAGE_SUFFIXES
-from .splits import split_table
+from .folders import class_folders, folder_emotion, list_images, sort_files
+from .splits import naming, split_table
 
 PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject where one is known; the set's own split where it has one"}
 _SPLIT_NAMES = {
@@ -75,7 +74,7 @@ def _split_folders(root):
 
 def _outside(root, read):
     """A note, as a list of none or one, on pictures that lie in no class folder that was read."""
-    left = [path for path in list_files(root) if path.suffix.lower() in IMAGE_SUFFIXES and path not in read]
+    left = [path for path in sort_files(root)[0] if path not in read]
     if not left:
         return []
     return [f"{len(left)} pictures lie outside the class folders and are not read, {left[0].name} among them"]
@@ -112,6 +111,7 @@ def _find_csv(root):
 
 def _read_csv(path):
     """The table with canonical emotions, whole paths and known splits, and notes; the first wrong line raises."""
+    _check_separator(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -141,6 +141,16 @@ def _read_csv(path):
     return _without_repeats(path, table.drop(columns="label"))
 
 
+def _check_separator(path):
+    """Raises `DataError` where semicolons separate the columns, as spreadsheets of many countries write them."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline().strip()
+    if ";" in first and "," not in first:
+        raise DataError(
+            f"{path}: its separator is a semicolon, and commas are wanted; its first line is {first[:80]!r}"
+        )
+
+
 def _without_repeats(path, table):
     """The table with every picture once, and a note on rows that name one again; two labels of one picture raise."""
     real = pd.Series([os.path.realpath(file) for file in table["path"]], index=table.index)
@@ -168,10 +178,8 @@ def _dataset(name, root, protocol, seed, table, options, notes):
     table = table.drop(columns="path")
     table.insert(0, "label", table["emotion"].map(names.index))
     table["name"] = [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in paths]
-    try:
+    with naming(f"{name}: {root}"):
         notes = [*notes, *split_table(table, seed)]
-    except DataError as error:
-        raise DataError(f"{name}: {root}: {error}") from None
     store = image_store(paths, (size, size), channels, stream)
     return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
 

@@ -11,8 +11,8 @@ from ..checks import DataError, MissingDataError
 from ..emotions import EMOTIONS, RAFDB_CODES
 from .base import DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
-from .folders import class_folders, list_images
-from .splits import stratified_holdout
+from .folders import class_folders, list_images, missing_data
+from .splits import naming, stratified_holdout
 
 CLASS_NAMES = EMOTIONS[:7]
 SIDE = 100
@@ -33,7 +33,9 @@ def load(root, protocol, seed, stream=None):
     table.insert(0, "label", [CLASS_NAMES.index(RAFDB_CODES[code]) for code in table["code"]])
     table["name"] = [path.relative_to(root).as_posix() for path in paths]
     train = np.flatnonzero(table["split"] == "train")
-    table.loc[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)], "split"] = "val"
+    with naming(f"rafdb: {root}"):
+        held = stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)
+    table.loc[train[held], "split"] = "val"
     store = image_store(paths, (SIDE, SIDE), 3, stream)
     source = listing_fingerprint(root, paths)
     notes = _unlisted(root, paths)
@@ -83,10 +85,7 @@ def _kaggle(root):
     """(path, code, split) from the numbered folders of DATASET/ (or of the root itself)."""
     home = root / "DATASET" if (root / "DATASET").is_dir() else root
     if not all((home / part).is_dir() for part in PUBLISHED):
-        raise MissingDataError(
-            f"rafdb: neither {LIST} nor DATASET/train and DATASET/test is in {root}. "
-            f"How to get it: {HOW_TO_GET.format(root=root)}"
-        )
+        raise missing_data(f"rafdb: neither {LIST} nor DATASET/train and DATASET/test is in {root}", root, HOW_TO_GET)
     found = []
     for part in PUBLISHED:
         for folder in class_folders(home / part):

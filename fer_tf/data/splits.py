@@ -1,9 +1,20 @@
 """Splitting rows into train, val and test: stratified, seeded, by group where groups are known."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from ..checks import DataError
+
+
+@contextmanager
+def naming(place):
+    """Puts `place` (a dataset, a folder) before the message of a `DataError` raised inside."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from None
 
 
 def stratified_holdout(labels, fraction, seed):

@@ -7,15 +7,12 @@ root with an emotion in its name, and, where no folder tells, any file with one 
 
 import re
 
-import pandas as pd
-
-from ..checks import DataError, MissingDataError, check_choice, check_whole
+from ..checks import DataError, check_choice, check_whole
 from ..emotions import ALIASES, EMOTIONS, TFEID_CODES
 from .base import DatasetSpec, FaceDataset, image_store
 from .cache import listing_fingerprint
-from .folders import list_files
-from .images import IMAGE_SUFFIXES
-from .splits import split_table
+from .folders import counts_told, labelled_table, missing_data, sort_files
+from .splits import naming, split_table
 
 # The public part: frontal, high intensity. Without contempt (68 images) it is the 268 of the seven-class literature.
 PUBLISHED = {8: 336, 7: 268}
@@ -43,18 +40,13 @@ def load(root, protocol, seed, image_size=48, image_channels=1):
     check_choice("image_channels", image_channels, (1, 3))
     found, notes = _list(root)
     names = tuple(emotion for emotion in EMOTIONS if emotion in {emotion for _, emotion, _ in found})
-    table = pd.DataFrame(found, columns=["path", "emotion", "subject"])
-    paths = list(table.pop("path"))
-    table.insert(0, "label", table["emotion"].map(names.index))
-    table["name"] = [path.relative_to(root).as_posix() for path in paths]
+    table, paths = labelled_table(root, found, names)
     nameless = int((table["subject"] == "").sum())
     if nameless:
         table = table.drop(columns="subject")
         notes.append(f"{nameless} of {len(table)} file names tell no subject: faces of one person stand in all splits")
-    try:
+    with naming(f"tfeid: {root}"):
         notes += split_table(table, seed)
-    except DataError as error:
-        raise DataError(f"tfeid: {root}: {error}") from None
     store = image_store(paths, (image_size, image_size), image_channels, stream=False)
     source = listing_fingerprint(root, paths)
     return FaceDataset("tfeid", protocol, names, table, store, notes, source, deviation=_deviation(found))
@@ -62,10 +54,9 @@ def load(root, protocol, seed, image_size=48, image_channels=1):
 
 def _list(root):
     """(path, emotion, subject or "") of every picture, and notes; a picture whose emotion nothing tells raises."""
-    files = list_files(root) if root.is_dir() else []
-    paths = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths, others = sort_files(root)
     if not paths:
-        raise MissingDataError(f"tfeid: no picture is in {root}. How to get it: {HOW_TO_GET.format(root=root)}")
+        raise missing_data(f"tfeid: no picture is in {root}", root, HOW_TO_GET)
     found, doubtful = [], 0
     for path in paths:
         by_folder, by_name = _folder_emotion(root, path), _name_emotion(path)
@@ -79,8 +70,8 @@ def _list(root):
     notes = [f"{doubtful} file names seem to tell another emotion than their folder, which is believed"] * bool(
         doubtful
     )
-    if len(files) > len(paths):
-        notes.append(f"{len(files) - len(paths)} files that are no pictures were not read")
+    if others:
+        notes.append(f"{len(others)} files that are no pictures were not read")
     return found, notes
 
 
@@ -124,8 +115,7 @@ def _deviation(found):
 def check(root):
     """What of TFEID is in `root`, as lines of text."""
     found, notes = _list(root)
-    counts = pd.Series([emotion for _, emotion, _ in found]).value_counts().reindex(EMOTIONS, fill_value=0)
-    told = ", ".join(f"{name} {count}" for name, count in counts.items())
+    told = counts_told([emotion for _, emotion, _ in found], EMOTIONS)
     people = len({subject for _, _, subject in found} - {""})
     return [f"{root}: {told}; {people} subjects by name", *notes, *filter(None, [_deviation(found)])]
 

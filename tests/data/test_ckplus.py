@@ -314,6 +314,8 @@ def test_folder_copy_with_strange_names(folder_copy, name, message):
     path.mkdir() if not path.suffix else Image.new("L", (48, 48)).save(path)
     with pytest.raises(DataError, match=message):
         load(folder_copy)
+    with pytest.raises(DataError, match=message):
+        check_dataset("ckplus", folder_copy.parent)
 
 
 @pytest.fixture
@@ -359,3 +361,11 @@ def test_check_tells_what_is_there(home, csv_copy):
     assert "80 images of labelled sequences; Landmarks is not there" in lines[0]
     assert any("4 of 24 sequences have no label" in line for line in lines)
     assert "48×48 csv copy" in check_dataset("ckplus", csv_copy.parent)[0]
+
+
+def test_check_tells_the_copies(folder_copy):
+    assert check_dataset("ckplus", folder_copy.parent)[0].endswith("72 images of the 48×48 folder copy")
+    (folder_copy / "CK+48").rename(folder_copy / "old")
+    (folder_copy / "ckextended.csv").write_text("emotion,pixels,Usage\n9,1 2 3,Training\n")
+    with pytest.raises(DataError, match="ckextended.csv, line 2: unknown emotion '9'"):
+        check_dataset("ckplus", folder_copy.parent)

@@ -293,6 +293,18 @@ def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):
     ]
 
 
+def test_check_tells_label_files_of_another_layout(root):
+    unit = root / "ActionUnit_Labels" / "SN001" / "SN001_au4.txt"
+    lines = unit.read_text()
+    unit.write_text("frame,intensity\n" + lines)
+    with pytest.raises(DataError, match="SN001_au4.txt, line 1: must be frame 1 and its intensity"):
+        disfa.check(root)
+    unit.write_text(lines)
+    (root / "ActionUnit_Labels" / "SN006" / "SN006_au26.txt").unlink()
+    with pytest.raises(MissingDataError, match="SN006_au26.txt is not there"):
+        disfa.check(root)
+
+
 def test_broken_video_is_named(root, capfd):
     (root / "Videos_LeftCamera" / "LeftVideoSN005_comp.avi").write_text("no film")
     with pytest.raises(DataError, match="LeftVideoSN005_comp.avi: is not a video that can be read"):

@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from fer_tf.checks import DataError, MissingDataError
-from fer_tf.data import load_dataset
+from fer_tf.data import check_dataset, load_dataset
 from fer_tf.data.ferg import CHARACTERS, RANDOM_SIZES
 
 FOLDERS = ["anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise"]
@@ -40,6 +40,21 @@ def test_random_has_the_documents_shares_and_says_what_it_mixes(home):
     wanted = {name: count * 210 / 55767 for name, count in RANDOM_SIZES.items()}
     assert ds.table["split"].value_counts().to_dict() == pytest.approx(wanted, abs=1)
     assert "every character stands in several splits" in ds.notes[0]
+
+
+def test_too_few_to_hold_out_names_the_dataset(home):
+    faces = home / "ferg" / "FERG_DB_256"
+    for character in CHARACTERS[:4]:
+        (faces / character).rename(faces / f".{character}")
+    (faces / "aia" / "aia_joy").mkdir(parents=True)
+    next((faces / ".aia" / "aia_joy").iterdir()).rename(faces / "aia" / "aia_joy" / "aia_joy_1.png")
+    with pytest.raises(DataError, match="ferg: 1 images are too few to hold out 10%"):
+        load_dataset("ferg", home)
+
+
+def test_check_counts_each_character(home):
+    (line,) = check_dataset("ferg", home)
+    assert line.endswith("FERG_DB_256: aia 35, bonnie 35, jules 35, malcolm 35, mery 35, ray 35")
 
 
 def test_missing_says_how_to_get_it(tmp_path):

@@ -7,7 +7,7 @@ from fixtures import write_face
 from PIL import Image
 
 from fer_tf.checks import DataError, InputError, MissingDataError
-from fer_tf.data import load_dataset
+from fer_tf.data import check_dataset, load_dataset
 from fer_tf.data.splits import group_split
 
 NAMES = {"happy": "happiness", "Anger": "anger", "SU": "surprise"}
@@ -107,6 +107,14 @@ def test_wrong_csv(csv_home, old, new, message):
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(DataError, match=message):
         load_dataset("csv", csv_home)
+
+
+def test_semicolons_are_told(csv_home):
+    path = csv_home / "csv" / "list.csv"
+    path.write_text("\ufeff" + path.read_text().replace(",", ";").replace(";sad", ";s,ad"), encoding="utf-8")
+    for look in (check_dataset, load_dataset):
+        with pytest.raises(DataError, match="list.csv: its separator is a semicolon, and commas are wanted; .* 'path;"):
+            look("csv", csv_home)
 
 
 def test_wrong_folders(tmp_path, pictures):

@@ -1,57 +1,26 @@
-"""Preparing datasets: what is written loads again, nothing is done twice, nothing is lost without being counted."""
-
-import json
+"""Preparing datasets: what is written loads again, faces are cut, nothing is lost without being counted."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import PHOTO_PLACES, SYNTHETIC, SYNTHETIC_COUNT, written_pictures
 from PIL import Image
 
-from fer_tf.checks import DataError, InputError
+from fer_tf.checks import DataError
 from fer_tf.data import load_dataset
 from fer_tf.data.images import read_image, resize
 from fer_tf.data.prepare import prepare_datasets, sources
-from fer_tf.data.prepare import target as target_module
 from fer_tf.emotions import EMOTIONS
-from tests.fixtures import BROKEN, assert_refused, run_cli
 
-COUNT = 120
-SYNTHETIC = {"options": [f"count={COUNT}"], "size": 32}
 # Document [4]'s folders, written out here a second time.
 NUMBERS = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happiness", "5": "sadness", "6": "anger"}
-
-
-@pytest.fixture(scope="module")
-def source():
-    """The dataset that most tests prepare."""
-    return load_dataset("synthetic", count=COUNT)
-
-
-@pytest.fixture
-def photos(tmp_path, tiny_faces):
-    """A data_dir with a `folder` of colour photographs, a face in each, of names that clash and are hard to write."""
-    home = tmp_path / "röh data" / "folder"
-    for code, (place, image) in enumerate(zip(PLACES, tiny_faces.store.array, strict=False)):
-        scene = np.full((90, 120, 3), (200, 30, 60 + code), np.uint8)
-        scene[20:68, 30:78] = image
-        (home / place).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(scene).save(home / place)
-    return home.parent
-
-
-PLACES = [f"{split}/{emotion}/{place}" for split in ("train", "val", "test") for emotion in ("happy", "fear", "neutral")
-          for place in ("a b/1.png", "ä/1.png", "1.png", "照片.png")]  # fmt: skip
-
-
-def pictures(out):
-    return sorted(path for path in out.glob("t*/*/*")) + sorted(out.glob("val/*/*"))
 
 
 def test_numbered_folders_are_document_4s_and_hold_the_datasets_pictures(tmp_path, source):
     out = tmp_path / "new" / "öut put"
     done = prepare_datasets(["synthetic"], out, format="png", **SYNTHETIC | {"size": 48})
-    assert {path.parent.name for path in pictures(out)} == set(NUMBERS)
-    assert len(pictures(out)) == len(done.labels) == done.new
+    assert {path.parent.name for path in written_pictures(out)} == set(NUMBERS)
+    assert len(written_pictures(out)) == len(done.labels) == done.new
     for row in done.labels.itertuples():
         split, number, name = row.path.split("/")
         at = int(name.split("-")[1])
@@ -89,7 +58,7 @@ def test_rows_that_the_protocol_does_not_use_are_told(tmp_path, source, monkeypa
     monkeypatch.setattr(sources, "load_dataset", lambda *given, **options: part)
     done = prepare_datasets(["synthetic"], tmp_path / "out", layout="names", **SYNTHETIC)
     assert len(done.labels) == (part.table["split"] != "").sum() == 30
-    assert done.summary.iloc[-1]["not used by the protocol"] == COUNT - 30
+    assert done.summary.iloc[-1]["not used by the protocol"] == SYNTHETIC_COUNT - 30
 
 
 @pytest.mark.parametrize("layout", ["names", "numbered"])
@@ -132,14 +101,14 @@ def test_numbers_mean_nothing_without_prepares_word_nor_with_a_broken_one(tmp_pa
 
 def test_two_datasets_make_one_aggregate(tmp_path, fer2013_root, source):
     done = prepare_datasets(
-        ["synthetic", "fer2013"], tmp_path / "out", fer2013_root, options=[f"synthetic.count={COUNT}", "classes=6"],
-        protocol=["fer2013=pooled"], layout="names", size=48, format="png",
+        ["synthetic", "fer2013"], tmp_path / "out", fer2013_root, protocol=["fer2013=pooled"], layout="names", size=48,
+        options=[f"synthetic.count={SYNTHETIC_COUNT}", "classes=6"], format="png",
     )  # fmt: skip
     faces = load_dataset("fer2013", fer2013_root, "pooled", classes=6)
     both = source.with_classes(EMOTIONS[:6]).counts() + faces.counts()
     ds = load_dataset("csv", tmp_path / "out")
     pd.testing.assert_frame_equal(ds.counts(), both)
-    assert done.labels["path"].is_unique and len(pictures(tmp_path / "out")) == both.loc["all", "all"]
+    assert done.labels["path"].is_unique and len(written_pictures(tmp_path / "out")) == both.loc["all", "all"]
     assert ds.table["dataset"].value_counts().to_dict() == {"fer2013": 180, "synthetic": len(done.labels) - 180}
     assert set(ds.table.loc[ds.table["dataset"] == "fer2013", "subject"]) == {""}
     row = done.labels[done.labels["dataset"] == "fer2013"].iloc[7]
@@ -149,8 +118,8 @@ def test_two_datasets_make_one_aggregate(tmp_path, fer2013_root, source):
 
 def test_names_that_clash_or_cannot_be_written_are_told_apart(tmp_path, photos):
     done = prepare_datasets(["folder"], tmp_path / "out", photos, layout="names", format="png", channels=3)
-    assert len(done.labels) == len(PLACES) == len(pictures(tmp_path / "out"))
-    assert set(done.labels["source"]) == set(PLACES)
+    assert len(done.labels) == len(PHOTO_PLACES) == len(written_pictures(tmp_path / "out"))
+    assert set(done.labels["source"]) == set(PHOTO_PLACES)
     for row in done.labels.itertuples():
         assert row.path.isascii() and " " not in row.path
         wanted = resize(read_image(photos / "folder" / row.source), (64, 64))
@@ -160,7 +129,7 @@ def test_names_that_clash_or_cannot_be_written_are_told_apart(tmp_path, photos):
 @pytest.mark.parametrize("channels, wanted", [(1, 1), (3, 3), (None, 1)])
 def test_channels(tmp_path, photos, channels, wanted):
     done = prepare_datasets(["folder"], tmp_path / "out", photos, layout="names", channels=channels, size=40)
-    sizes = {read_image(path).shape for path in pictures(tmp_path / "out")}
+    sizes = {read_image(path).shape for path in written_pictures(tmp_path / "out")}
     assert sizes == {(40, 40, wanted)} and f"image_channels={wanted}" in done.how_to_load
 
 
@@ -172,175 +141,6 @@ def test_gray_is_repeated_and_jpeg_is_of_quality_95(tmp_path, source):
             pixels = np.asarray(picture)
         assert pixels.shape == (48, 48, 3) and (pixels == pixels[..., :1]).all()
         assert np.abs(pixels[..., :1].astype(int) - source.store.array[int(row.path.split("-")[1])]).mean() < 4
-
-
-# --- going on ---
-
-
-@pytest.fixture
-def count_writes(monkeypatch):
-    """A list that grows by the path of each picture that is written."""
-    written, add = [], target_module.Target.add
-    monkeypatch.setattr(
-        target_module.Target, "add", lambda self, path, image: (written.append(path), add(self, path, image))
-    )
-    return written
-
-
-def contents(out):
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()
-            and path.name != "journal.jsonl"}  # fmt: skip
-
-
-def test_only_what_is_missing_is_made_again(tmp_path, count_writes):
-    out = tmp_path / "out"
-    done = prepare_datasets(["synthetic"], out, **SYNTHETIC)
-    assert sorted(count_writes) == sorted(done.labels["path"])
-    before, lost = contents(out), list(done.labels["path"][[0, 17, 40]])
-    for path in lost[:2]:
-        (out / path).unlink()
-    (out / lost[2]).write_bytes(b"")  # what a full disk may leave
-    (out / lost[0]).with_name(".left.jpg.part").write_bytes(b"half")
-    count_writes.clear()
-    again = prepare_datasets(["synthetic"], out, **SYNTHETIC)
-    assert sorted(count_writes) == sorted(lost) and again.new == 3
-    assert contents(out) == before and not list(out.rglob("*.part"))
-    pd.testing.assert_frame_equal(again.summary, done.summary)
-
-
-def test_a_run_that_is_killed_goes_on(tmp_path, monkeypatch, count_writes):
-    out, whole = tmp_path / "out", tmp_path / "whole"
-    prepare_datasets(["synthetic"], whole, **SYNTHETIC)
-    encoded, calls = target_module.encoded, []
-
-    def killed(image, suffix):
-        calls.append(1)
-        if len(calls) > 30:
-            raise KeyboardInterrupt
-        return encoded(image, suffix)
-
-    monkeypatch.setattr(target_module, "encoded", killed)
-    with pytest.raises(KeyboardInterrupt):
-        prepare_datasets(["synthetic"], out, workers=1, **SYNTHETIC)
-    monkeypatch.setattr(target_module, "encoded", encoded)
-    assert len(pictures(out)) == 30 and not (out / "labels.csv").exists()
-    assert json.loads((out / "prepare.json").read_text())["complete"] is False
-    journal = out / "record" / "journal.jsonl"
-    journal.write_text(journal.read_text()[:-5])  # the last line, cut off
-    count_writes.clear()
-    done = prepare_datasets(["synthetic"], out, **SYNTHETIC)
-    assert done.new == len(count_writes) == len(done.labels) - 30
-    assert contents(out) == contents(whole)
-
-
-@pytest.mark.parametrize(
-    "change, told",
-    [
-        ({"size": 40}, r"size \(32 there, 40 now\)"),
-        ({"format": "png"}, r"format \(jpg there, png now\)"),
-        ({"layout": "names"}, r"layout \(numbered there, names now\)"),
-        ({"seed": 1}, "datasets: synthetic: its files, labels or splits have changed; seed"),
-        ({"options": ["count=130"]}, r"count \(120 there, 130 now\)"),
-    ],
-)
-def test_other_settings_are_refused_unless_forced(tmp_path, change, told):
-    out = tmp_path / "out"
-    prepare_datasets(["synthetic"], out, **SYNTHETIC)
-    before = contents(out)
-    with pytest.raises(InputError, match=f"was prepared with other settings: .*{told}.*--force"):
-        prepare_datasets(["synthetic"], out, **SYNTHETIC | change)
-    assert contents(out) == before
-    done = prepare_datasets(["synthetic"], out, force=True, **SYNTHETIC | change)
-    assert len(pictures(out)) == len(done.labels) == done.new
-
-
-def test_strange_files_are_never_taken_away(tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "mine.txt").write_text("x")
-    with pytest.raises(InputError, match="is not empty and not of `data prepare`"):
-        prepare_datasets(["synthetic"], out, force=True, **SYNTHETIC)
-    (out / "mine.txt").unlink()
-    prepare_datasets(["synthetic"], out, **SYNTHETIC)
-    mine = out / "train" / "1" / "mine.jpg"
-    mine.write_bytes(b"x")
-    for force in (False, True):
-        with pytest.raises(DataError, match=r"mine.jpg: was not written by `data prepare` \(1 such files\)"):
-            prepare_datasets(["synthetic"], out, force=force, **SYNTHETIC)
-    assert mine.read_bytes() == b"x"
-
-
-# --- what is refused, what is broken ---
-
-
-@pytest.mark.parametrize("kind", ["empty", "half a jpeg"])
-def test_a_picture_that_cannot_be_read_is_counted(tmp_path, photos, kind):
-    bad = photos / "folder" / "train" / "happy" / "bad.jpg"
-    BROKEN[kind](bad)
-    for detector in ("none", "haar"):
-        out = tmp_path / detector
-        done = prepare_datasets(["folder"], out, photos, layout="names", detector=detector)
-        assert len(done.labels) == len(PLACES)
-        assert done.summary.iloc[-1]["cannot be read"] == 1
-        told = done.skipped[["source", "reason", "detail"]].iloc[0]
-        assert told["source"] == "train/happy/bad.jpg" and "bad.jpg: is " in told["detail"]
-    Image.fromarray(np.zeros((9, 9), np.uint8)).save(bad)
-    with pytest.raises(InputError, match="its files, labels or splits have changed"):
-        prepare_datasets(["folder"], out, photos, layout="names", detector="haar")
-
-
-def test_if_nothing_can_be_written_it_says_so(tmp_path):
-    home = tmp_path / "raw" / "folder"
-    for split in ("train", "val", "test"):
-        (home / split / "happy").mkdir(parents=True)
-        (home / split / "happy" / "x.jpg").write_text("no picture")
-    with pytest.raises(DataError, match="none of 3 pictures could be written; record/skipped.csv tells why"):
-        prepare_datasets(["folder"], tmp_path / "out", home.parent)
-    assert (pd.read_csv(tmp_path / "out/record/skipped.csv")["reason"] == "cannot be read").all()
-
-
-def test_raw_data_is_never_written_to(tmp_path, photos, fer2013_root):
-    before = contents(photos)
-    for out in (photos / "folder", photos / "folder" / "new", photos / "fer2013" / "new"):
-        with pytest.raises(InputError, match="lies in .*the raw data of"):
-            prepare_datasets(["folder"], out, photos)
-    prepare_datasets(["folder"], tmp_path / "out", photos)
-    assert contents(photos) == before
-    (tmp_path / "link").symlink_to(photos / "folder")
-    with pytest.raises(InputError, match="lies in"):
-        prepare_datasets(["folder"], tmp_path / "link" / "new", photos)
-    prepare_datasets(["fer2013"], tmp_path / "data" / "folder", fer2013_root, size=48)  # to be loaded as `folder`
-    with pytest.raises(InputError, match="holds pictures of folder"):
-        prepare_datasets(["folder"], tmp_path / "out", tmp_path / "out", force=True)
-    assert pictures(tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ({"size": 4}, "size: must be a number >= 8"),
-        ({"channels": 2}, "channels: allowed are None, 1, 3"),
-        ({"format": "gif"}, "format: allowed are jpg, png"),
-        ({"layout": "codes"}, "layout: allowed are numbered, names"),
-        ({"detector": "eyes"}, "detector: allowed are mtcnn"),
-        ({"margin": 0.2}, "margin, missing: mean nothing with detector 'none'"),
-        ({"missing": "skip"}, "margin, missing: mean nothing"),
-        ({"detector": "haar", "missing": "error"}, "missing: allowed are whole, skip"),
-        ({"workers": 0}, "workers: must be a number >= 1"),
-        ({"protocol": "official"}, "protocol of synthetic: allowed are identity"),
-        ({"protocol": "ckplus=random"}, "protocol: allowed are synthetic"),
-        ({"options": ["camera=left"]}, "options of synthetic: unknown 'camera'"),
-        ({"options": ["jaffe.fold=1"]}, "dataset of 'jaffe.fold=1': allowed are synthetic"),
-        ({"options": ["size=3"]}, r"options: size is a setting of `data prepare` itself \(--size\)"),
-        ({"options": ["synthetic.channels=3"]}, "channels is a setting"),
-        ({"names": ["synthetic", "synthetic"]}, "datasets: name one or more, each once"),
-        ({"names": ["fer"]}, "dataset: allowed are synthetic, fer2013"),
-    ],
-)
-def test_wrong_arguments(tmp_path, arguments, message):
-    with pytest.raises(InputError, match=message):
-        prepare_datasets(**{"names": ["synthetic"], "out": tmp_path / "out", **arguments})
-    assert not (tmp_path / "out").exists()
 
 
 # --- faces ---
@@ -369,7 +169,7 @@ def test_faces_are_cut_from_the_photographs_as_they_are(tmp_path, photos, crops,
     assert {image.shape for image in crops} == {(90, 120, 3)}, "not squeezed to the dataset's size"
     assert done.labels["detected"].all()
     for row in done.labels.itertuples():
-        face = np.repeat(tiny_faces.store.array[PLACES.index(row.source)], 3, axis=2)
+        face = np.repeat(tiny_faces.store.array[PHOTO_PLACES.index(row.source)], 3, axis=2)
         np.testing.assert_array_equal(read_image(tmp_path / "out" / row.path), face)
 
 
@@ -381,7 +181,7 @@ def test_where_no_face_is_found(tmp_path, photos, crops, missing, count_writes):
     settings = {"layout": "names", "detector": "haar", "missing": missing, "channels": 3, "format": "png"}
     done = prepare_datasets(["folder"], tmp_path / "out", photos, **settings)
     last = done.summary.iloc[-1]
-    assert len(done.labels) == last["written"] == len(PLACES) + (missing == "whole")
+    assert len(done.labels) == last["written"] == len(PHOTO_PLACES) + (missing == "whole")
     if missing == "whole":
         assert last["whole picture"] == 1 and last["no face found"] == 0
         (row,) = done.labels[~done.labels["detected"]].itertuples()
@@ -404,21 +204,4 @@ def test_faces_in_sets_held_in_memory(tmp_path, source, crops, monkeypatch):
 
 def test_haar_finds_drawn_faces(tmp_path, photos):
     done = prepare_datasets(["folder"], tmp_path / "out", photos, layout="names", detector="haar", missing="skip")
-    assert len(done.labels) > 0 and len(done.labels) + len(done.skipped) == len(PLACES)
-
-
-# --- the command ---
-
-
-def test_command(capsys, tmp_path, photos):
-    bad = BROKEN["text"](photos / "folder" / "train" / "happy" / "bad.jpg")
-    command = ["data", "prepare", "folder", "--data-dir", photos, "--out", tmp_path / "out", "--size", 32]
-    answer = run_cli(capsys, *command, "--format", "png", "--layout", "names", "--channels", 3)
-    assert answer.code == 1 and f"not read: {bad}: is not a picture" in answer.err
-    assert "cannot be read" in answer.out and f"{len(PLACES)} pictures in {tmp_path / 'out'}" in answer.out
-    assert f"load them with: --dataset folder --data-dir {tmp_path / 'out'} --option image_size=32" in answer.out
-    assert_refused(run_cli(capsys, *command), "out", "other settings", "--force")
-    bad.unlink()
-    assert run_cli(capsys, *command, "--force").code == 0
-    answer = run_cli(capsys, "data", "counts", "folder", "--data-dir", tmp_path / "out")
-    assert answer.code == 0 and "happiness" in answer.out and "neutral" not in answer.out
+    assert len(done.labels) > 0 and len(done.labels) + len(done.skipped) == len(PHOTO_PLACES)

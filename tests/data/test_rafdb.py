@@ -73,6 +73,13 @@ def test_broken_list(publisher, old, new, message):
         load_dataset("rafdb", publisher)
 
 
+def test_too_few_to_hold_out_names_the_dataset(publisher):
+    path = publisher / "rafdb" / "EmoLabel" / "list_patition_label.txt"
+    path.write_text("train_00000.jpg 1\ntrain_00001.jpg 2\ntest_00000.jpg 1\n")
+    with pytest.raises(DataError, match="rafdb: .*rafdb: 2 images are too few to hold out 10%"):
+        load_dataset("rafdb", publisher)
+
+
 def test_kaggles_label_file_must_agree_with_its_folders(kaggle):
     (kaggle / "rafdb" / "train_labels.csv").write_text("image,label\ntrain_10_aligned.JPG,2\n")
     with pytest.raises(DataError, match="train_labels.csv: calls train_10_aligned.JPG 2, its folder is 1"):
