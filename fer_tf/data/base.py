@@ -268,14 +268,40 @@ class FaceDataset:
         note = f"at most {limit} images a split are used"
         return replace(self, table=table, notes=[*self.notes, note])
 
+    def with_train_share(self, share, seed=0):
+        """Only so many of the training images, class shares kept; val and test stay as they are.
+
+        The others get the split "". Every class that has a training image keeps at least one, and of one seed a
+        smaller share is part of a larger one.
+
+        Args:
+            share: float, above 0 and at most 1.
+            seed: of the draw.
+        """
+        table = self.table.copy()
+        chosen = table.index[table["split"] == "train"]
+        labels = table.loc[chosen, "label"].to_numpy(np.int64)
+        order = _stratified_order(labels, seed)
+        is_first = ~pd.Series(labels[order]).duplicated().to_numpy()
+        order = np.concatenate([order[is_first], order[~is_first]])  # an image of every class, then all others
+        count = max(round(share * len(labels)), int(is_first.sum()))
+        table.loc[chosen[order[count:]], "split"] = ""
+        note = f"train_share {share:g}: {count:,} of {len(labels):,} training images are used, class shares kept"
+        return replace(self, table=table, notes=[*self.notes, note])
+
 
 def stratified_sample(labels, count, seed):
     """Sorted positions of `count` of the labels, class shares kept to within one (largest remainders)."""
+    return np.sort(_stratified_order(labels, seed)[:count])
+
+
+def _stratified_order(labels, seed):
+    """Positions of all labels in an order of which every beginning keeps the class shares."""
     order = np.random.default_rng(seed).permutation(len(labels))
     rank = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
     size = np.bincount(labels)[labels[order]]
     # an image of rank r in a class of n comes at (r + 1/2) / n of the way: the first `count` keep the shares
-    return np.sort(order[np.argsort((rank + 0.5) / size, kind="stable")[:count]])
+    return order[np.argsort((rank + 0.5) / size, kind="stable")]
 
 
 def _renormalise(probabilities):

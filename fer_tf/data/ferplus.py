@@ -13,6 +13,7 @@ from ..emotions import EMOTIONS, FERPLUS_COLUMNS
 from . import fer2013
 from .base import SPLITS, DatasetSpec, FaceDataset
 from .cache import file_fingerprint
+from .ferplus_lists import add_columns, list_notes, read_lists, told
 
 FOLDERS = dict(zip(("FER2013Train", "FER2013Valid", "FER2013Test"), SPLITS, strict=True))
 USAGES = dict(zip(fer2013.USAGES, SPLITS, strict=True))
@@ -36,6 +37,9 @@ HOW_TO_GET = (
 def load(root, protocol, seed, label_mode="majority", votes="label", stream=None):
     """Loads FER+; see `load_dataset`. 8 classes; the table's `votes` columns are as counted, its `row` is FER2013's.
 
+    Where the published lists of hard test faces are there (see `ferplus_lists`), the table has the bool columns
+    `occluded`, `pose30` and `pose45`; the dataset's fingerprint does not depend on them.
+
     Args:
         root: the ferplus folder; pixels are read from its sibling fer2013.
         protocol: "official" or "six".
@@ -45,7 +49,8 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     """
     check_choice("label_mode", label_mode, LABEL_MODES)
     check_choice("votes", votes, VOTES)
-    counts, split, source = _read(root, votes)
+    counts, split, source, row_of = _read(root, votes)
+    lists = read_lists(root, row_of, len(split))
     faces = fer2013.load(root.parent / "fer2013", "official", seed, stream)
     _check_rows(root, faces, split)
     shares = vote_shares(counts, label_mode)
@@ -56,6 +61,7 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
         {"label": shares.argmax(axis=1), "split": split[kept], "row": kept, "name": faces.table["name"][kept]}
     )
     table[[f"votes {name}" for name in FERPLUS_COLUMNS]] = counts[kept]
+    add_columns(table, lists)
     soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
     ds = FaceDataset(
         "ferplus", protocol, EMOTIONS, table.reset_index(drop=True), faces.store.taken(kept),
@@ -65,6 +71,7 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     if protocol == "six":
         ds = ds.with_classes(EMOTIONS[:6])
         ds.store = ds.store.converted((64, 64), 3)
+    ds.notes.extend(list_notes(ds, lists, label_mode))
     return ds
 
 
@@ -109,7 +116,8 @@ def _leading(votes):
 
 
 def _read(root, votes):
-    """Votes int [rows, 10], split object [rows] ("" where label.csv has no line), fingerprint of the files."""
+    """Votes int [rows, 10], split object [rows] ("" where label.csv has no line), fingerprint of the files, rows by
+    image name."""
     new = root / "fer2013new.csv"
     files = [new] + ([root / "data" / folder / "label.csv" for folder in FOLDERS] if votes == "label" else [])
     missing = [str(path.relative_to(root)) for path in files if not path.is_file()]
@@ -120,13 +128,10 @@ def _read(root, votes):
     table = _csv(new, header=0)
     _check_columns(new, table, ["Usage", "Image name", *FERPLUS_COLUMNS])
     source = "".join(file_fingerprint(path)[:5] for path in files)
+    row_of = _rows_by_name(table["Image name"])
     if votes == "new":
-        return _counts(new, table[FERPLUS_COLUMNS]), _splits(new, table["Usage"]), source
+        return _counts(new, table[FERPLUS_COLUMNS]), _splits(new, table["Usage"]), source, row_of
     counts, split = np.zeros((len(table), len(FERPLUS_COLUMNS)), int), np.full(len(table), "", object)
-    row_of = pd.Series(table.index, index=table["Image name"])
-    row_of = row_of[row_of.index != ""]  # Microsoft gave no name to what it found to be no face
-    # four names stand twice in the published file; Microsoft's script writes pictures by name, so the last line wins
-    row_of = row_of[~row_of.index.duplicated(keep="last")]
     for path, name in zip(files[1:], FOLDERS.values(), strict=True):
         lines = _csv(path, names=["name", "box", *FERPLUS_COLUMNS])
         rows = row_of.reindex(lines["name"])
@@ -134,7 +139,15 @@ def _read(root, votes):
             raise DataError(f"{path}: {rows.index[rows.isna()][0]} is not an image name of fer2013new.csv")
         rows = rows.to_numpy(int)
         counts[rows], split[rows] = _counts(path, lines[FERPLUS_COLUMNS]), name
-    return counts, split, source
+    return counts, split, source, row_of
+
+
+def _rows_by_name(names):
+    """Series of rows by image name."""
+    row_of = pd.Series(names.index, index=names)
+    row_of = row_of[row_of.index != ""]  # Microsoft gave no name to what it found to be no face
+    # four names stand twice in the published file; Microsoft's script writes pictures by name, so the last line wins
+    return row_of[~row_of.index.duplicated(keep="last")]
 
 
 def _csv(path, **options):
@@ -189,8 +202,9 @@ def _notes(counts, split, kept):
 
 def check(root):
     """What of FER+ is in `root`, as lines of text."""
-    split = _read(root, "label")[1]
+    _, split, _, row_of = _read(root, "label")
     lines = [f"{root}: votes for {int((split != '').sum()):,} of {len(split):,} rows"]
+    lines.append(told(root, read_lists(root, row_of, len(split))))
     return lines + [f"pixels: {line}" for line in fer2013.check(root.parent / "fer2013")]
 
 

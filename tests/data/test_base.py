@@ -1,6 +1,7 @@
 """`FaceDataset`: splits, subsets of classes, limits, fingerprints, streaming."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -63,6 +64,55 @@ def test_limit_keeps_class_shares(tiny_faces):
     assert len(tiny_faces.train) > 60, "the original must stay as it was"
 
 
+def test_train_share_keeps_class_shares_val_and_test(tiny_faces):
+    part = load_dataset("synthetic", count=400, train_share=0.3)
+    whole = tiny_faces.train
+    assert len(part.train) == round(0.3 * len(whole)) and len(part.table) == 400
+    shares = np.bincount(whole.labels, minlength=8) / len(whole)
+    np.testing.assert_allclose(np.bincount(part.train.labels, minlength=8), shares * len(part.train), atol=1)
+    assert set(part.train.rows) <= set(whole.rows)
+    left_out = sorted(set(whole.rows) - set(part.train.rows))
+    assert (part.table["split"].iloc[left_out] == "").all()
+    for name in ("val", "test"):
+        np.testing.assert_array_equal(part.split(name).rows, tiny_faces.split(name).rows)
+    assert part.notes[-1].startswith(f"train_share 0.3: {len(part.train)} of {len(whole)} training images are used")
+
+
+def test_a_smaller_train_share_is_part_of_a_larger_and_follows_the_seed(tiny_faces):
+    shares = (0.001, 0.02, 0.05, 0.1, 0.11, 0.3, 0.5, 0.99)
+    drawn = [set(tiny_faces.with_train_share(share, seed=3).train.rows) for share in shares]
+    assert all(small <= large for small, large in zip(drawn, drawn[1:], strict=False))
+    assert len(drawn[0]) == 8, "an image of every class stays"
+    assert drawn[5] == set(tiny_faces.with_train_share(0.3, seed=3).train.rows)
+    assert drawn[5] != set(tiny_faces.with_train_share(0.3, seed=4).train.rows)
+
+
+def test_every_class_keeps_an_image_in_a_small_share():
+    labels = np.repeat([0, 1, 3], [500, 300, 2])  # class 2 has none
+    table = pd.DataFrame({"label": labels, "split": "train", "name": [str(row) for row in range(802)]})
+    store = base.ArrayImages(np.zeros((802, 4, 4, 1), np.uint8))
+    ds = base.FaceDataset("x", "y", ("anger", "disgust", "fear", "happiness"), table, store)
+    part = ds.with_train_share(0.1)
+    assert len(part.train) == 80
+    np.testing.assert_allclose(np.bincount(part.train.labels), [49.4, 29.6, 0, 1], atol=1)
+    assert list(np.bincount(ds.with_train_share(1e-6).train.labels)) == [1, 1, 0, 1]
+
+
+def test_train_share_changes_the_fingerprint_but_not_what_is_tested(tiny_faces):
+    part = load_dataset("synthetic", count=400, train_share=0.3)
+    assert part.fingerprint() != tiny_faces.fingerprint()
+    assert part.test_fingerprint() == tiny_faces.test_fingerprint()
+    for everything in (None, 1, 1.0):
+        whole = load_dataset("synthetic", count=400, train_share=everything)
+        assert whole.fingerprint() == tiny_faces.fingerprint() and whole.notes == tiny_faces.notes
+
+
+def test_train_share_is_of_the_chosen_classes():
+    six = load_dataset("synthetic", count=400, classes=6)
+    part = load_dataset("synthetic", count=400, classes=6, train_share=0.5)
+    assert len(part.train) == round(len(six.train) / 2)
+
+
 def test_fingerprint_follows_labels_splits_and_source(tiny_faces):
     assert tiny_faces.fingerprint() == load_dataset("synthetic", count=400).fingerprint()
     others = [
@@ -105,6 +155,11 @@ def test_streamed_store_converts_while_reading(files):
         ({"name": "synthetic", "folds": 3}, "options of synthetic: unknown 'folds'; allowed are count, difficulty"),
         ({"name": "synthetic", "count": 3}, "count: must be a number >= 40; received 3"),
         ({"name": "synthetic", "count": 400, "channels": 2}, "channels: allowed are 1, 3; received 2"),
+        ({"name": "synthetic", "train_share": 0}, "train_share: must be a number above 0 and at most 1 .* received 0"),
+        ({"name": "synthetic", "train_share": 1.5}, "train_share: .* received 1.5"),
+        ({"name": "synthetic", "train_share": float("nan")}, "train_share: .* received nan"),
+        ({"name": "synthetic", "train_share": "half"}, "train_share: .* received 'half'"),
+        ({"name": "synthetic", "train_share": True}, "train_share: .* received True"),
     ],
 )
 def test_wrong_arguments_name_the_allowed(arguments, message):

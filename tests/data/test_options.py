@@ -7,7 +7,7 @@ from fixtures import assert_refused, run_cli
 from PIL import Image
 
 from fer_tf import data, runlog
-from fer_tf.checks import InputError
+from fer_tf.checks import InputError, MissingDataError
 from fer_tf.data import parse_options
 from fer_tf.data.jaffe import JAFFE_CODES
 from fer_tf.runlog import run_name
@@ -34,6 +34,8 @@ def test_options_are_typed():
         "classes": ("anger", "happiness"), "stream": True, "image_size": 64, "channels": 3,
     }  # fmt: skip
     assert parse_options("rafdb", "classes=6 stream=None") == {"classes": 6, "stream": None}
+    assert parse_options("fer2013", "train_share=0.3") == {"train_share": 0.3}
+    assert parse_options("fer2013", "train_share=1") == parse_options("fer2013", "train_share=1.0") == {}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,8 @@ def test_options_are_typed():
         ("fold=1", "options of fer2013: unknown 'fold'; allowed are .*classes"),
         ("classes", "options: each must be name=value; received 'classes'"),
         ("classes=", "options: each must be name=value"),
+        ("train_share=0", "train_share: must be a number above 0 and at most 1 .* received 0"),
+        ("train_share=30%", "train_share: must be a number .* received '30%'"),
     ],
 )
 def test_wrong_options(text, message):
@@ -56,6 +60,24 @@ def test_runs_of_other_tasks_have_other_names():
         "cnn-ferplus-official-probability-classes7-seed0"
     )
     assert run_name("cnn", "x", "y", 0, {"classes": ("anger", "fear")}) == "cnn-x-y-anger_fear-seed0"
+    assert (
+        run_name("cnn", "ferplus", "official", 0, {"train_share": 0.3}) == "cnn-ferplus-official-train_share0.3-seed0"
+    )
+
+
+def test_a_run_on_a_share_stands_beside_the_whole_one(fresh_home, capsys):
+    command = ("train", "majority", "--option", "count=400")
+    assert run_cli(capsys, *command).code == 0
+    assert run_cli(capsys, *command, "--option", "train_share=0.25").code == 0
+    runs = {run.name: run for run in runlog.finished_runs()}
+    whole, part = runs["majority-synthetic-identity-seed0"], runs["majority-synthetic-identity-train_share0.25-seed0"]
+    assert part.model_path.name == f"{part.name}.h5" and part.model_path.is_file()
+    assert part.record["reduced"].replace("count 400, ", "") == "train_share 0.25"
+    learned = [run.record["counts"]["train"]["all"] for run in (part, whole)]
+    assert learned[0] == round(learned[1] / 4)
+    assert part.record["test_fingerprint"] == whole.record["test_fingerprint"]
+    answer = run_cli(capsys, "evaluate", part.model_path, "--option", "count=400")
+    assert answer.code == 0 and f"{part.metrics['test']['accuracy']:.4f}" in answer.out
 
 
 def test_every_fold_is_run_and_summed_up(jaffe, fresh_home, monkeypatch, capsys):
@@ -86,3 +108,18 @@ def test_a_wrong_option_is_refused_in_one_line(capsys, fresh_home):
     for command in (("train", "cnn"), ("reproduce",), ("data", "counts", "synthetic"), ("evaluate", "x.h5")):
         answer = run_cli(capsys, *command, "--option", "fold=2")
         assert answer.code and len(answer.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", [name for name, spec in data.DATASETS.items() if "stream" in spec.options])
+def test_stream_is_on_off_or_none(name, tmp_path):
+    with pytest.raises(InputError, match="stream: allowed are True, False, None; received 'banana'"):
+        data.load_dataset(name, tmp_path, **parse_options(name, "stream=banana"))
+    for text in ("true", "False", "none"):
+        with pytest.raises(MissingDataError):
+            data.load_dataset(name, tmp_path, **parse_options(name, f"stream={text}"))
+
+
+def test_options_that_are_on_or_off_take_nothing_else(tmp_path):
+    for name, option in (("ckplus", "neutral"), ("disfa", "anger"), ("affectnet", "crop")):
+        with pytest.raises(InputError, match=f"{option}: allowed are True, False; received None"):
+            data.load_dataset(name, tmp_path, **{option: None})
