@@ -39,7 +39,7 @@ def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), d
     it before the features are taken.
 
     The document prints no widths: read as 32 to 256 filters of 3×3 (1.1 M parameters, 97 M multiply-adds at 48 px), a
-    head of 50 units as in Deep-Emotion, from which it comes. The loss takes λ‖w‖² of "the last four fully connected
+    head of 50 units as in Deep-Emotion, from which it comes; pixels centred. The loss takes λ‖w‖² of "the last four fully connected
     layers" (eq. 1): the branch's 32 and 6, the head's 50 and C.
 
     Args:
@@ -51,11 +51,11 @@ def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), d
         l2: λ on the weights of the four dense layers.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
-    inputs, x = _warped_input("deepfer", input_shape, width, l2)
+    inputs, x = _warped_input("deepfer", input_shape, width, l2, centred=True)
     for index, channels in enumerate(scaled(filters, width), start=1):
-        # the pairs have no ReLU between them and no normalisation: with Keras's default start the signal fades, and
-        # nothing is learned from 2,800 images in ten epochs
-        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer="he_normal", name=f"conv{index}")(x)
+        # no normalisation between them, and 2,304 features that are never negative: a start that lets the signal grow
+        # (He) kills the 50 units of the head within an epoch, one that lets it fade (Keras's default) learns nothing
+        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer="lecun_normal", name=f"conv{index}")(x)
         if index % 2 == 0:
             x = layers.MaxPooling2D(name=f"pool{index // 2}")(x)
         if index % 2 == 0 or index == len(filters):
@@ -63,12 +63,13 @@ def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), d
     return keras.Model(inputs, _head(x, num_classes, scaled((50,), width)[0], dropout, l2), name="deepfer")
 
 
-def _warped_input(name, input_shape, width, l2):
-    """The input, and the pictures warped as the localisation net says, in 0..1."""
+def _warped_input(name, input_shape, width, l2, centred=False):
+    """The input, and the pictures warped as the localisation net says, in 0..1 or, centred, in -1..1."""
     if min(input_shape[:2]) < 22:
         raise InputError(f"input_shape: {name}'s localisation net needs sides of 22, {input_shape[:2]} is too small")
     inputs = keras.Input(input_shape, name="image")
-    x = layers.Rescaling(1 / 255, name="normalise")(inputs)
+    scale = {"scale": 1 / 127.5, "offset": -1.0} if centred else {"scale": 1 / 255}
+    x = layers.Rescaling(**scale, name="normalise")(inputs)
     return inputs, SpatialTransformer(name="transformer")(x, _theta(x, width, l2))
 
 
