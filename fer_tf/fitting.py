@@ -7,10 +7,10 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from . import layers, losses, models, runlog
+from . import feature_matching, layers, losses, models, runlog
 from .checks import InputError
 from .data import pipeline, plan
-from .keeper import EpochKeeper
+from .keeper import EpochKeeper, Phase
 from .models import backbones
 
 
@@ -29,26 +29,6 @@ class Progress:
     fingerprint: str
     name: str = ""
     verbose: bool = True
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Epochs start .. end - 1 of a training.
-
-    Attributes:
-        name: "head" (the pretrained part frozen) or "fine-tuning 1", ...; "" where training has one phase.
-        start, end: epochs.
-        learning_rate: at its start.
-        unfreeze: see `fer_tf.models.backbones.set_trainable`.
-        is_last: no phase follows.
-    """
-
-    name: str
-    start: int
-    end: int
-    learning_rate: float
-    unfreeze: str | None = ""
-    is_last: bool = True
 
 
 def phases(experiment):
@@ -85,6 +65,8 @@ def fit(training_data, experiment, seed, progress):
     keeper = EpochKeeper(model, experiment, progress)
     trained = _with_scores_out(model) if experiment.loss == "squared_hinge" else model
     done = keeper.resume()
+    if experiment.matching_epochs and not done:
+        feature_matching.match(model, training_data, experiment, seed, progress)
     for phase in phases(experiment):
         if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
             continue
@@ -97,7 +79,9 @@ def fit(training_data, experiment, seed, progress):
     if backbones.has_backbone(model):
         # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
         backbones.set_trainable(model, "", freeze_norm=False)
-    return _as_float32(model, experiment, training_data), _facts(model, keeper.state["history"])
+    facts = _facts(model, keeper.state["history"])
+    facts |= feature_matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
+    return _as_float32(model, experiment, training_data), facts
 
 
 @contextmanager

@@ -4,21 +4,44 @@ import json
 import sys
 import time
 import zipfile
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from .layers import RegionBias
 from .paths import replacing
 
 CHECKPOINT = "checkpoint.npz"
+_SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "region_biased_loss")
 
 
 def say(verbose, text):
     """Prints a line of progress at once."""
     if verbose:
         print(text, flush=True)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs start .. end - 1 of a training.
+
+    Attributes:
+        name: "head" (the pretrained part frozen) or "fine-tuning 1", ...; "" where training has one phase.
+        start, end: epochs.
+        learning_rate: at its start.
+        unfreeze: see `fer_tf.models.backbones.set_trainable`.
+        is_last: no phase follows.
+    """
+
+    name: str
+    start: int
+    end: int
+    learning_rate: float
+    unfreeze: str | None = ""
+    is_last: bool = True
 
 
 class EpochKeeper(keras.callbacks.Callback):
@@ -35,6 +58,8 @@ class EpochKeeper(keras.callbacks.Callback):
         self.state = {"history": [], "best": None, "best_loss": None, "waited": 0, "rate": None}
         self.best_values = None
         self.slots = []
+        # its value is kept by a layer: a metric inside a layer is lost under JAX
+        self.biased = [layer for layer in model.layers if isinstance(layer, RegionBias)]
         self.phase = None
         self.bar = None
 
@@ -99,6 +124,8 @@ class EpochKeeper(keras.callbacks.Callback):
         self.bar.close()
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         row |= {"phase": self.phase.name} if self.phase.name else {}
+        if self.biased:
+            row["region_biased_loss"] = float(self.biased[0].running_loss)
         row |= {
             "learning_rate": self.state["rate"],
             "seconds": round(time.perf_counter() - self.started, 2),
@@ -113,7 +140,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def _keep_best(self, row):
         """Best is the highest validation accuracy; of equals, the lowest validation loss."""
         best = self.state["best"]
-        if best is None or (row["val_accuracy"], -row["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
+        if best is None or _standing(row) > _standing(best):
             self.state["best"] = row
             self.best_values = [keras.ops.convert_to_numpy(variable) for variable in self.kept]
 
@@ -141,12 +168,14 @@ class EpochKeeper(keras.callbacks.Callback):
 
     def _line(self, row):
         mark = "  best so far" if self.state["best"] is row else ""
-        return (
-            f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  "
-            f"loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}  "
-            f"val loss {row['val_loss']:.3f}  val accuracy {row['val_accuracy']:.3f}  {row['seconds']:.1f} s{mark}"
-        )
+        shown = "  ".join(f"{key.replace('_', ' ')} {row[key]:.3f}" for key in _SHOWN if key in row)
+        return f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  {shown}  {row['seconds']:.1f} s{mark}"
 
     def restore_best(self):
         """Puts the best epoch's weights into the model."""
         self._assign(self.best_values)
+
+
+def _standing(row):
+    """What makes an epoch the best: validation accuracy where there is one, of equals the lowest validation loss."""
+    return row.get("val_accuracy", 0.0), -row["val_loss"]

@@ -4,6 +4,9 @@ import keras
 from keras import ops
 
 from .checks import InputError, check_choice, check_range
+from .layers import region_biased_loss
+
+__all__ = ["LOSSES", "SquaredHinge", "classification_loss", "region_biased_loss"]
 
 LOSSES = ("crossentropy", "squared_hinge")
 

@@ -1,11 +1,13 @@
 """Every figure of the kit, in one style. Arrays and frames in, matplotlib figures out."""
 
 import functools
+import itertools
 
 import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from .paths import replacing, reports_root
 
@@ -155,6 +157,45 @@ def windows(images, corners, titles):
         # the window may reach beyond the picture
         axis.set_xlim(min(-1, closed[:, 0].min() - 2), max(width, closed[:, 0].max() + 2))
         axis.set_ylim(max(height, closed[:, 1].max() + 2), min(-1, closed[:, 1].min() - 2))
+    return figure
+
+
+@_styled
+def region_weights(images, boxes, weights, titles):
+    """Pictures with their crops' outlines, the thicker and the more opaque the more a crop counts; the strongest is
+    in the second colour, with its weight.
+
+    Args:
+        images: uint8 [N, H, W, C]; boxes float [R, 4], (left, top, width, height), index 0 the whole face, which is
+            not drawn; weights float [N, R]; titles: N texts.
+    """
+    figure, axes = _grid(-(-len(images) // 6), min(6, len(images)), 1.5, 1.75)
+    for axis, image, row, title in zip(axes.ravel(), images, weights, titles, strict=False):
+        _show(axis, image, title)
+        crops = row[1:]
+        for index in np.argsort(crops):
+            strongest, share = index == crops.argmax(), crops[index] / max(crops.max(), 1e-7)
+            left, top, width, height = boxes[index + 1]
+            outline = Rectangle((left - 0.5, top - 0.5), width, height, fill=False, clip_on=False,
+                                edgecolor=_COLOURS[1] if strongest else _COLOURS[0],
+                                linewidth=0.5 + 2 * share, alpha=0.3 + 0.7 * share)  # fmt: skip
+            axis.add_patch(outline)
+        axis.set_xlabel(f"whole {row[0]:.2f}, crop {crops.argmax() + 1}: {crops.max():.2f}", fontsize=6)
+    return figure
+
+
+@_styled
+def value_curves(table, x, y, group, xlabel, ylabel):
+    """Lines of y over x, one a group, with the band low..high where the table has it."""
+    figure = Figure(figsize=(6, 3.5))
+    axis = figure.subplots()
+    for colour, (name, part) in zip(itertools.cycle(_COLOURS), table.groupby(group, sort=False)):
+        places = part[x].astype(str) if part[x].dtype.kind not in "fi" else part[x]
+        axis.plot(places, part[y], marker="o", color=colour, label=name)
+        if {"low", "high"} <= set(part):
+            axis.fill_between(places, part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.legend(fontsize=8)
     return figure
 
 

@@ -14,7 +14,7 @@ from .data import faces
 from .data.folders import list_files
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
-from .paths import replacing
+from .paths import replacing, reports_root
 from .saving import load_model, model_info, model_shape
 
 # The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
@@ -23,8 +23,12 @@ BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
 
 
 def load_image(path):
-    """Loads any picture as uint8 [height, width, 3], RGB, upright (the proposal's pseudocode, line 4)."""
-    return read_image(path, channels=3)
+    """Loads any picture as uint8 [height, width, 3], RGB, upright (the proposal's pseudocode, line 4).
+
+    A relative path is looked for as it stands, then in reports/, where notebook 07 leaves `example.jpg`.
+    """
+    kept = reports_root() / path
+    return read_image(kept if not Path(path).exists() and kept.is_file() else path, channels=3)
 
 
 def preprocess_image(image, model=None):

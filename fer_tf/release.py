@@ -9,7 +9,8 @@ from .evaluation import tables
 from .paths import project_root, write_text
 from .report import CLAIM_COLUMNS, claims, compare, released_runs, results_root, shown
 
-FILES = ("record.json", "metrics.json", "training.json", "history.csv", "predict.csv", "ground_truth.csv")
+FILES = ("record.json", "metrics.json", "training.json", "history.csv", "predict.csv", "ground_truth.csv",
+         "matching/history.csv")  # fmt: skip
 MARKS = ("<!-- results -->", "<!-- /results -->")
 
 
@@ -31,6 +32,7 @@ def add_runs(names, reduced=False):
         part.mkdir(parents=True)
         for name in FILES:
             if (run.directory / name).is_file():
+                (part / name).parent.mkdir(exist_ok=True)
                 shutil.copy2(run.directory / name, part / name)
         shutil.rmtree(target, ignore_errors=True)
         part.replace(target)

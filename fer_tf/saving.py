@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import keras
 
-from . import layers as _layers  # noqa: F401  registers the kit's layers for loading
+from . import layers as _layers
 from .checks import InputError, ModelFileError, check_choice
 from .emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
 from .paths import models_root, replacing
@@ -19,6 +19,7 @@ from .paths import models_root, replacing
 ATTRIBUTE = "fer_tf"
 PIXEL_RANGE = (0, 255)
 SUFFIXES = (".h5", ".keras")
+FACENET2EXPNET = "FaceNet2ExpNet.h5"
 
 
 def save_model(model, path, class_names, provenance=None):
@@ -70,6 +71,24 @@ def describe(model, class_names, provenance=None):
     }
 
 
+def save_facenet2expnet(model, path=None):
+    """Writes the proposal's `FaceNet2ExpNet.h5`: eight outputs in [1]'s label order.
+
+    Args:
+        model: `keras.Model` of `load_model`, its class names known.
+        path: default FaceNet2ExpNet.h5 in models/.
+    Returns: the path. A class that the model was not trained on is always 0 there; loading the file says so.
+    """
+    names = [canonical_emotion(name) for name in model_info(model)["class_names"]]
+    wanted = [canonical_emotion(label) for label in EMOTION_LABELS]
+    sources = [names.index(name) if name in names else -1 for name in wanted]
+    ordered = keras.Model(model.input, _layers.ClassOrder(sources, name="labels")(model.output), name="FaceNet2ExpNet")
+    path = Path(path or models_root() / FACENET2EXPNET)
+    absent = [label for label, source in zip(EMOTION_LABELS, sources, strict=True) if source < 0]
+    save_model(ordered, path, EMOTION_LABELS, {**model_info(model)["provenance"], "absent_classes": absent})
+    return path
+
+
 def find_model(path):
     """The file meant by `path`: as it stands, else in models/, else in models/bundled/."""
     path = Path(path).expanduser()
@@ -99,6 +118,9 @@ def load_model(path):
     if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
         raise ModelFileError(f"{path}: holds no Keras model with one image input and one output [N, classes]")
     model.fer_tf_info = _checked_description(path, model, description)
+    absent = model.fer_tf_info.get("provenance", {}).get("absent_classes")
+    if absent:
+        warnings.warn(f"{path} was trained without {', '.join(absent)}: always 0 there", stacklevel=2)
     return model
 
 

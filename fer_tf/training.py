@@ -4,7 +4,21 @@ from importlib import import_module
 
 import keras
 
-from . import data, experiments, fitting, keeper, layers, losses, models, runlog, saving, scoring
+from . import (
+    data,
+    experiments,
+    facenets,
+    feature_matching,
+    fitting,
+    identities,
+    keeper,
+    layers,
+    losses,
+    models,
+    runlog,
+    saving,
+    scoring,
+)
 from .checks import InputError, check_choice
 from .data import doctor, duplicates, pipeline, plan
 from .evaluation import comparison, metrics, tables
@@ -31,7 +45,7 @@ def run_experiment(
     Returns: `fer_tf.runlog.Run`: metrics, directory, model_path, history, predictions.
     """
     experiment = experiments.resolve(name, size, overrides)
-    options = dataset_options or {}
+    options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
     ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
     tested = ds.test_fingerprint()  # before a limit: smoke runs compare with each other on what they have in common
     if experiment.limit:
@@ -106,6 +120,8 @@ def run_record(name, experiment, ds, size, seed, options):
         "dataset_source": ds.source,
         "code": runlog.code_fingerprint(_fitting_code(experiment)),
     }
+    if experiment.matching_epochs:
+        basis["face_net"] = facenets.face_net_fingerprint(experiment.face_net, seed)
     about = {
         "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor, duplicates]),
         "size": size,
@@ -135,7 +151,8 @@ def _fitting_code(experiment):
     while fresh:
         fresh = {module for item in fresh for module in _own_modules(item)} - used
         used |= fresh
-    return {fitting, keeper, losses, plan, pipeline, pipeline.feeder(), *used}
+    matching = {feature_matching, facenets, identities} if experiment.matching_epochs else set()
+    return {fitting, keeper, losses, plan, pipeline, pipeline.feeder(), *matching, *used}
 
 
 def _own_modules(module):
@@ -168,7 +185,7 @@ def _swap_in(run, fingerprint):
 
 def _forget(run, directory):
     """Removes what a run could be resumed or taken for current from."""
-    for path in (directory / keeper.CHECKPOINT, directory / "training.json", runlog.model_path(run)):
+    for path in (*directory.rglob(keeper.CHECKPOINT), directory / "training.json", runlog.model_path(run)):
         path.unlink(missing_ok=True)
 
 
@@ -189,7 +206,8 @@ def _fit(run, directory, record, ds, experiment, verbose):
     provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,
                   "seed": record["seed"], "dataset_fingerprint": record["dataset_fingerprint"]}  # fmt: skip
     saving.save_model(model, runlog.model_path(run), ds.class_names, provenance)
-    (directory / keeper.CHECKPOINT).unlink(missing_ok=True)
+    for path in directory.rglob(keeper.CHECKPOINT):
+        path.unlink()
 
 
 def _keep_record(directory, record):

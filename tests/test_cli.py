@@ -186,7 +186,7 @@ MAJORITY = ("train", "majority", "--dataset", "fer2013", "--size", "smoke")
         (("train", "cnn", "--dataset", "fer2014"), ["dataset: allowed are synthetic, fer2013", "'fer2014'"]),
         ((*MAJORITY, "--protocol", "offical"), ["protocol: allowed are official, pooled, balanced", "'offical'"]),
         ((*MAJORITY, "--size", "tiny"), ["size: allowed are full, quick, smoke; received 'tiny'"]),
-        ((*MAJORITY, "--set", "epoch=2"), ["unknown 'epoch'; allowed are backbone, batch_size"]),
+        ((*MAJORITY, "--set", "epoch=2"), ["unknown 'epoch'; allowed are attention, backbone"]),
         ((*MAJORITY, "--set", "model=cnn"), ["unknown 'model'"]),
         ((*MAJORITY, "--set", "epochs=two"), ["epochs: must be int; received 'two'"]),
         ((*MAJORITY, "--set", "epochs=1.5"), ["epochs: must be int; received '1.5'"]),

@@ -218,6 +218,8 @@ def _claim_row(claim, answer, group):
 
 def _why_not(claim):
     """Why a claim has no figure of ours."""
+    if "needs ImageNet weights" in claim.note:
+        return "not measurable here: VGG16's weights need a network (58 MB from Keras)"
     if "quoted" in claim.note or not claim.protocol:
         return "not measured"
     return "not measured" if claim.dataset in _AT_HAND else f"not measured: {claim.dataset} was not at hand"

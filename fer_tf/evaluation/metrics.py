@@ -27,8 +27,8 @@ def classification_metrics(y_true, y_prob, class_names, replicates=REPLICATES, s
     Returns: dict of JSON values: n, accuracy, balanced_accuracy, macro_ and weighted_ precision, recall and f1,
         top2 (truth among the two likeliest), roc_auc (one against rest, macro over classes present; None where
         undefined), ece, log_loss, confusion (counts, rows are the truth), per_class {name: precision, recall, f1,
-        support}, intervals {accuracy, balanced_accuracy, macro_f1: [low, high]}. A class without an image has recall
-        0 by convention and is left out of balanced_accuracy.
+        support}, intervals {accuracy, balanced_accuracy, macro_precision, macro_f1: [low, high]}. A class without an
+        image has recall 0 by convention and is left out of balanced_accuracy.
     """
     y_true, y_prob = _checked(y_true, y_prob, class_names)
     codes = np.arange(len(class_names))
@@ -127,7 +127,7 @@ def bootstrap_intervals(confusion, replicates=REPLICATES, seed=0):
 
     Args:
         confusion: int [C, C], rows are the truth.
-    Returns: dict metric -> [low, high] for accuracy, balanced_accuracy, macro_f1.
+    Returns: dict metric -> [low, high] for accuracy, balanced_accuracy, macro_precision, macro_f1.
     """
     confusion = np.asarray(confusion)
     total, classes = confusion.sum(), len(confusion)
@@ -137,8 +137,12 @@ def bootstrap_intervals(confusion, replicates=REPLICATES, seed=0):
     support, predicted = draws.sum(axis=2), draws.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         balanced = np.nanmean(np.where(support > 0, hits / support, np.nan), axis=1)
-        f1 = np.nan_to_num(2 * hits / (support + predicted))
-    samples = {"accuracy": hits.sum(axis=1) / total, "balanced_accuracy": balanced, "macro_f1": f1.mean(axis=1)}
+        precision = np.nan_to_num(hits / predicted).mean(axis=1)
+        f1 = np.nan_to_num(2 * hits / (support + predicted)).mean(axis=1)
+    samples = {
+        "accuracy": hits.sum(axis=1) / total, "balanced_accuracy": balanced, "macro_precision": precision,
+        "macro_f1": f1,
+    }  # fmt: skip
     return {key: [float(bound) for bound in np.percentile(values, [2.5, 97.5])] for key, values in samples.items()}
 
 

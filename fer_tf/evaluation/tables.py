@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..paths import write_text
+from .metrics import bootstrap_intervals
 
 
 def write_predictions(directory, ds, probabilities, copies, near=None):
@@ -59,6 +60,39 @@ def report_table(metrics, class_names):
     table["support"] = table["support"].astype(int)
     table.index.name = "class"
     return table
+
+
+# Document [1]'s table names its models so; the kit's other readings stand below.
+DOCUMENT1_MODELS = {
+    "ran_facenet2expnet": ("My_model", "document [1]"),
+    "ran_facenet2expnet_strongest": ("My_model, strongest crop alone", "document [1]"),
+    "ran": ("processing model using RAN", "Wang et al., 2020"),
+    "ucar_cnn": ("CNN FER model", "Uçar, 2017"),
+    "akhand": ("FER model with DCNN and TL", "Akhand et al., 2021"),
+}
+
+
+def document1_table(runs):
+    """Document [1]'s table: model, author and year, recall, precision, F1, as macro averages over classes, each with
+    its 95 % bootstrap interval over test images.
+
+    Args:
+        runs: (record, metrics) pairs.
+    Returns: DataFrame, a row a run; figures as text, per cent. Recall is over the classes with a test image.
+    """
+    rows = []
+    for record, metrics in runs:
+        name, author = DOCUMENT1_MODELS.get(record["experiment"], (record["experiment"], ""))
+        test = metrics["test"]
+        intervals = bootstrap_intervals(test["confusion"])
+        measures = {"Recall": "balanced_accuracy", "Precision": "macro_precision", "F1-score": "macro_f1"}
+        figures = {label: _with_interval(test[key], intervals[key]) for label, key in measures.items()}
+        rows.append({"Model": name, "Author, year": author, **figures, "settings": record["reduced"] or "full"})
+    return pd.DataFrame(rows)
+
+
+def _with_interval(value, interval):
+    return f"{100 * value:.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
 
 
 def document2_table(runs):

@@ -2,12 +2,23 @@
 
 from .augment import DRAWS, Augmentation, augment, augmentation_stages, mix
 from .backbone_input import BackboneInput
+from .class_order import ClassOrder
 from .majority import MajorityClass
+from .region_attention import (
+    RegionBias,
+    RegionRelationAttention,
+    RegionSelfAttention,
+    StrongestRegion,
+    region_biased_loss,
+)
+from .regions import CROP_SETS, FoldRegions, RegionCrops, UnfoldRegions, crop_boxes
 from .sampling import affine_sample, sample
 from .spatial_transformer import IdentityTheta, SpatialTransformer
 from .squeeze_excite import SqueezeExcite
 
 __all__ = [
-    "DRAWS", "Augmentation", "BackboneInput", "IdentityTheta", "MajorityClass", "SpatialTransformer", "SqueezeExcite",
-    "affine_sample", "augment", "augmentation_stages", "mix", "sample",
+    "CROP_SETS", "DRAWS", "Augmentation", "BackboneInput", "ClassOrder", "FoldRegions", "IdentityTheta",
+    "MajorityClass", "RegionBias", "RegionCrops", "RegionRelationAttention", "RegionSelfAttention",
+    "SpatialTransformer", "SqueezeExcite", "StrongestRegion", "UnfoldRegions", "affine_sample", "augment",
+    "augmentation_stages", "crop_boxes", "mix", "region_biased_loss", "sample",
 ]  # fmt: skip

@@ -9,7 +9,9 @@ import inspect
 from ..checks import InputError, check_choice, check_names, check_range
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
+from .facenet2expnet import facenet2expnet, ran_facenet2expnet
 from .majority import majority
+from .ran import ran
 from .resnet import resnet18
 from .transfer import akhand, mobilenet, vgg16
 from .transformers import deep_emotion, deepfer
@@ -30,6 +32,9 @@ MODELS = {
     "akhand": akhand,
     "deep_emotion": deep_emotion,
     "deepfer": deepfer,
+    "ran": ran,
+    "facenet2expnet": facenet2expnet,
+    "ran_facenet2expnet": ran_facenet2expnet,
 }
 
 

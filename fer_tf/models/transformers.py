@@ -39,8 +39,8 @@ def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), d
     it before the features are taken.
 
     The document prints no widths: read as 32 to 256 filters of 3×3 (1.1 M parameters, 97 M multiply-adds at 48 px), a
-    head of 50 units as in Deep-Emotion, from which it comes; pixels centred. The loss takes λ‖w‖² of "the last four fully connected
-    layers" (eq. 1): the branch's 32 and 6, the head's 50 and C.
+    head of 50 units as in Deep-Emotion, from which it comes; pixels centred. The loss takes λ‖w‖² of "the last four
+    fully connected layers" (eq. 1): the branch's 32 and 6, the head's 50 and C.
 
     Args:
         input_shape: (height, width, channels), sides at least 22.

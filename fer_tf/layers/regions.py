@@ -1,0 +1,124 @@
+"""Regions of a face (Wang et al. 2020, §III-B): crops at fixed places, resized to the input's size."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..checks import check_choice, check_whole
+from .sampling import sample
+
+# (left, top, side) as shares of the picture's side, index 0 the whole face.
+_WHOLE = (0.0, 0.0, 1.0)
+
+
+def _drawn(count, seed):
+    """Squares of 0.7 to 0.95 of the side anywhere in the picture: the paper's "random cropping", drawn once."""
+    rng = np.random.default_rng(seed)
+    sides = rng.uniform(0.7, 0.95, count)
+    lefts, tops = rng.random((2, count)) * (1 - sides)
+    return list(zip(lefts, tops, sides, strict=True))
+
+
+CROP_SETS = {
+    # document [1], figure 4: top left, top middle, top right, bottom left, bottom middle, bottom right
+    "fixed6": (_WHOLE, *((left, top, 0.75) for top in (0.0, 0.25) for left in (0.0, 0.125, 0.25))),
+    # the paper's "fixed position cropping": top left, top right, bottom middle, and two from the centre
+    "fixed5": (
+        _WHOLE, (0.0, 0.0, 0.75), (0.25, 0.0, 0.75), (0.125, 0.25, 0.75), (0.05, 0.05, 0.9), (0.075, 0.075, 0.85),
+    ),
+    # the paper draws anew for every picture; here once for all, so that predictions repeat
+    "random5": (_WHOLE, *_drawn(5, seed=0)),
+}  # fmt: skip
+
+
+def crop_boxes(crops, height, width):
+    """A crop set in pixels: float [R, 4] as (left, top, width, height), index 0 the whole picture."""
+    boxes = np.array(CROP_SETS[check_choice("crops", crops, CROP_SETS)])
+    left, top, side = boxes.T
+    return np.stack([left * width, top * height, side * width, side * height], axis=1)
+
+
+@keras.saving.register_keras_serializable(package="fer_tf")
+class RegionCrops(keras.layers.Layer):
+    """Cuts the regions I_0 .. I_K out of a picture, each resized (bilinear) to the picture's own size.
+
+    All regions are one gather; there is no loop over them.
+
+    Args:
+        crops: a key of `CROP_SETS`.
+    Call arguments:
+        inputs: [N, H, W, C].
+    Returns: float [N, R, H, W, C], index 0 the whole picture as it is.
+    Reference: Wang et al. 2020, "Region Attention Networks", §III-B; document [1], §C a).
+    """
+
+    def __init__(self, crops="fixed6", **kwargs):
+        super().__init__(**kwargs)
+        self.crops = check_choice("crops", crops, CROP_SETS)
+
+    def call(self, inputs):
+        images = ops.cast(inputs, self.compute_dtype)
+        height, width, channels = images.shape[1:]
+        x, y = _points(crop_boxes(self.crops, height, width), height, width)
+        # the regions of one picture lie below each other: R·H rows sampled from the same picture
+        shape = (ops.shape(images)[0], *x.shape)
+        found = sample(images, ops.broadcast_to(x[None], shape), ops.broadcast_to(y[None], shape), "edge")
+        return ops.reshape(found, (-1, x.shape[0] // height, height, width, channels))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(CROP_SETS[self.crops]), *input_shape[1:])
+
+    def get_config(self):
+        return {**super().get_config(), "crops": self.crops}
+
+
+def _points(boxes, height, width):
+    """Where each region's pixels lie in the picture: x, y float32 [R·H, W].
+
+    Pixel i of a region stands at (i + 1/2)·scale − 1/2 from its left edge, and stays inside the region: what OpenCV's
+    `resize` of the crop gives.
+    """
+    x = [_along(left, side, width) for left, _, side, _ in boxes]
+    y = [_along(top, side, height) for _, top, _, side in boxes]
+    shape = (len(boxes), height, width)
+    x = np.broadcast_to(np.array(x)[:, None, :], shape)
+    y = np.broadcast_to(np.array(y)[:, :, None], shape)
+    return (points.reshape(-1, width).astype(np.float32) for points in (x, y))
+
+
+def _along(start, length, count):
+    points = (np.arange(count) + 0.5) * (length / count) - 0.5
+    return start + np.clip(points, 0, length - 1)
+
+
+@keras.saving.register_keras_serializable(package="fer_tf")
+class FoldRegions(keras.layers.Layer):
+    """Regions become a part of the batch, [N, R, ...] → [N·R, ...]: one backbone, one forward pass over all of them."""
+
+    def call(self, inputs):
+        return ops.reshape(inputs, (-1, *inputs.shape[2:]))
+
+    def compute_output_shape(self, input_shape):
+        return (None, *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="fer_tf")
+class UnfoldRegions(keras.layers.Layer):
+    """The way back from `FoldRegions`: [N·R, ...] → [N, R, ...].
+
+    Args:
+        regions: R.
+    """
+
+    def __init__(self, regions, **kwargs):
+        super().__init__(**kwargs)
+        self.regions = check_whole("regions", regions, low=1)
+
+    def call(self, inputs):
+        return ops.reshape(inputs, (-1, self.regions, *inputs.shape[1:]))
+
+    def compute_output_shape(self, input_shape):
+        return (None, self.regions, *input_shape[1:])
+
+    def get_config(self):
+        return {**super().get_config(), "regions": self.regions}
