@@ -101,7 +101,7 @@ def face_net_fingerprint(name, seed=0):
     """What a run that is matched to this face net depends on, without opening it where that takes long."""
     if name == "identities":
         return runlog.fingerprint({"seed": seed, "code": runlog.code_fingerprint([identities])})
-    path = _facenet_file() if name == "keras_facenet" else find_model(name)
+    path = _facenet_file() if name == "keras_facenet" else _own_file(name)
     return file_fingerprint(path)[:16]
 
 
@@ -154,8 +154,14 @@ def _keras_facenet():
     return FaceNet(trunk, 127.5, 127.5, file_fingerprint(path)[:16], "keras_facenet")
 
 
+def _own_file(name):
+    if name == "none":
+        raise InputError("face_net: allowed are identities, keras_facenet or a Keras model's file; received 'none'")
+    return find_model(name)
+
+
 def _from_file(name):
-    path = find_model(name)
+    path = _own_file(name)
     return FaceNet(up_to_last_map(_loaded(path)), 127.5, 128.0, file_fingerprint(path)[:16], path.name)
 
 
@@ -174,11 +180,19 @@ def up_to_last_map(model):
     maps = [layer for layer in model.layers if _is_map(layer)]
     if not maps or isinstance(maps[-1], keras.layers.InputLayer):
         raise InputError(f"face_net: {model.name} has no layer with a spatial map")
-    return keras.Model(model.input, maps[-1].output)
+    return keras.Model(model.inputs[0], _output(maps[-1]))
+
+
+def _output(layer):
+    """A layer's output in the graph it stands in (a nested model's own `output` is the one inside it), or None."""
+    try:
+        return keras.Operation.output.fget(layer)
+    except AttributeError:  # never called
+        return None
 
 
 def _is_map(layer):
-    shape = getattr(getattr(layer, "output", None), "shape", ())
+    shape = getattr(_output(layer), "shape", ())
     return len(shape) == 4 and None not in shape[1:] and min(shape[1:3]) > 1
 
 
@@ -193,13 +207,13 @@ def cached_maps(face_net, split, grid, flipped=False):
     Returns: float16 [N, h, w, D].
     """
     digest = hashlib.sha256(f"{face_net.fingerprint} {grid} {flipped} {split.store.shape}".encode())
-    _add_pictures(digest, split)
+    add_pictures(digest, split)
     name = f"facemaps-{Path(face_net.name).stem}"
     return cached_arrays(name, digest.hexdigest(), lambda: _computed(face_net, split, grid, flipped), ["maps"])["maps"]
 
 
-def _add_pictures(digest, split):
-    """What the maps depend on: pixels, or for streamed sets the files and their times."""
+def add_pictures(digest, split):
+    """What maps depend on: pixels, or for streamed sets the files and their times."""
     if not split.streamed:
         digest.update(np.ascontiguousarray(split.images))
         return
@@ -212,7 +226,10 @@ def _computed(face_net, split, grid, flipped):
     maps = np.zeros((len(split), *grid, face_net.depth), np.float16)
     for start in tqdm(range(0, len(split), _BATCH), desc=f"maps of {face_net.name}", unit="batch", leave=False):
         images = split.fetch(np.arange(start, min(start + _BATCH, len(split))))
-        maps[start : start + _BATCH] = face_net.maps(images[:, :, ::-1] if flipped else images, grid)
+        found = face_net.maps(images[:, :, ::-1] if flipped else images, grid)
+        if not np.abs(found).max() <= np.finfo(np.float16).max:
+            raise InputError(f"face_net: {face_net.name}'s maps have values beyond 65,504, the end of half precision")
+        maps[start : start + _BATCH] = found
     return {"maps": maps}
 
 

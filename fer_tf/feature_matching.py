@@ -1,5 +1,6 @@
 """Stage 1 of FaceNet2ExpNet (Ding et al. 2017, §3.2): the expression net learns the frozen face net's last map."""
 
+import hashlib
 import math
 from dataclasses import replace
 
@@ -151,8 +152,10 @@ def fine_tuned(face_net, training_data, epochs, batch_size, seed):
     Returns: `FaceNet` with other weights and another fingerprint.
     """
     counts = [len(training_data.train), epochs, batch_size, seed]
+    pictures = hashlib.sha256(plan.target_matrix(training_data.train).tobytes())
+    facenets.add_pictures(pictures, training_data.train)
     fingerprint = runlog.fingerprint({"face_net": face_net.fingerprint, "counts": counts,
-                                      "labels": training_data.train.labels.tolist()})  # fmt: skip
+                                      "pictures": pictures.hexdigest()})  # fmt: skip
     path = runlog.model_path(f"face_net-fine_tuned-{fingerprint}").with_suffix(".weights.h5")
     keras.utils.set_random_seed(seed)
     trunk = face_net.trunk

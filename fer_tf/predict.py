@@ -15,10 +15,8 @@ from .data.folders import list_files
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
 from .paths import replacing, reports_root
-from .saving import load_model, model_info, model_shape
+from .saving import DEFAULT_SHAPE, load_model, model_info, model_shape
 
-# The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
-DEFAULT_SHAPE = (48, 48, 1)
 BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
 
 

@@ -20,6 +20,8 @@ ATTRIBUTE = "fer_tf"
 PIXEL_RANGE = (0, 255)
 SUFFIXES = (".h5", ".keras")
 FACENET2EXPNET = "FaceNet2ExpNet.h5"
+# The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
+DEFAULT_SHAPE = (48, 48, 1)
 
 
 def save_model(model, path, class_names, provenance=None):
@@ -75,17 +77,22 @@ def save_facenet2expnet(model, path=None):
     """Writes the proposal's `FaceNet2ExpNet.h5`: eight outputs in [1]'s label order.
 
     Args:
-        model: `keras.Model` of `load_model`, its class names known.
+        model: `keras.Model` of `load_model`, its class names known; takes pictures of `DEFAULT_SHAPE`.
         path: default FaceNet2ExpNet.h5 in models/.
     Returns: the path. A class that the model was not trained on is always 0 there; loading the file says so.
     """
+    if model_shape(model) != DEFAULT_SHAPE:
+        raise InputError(f"model: {FACENET2EXPNET} takes {DEFAULT_SHAPE}; this model takes {model_shape(model)}")
     names = [canonical_emotion(name) for name in model_info(model)["class_names"]]
     wanted = [canonical_emotion(label) for label in EMOTION_LABELS]
     sources = [names.index(name) if name in names else -1 for name in wanted]
-    ordered = keras.Model(model.input, _layers.ClassOrder(sources, name="labels")(model.output), name="FaceNet2ExpNet")
     path = Path(path or models_root() / FACENET2EXPNET)
     absent = [label for label, source in zip(EMOTION_LABELS, sources, strict=True) if source < 0]
-    save_model(ordered, path, EMOTION_LABELS, {**model_info(model)["provenance"], "absent_classes": absent})
+    provenance = {"absent_classes": absent, **model_info(model).get("provenance", {})}
+    if sources != list(range(len(wanted))):  # not one that was exported before
+        outputs = _layers.ClassOrder(sources, name="labels")(model.outputs[0])
+        model = keras.Model(model.inputs[0], outputs, name="FaceNet2ExpNet")
+    save_model(model, path, EMOTION_LABELS, provenance)
     return path
 
 

@@ -98,6 +98,7 @@ class RegionBias(keras.layers.Layer):
         margin: α of `region_biased_loss`.
     Call arguments:
         mu: float [N, R], index 0 the whole face.
+        pooled: F_m float [N, D] or None; passes too, so that this layer is on the way to what is made of F_m alone.
     """
 
     MOMENTUM = 0.98
@@ -106,19 +107,19 @@ class RegionBias(keras.layers.Layer):
         super().__init__(**kwargs)
         self.weight, self.margin = check_range("bias_weight", weight, low=0), check_range("margin", margin, 0, 1)
 
-    def build(self, mu_shape):
+    def build(self, mu_shape, pooled_shape=None):
         self.running_loss = self.add_weight(name="running_loss", shape=(), initializer="zeros", trainable=False)
 
-    def call(self, mu, training=False):
+    def call(self, mu, pooled=None, training=False):
         loss = region_biased_loss(mu, self.margin)
         if self.weight:
             self.add_loss(self.weight * loss)
         if training:
             self.running_loss.assign(self.MOMENTUM * self.running_loss + (1 - self.MOMENTUM) * loss)
-        return mu
+        return mu if pooled is None else (mu, pooled)
 
-    def compute_output_shape(self, mu_shape):
-        return tuple(mu_shape)
+    def compute_output_shape(self, mu_shape, pooled_shape=None):
+        return tuple(mu_shape) if pooled_shape is None else (tuple(mu_shape), tuple(pooled_shape))
 
     def get_config(self):
         return {**super().get_config(), "weight": self.weight, "margin": self.margin}
@@ -129,8 +130,8 @@ class StrongestRegion(keras.layers.Layer):
     """The features of the crop with the highest weight, alone: document [1]'s pseudocode, where `example.jpg`, "the
     region with the highest weight value after RAN processing", is what the classifier is given.
 
-    Which crop it is has no gradient; the weight gets one because the features are scaled by μ_k / μ_k, the divisor
-    held constant.
+    Which crop it is has no gradient; the weight gets one because the features are scaled by 1 + (μ_k − μ_k) / μ_k, the
+    second and third held constant.
 
     Call arguments:
         features: float [N, R, D].
@@ -140,7 +141,8 @@ class StrongestRegion(keras.layers.Layer):
 
     def call(self, features, mu):
         chosen = ops.one_hot(ops.argmax(mu[:, 1:], axis=1), mu.shape[1] - 1, dtype=features.dtype)
-        scale = mu[:, 1:] / ops.maximum(ops.stop_gradient(mu[:, 1:]), 1e-7)
+        held = ops.stop_gradient(mu[:, 1:])
+        scale = 1.0 + (mu[:, 1:] - held) / ops.maximum(held, 1e-7)
         return ops.sum((chosen * scale)[..., None] * features[:, 1:], axis=1)
 
     def compute_output_shape(self, features_shape, mu_shape):

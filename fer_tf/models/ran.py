@@ -70,7 +70,8 @@ def attend(features, attention, normalise, margin, bias_weight):
     # sums of sigmoids in half precision would lose the small differences that the margin is about
     features = layers.Activation("linear", dtype="float32", name="features")(features)
     mu, pooled = RegionSelfAttention(normalise, dtype="float32", name="self_attention")(features)
-    mu = RegionBias(bias_weight, margin, dtype="float32", name="region_bias")(mu)
+    # F_m goes through it too: what no output depends on, Keras leaves out of the model, its loss with it
+    mu, pooled = RegionBias(bias_weight, margin, dtype="float32", name="region_bias")(mu, pooled)
     if attention == "self":
         return pooled
     if attention == "strongest":
