@@ -165,6 +165,7 @@ _MATCHED = {
     **_EXPNET, "face_net": "keras_facenet", "depth": 1792, "matching_epochs": 20,
     "quick": {**_EXPNET["quick"], "matching_epochs": 4}, "smoke": {**_EXPNET["smoke"], "matching_epochs": 2},
 }  # fmt: skip
+_MY_MODEL = {**_MATCHED, "quick": {**_MATCHED["quick"], "epochs": 3, "width": 0.125}}
 
 EXPERIMENTS = {
     "majority": Experiment(
@@ -297,13 +298,13 @@ EXPERIMENTS = {
         model="ran_facenet2expnet",
         source="document [1], My_model: region attention over FaceNet2ExpNet's features",
         claims=(32,),
-        **_MATCHED,
+        **_MY_MODEL,
     ),
     "ran_facenet2expnet_strongest": Experiment(
         model="ran_facenet2expnet",
         source="document [1]'s pseudocode read literally: the crop with the highest weight is what is classified",
         reading="strongest",
-        **_MATCHED,
+        **_MY_MODEL,
     ),
     "vgg_bn": Experiment(
         model="vgg_bn",

@@ -162,26 +162,33 @@ def windows(images, corners, titles):
 
 @_styled
 def region_weights(images, boxes, weights, titles):
-    """Pictures with their crops' outlines, the thicker and the more opaque the more a crop counts; the strongest is
-    in the second colour, with its weight.
+    """Pictures with their crops' outlines: the weakest crop of a picture hair-thin and faint, the strongest thick and
+    in the second colour. Below the title the weights of the whole face (I0), of the strongest and the weakest crop.
 
     Args:
         images: uint8 [N, H, W, C]; boxes float [R, 4], (left, top, width, height), index 0 the whole face, which is
             not drawn; weights float [N, R]; titles: N texts.
     """
-    figure, axes = _grid(-(-len(images) // 6), min(6, len(images)), 1.5, 1.75)
+    columns = max(1, min(6, len(images)))
+    figure, axes = _grid(max(1, -(-len(images) // columns)), columns, 1.7, 2.1)
     for axis, image, row, title in zip(axes.ravel(), images, weights, titles, strict=False):
-        _show(axis, image, title)
-        crops = row[1:]
-        for index in np.argsort(crops):
-            strongest, share = index == crops.argmax(), crops[index] / max(crops.max(), 1e-7)
-            left, top, width, height = boxes[index + 1]
-            outline = Rectangle((left - 0.5, top - 0.5), width, height, fill=False, clip_on=False,
-                                edgecolor=_COLOURS[1] if strongest else _COLOURS[0],
-                                linewidth=0.5 + 2 * share, alpha=0.3 + 0.7 * share)  # fmt: skip
-            axis.add_patch(outline)
-        axis.set_xlabel(f"whole {row[0]:.2f}, crop {crops.argmax() + 1}: {crops.max():.2f}", fontsize=6)
+        order = 1 + np.argsort(row[1:])
+        told = [f"I{index} {row[index]:.3f}" for index in (0, order[-1], order[0])]
+        _show(axis, image, f"{title}\n{told[0]}\n{told[1]}, {told[2]}")
+        spread = max(np.ptp(row[1:]), 1e-7)
+        for index in order:
+            _outline(axis, boxes[index], index, (row[index] - row[order[0]]) / spread, index == order[-1])
     return figure
+
+
+def _outline(axis, box, index, share, is_strongest):
+    """A crop's outline, a little inside its true place by its number, so that outlines do not hide each other."""
+    left, top, width, height = box
+    inset = 0.004 * index * (width + height)
+    axis.add_patch(Rectangle(
+        (left - 0.5 + inset, top - 0.5 + inset), width - 2 * inset, height - 2 * inset, fill=False,
+        edgecolor=_COLOURS[1 if is_strongest else 0], linewidth=0.4 + 2.2 * share, alpha=0.35 + 0.65 * share,
+    ))  # fmt: skip
 
 
 @_styled
