@@ -1,6 +1,6 @@
 """The same code trains under JAX on a machine without TensorFlow, and what it saves predicts the same under TensorFlow.
 
-JAX is no requirement of the kit. Where this Python has none, $FER_TF_JAX_PYTHON may name one that has
+JAX is installed for these tests alone. $FER_TF_JAX_PYTHON may name another Python that has it
 (`python -m venv x; x/bin/pip install "jax[cpu]"` and requirements.txt without tensorflow and notebooks).
 """
 
@@ -37,10 +37,19 @@ name, place = sys.argv[1:]
 """
 # A run of the kit: arrays, augmentation, mixup, a transformer's gradient; selection, record and figures.
 TRAIN = """
+import os
+from pathlib import Path
 from fer_tf.inference import predict_probabilities
 from fer_tf.saving import load_model
 from fer_tf.training import run_experiment
 options = {"mixup": 0.2, "rotation": 10.0, "brightness": 0.1, "erase": 0.2} if name == "cnn" else {}
+if "facenet" in name:
+    options = {"matching_epochs": 1, "face_net": "tiny.h5", "depth": 6}
+    shape = keras.Input((48, 48, 1))
+    maps = keras.layers.Conv2D(6, 3, strides=8, activation="relu")(shape)
+    models = Path(os.environ["FER_TF_MODELS"])
+    models.mkdir()
+    keras.Model(shape, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(maps))).save(models / "tiny.h5")
 run = run_experiment(
     name, dataset_options={"count": 400}, size="smoke", verbose=False, limit=96, width=0.1, **options
 )
@@ -86,7 +95,7 @@ def assert_predicts_the_same(path, arrays):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cnn", "deepfer", "mobilenet"])
+@pytest.mark.parametrize("name", ["cnn", "deepfer", "mobilenet", "ran_self", "ran_facenet2expnet"])
 def test_a_run_without_tensorflow(tmp_path, name):
     answer, arrays = under_jax(TRAIN, name, tmp_path)
     assert answer["backend"] == "jax" and answer["epochs"] >= 1
@@ -101,7 +110,9 @@ def test_a_model_fitted_under_jax_predicts_the_same_under_tensorflow(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cnn4_se_residual", "resnet18", "vgg_bn", "ucar_cnn", "deep_emotion", "deepfer"])
+@pytest.mark.parametrize(
+    "name", ["cnn4_se_residual", "resnet18", "vgg_bn", "ucar_cnn", "deep_emotion", "deepfer", "ran"]
+)
 def test_every_family_fits_under_jax(tmp_path, name):
     answer, arrays = under_jax(FIT, name, tmp_path)
     assert np.isfinite(answer["loss"])
