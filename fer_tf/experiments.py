@@ -11,6 +11,7 @@ from .checks import InputError, check_choice, check_names, check_range
 from .data.plan import SAMPLINGS
 from .layers import Augmentation
 from .losses import LOSSES
+from .models import MODELS, model_options
 
 SIZES = ("full", "quick", "smoke")
 OPTIMIZERS = ("adam", "sgd")
@@ -434,6 +435,16 @@ def _typed(key, text):
 def differences(name, experiment, size="full"):
     """In which ways a resolved experiment is not the table's full one, as text ("" if it is)."""
     full, now = EXPERIMENTS[name].settings(), experiment.settings()
-    changed = [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key] and key != "jit"]
+    used = [key for key in full if key != "jit" and _is_used(key, experiment)]
+    changed = [f"{key} {now[key]} for {full[key]}" for key in used if now[key] != full[key]]
     label = f"{size} size: " if size != "full" else ""
     return label + ", ".join(changed) if changed else ""
+
+
+def _is_used(key, experiment):
+    """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
+    `make reproduce` is no difference to those that do not take it."""
+    if key in ("face_net", "face_net_epochs", "matching_rate", "matching_power"):
+        return bool(experiment.matching_epochs)
+    of_models = {option for model in MODELS for option in model_options(model)}
+    return key not in of_models or key in model_options(experiment.model)

@@ -1,7 +1,6 @@
 """Frozen face-recognition networks, whose last feature maps FaceNet2ExpNet's first stage is matched to."""
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from .checks import InputError, MissingDataError, ModelFileError
 from .data.cache import cached_arrays, file_fingerprint
 from .data.images import convert
 from .paths import replacing
-from .saving import find_model
+from .saving import find_model, save_h5
 
 # What `face_net` may be, besides the file name of a Keras model.
 NAMED = ("none", "identities", "keras_facenet")
@@ -113,14 +112,8 @@ def _identities(seed):
         ds = data.load_dataset("synthetic", seed=seed)
         model = identities.identity_net(ds.train, ds.table["identity"].to_numpy()[ds.train.rows], seed)
         with replacing(path) as part:
-            _save_quietly(model, part)
+            save_h5(model, part)
     return FaceNet(up_to_last_map(_loaded(path)), 127.5, 127.5, fingerprint, "identities")
-
-
-def _save_quietly(model, path):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*HDF5 file.*")
-        model.save(path, include_optimizer=False)
 
 
 def _facenet_file():
@@ -224,7 +217,8 @@ def add_pictures(digest, split):
 
 def _computed(face_net, split, grid, flipped):
     maps = np.zeros((len(split), *grid, face_net.depth), np.float16)
-    for start in tqdm(range(0, len(split), _BATCH), desc=f"maps of {face_net.name}", unit="batch", leave=False):
+    bar = tqdm(range(0, len(split), _BATCH), desc=f"maps of {face_net.name}", unit="batch", leave=False, disable=None)
+    for start in bar:
         images = split.fetch(np.arange(start, min(start + _BATCH, len(split))))
         found = face_net.maps(images[:, :, ::-1] if flipped else images, grid)
         if not np.abs(found).max() <= np.finfo(np.float16).max:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import ops
+from tqdm.auto import tqdm
 
 from . import facenets, runlog
 from .checks import InputError, check_range
@@ -86,13 +87,13 @@ def match(model, training_data, experiment, seed, progress):
         progress: `fer_tf.fitting.Progress` of the run.
     """
     net = _expression_net(model)
+    say(progress.verbose, f"{progress.name}: stage 1, matching {EXPRESSION_NET} to {experiment.face_net}")
     face_net = facenets.open_face_net(experiment.face_net, seed)
     if net.output_shape[-1] != face_net.depth:
         raise InputError(f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
                          f"depth={face_net.depth}; received {net.output_shape[-1]}")  # fmt: skip
     if experiment.face_net_epochs:
         face_net = fine_tuned(face_net, training_data, experiment.face_net_epochs, experiment.batch_size, seed)
-    say(progress.verbose, f"{progress.name}: stage 1, matching {EXPRESSION_NET} to {face_net.name}")
     grid = net.output_shape[1:3]
     maps = [facenets.cached_maps(face_net, split, grid) for split in (training_data.train, training_data.val)]
     mirrored = facenets.cached_maps(face_net, training_data.train, grid, flipped=True) if experiment.flip else None
@@ -175,6 +176,8 @@ def _train_on_expressions(face_net, split, epochs, batch_size, seed):
     model = keras.Model(face_net.trunk.input, scores)
     model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", jit_compile=runlog.has_accelerator())
     order = plan.EpochPlan(plan.target_matrix(split), batch_size, seed, 1)
-    for images, targets, weights in pipeline.training_batches(split, order, [], None, 0, epochs):
+    batches = pipeline.training_batches(split, order, [], None, 0, epochs)
+    bar = tqdm(batches, total=epochs * order.steps, desc="face net on expressions", leave=False, disable=None)
+    for images, targets, weights in bar:
         pixels = face_net.prepared(ops.convert_to_numpy(images))
         model.train_on_batch(pixels, ops.convert_to_numpy(targets), ops.convert_to_numpy(weights))

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 from keras import layers
+from tqdm.auto import tqdm
 
 EPOCHS = 10
 DEPTH = 128
@@ -24,7 +25,8 @@ def identity_net(split, identities, seed):
     model = _network(split.images.shape[1:], len(people))
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", jit_compile=False)
     pixels = split.images.astype(np.float32) / 127.5 - 1
-    model.fit(pixels, codes, batch_size=64, epochs=EPOCHS, verbose=0)
+    for epoch in tqdm(range(EPOCHS), desc="face net on identities", unit="epoch", leave=False, disable=None):
+        model.fit(pixels, codes, batch_size=64, initial_epoch=epoch, epochs=epoch + 1, verbose=0)
     return model
 
 

@@ -39,7 +39,7 @@ def save_model(model, path, class_names, provenance=None):
     with replacing(path) as part, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*HDF5 file.*")
         if path.suffix == ".h5":
-            _quietly_save(model, part)
+            save_h5(model, part)
             with h5py.File(part, "a") as file:
                 file.attrs[ATTRIBUTE] = json.dumps(description)
         else:
@@ -48,8 +48,8 @@ def save_model(model, path, class_names, provenance=None):
                 archive.writestr(f"{ATTRIBUTE}.json", json.dumps(description))
 
 
-def _quietly_save(model, path):
-    """Keras tells everybody who saves .h5 that it is legacy, through absl; the kit has chosen it."""
+def save_h5(model, path):
+    """Writes .h5 without optimizer. Keras tells everybody that it is legacy, through absl; the kit has chosen it."""
     from absl import logging
 
     level = logging.get_verbosity()

@@ -52,7 +52,7 @@ def over_regions(images, features, crops, attention):
     """The extractor's features of every region, [N, R, D]; with attention "none" of the whole face alone, [N, D]."""
     if check_choice("attention", attention, ATTENTIONS) == "none":
         return features(images)
-    x = FoldRegions(name="fold")(RegionCrops(crops, name="crops")(images))
+    x = FoldRegions(name="fold")(RegionCrops(crops, dtype="float32", name="crops")(images))
     return UnfoldRegions(len(CROP_SETS[crops]), name="unfold")(features(x))
 
 
