@@ -8,8 +8,9 @@ from fer_tf.losses import classification_loss
 from fer_tf.models import MODELS, build_model, model_options
 from fer_tf.saving import load_model, model_info, save_model
 
-# `akhand` is, at this size, `mobilenet` with another head: what takes long is tried on it by `make test-all`
-LEARNING = [pytest.param(name, marks=pytest.mark.slow) if name == "akhand" else name
+# `akhand` is, at this size, `mobilenet` with another head, and `ran_facenet2expnet` is made of two others: what takes
+# long is tried on them by `make test-all`
+LEARNING = [pytest.param(name, marks=pytest.mark.slow) if name in ("akhand", "ran_facenet2expnet") else name
             for name in MODELS if name != "majority"]  # fmt: skip
 SHAPES = [((48, 48, 1), 7), ((64, 64, 3), 6), ((48, 48, 1), 8)]
 
@@ -21,6 +22,8 @@ def small(name, shape=(48, 48, 1), classes=7, **options):
         options["width"] = 0.25
     if name == "akhand":  # its default backbone has 121 layers, which take a minute to compile
         options["backbone"] = "MobileNet"
+    if name == "ran":  # seven regions of ResNet18 take a quarter of a minute to compile
+        options["backbone"] = "cnn"
     return build_model(name, shape, classes, **options)
 
 
