@@ -54,7 +54,8 @@ def test_every_claim_has_a_row_and_unmeasured_ones_say_so():
     rows = claimed[claimed["reproduced"] != ""]
     assert list(rows["id"]) == [2]
     assert rows.iloc[0][["claimed", "measured under", "reproduced", "seeds"]].tolist() == ["54", "official", "55.0", 1]
-    assert claimed.loc[claimed["id"] == 4, "remark"].iloc[0].endswith("not measured")
+    assert "not measurable here: VGG16's weights" in claimed.loc[claimed["id"] == 4, "remark"].iloc[0]
+    assert claimed.loc[claimed["id"] == 5, "remark"].iloc[0].endswith("not measured")
 
 
 def test_a_claims_own_protocol_stands_before_official_and_reduced_runs_are_marked():
@@ -67,6 +68,12 @@ def test_a_claims_own_protocol_stands_before_official_and_reduced_runs_are_marke
     assert list(rows["measured under"]) == ["pooled", "pooled", "official"]
     assert list(rows["reproduced"]) == ["60.0", "20.0", "50.0"]
     assert "reduced: epochs 1 for 30" in rows["remark"].iloc[1]
+
+
+def test_a_run_under_a_third_protocol_answers_no_claim():
+    claimed = comparison.claims_table([run("deepfer", 53, [13, 14, 15], "balanced")])
+    answered = claimed[claimed["reproduced"] != ""]
+    assert list(answered["id"]) == [15], "the full set's claim, and one without a protocol, are of other test images"
 
 
 def test_a_run_on_another_dataset_answers_no_claim():
