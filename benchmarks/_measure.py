@@ -12,7 +12,7 @@ import pandas as pd
 
 def in_own_process(script, variant, *arguments):
     """Runs `script variant …` in a fresh process and returns the dict that it prints as its last line."""
-    command = [sys.executable, script, variant, *map(str, arguments)]
+    command = [sys.executable, script, *map(str, (variant, *arguments))]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:

@@ -105,6 +105,8 @@ class EpochKeeper(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.state["rate"] = self._rate(epoch)
         self.model.optimizer.learning_rate.assign(self.state["rate"])
+        for layer in self.biased:
+            layer.start_mean()
         self.started = time.perf_counter()
         self.bar = tqdm(
             total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.experiment.epochs}", unit="batch", leave=False,
@@ -125,7 +127,7 @@ class EpochKeeper(keras.callbacks.Callback):
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         row |= {"phase": self.phase.name} if self.phase.name else {}
         if self.biased:
-            row["region_biased_loss"] = float(self.biased[0].running_loss)
+            row["region_biased_loss"] = self.biased[0].mean_loss
         row |= {
             "learning_rate": self.state["rate"],
             "seconds": round(time.perf_counter() - self.started, 2),

@@ -88,9 +88,9 @@ class RegionRelationAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="fer_tf")
 class RegionBias(keras.layers.Layer):
-    """Adds the region-biased loss to the model's losses and keeps a running mean of it; passes μ on as it is.
+    """Adds the region-biased loss to the model's losses and keeps its mean over training steps; passes μ on as it is.
 
-    The mean is a weight, `running_loss`, as batch normalisation keeps its own: a metric updated inside a layer is lost
+    Sum and count are weights, as batch normalisation keeps its statistics: a metric updated inside a layer is lost
     under JAX.
 
     Args:
@@ -101,22 +101,32 @@ class RegionBias(keras.layers.Layer):
         pooled: F_m float [N, D] or None; passes too, so that this layer is on the way to what is made of F_m alone.
     """
 
-    MOMENTUM = 0.98
-
     def __init__(self, weight=1.0, margin=0.02, **kwargs):
         super().__init__(**kwargs)
         self.weight, self.margin = check_range("bias_weight", weight, low=0), check_range("margin", margin, 0, 1)
 
     def build(self, mu_shape, pooled_shape=None):
-        self.running_loss = self.add_weight(name="running_loss", shape=(), initializer="zeros", trainable=False)
+        counter = {"shape": (), "initializer": "zeros", "trainable": False}
+        self.total, self.steps = self.add_weight(name="total", **counter), self.add_weight(name="steps", **counter)
 
     def call(self, mu, pooled=None, training=False):
         loss = region_biased_loss(mu, self.margin)
         if self.weight:
             self.add_loss(self.weight * loss)
         if training:
-            self.running_loss.assign(self.MOMENTUM * self.running_loss + (1 - self.MOMENTUM) * loss)
+            self.total.assign(self.total + loss)
+            self.steps.assign(self.steps + 1)
         return mu if pooled is None else (mu, pooled)
+
+    def start_mean(self):
+        """Begins a new mean: at an epoch's start."""
+        self.total.assign(0.0)
+        self.steps.assign(0.0)
+
+    @property
+    def mean_loss(self):
+        """The region-biased loss, a mean over the training steps since `start_mean`."""
+        return float(self.total) / max(1.0, float(self.steps))
 
     def compute_output_shape(self, mu_shape, pooled_shape=None):
         return tuple(mu_shape) if pooled_shape is None else (tuple(mu_shape), tuple(pooled_shape))

@@ -2,7 +2,7 @@
 
 import keras
 
-from ..checks import check_choice
+from ..checks import InputError, check_choice
 from .backbones import backbone_names, transfer_model
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
@@ -38,6 +38,17 @@ def feature_extractor(backbone, input_shape, name, width=1.0, stem="standard", w
     if backbone in applications:
         whole = transfer_model(name, backbone, input_shape, 2, weights, resolution, 0, 0.0, width, 0.0)
     else:
+        _check_own(backbone, stem, weights, resolution)
         options = {"stem": stem} if backbone == "resnet18" else {}
         whole = FEATURE_MODELS[backbone](input_shape, 2, width=width, **options)
     return keras.Model(whole.input, whole.get_layer("dropout").input, name=name)
+
+
+def _check_own(backbone, stem, weights, resolution):
+    """Refuses what the kit's own nets do not have, so that no record claims it."""
+    if weights not in (None, "", "none"):
+        raise InputError(f"weights: {backbone} has no pretrained ones, allowed is none; received {weights!r}")
+    if resolution:
+        raise InputError(f"resolution: is of keras.applications; {backbone} takes the picture's own size")
+    if stem != "standard" and backbone != "resnet18":
+        raise InputError(f"stem: only resnet18 has one; received {stem!r} for {backbone}")

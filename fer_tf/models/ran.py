@@ -36,7 +36,7 @@ def ran(
         crops: a key of `fer_tf.layers.CROP_SETS`; "fixed6" is document [1]'s.
         attention: see `attend`; "none" is the backbone alone on the whole face.
         normalise: "sigmoid" or "softmax", see `RegionSelfAttention`.
-        margin: α of the region-biased loss.
+        margin: α of the region-biased loss; the public code, with its softmax, has 0.1.
         bias_weight: of the region-biased loss beside cross-entropy; 0 leaves it out.
         dropout: share dropped before the classifier, 0..1.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
@@ -50,6 +50,7 @@ def ran(
 
 def over_regions(images, features, crops, attention):
     """The extractor's features of every region, [N, R, D]; with attention "none" of the whole face alone, [N, D]."""
+    check_choice("crops", crops, CROP_SETS)
     if check_choice("attention", attention, ATTENTIONS) == "none":
         return features(images)
     x = FoldRegions(name="fold")(RegionCrops(crops, dtype="float32", name="crops")(images))

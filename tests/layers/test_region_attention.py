@@ -139,17 +139,18 @@ def test_bias_layer_adds_its_weighted_loss_and_passes_the_weights_on(rng):
     assert silent.losses == []
 
 
-def test_running_loss_moves_in_training_alone(rng):
-    mu = rng.random((6, 4)).astype(np.float32)
-    layer, loss, expected = RegionBias(weight=0, margin=0.5), by_hand(mu, 0.5), 0.0
-    layer(mu, training=False)
-    assert float(layer.running_loss) == 0 and loss > 0.1
-    for _ in range(3):
+def test_mean_loss_is_that_of_the_training_steps_since_its_start(rng):
+    parts = [rng.random((6, 4)).astype(np.float32) for _ in range(3)]
+    layer, losses = RegionBias(weight=0, margin=0.5), [by_hand(mu, 0.5) for mu in parts]
+    layer(parts[0], training=False)
+    assert layer.mean_loss == 0 and losses[0] > 0.1
+    for mu in parts:
         layer(mu, training=True)
-        expected = RegionBias.MOMENTUM * expected + (1 - RegionBias.MOMENTUM) * loss
-        assert float(layer.running_loss) == pytest.approx(expected, rel=1e-5)
-    layer(mu)
-    assert float(layer.running_loss) == pytest.approx(expected, rel=1e-5)
+    layer(parts[0])
+    assert layer.mean_loss == pytest.approx(np.mean(losses), rel=1e-5)
+    layer.start_mean()
+    layer(parts[1], training=True)
+    assert layer.mean_loss == pytest.approx(losses[1], rel=1e-5), "one step logs its own loss, whatever came before"
     assert layer.trainable_weights == []
 
 

@@ -148,7 +148,7 @@ def test_the_region_bias_alone_trains_the_crops_up(faces):
     targets = np.eye(CLASSES, dtype=np.float32)[np.arange(6) % CLASSES]
     found = [float(model.train_on_batch(faces, targets)) for _ in range(8)]
     assert found[0] == pytest.approx(0.3, abs=0.01) and found[-1] < 0.2
-    assert float(model.get_layer("region_bias").running_loss) > 0
+    assert model.get_layer("region_bias").mean_loss == pytest.approx(np.mean(found), rel=1e-4)
 
 
 @pytest.mark.parametrize("backbone", [*FEATURE_MODELS, "MobileNet"])
@@ -169,6 +169,19 @@ def test_features_are_what_the_models_classifier_gets(faces):
     body.set_weights(extractor.get_weights())
     np.testing.assert_allclose(extractor.predict_on_batch(faces), body.predict_on_batch(faces), atol=1e-6)
     assert extractor.name == "features"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"weights": "imagenet"}, "weights: cnn has no pretrained ones"),
+        ({"resolution": 96}, "resolution: is of keras.applications"),
+        ({"stem": "small"}, "stem: only resnet18 has one"),
+    ],
+)
+def test_what_a_backbone_does_not_have_is_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        feature_extractor("cnn", SHAPE, "features", **options)
 
 
 def test_stem_goes_to_resnet18():
