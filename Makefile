@@ -14,12 +14,13 @@ SET ?=
 NOTEBOOKS ?=
 # Options of the dataset: OPTION="fold=3 classes=7"
 OPTION ?=
-# Every setting of an experiment (fer_tf/experiments.py) as a variable of its name in capitals.
+# Settings of an experiment (fer_tf/experiments.py) as variables of their names in capitals.
 SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
-	LOSS LABEL_SMOOTHING MIXUP WEIGHT_DECAY L2 IMAGE_SIZE IMAGE_CHANNELS BACKBONE WEIGHTS RESOLUTION STEM HEAD_EPOCHS \
-	HEAD_LEARNING_RATE UNFREEZE FREEZE_NORM CROPS ATTENTION NORMALISE MARGIN BIAS_WEIGHT READING DEPTH FACE_NET \
-	FACE_NET_EPOCHS MATCHING_EPOCHS MATCHING_RATE MATCHING_POWER PRECISION ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE \
-	ERASE LIMIT JIT
+	LOSS LABEL_SMOOTHING MIXUP WEIGHT_DECAY L2 IMAGE_SIZE IMAGE_CHANNELS WEIGHTS RESOLUTION STEM \
+	HEAD_LEARNING_RATE FREEZE_NORM CROPS NORMALISE MARGIN DEPTH FACE_NET FACE_NET_EPOCHS MATCHING_RATE MATCHING_POWER \
+	PRECISION ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
+# What one value cannot be given to all notebooks for: other models refuse it, or it would undo their comparisons.
+PARTICULAR := BACKBONE HEAD_EPOCHS UNFREEZE ATTENTION BIAS_WEIGHT READING MATCHING_EPOCHS
 lower = $(shell echo $(1) | tr A-Z a-z)
 # Only from make's own command line: a shell may have a COLOR or WIDTH of its own.
 given = $(filter command,$(firstword $(origin $(1))))
@@ -31,6 +32,8 @@ OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DAT
 KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS PYTHON VENV
 EMPTY :=
 GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
+$(foreach name,$(filter $(PARTICULAR),$(GIVEN)),$(error $(name) does not fit all notebooks; write for one: \
+	NOTEBOOKS=03_transfer_vgg16_mobilenet SET="$(call lower,$(name))=$($(name))", or fer-tf train ... --set))
 $(foreach name,$(filter-out $(KNOWN) SHELL MAKE%,$(GIVEN)),$(error unknown variable $(name); allowed are $(KNOWN)))
 $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name)))),\
 	$(warning $(name) of the environment is not used; write: make ... $(name)=$($(name)))))
@@ -40,7 +43,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS and every setting (EPOCHS=5 BATCH_SIZE=32 …)'
+	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS SET and most settings (EPOCHS=5 BATCH_SIZE=32 …)'
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'

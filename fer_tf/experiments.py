@@ -9,9 +9,16 @@ from dataclasses import asdict, dataclass, field, fields, replace
 
 from .checks import InputError, check_choice, check_names, check_range
 from .data.plan import SAMPLINGS
-from .layers import Augmentation
+from .layers import CROP_SETS, Augmentation
+from .layers.region_attention import NORMALISES
 from .losses import LOSSES
 from .models import MODELS, model_options
+from .models.backbones import check_backbone
+from .models.facenet2expnet import READINGS
+from .models.features import FEATURE_MODELS
+from .models.ran import ATTENTIONS
+from .models.resnet import STEMS
+from .models.transfer import starts_from_nothing
 
 SIZES = ("full", "quick", "smoke")
 OPTIMIZERS = ("adam", "sgd")
@@ -27,6 +34,7 @@ class Experiment:
         model: a key of `MODELS`; `dropout` and `width` go to its builder where it has them.
         source: where the settings come from.
         claims: ids of the rows of claims.csv that this experiment answers.
+        defining: settings that make it this experiment and no other: they cannot be overridden.
         optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9.
         schedule: "constant", "cosine" (to zero) or "plateau" (times 0.3 after `plateau` epochs without a better
             validation loss).
@@ -38,12 +46,14 @@ class Experiment:
         weight_decay: decoupled, of the optimizer; l2: λ on the weights of the last dense layers, in the loss.
         image_size, image_channels: pictures are converted to (0: as the dataset is).
         weights, backbone, resolution, stem: of models that have them, see `fer_tf.models`.
-        head_epochs: of `epochs`, so many with the pretrained part frozen, at head_learning_rate.
+        head_epochs: of `epochs`, so many with the pretrained part frozen, at head_learning_rate. With weights "none"
+            nothing is pretrained: this, unfreeze and freeze_norm are not looked at, all learns in one phase.
         unfreeze: what learns in the other epochs: "" all, a layer's name, a share of the layers, or several of these
             separated by commas, which share the epochs.
         freeze_norm: keep the pretrained part's batch normalisation as it is.
         crops, attention, normalise, margin, bias_weight, reading, depth: of the region attention networks and
-            FaceNet2ExpNet, see `fer_tf.models.ran` and `fer_tf.models.facenet2expnet`.
+            FaceNet2ExpNet, see `fer_tf.models.ran` and `fer_tf.models.facenet2expnet`. normalise="softmax" is meant
+            with margin=0.1, which is to be set with it: the default margin is the sigmoid's.
         face_net: whose map stage 1 of FaceNet2ExpNet matches: "identities", "keras_facenet" or a Keras model's file.
         face_net_epochs: train the face net on expressions first, so many epochs (0: as it is).
         matching_epochs: of stage 1, before `epochs`; 0 leaves it out.
@@ -57,6 +67,7 @@ class Experiment:
     model: str
     source: str = ""
     claims: tuple = ()
+    defining: tuple = ()
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     batch_size: int = 64
@@ -120,7 +131,7 @@ class Experiment:
 
 
 # What describes an experiment and is no setting of a run.
-ABOUT = ("source", "claims", "quick", "smoke")
+ABOUT = ("source", "claims", "defining", "quick", "smoke")
 _CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
 _CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
 # Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
@@ -133,7 +144,7 @@ _REPORT4 = {
 _REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
 # Pretraining was at 224 px; 48 px would leave a stride-32 net a map of 1×1 or 2×2, 96 px one of 3×3.
 _TRANSFER_QUICK = {"weights": "none", "resolution": 48, "width": 0.25, "epochs": 4, "head_epochs": 1,
-                   "learning_rate": 1e-3, "optimizer": "adam", "freeze_norm": False}  # fmt: skip
+                   "learning_rate": 1e-3, "optimizer": "adam"}  # fmt: skip
 _TRANSFER_SMOKE = {**_TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
 _TRANSFER = {
     "weights": "imagenet", "resolution": 96, "head_epochs": 3, "head_learning_rate": 1e-3, **_REPORT2_AUGMENTATION,
@@ -148,12 +159,15 @@ _STRONG = {
     "label_smoothing": 0.1,
     "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2}, "smoke": {**_CNN_SMOKE, "width": 0.125},
 }  # fmt: skip
-# ResNet18's 83 M multiply-adds at 48 px come seven times. The paper's schedule: SGD, batch 128 and more, 60 epochs.
+# ResNet18's 83 M multiply-adds at 48 px come seven times. Adam, batch 64, rate and schedule are the kit's; the paper
+# trains by SGD in larger batches.
 _RAN = {
     "backbone": "resnet18", "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "cosine",
     **_REPORT2_AUGMENTATION, "dropout": 0.3,
     "quick": {"backbone": "cnn", "epochs": 4, "width": 0.25}, "smoke": {**_CNN_SMOKE, "backbone": "cnn", "limit": 160},
 }  # fmt: skip
+# What `ran`'s ablations take away, one after another.
+_ABLATED = ("attention", "bias_weight")
 # Embedded, stage 1 matches a face net trained on the synthetic identities, whose map has 128 channels.
 _OFFLINE = {"face_net": "identities", "depth": 128}
 # 48 px gray: what the pseudocode's `preprocess_image` makes for FaceNet2ExpNet.h5.
@@ -231,7 +245,7 @@ EXPERIMENTS = {
         batch_size=64,
         epochs=20,
         unfreeze="conv_pw_4",
-        # at ImageNet's statistics its features fall apart under SGD: 27 % on val after two epochs, with its own 38 %
+        # with statistics of its own, as its faces are no ImageNet pictures
         **{**_TRANSFER, "freeze_norm": False},
     ),
     "ucar_cnn": Experiment(
@@ -253,6 +267,7 @@ EXPERIMENTS = {
         unfreeze="conv5_block1_0_bn,conv4_block1_0_bn,conv3_block1_0_bn",
         **{
             **_TRANSFER,
+            # the steps are for whoever gives these sizes pretrained weights: MobileNet has no layers of those names
             "quick": {**_TRANSFER_QUICK, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
             "smoke": {**_TRANSFER_SMOKE, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
         },
@@ -267,7 +282,7 @@ EXPERIMENTS = {
         model="deepfer",
         source="document [3]: Adam, dropout, ℓ2 on the last four dense layers; it prints no rate, batch or epochs",
         claims=(13, 14, 15, 19, 21, 24, 25),
-        # at 1e-3 its seven convolutions without normalisation stay at chance on the balanced sample
+        # half of deep_emotion's rate: its seven convolutions have no normalisation
         **{**_REPORT3, "learning_rate": 5e-4},
     ),
     "ran": Experiment(
@@ -277,12 +292,23 @@ EXPERIMENTS = {
         **_RAN,
     ),
     "ran_backbone": Experiment(
-        model="ran", source="`ran`'s backbone alone on the whole face", attention="none", **_RAN
+        model="ran",
+        source="`ran`'s backbone alone on the whole face",
+        attention="none",
+        defining=_ABLATED,
+        **_RAN,
     ),
     "ran_self": Experiment(
-        model="ran", source="`ran` with self-attention only", attention="self", bias_weight=0.0, **_RAN
+        model="ran",
+        source="`ran` with self-attention only",
+        attention="self",
+        bias_weight=0.0,
+        defining=_ABLATED,
+        **_RAN,
     ),
-    "ran_relation": Experiment(model="ran", source="`ran` without the region-biased loss", bias_weight=0.0, **_RAN),
+    "ran_relation": Experiment(
+        model="ran", source="`ran` without the region-biased loss", bias_weight=0.0, defining=_ABLATED, **_RAN
+    ),
     "facenet2expnet": Experiment(
         model="facenet2expnet",
         source="document [1], FaceNet2ExpNet (Ding et al. 2017): stage 1 matches the face net, stage 2 trains all",
@@ -292,6 +318,7 @@ EXPERIMENTS = {
     "facenet2expnet_scratch": Experiment(
         model="facenet2expnet",
         source="`facenet2expnet` without stage 1: the same expression net from scratch",
+        defining=("matching_epochs",),  # not face_net, which it never looks at: a value for all leaves it as it is
         depth=1792,
         **_EXPNET,
     ),
@@ -305,6 +332,7 @@ EXPERIMENTS = {
         model="ran_facenet2expnet",
         source="document [1]'s pseudocode read literally: the crop with the highest weight is what is classified",
         reading="strongest",
+        defining=("reading",),
         **_MY_MODEL,
     ),
     "vgg_bn": Experiment(
@@ -370,7 +398,8 @@ _BOUNDS = {
 }  # fmt: skip
 _CHOICES = {
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "sampling": SAMPLINGS, "jit": ("auto", "on", "off"), "loss": LOSSES,
-    "precision": PRECISIONS,
+    "precision": PRECISIONS, "crops": CROP_SETS, "attention": ATTENTIONS, "normalise": NORMALISES, "reading": READINGS,
+    "stem": STEMS,
 }  # fmt: skip
 
 
@@ -380,7 +409,8 @@ def resolve(name, size="full", overrides=None):
     Args:
         name: a key of `EXPERIMENTS`.
         size: "full", "quick" or "smoke".
-        overrides: dict setting -> value; an unknown name or a value of the wrong type raises `InputError`.
+        overrides: dict setting -> value; an unknown name, a value of the wrong type or one that is not allowed, and a
+            setting that the experiment is defined by raise `InputError`.
     Returns: `Experiment`.
     """
     experiment = EXPERIMENTS[check_choice("experiment", name, EXPERIMENTS)]
@@ -388,6 +418,10 @@ def resolve(name, size="full", overrides=None):
     changes = {**smaller, **(overrides or {})}
     defaults = experiment.settings()
     check_names("overrides", changes, set(defaults) - {"model"})
+    for key in set(experiment.defining) & set(overrides or {}):
+        raise InputError(
+            f"{key}: {name} is defined by {key} {defaults[key]}, it cannot be set; take another experiment"
+        )
     return replace(experiment, **{key: _checked(key, value, defaults[key]) for key, value in changes.items()})
 
 
@@ -400,6 +434,8 @@ def _checked(key, value, default):
         raise InputError(f"{key}: must be {wanted}; received {value!r} ({got})")
     if key in _BOUNDS:
         check_range(key, value, *_BOUNDS[key])
+    if key == "backbone":
+        return check_backbone(value, FEATURE_MODELS)
     return check_choice(key, value, _CHOICES[key]) if key in _CHOICES else value
 
 
@@ -446,5 +482,7 @@ def _is_used(key, experiment):
     `make reproduce` is no difference to those that do not take it."""
     if key in ("face_net", "face_net_epochs", "matching_rate", "matching_power"):
         return bool(experiment.matching_epochs)
+    if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and starts_from_nothing(experiment):
+        return False
     of_models = {option for model in MODELS for option in model_options(model)}
     return key not in of_models or key in model_options(experiment.model)

@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from . import feature_matching, layers, losses, models, runlog
+from . import facenets, feature_matching, layers, losses, models, runlog
 from .checks import InputError
 from .data import pipeline, plan
-from .keeper import EpochKeeper, Phase
-from .models import backbones
+from .keeper import EpochKeeper, Phase, say
+from .models import backbones, transfer
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,12 @@ class Progress:
 
 
 def phases(experiment):
-    """The phases of an experiment: the head's epochs, then the others shared evenly by the steps of `unfreeze`."""
+    """The phases of an experiment: the head's epochs, then the others shared evenly by the steps of `unfreeze`.
+
+    A transfer model without pretrained weights has one phase: what is frozen would stay at random.
+    """
+    if transfer.starts_from_nothing(experiment):
+        return [Phase("", 0, experiment.epochs, experiment.learning_rate)] if experiment.epochs else []
     total, head = experiment.epochs, min(experiment.head_epochs, experiment.epochs)
     steps = [step.strip() for step in experiment.unfreeze.split(",")] if total > head else []
     bounds = [head + round((total - head) * step / len(steps)) for step in range(len(steps))] + [total]
@@ -44,7 +49,43 @@ def phases(experiment):
     return [phase for phase in found if phase.end > phase.start]
 
 
-def fit(training_data, experiment, seed, progress):
+def start(training_data, experiment, seed):
+    """The model that a fit begins with, untrained. Writes nothing of a run.
+
+    Args:
+        training_data, experiment, seed: see `fit`.
+    Raises: `InputError` for settings that cannot be built, or whose phases or stage 1 the model does not have.
+    """
+    # before the seed is set: whether the face net has to be trained first must make no difference
+    is_matched = bool(experiment.matching_epochs and experiment.epochs)
+    face_net = facenets.open_face_net(experiment.face_net, seed) if is_matched else None
+    keras.utils.set_random_seed(seed)
+    with _policy(experiment.precision):
+        model = build(experiment, training_data)
+    adapt(model, training_data.train)
+    if model.trainable_variables and experiment.epochs:
+        for phase in phases(experiment):
+            _check_phase(model, phase)
+    if is_matched:
+        _check_depth(model, face_net, experiment)
+    return model
+
+
+def _check_depth(model, face_net, experiment):
+    found = feature_matching._expression_net(model).output_shape[-1]
+    if found != face_net.depth:
+        raise InputError(f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
+                         f"depth={face_net.depth}; received {found}")  # fmt: skip
+
+
+def _check_phase(model, phase):
+    if backbones.has_backbone(model):
+        backbones.check_unfreeze(model, phase.unfreeze)
+    elif phase.name or phase.unfreeze:
+        raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
+
+
+def fit(training_data, experiment, seed, progress, model=None):
     """Builds and trains a model; the best epoch by validation accuracy is what comes back.
 
     Args:
@@ -52,16 +93,16 @@ def fit(training_data, experiment, seed, progress):
         experiment: resolved `Experiment`.
         seed: int.
         progress: `Progress`.
+        model: what `start` gave for the same arguments, if it has been called already.
     Returns: `keras.Model`, and the facts of its training as a dict: parameters, peak_memory_mb and, where it was
         trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds.
     """
-    keras.utils.set_random_seed(seed)
-    with _policy(experiment.precision):
-        model = build(experiment, training_data)
-    adapt(model, training_data.train)
+    model = start(training_data, experiment, seed) if model is None else model
     (progress.directory / "history.csv").unlink(missing_ok=True)
     if not model.trainable_variables or not experiment.epochs:
         return model, _facts(model, [])
+    if transfer.starts_from_nothing(experiment):
+        say(progress.verbose, f"{progress.name}: weights none, nothing is pretrained: all of it learns, in one phase")
     keeper = EpochKeeper(model, experiment, progress)
     trained = _with_scores_out(model) if experiment.loss == "squared_hinge" else model
     done = keeper.resume()
@@ -125,9 +166,8 @@ def _with_scores_out(model):
 
 def _free(model, phase, experiment):
     if backbones.has_backbone(model):
-        backbones.set_trainable(model, phase.unfreeze, experiment.freeze_norm)
-    elif phase.name or phase.unfreeze:
-        raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
+        freeze_norm = experiment.freeze_norm and not transfer.starts_from_nothing(experiment)
+        backbones.set_trainable(model, phase.unfreeze, freeze_norm)
 
 
 def compile_model(model, experiment, learning_rate=None):

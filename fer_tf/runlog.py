@@ -145,9 +145,9 @@ def put_aside(name, fingerprint):
 
 def bring_back(name, fingerprint):
     """Restores a run that was put aside, if there is one of this fingerprint."""
-    aside = _aside(name, fingerprint)
-    if not (aside / "metrics.json").is_file() or not (aside / "model.h5").is_file():
+    if not is_aside(name, fingerprint):
         return
+    aside = _aside(name, fingerprint)
     model_path(name).parent.mkdir(parents=True, exist_ok=True)
     shutil.move(aside / "model.h5", model_path(name))
     for path in aside.iterdir():
@@ -155,6 +155,11 @@ def bring_back(name, fingerprint):
         shutil.rmtree(target, ignore_errors=True)
         shutil.move(path, target)
     aside.rmdir()
+
+
+def is_aside(name, fingerprint):
+    """True if `bring_back` would find a whole run of this fingerprint."""
+    return all((_aside(name, fingerprint) / file).is_file() for file in ("metrics.json", "model.h5"))
 
 
 def _aside(name, fingerprint):

@@ -14,7 +14,7 @@ import keras
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import experiments, fitting, keeper, plots, runlog, search_plots, training
+from . import experiments, facenets, fitting, keeper, plots, runlog, search_plots, training
 from .checks import InputError
 from .evaluation.tables import write_csv
 from .paths import reports_root
@@ -76,7 +76,8 @@ def run_search(
     base, combinations = _experiments(name, size, overrides, space, random, seed)
     ds = _load(base, dataset, data_dir, protocol, seed, options)
     record = training.run_record(name, base, ds, size, seed, options)
-    basis = runlog.as_json({**{key: record[key] for key in _BASIS}, "space": space.values})
+    matched = _face_nets([base, *(found for _, found in combinations)], seed)
+    basis = runlog.as_json({**{key: record[key] for key in _BASIS}, "space": space.values, **matched})
     trials = [
         Trial(runlog.fingerprint([basis, settings]), settings, found, family(found)) for settings, found in combinations
     ]
@@ -96,6 +97,12 @@ def _experiments(name, size, overrides, space, random, seed):
         raise InputError(f"overrides: {', '.join(twice)} is searched through; leave it out of one of the two")
     base = experiments.resolve(name, size, overrides)
     return base, [_resolved(name, size, overrides, found) for found in space.combinations(random, seed)]
+
+
+def _face_nets(resolved, seed):
+    """{"face_nets": fingerprint by name} of those that trials are matched to, {} where none is."""
+    names = sorted({item.face_net for item in resolved if item.matching_epochs})
+    return {"face_nets": {name: facenets.face_net_fingerprint(name, seed) for name in names}} if names else {}
 
 
 def _load(base, dataset, data_dir, protocol, seed, options):
@@ -148,7 +155,8 @@ def _run_trials(directory, trials, ds, seed, share, retry, verbose):
             row = (_shared(directory, rows, trial) if share else None) or _train(directory, trial, data, seed)
             rows[trial.id] = row
             runlog.write_json(directory / "trials" / trial.id / "trial.json", row)
-            (directory / "trials" / trial.id / keeper.CHECKPOINT).unlink(missing_ok=True)
+            for path in (directory / "trials" / trial.id).rglob(keeper.CHECKPOINT):  # stage 1 has one of its own
+                path.unlink()
             _write_table(directory, rows)
             bar.update()
             _tell(verbose, f"{sum(item.id in rows for item in trials)}/{len(trials)}", trial, row)

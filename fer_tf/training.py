@@ -55,11 +55,13 @@ def run_experiment(
     directory = runlog.run_directory(run)
     record = {**run_record(name, experiment, ds, size, seed, options), "test_fingerprint": tested}
     with runlog.locked(run):
+        # built before anything is moved or removed: settings that cannot be trained leave all as it was
+        model = fitting.start(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
         _swap_in(run, record["fingerprint"])
         if force:
             _forget(run, directory)
         if not _is_fitted(run, directory, record["fingerprint"]):
-            _fit(run, directory, record, ds, experiment, verbose)
+            _fit(run, directory, record, ds, experiment, verbose, model)
         _keep_record(directory, record)
         if scoring.is_current(directory, record):
             keeper.say(verbose, f"{run}: up to date")
@@ -172,6 +174,12 @@ def _is_fitted(run, directory, fingerprint):
         return False
 
 
+def _is_kept(run, record):
+    """True if this very run has been trained: it is fitted, or was put aside for another one of its name."""
+    fingerprint = record["fingerprint"]
+    return _is_fitted(run, runlog.run_directory(run), fingerprint) or runlog.is_aside(run, fingerprint)
+
+
 def _swap_in(run, fingerprint):
     """Puts a finished run of another fingerprint aside, and brings this one back if it was put aside before."""
     directory = runlog.run_directory(run)
@@ -189,8 +197,8 @@ def _forget(run, directory):
         path.unlink(missing_ok=True)
 
 
-def _fit(run, directory, record, ds, experiment, verbose):
-    """Fits and saves the run's model, and writes the facts of its training.
+def _fit(run, directory, record, ds, experiment, verbose, model):
+    """Fits `model` (None: built here) and saves it, and writes the facts of its training.
 
     Facts come before the model, and both bear the fingerprint: whatever moment it is killed at, the two are either of
     one training or not taken for finished.
@@ -200,7 +208,7 @@ def _fit(run, directory, record, ds, experiment, verbose):
     runlog.write_json(directory / "record.json", {**record, "environment": environment})
     keeper.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose)
-    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress)
+    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model)
     stamp = {"fingerprint": record["fingerprint"], "environment": environment}
     runlog.write_json(directory / "training.json", {**stamp, **facts})
     provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,

@@ -11,11 +11,12 @@ from fer_tf.models import backbones
 from fer_tf.training import run_experiment
 
 BACKBONE = "MobileNetTiny"  # begins as a family does, see `tiny_backbone`
+PRETRAINED = {}  # "weights": a file of that backbone's; without one there is nothing to freeze
 
 
 @pytest.fixture(autouse=True)
-def tiny_backbone(monkeypatch):
-    """A backbone of `keras.applications` that trains in a second: two convolutions with batch norm."""
+def tiny_backbone(monkeypatch, tmp_path_factory):
+    """A backbone of `keras.applications` that trains in a second, two convolutions with batch norm; a weights file."""
 
     def build(include_top, weights, input_shape):
         inputs = x = keras.Input(input_shape)
@@ -25,12 +26,17 @@ def tiny_backbone(monkeypatch):
         return keras.Model(inputs, x)
 
     monkeypatch.setattr(keras.applications, BACKBONE, build, raising=False)
+    path = tmp_path_factory.getbasetemp() / "tiny.weights.h5"
+    if not path.is_file():
+        keras.utils.set_random_seed(7)
+        backbones.load_backbone(BACKBONE, 32).save_weights(path)
+    monkeypatch.setitem(PRETRAINED, "weights", str(path))
 
 
 def settings(**more):
-    """Overrides of the experiment akhand at smoke size, on the tiny backbone."""
+    """Overrides of the experiment akhand at smoke size, on the tiny backbone with weights of a file."""
     plain = {"rotation": 0.0, "zoom": 0.0, "flip": False}  # compiling the augmentation takes longer than the rest
-    return {"backbone": BACKBONE, "width": 1.0, "limit": 96, "dropout": 0.2, **plain, **more}
+    return {"backbone": BACKBONE, "width": 1.0, "limit": 96, "dropout": 0.2, **PRETRAINED, **plain, **more}
 
 
 def phases(**overrides):
@@ -108,6 +114,39 @@ def test_fine_tuning_moves_what_it_says(fresh_home, tiny_faces, unfreeze, freeze
     overrides = {"epochs": 1, "head_epochs": 0, "unfreeze": unfreeze, "freeze_norm": freeze_norm}
     before, after, *_ = fitted(tiny_faces, fresh_home, **overrides)
     assert moved(before, after) == expected
+
+
+def test_without_pretrained_weights_nothing_stays_at_random(fresh_home, tiny_faces, capsys):
+    frozen = {"epochs": 1, "head_epochs": 1, "unfreeze": "conv1", "freeze_norm": True}
+    before, after, *_ = fitted(tiny_faces, fresh_home, weights="none", **frozen)
+    assert moved(before, after) == ["conv0", "conv1", "norm0", "norm1"]
+    experiment = experiments.resolve("akhand", "smoke", settings(weights="none", **frozen))
+    data = tiny_faces.limited(96).training_data()
+    fitting.fit(data, experiment, 0, fitting.Progress(fresh_home / "said", "f", "mine"))
+    said = capsys.readouterr().out
+    assert said.count("mine: weights none, nothing is pretrained: all of it learns, in one phase") == 1
+
+
+def test_phases_are_for_pretrained_weights():
+    def names(**overrides):
+        return [(p.name, p.start, p.end) for p in fitting.phases(experiments.resolve("vgg16", overrides=overrides))]
+
+    assert names() == [("head", 0, 3), ("fine-tuning 1", 3, 25)]
+    assert names(weights="none") == [("", 0, 25)]
+    assert names(weights="none", epochs=0) == []
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        ({"unfreeze": "conv9"}, "unfreeze: allowed are .*conv1.*; received 'conv9'"),
+        ({"head_epochs": 1, "unfreeze": "0.5,1.5", "epochs": 4}, "unfreeze: must be a number >= 0 and <= 1"),
+    ],
+)
+def test_a_later_phase_that_cannot_be_is_told_before_the_first(tiny_faces, overrides, message):
+    experiment = experiments.resolve("akhand", "smoke", settings(**overrides))
+    with pytest.raises(InputError, match=message):
+        fitting.start(tiny_faces.limited(96).training_data(), experiment, 0)
 
 
 def run(home, monkeypatch, stop_after=None):

@@ -299,6 +299,39 @@ def test_another_basis_is_put_aside_and_comes_back(fresh_home, fake, capsys):
     assert json.loads((back.directory / "search.json").read_text())["basis"]["settings"]["rotation"] == 10.0
 
 
+@pytest.mark.parametrize("searched", [False, True], ids=["of all trials", "searched through"])
+def test_another_face_net_under_the_same_name_is_another_search(fresh_home, fake, capsys, searched):
+    from tiny_face_net import tiny_face_net
+
+    trained, path = fake().trained, fresh_home / "net.h5"
+    tiny_face_net().save(path)
+    options = OPTIONS if searched else {**OPTIONS, "face_net": str(path)}
+    space = {"learning_rate": [0.01], "epochs": [2], **({"face_net": [str(path)]} if searched else {})}
+    run_search("facenet2expnet", space, **options)
+    run_search("facenet2expnet", space, **options)
+    assert len(trained) == 1
+    tiny_face_net(seed=4).save(path)
+    capsys.readouterr()
+    run_search("facenet2expnet", space, **options)
+    assert len(trained) == 2 and "the search with other face_nets is kept in" in capsys.readouterr().out
+
+
+def test_no_checkpoint_of_stage_1_is_left(fresh_home, fake, monkeypatch):
+    fit = fake()
+
+    def with_checkpoints(training_data, experiment, seed, progress):
+        found = fit(training_data, experiment, seed, progress)
+        (progress.directory / "matching").mkdir()
+        for folder in (progress.directory, progress.directory / "matching"):
+            (folder / keeping.CHECKPOINT).write_bytes(b"weights")
+        return found
+
+    monkeypatch.setattr(fitting, "fit", with_checkpoints)
+    found = run_search("cnn", SMALL, **OPTIONS)
+    assert not list(found.directory.rglob(keeping.CHECKPOINT))
+    assert list(found.directory.rglob("matching"))
+
+
 def test_two_processes_cannot_run_one_search(fresh_home, fake):
     trained = fake().trained
     name = "search-cnn-synthetic-identity-seed0-custom"
@@ -321,7 +354,7 @@ def test_spaces_are_written_in_a_file_or_as_text(tmp_path):
     "arguments, message",
     [
         ({"space": "document5"}, "space: allowed are document4, document2, a .json file, or text like"),
-        ({"space": {"rate": [1]}}, "space: unknown 'rate'; allowed are backbone, batch_size"),
+        ({"space": {"rate": [1]}}, "space: unknown 'rate'; allowed are attention, backbone, batch_size"),
         ({"space": {"image_size": [48, 64]}}, "space: unknown 'image_size'"),
         ({"space": {"epochs": 5}}, "space: epochs must be a list of values; received 5"),
         ({"space": {"epochs": [5, 5]}}, "space: epochs names a value twice"),

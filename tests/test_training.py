@@ -179,6 +179,57 @@ def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, 
     assert any(not np.array_equal(one, two) for one, two in zip(old, new, strict=True))
 
 
+def finished_before(name):
+    """What stands for a finished run of other settings: its files, path -> bytes."""
+    run = runlog.run_name(name, "synthetic", "identity", 0)
+    files = {runlog.model_path(run): b"weights"}
+    files |= {runlog.run_directory(run) / file: b'{"fingerprint": "other"}' for file in ("metrics.json", "record.json")}
+    for path, content in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return files
+
+
+@pytest.mark.parametrize(
+    "name, wrong, message",
+    [
+        ("cnn", {"stem": "banana"}, "stem: allowed are"),
+        ("cnn", {"head_epochs": 1}, "head_epochs, unfreeze: cnn has no pretrained part"),
+        ("cnn", {"image_size": 2}, "input_shape: cnn halves the side"),
+        ("cnn", {"matching_epochs": 1, "face_net": "net.h5"}, "matching_epochs: cnn has no expression_net"),
+        ("facenet2expnet", {"depth": 7, "face_net": "net.h5"}, "depth: .*maps have 5 channels: --set depth=5; rec"),
+        ("facenet2expnet", {"face_net": "text.h5"}, "text.h5"),
+        ("ran", {"crops": "banana"}, "crops: allowed are"),
+        ("ran", {"attention": "banana"}, "attention: allowed are"),
+        ("ran", {"backbone": "DenseNet161"}, "backbone: allowed are"),
+        ("ran", {"image_size": 2}, "input_shape: cnn halves the side"),
+    ],
+)
+@pytest.mark.parametrize("force", [False, True])
+def test_settings_that_cannot_be_trained_leave_the_finished_run(fresh_home, name, wrong, message, force):
+    from tiny_face_net import tiny_face_net
+
+    tiny_face_net().save(fresh_home / "net.h5")
+    (fresh_home / "text.h5").write_text("no model")
+    if "face_net" in wrong:
+        wrong = {**wrong, "face_net": str(fresh_home / wrong["face_net"])}
+    before = finished_before(name)
+    with pytest.raises(InputError, match=message):
+        run_experiment(name, **OPTIONS, **wrong, force=force)
+    left = [path for kind in ("reports", "models") for path in (fresh_home / kind).rglob("*") if path.is_file()]
+    assert {path: path.read_bytes() for path in left if path.suffix != ".lock"} == before
+
+
+def test_a_run_that_is_there_or_put_aside_is_not_built_again(fresh_home, monkeypatch):
+    first = run_experiment("cnn", **OPTIONS, epochs=0)
+    run_experiment("cnn", **OPTIONS, epochs=0, width=0.1)
+    monkeypatch.setattr(fitting, "start", _interrupt)
+    assert run_experiment("cnn", **OPTIONS, epochs=0).record == first.record
+    assert run_experiment("cnn", **OPTIONS, epochs=0).record == first.record
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment("cnn", **OPTIONS, epochs=0, force=True)
+
+
 def _interrupt(*_, **__):
     raise KeyboardInterrupt
 

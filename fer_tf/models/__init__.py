@@ -6,7 +6,7 @@ layer inside it. To add one: a file with a builder, and a line here.
 
 import inspect
 
-from ..checks import InputError, check_choice, check_names, check_range
+from ..checks import InputError, check_choice, check_names, check_whole
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .facenet2expnet import facenet2expnet, ran_facenet2expnet
@@ -58,5 +58,5 @@ def build_model(name, input_shape=(48, 48, 1), num_classes=7, **options):
     check_names(f"options of {name}", options, allowed)
     if len(input_shape) != 3 or min(input_shape) < 1 or input_shape[2] not in (1, 3):
         raise InputError(f"input_shape: must be (height, width, 1 or 3); received {tuple(input_shape)}")
-    check_range("num_classes", num_classes, low=2)
+    check_whole("num_classes", num_classes, low=2)
     return MODELS[name](tuple(input_shape), num_classes, **options)

@@ -19,19 +19,30 @@ _FAMILIES = {
     "VGG": ("caffe", 32), "ResNet50V2": ("tf", 32), "ResNet101V2": ("tf", 32), "ResNet152V2": ("tf", 32),
     "ResNet": ("caffe", 32), "MobileNetV3": ("raw", 32), "MobileNet": ("tf", 32), "DenseNet": ("torch", 32),
     "InceptionV3": ("tf", 75), "InceptionResNetV2": ("tf", 75), "Xception": ("tf", 71), "NASNet": ("tf", 32),
-    "EfficientNet": ("raw", 32), "ConvNeXt": ("raw", 32),
+    "EfficientNet": ("raw", 32),
 }  # fmt: skip
+# Families that are refused, and why.
+_REFUSED = {"ConvNeXt": "Keras cannot read its .h5 files back (its LayerScale is no layer of the public interface)"}
 
 
 def backbone_names():
-    """The names of `keras.applications` that can be a backbone."""
+    """The names of `keras.applications` that can be a backbone: all but ConvNeXt's, whose saved .h5 files Keras
+    cannot load."""
     found = [name for name, item in vars(keras.applications).items() if inspect.isfunction(item)]
     return sorted(name for name in found if name.startswith(tuple(_FAMILIES)))
 
 
+def check_backbone(name, more=()):
+    """Returns `name` if it is one of `backbone_names()` or of `more`; `InputError` says why a family is refused."""
+    reason = next((text for prefix, text in _REFUSED.items() if str(name).startswith(prefix)), None)
+    if reason:
+        raise InputError(f"backbone: {name} is not possible, {reason}; take another, such as EfficientNetV2B0")
+    return check_choice("backbone", name, [*more, *backbone_names()])
+
+
 def backbone_family(name):
-    """(normalisation mode, smallest side) of a backbone."""
-    check_choice("backbone", name, backbone_names())
+    """(normalisation mode, smallest side) of a backbone; `InputError` for a name that cannot be one."""
+    check_backbone(name)
     return next(facts for prefix, facts in _FAMILIES.items() if name.startswith(prefix))
 
 
@@ -75,10 +86,10 @@ def load_backbone(name, side, weights=None, width=1.0):
         raise InputError(f"width: pretrained weights have width 1; received {width} (or take weights=none)")
     build = getattr(keras.applications, name)
     if weights == "imagenet":
-        model = _imagenet(build, name, side)
+        model = _storable(_imagenet(build, name, side))
     else:
         model = build(include_top=False, weights=None, input_shape=(side, side, 3))
-        model = _with_file(model, weights) if weights else _remade(model, width)
+        model = _storable(_with_file(model, weights)) if weights else _remade(model, width)
     model.name = BACKBONE
     return model
 
@@ -104,7 +115,7 @@ def _imagenet(build, name, side):
             file = _url(text).rsplit("/", 1)[-1]
             raise MissingDataError(
                 f"weights: {name}'s ImageNet weights are not in {cache} and could not be fetched ({_url(text)}). "
-                f"Put {file} there, or train without: --weights none"
+                f"Put {file} there, or train without: --weights none (with make: WEIGHTS=none)"
             ) from None
         if isinstance(error, OSError):  # h5py on a file that is cut or no HDF5
             raise InputError(
@@ -130,7 +141,45 @@ def _remade(model, width):
             config["filters"] = scaled((config["filters"],), width)[0]
         return layer.__class__.from_config(config)
 
-    return keras.models.clone_model(model, clone_function=remake)
+    try:
+        return keras.models.clone_model(model, clone_function=remake, call_function=_call_storable)
+    except (TypeError, ValueError) as error:  # sums of maps, groups and the like that no longer fit
+        if width == 1 or isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"width: {model.name}'s parts do not fit each other scaled; only width=1 is possible"
+        ) from None
+
+
+def _storable(model):
+    """The same network and weights, with nothing in it that a .h5 file cannot give back."""
+    if all(_is_storable(operation) for operation in model.operations):
+        return model
+    clone = keras.models.clone_model(model, call_function=_call_storable)
+    for layer in clone.layers:
+        if layer.weights:
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    return clone
+
+
+def _is_storable(operation):
+    """False for what Keras writes into a .h5 file and cannot read back: bare sums and products with a number
+    (MobileNetV3), InceptionResNetV2's own layer."""
+    return isinstance(operation, layers.Layer) and type(operation).__name__ != "CustomScaleLayer"
+
+
+def _call_storable(operation, *args, **kwargs):
+    """Calls an operation of a graph, or what does the same with storable layers."""
+    kind = type(operation).__name__
+    if kind == "CustomScaleLayer":
+        shortcut, x = args[0]
+        x = layers.Rescaling(operation.scale, name=f"{operation.name}_scale")(x)
+        return layers.Add(name=operation.name)([shortcut, x])
+    if _is_storable(operation) or kind not in ("Add", "Multiply"):
+        return operation(*args, **kwargs)
+    x, number = args
+    scale, offset = (number, 0.0) if kind == "Multiply" else (1.0, number)
+    return layers.Rescaling(scale, offset, name=operation.name)(x)
 
 
 def set_trainable(model, unfreeze="", freeze_norm=True):
@@ -165,6 +214,12 @@ def _first_trainable(backbone, parts, unfreeze):
         return sum(bool(layer.weights) for layer in backbone.layers[:start])
     check_range("unfreeze", share, 0, 1)
     return len(parts) - round(share * len(parts))
+
+
+def check_unfreeze(model, unfreeze):
+    """Raises `InputError` if `set_trainable` would; changes nothing."""
+    backbone = model.get_layer(BACKBONE)
+    _first_trainable(backbone, [layer for layer in backbone.layers if layer.weights], unfreeze)
 
 
 def has_backbone(model):

@@ -41,9 +41,14 @@ def akhand(
     The paper's best is DenseNet161; `keras.applications` has DenseNet121, 169 and 201.
 
     Args:
-        backbone: any name of `keras.applications` (`fer_tf.models.backbones.backbone_names()`).
+        backbone: a name of `keras.applications` (`fer_tf.models.backbones.backbone_names()`: all but ConvNeXt's).
         others: see `vgg16`.
     """
     return transfer_model(
         "akhand", backbone, input_shape, num_classes, weights, resolution, dense, dropout, width, l2
     )  # fmt: skip
+
+
+def starts_from_nothing(experiment):
+    """True for one of these models without pretrained weights: there is nothing in it that could be kept frozen."""
+    return experiment.model in ("vgg16", "mobilenet", "akhand") and experiment.weights in ("", "none")

@@ -47,12 +47,50 @@ def test_overrides_are_typed():
         ({"epochs": True}, "epochs: must be int; received True"),
         ({"flip": 1}, "flip: must be bool; received 1"),
         ({"learning_rate": -1.0}, "learning_rate: must be a number >= 1e-08 and <= 10; received -1.0"),
+        ({"crops": "banana"}, "crops: allowed are fixed6, fixed5, random5; received 'banana'"),
+        ({"attention": "banana"}, "attention: allowed are none, self, relation, strongest; received 'banana'"),
+        ({"normalise": "banana"}, "normalise: allowed are sigmoid, softmax; received 'banana'"),
+        ({"reading": "banana"}, "reading: allowed are combined, strongest; received 'banana'"),
+        ({"stem": "banana"}, "stem: allowed are standard, small; received 'banana'"),
+        ({"backbone": "banana"}, "backbone: allowed are cnn, .*resnet18.*MobileNetV2.*; received 'banana'"),
+        ({"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny is not possible, Keras cannot read its .h5 files back"),
         ({"schedule": "linear"}, "schedule: allowed are constant, cosine, plateau; received 'linear'"),
     ],
 )
 def test_wrong_overrides(overrides, message):
     with pytest.raises(InputError, match=message):
         resolve("cnn", overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    "name, overrides",
+    [
+        ("ran_backbone", {"attention": "self"}),
+        ("ran_self", {"attention": "relation"}),
+        ("ran_relation", {"bias_weight": 0.5}),
+        ("facenet2expnet_scratch", {"matching_epochs": 5}),
+        ("ran_facenet2expnet_strongest", {"reading": "combined"}),
+    ],
+)
+def test_what_defines_an_experiment_is_not_overridden(name, overrides):
+    """Else `ran_self` with other attention would stand in tables under its name."""
+    (key,) = overrides
+    with pytest.raises(InputError, match=f"{key}: {name} is defined by {key} .*, it cannot be set"):
+        resolve(name, "smoke", overrides)
+    assert getattr(resolve(EXPERIMENTS[name].model, overrides=overrides), key) == overrides[key]
+    assert "defining" not in EXPERIMENTS[name].settings()
+
+
+def test_a_face_net_for_all_notebooks_leaves_the_one_from_scratch_as_it_is():
+    given = resolve("facenet2expnet_scratch", overrides={"face_net": "own.h5"})
+    assert differences("facenet2expnet_scratch", given) == ""
+
+
+def test_phases_without_pretrained_weights_are_no_difference():
+    given = resolve("vgg16", overrides={"weights": "none", "head_epochs": 1, "unfreeze": "0.5", "freeze_norm": False})
+    assert differences("vgg16", given) == "weights none for imagenet"
+    given = resolve("vgg16", overrides={"head_epochs": 1})
+    assert differences("vgg16", given) == "head_epochs 1 for 3"
 
 
 @pytest.mark.parametrize(

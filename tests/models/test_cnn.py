@@ -38,6 +38,7 @@ def test_majority_answers_the_most_frequent_class():
         (("cnn", (48, 48, 2)), "input_shape: must be"),
         (("cnn", (8, 48, 1)), r"input_shape: cnn halves the side 4 times, \(8, 48\) is too small"),
         (("cnn", (48, 48, 1), 1), "num_classes: must be a number >= 2"),
+        (("cnn", (48, 48, 1), 2.5), "num_classes: must be a whole number; received 2.5"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -110,10 +110,72 @@ def test_every_backbone_gets_its_pretrainings_normalisation(rng):
         np.testing.assert_allclose(shown, home.preprocess_input(picture.copy()), rtol=1e-5, atol=1e-4, err_msg=name)
 
 
+# A small one of every family, and those whose graph is another one in .h5 than in Keras.
+QUICK = ("VGG16", "MobileNet")
+SMALLEST = (*QUICK, "ResNet50V2", "MobileNetV2", "MobileNetV3Small", "ResNet50", "DenseNet121", "InceptionV3",
+            "InceptionResNetV2", "Xception", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SMALLEST]
+)
+def test_every_family_is_read_back_from_h5(name, tmp_path, rng):
+    side = backbones.backbone_family(name)[1]
+    model = build_model("akhand", (side, side, 3), 3, backbone=name)
+    save_model(model, tmp_path / "m.h5", ("anger", "disgust", "fear"))
+    picture = rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    loaded = load_model(tmp_path / "m.h5")
+    np.testing.assert_allclose(loaded.predict_on_batch(picture), model.predict_on_batch(picture), atol=1e-6)
+
+
+def test_every_family_is_tried():
+    tried = {next(key for key in backbones._FAMILIES if name.startswith(key)) for name in SMALLEST}
+    assert tried == set(backbones._FAMILIES) - {"ResNet101V2", "ResNet152V2"}  # ResNet50V2 with more blocks
+
+
+class CustomScaleLayer(keras.layers.Layer):
+    """Stands for InceptionResNetV2's, which is 20 s to build: unknown to whoever loads the file."""
+
+    def __init__(self, scale=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, inputs):
+        return inputs[0] + inputs[1] * self.scale
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+
+
+@pytest.mark.parametrize("weights", ["none", "file"])
+def test_what_h5_cannot_hold_is_made_of_layers_that_it_can(tmp_path, monkeypatch, rng, weights):
+    """MobileNetV3's hard sigmoid (numbers added to and multiplied with maps), and a layer of Keras's own."""
+
+    def build(include_top, weights, input_shape):
+        inputs = keras.Input(input_shape)
+        x = keras.layers.Conv2D(4, 3, padding="same", name="first", bias_initializer="normal")(inputs)
+        gate = keras.layers.ReLU(6.0)(keras.layers.Conv2D(4, 1, name="gate")(x) + 3.0) * (1.0 / 6.0)
+        x = CustomScaleLayer(0.17, name="residual")([x, keras.layers.Multiply()([x, gate])])
+        return keras.Model(inputs, x)
+
+    monkeypatch.setattr(keras.applications, "MobileNetTiny", build, raising=False)
+    plain = build(False, None, (32, 32, 3))
+    plain.save_weights(tmp_path / "own.weights.h5")
+    given = None if weights == "none" else str(tmp_path / "own.weights.h5")
+    found = backbones.load_backbone("MobileNetTiny", 32, given)
+    if weights == "none":
+        plain.set_weights(found.get_weights())
+    found.save(tmp_path / "found.h5")
+    images = rng.normal(size=(2, 32, 32, 3))
+    loaded = keras.models.load_model(tmp_path / "found.h5", compile=False)
+    np.testing.assert_allclose(loaded.predict_on_batch(images), plain.predict_on_batch(images), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "name, options, message",
     [
         ("akhand", {"backbone": "DenseNet161"}, "backbone: allowed are .*DenseNet121.*received 'DenseNet161'"),
+        ("akhand", {"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny is not possible, Keras cannot read its .h5"),
         ("akhand", {"backbone": "Xception", "resolution": 64}, "resolution: Xception takes sides of 71 and more; rec"),
         ("mobilenet", {"resolution": 31}, "resolution: MobileNet takes sides of 32 and more; received 31"),
         ("mobilenet", {"resolution": 48.5}, "resolution: must be a whole number"),
@@ -123,6 +185,12 @@ def test_every_backbone_gets_its_pretrainings_normalisation(rng):
 def test_wrong_arguments(name, options, message):
     with pytest.raises(InputError, match=message):
         build_model(name, (48, 48, 1), 7, **options)
+
+
+@pytest.mark.slow
+def test_a_backbone_that_cannot_be_scaled_says_so():
+    with pytest.raises(InputError, match="width: nasnet_mobile's parts do not fit each other scaled; only width=1"):
+        backbones.load_backbone("NASNetMobile", 32, width=0.25)
 
 
 def test_a_missing_weights_file_is_named():
@@ -135,7 +203,7 @@ def test_imagenet_without_network_says_where_the_file_belongs(no_network):
         build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")
     text = str(caught.value)
     assert f"not in {no_network} " in text and f"Put {MOBILENET_FILE} there" in text
-    assert "https://storage.googleapis.com" in text and "--weights none" in text
+    assert "https://storage.googleapis.com" in text and "--weights none (with make: WEIGHTS=none)" in text
 
 
 def test_imagenet_weights_are_taken_from_kerass_cache(no_network, rng):
