@@ -14,7 +14,7 @@ from .checks import InputError, MissingDataError, ModelFileError
 from .data.cache import cached_arrays, file_fingerprint
 from .data.images import convert
 from .paths import replacing
-from .saving import find_model, save_h5
+from .saving import SUFFIXES, find_model, read_description, save_h5
 
 # What `face_net` may be, besides the file name of a Keras model.
 NAMED = ("none", "identities", "keras_facenet")
@@ -85,7 +85,9 @@ def open_face_net(name, seed=0):
     Args:
         name: "identities" (trained here, on the identities of the synthetic faces: no download), "keras_facenet"
             (Inception-ResNet v1 of the package keras-facenet), or the file of a Keras model with a spatial map, looked
-            for as `load_model` does.
+            for as `load_model` does. A file is given (pixels - 127.5) / 128, as MobileFaceNet wants them; a model of
+            the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
+            another range: put a `Rescaling` layer before it and save it again.
         seed: of "identities".
     Returns: `FaceNet`.
     """
@@ -129,7 +131,8 @@ def _facenet_file():
         raise MissingDataError(
             f"face_net: keras_facenet's weights are not at {path} and could not be fetched ({KERAS_FACENET_URL}: "
             f"{type(error).__name__}). Put them there (95 MB, sha256 {KERAS_FACENET_SHA256[:12]}…), or take another: "
-            "--set face_net=FILE (any Keras face model with a spatial map) or --set face_net=identities"
+            "--set face_net=FILE (any Keras face model with a spatial map, given (pixels - 127.5) / 128) or "
+            "--set face_net=identities"
         ) from None
     return path
 
@@ -149,13 +152,23 @@ def _keras_facenet():
 
 def _own_file(name):
     if name == "none":
-        raise InputError("face_net: allowed are identities, keras_facenet or a Keras model's file; received 'none'")
+        raise InputError(
+            "face_net: allowed are identities, keras_facenet or a Keras model's file (which is given (pixels - 127.5) "
+            "/ 128; raw pixels if the kit saved it); received 'none'"
+        )
     return find_model(name)
 
 
 def _from_file(name):
     path = _own_file(name)
-    return FaceNet(up_to_last_map(_loaded(path)), 127.5, 128.0, file_fingerprint(path)[:16], path.name)
+    trunk = up_to_last_map(_loaded(path))
+    offset, scale = (127.5, 128.0) if _description(path) is None else (0.0, 1.0)
+    return FaceNet(trunk, offset, scale, file_fingerprint(path)[:16], path.name)
+
+
+def _description(path):
+    """The kit's description in a model's file; None where it has none."""
+    return read_description(path) if path.suffix in SUFFIXES else None
 
 
 def _loaded(path):

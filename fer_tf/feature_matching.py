@@ -1,6 +1,7 @@
 """Stage 1 of FaceNet2ExpNet (Ding et al. 2017, §3.2): the expression net learns the frozen face net's last map."""
 
 import hashlib
+import json
 import math
 from dataclasses import replace
 
@@ -15,9 +16,11 @@ from .checks import InputError, check_range
 from .data import pipeline, plan
 from .keeper import EpochKeeper, Phase, say
 from .models.facenet2expnet import EXPRESSION_NET
-from .paths import replacing
+from .paths import replacing, write_text
 
 FOLDER = "matching"
+_MEAN_MAP = "mean_map.json"
+_CHUNK = 1024  # maps in float32 at once
 
 
 @keras.saving.register_keras_serializable(package="fer_tf")
@@ -41,12 +44,12 @@ class FeatureDistance(keras.losses.Loss):
 
 
 class MapBatches(keras.utils.PyDataset):
-    """Pictures and their maps, in an order that depends on (seed, epoch) alone; mirrored at random where maps of the
-    mirrored pictures are given."""
+    """Pictures and their maps in float32, divided by `unit`, in an order that depends on (seed, epoch) alone; mirrored
+    at random where maps of the mirrored pictures are given."""
 
-    def __init__(self, split, maps, mirrored=None, batch_size=256, seed=None, epoch=0):
+    def __init__(self, split, maps, mirrored=None, batch_size=256, seed=None, epoch=0, unit=1.0):
         super().__init__()
-        self.split, self.maps, self.mirrored = split, maps, mirrored
+        self.split, self.maps, self.mirrored, self.unit = split, maps, mirrored, np.float32(unit)
         self.batch_size, self.seed, self.epoch = batch_size, seed, epoch
         self._lay_out()
 
@@ -66,7 +69,7 @@ class MapBatches(keras.utils.PyDataset):
         if flips.any():
             images = np.where(flips[:, None, None, None], images[:, :, ::-1], images)
             maps[flips] = self.mirrored[rows[flips]]
-        return images, maps
+        return images, maps / self.unit
 
     def on_epoch_end(self):
         self.epoch += 1
@@ -76,8 +79,9 @@ class MapBatches(keras.utils.PyDataset):
 def match(model, training_data, experiment, seed, progress):
     """Trains the model's expression net to give the face net's map, on train; the best epoch on val is kept.
 
-    Both are compared in units of the training maps' standard deviation, so that rates fit any face net. Resumable;
-    leaves its own history in the run's folder `matching/`.
+    Both are compared in units of the training maps' deviation from their mean map (`deviation`), so that rates fit any
+    face net and a net that gives the mean map everywhere has distance 1 on train (p = 2). Resumable; leaves its own
+    history in the run's folder `matching/`, with the mean map's distance on val.
 
     Args:
         model: has the nested model `expression_net`.
@@ -97,9 +101,33 @@ def match(model, training_data, experiment, seed, progress):
     grid = net.output_shape[1:3]
     maps = [facenets.cached_maps(face_net, split, grid) for split in (training_data.train, training_data.val)]
     mirrored = facenets.cached_maps(face_net, training_data.train, grid, flipped=True) if experiment.flip else None
-    unit = np.float16(np.std(maps[0].astype(np.float32)) + 1e-6)
-    maps, mirrored = [item / unit for item in maps], None if mirrored is None else mirrored / unit
-    _fit(net, training_data, maps, mirrored, experiment, seed, progress)
+    mean = mean_map(maps[0])
+    unit = deviation(maps[0], mean) + 1e-6
+    loss = deviation(maps[1], mean, experiment.matching_power, unit) ** experiment.matching_power
+    write_text(progress.directory / FOLDER / _MEAN_MAP, json.dumps({"mean_map_val_loss": loss}))
+    _fit(net, training_data, (*maps, mirrored, unit), experiment, seed, progress)
+
+
+def mean_map(maps):
+    """The mean of maps [N, h, w, D], each cell and channel for itself, float64 [h, w, D]."""
+    return sum(part.sum(axis=0, dtype=np.float64) for part in _chunks(maps)) / len(maps)
+
+
+def deviation(maps, mean, power=2.0, unit=1.0):
+    """(the mean over pictures, cells and channels of |map - mean|^p)^(1/p), in multiples of `unit`.
+
+    Args:
+        maps: [N, h, w, D], of any precision; made float32 in parts.
+        mean: [h, w, D].
+    Returns: float.
+    """
+    mean = mean.astype(np.float32)
+    sums = [(np.abs((part - mean) / np.float32(unit)) ** power).sum(dtype=np.float64) for part in _chunks(maps)]
+    return float((sum(sums) / maps.size) ** (1 / power))
+
+
+def _chunks(maps):
+    return (maps[start : start + _CHUNK].astype(np.float32) for start in range(0, len(maps), _CHUNK))
 
 
 def _expression_net(model):
@@ -111,7 +139,9 @@ def _expression_net(model):
     raise InputError(f"matching_epochs: {model.name} has no {EXPRESSION_NET}; allowed is 0")
 
 
-def _fit(net, training_data, maps, mirrored, experiment, seed, progress):
+def _fit(net, training_data, targets, experiment, seed, progress):
+    """Trains on targets: maps of train, of val, of mirrored train or None, and their unit."""
+    maps, val_maps, mirrored, unit = targets
     settings = replace(experiment, epochs=experiment.matching_epochs, schedule="cosine", patience=0)
     keeper = EpochKeeper(net, settings, replace(progress, directory=progress.directory / FOLDER))
     done = keeper.resume()
@@ -121,16 +151,19 @@ def _fit(net, training_data, maps, mirrored, experiment, seed, progress):
     phase = Phase("matching", 0, settings.epochs, experiment.matching_rate)
     keeper.begin(net, phase, done)
     if done < settings.epochs:
-        batches = MapBatches(training_data.train, maps[0], mirrored, experiment.batch_size, seed, done)
+        batches = MapBatches(training_data.train, maps, mirrored, experiment.batch_size, seed, done, unit)
         net.fit(
-            batches, initial_epoch=done, epochs=settings.epochs, validation_data=MapBatches(training_data.val, maps[1]),
-            callbacks=[keeper], verbose=0, shuffle=False,
+            batches, initial_epoch=done, epochs=settings.epochs, callbacks=[keeper], verbose=0, shuffle=False,
+            validation_data=MapBatches(training_data.val, val_maps, unit=unit),
         )  # fmt: skip
     keeper.restore_best()
 
 
 def matching_facts(directory):
-    """What stage 1 did, out of its history in a run's folder: {} if there was none."""
+    """What stage 1 did, out of its history in a run's folder: {} if there was none.
+
+    Losses are `FeatureDistance`s in the units of `match`; mean_map_val_loss is what the training maps' mean has on val.
+    """
     path = directory / FOLDER / "history.csv"
     if not path.is_file():
         return {}
@@ -138,6 +171,7 @@ def matching_facts(directory):
     return {"matching": {
         "epochs": len(history), "first_val_loss": float(history["val_loss"].iloc[0]),
         "best_val_loss": float(history["val_loss"].min()), "seconds": float(history["seconds"].sum()),
+        **json.loads((directory / FOLDER / _MEAN_MAP).read_text()),
     }}  # fmt: skip
 
 

@@ -23,10 +23,16 @@ BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
 def load_image(path):
     """Loads any picture as uint8 [height, width, 3], RGB, upright (the proposal's pseudocode, line 4).
 
-    A relative path is looked for as it stands, then in reports/, where notebook 07 leaves `example.jpg`.
+    A relative path is looked for as it stands, then in reports/, where notebook 07 leaves `example.jpg`; `~` is the
+    user's folder.
     """
+    path = Path(path).expanduser()
     kept = reports_root() / path
-    return read_image(kept if not Path(path).exists() and kept.is_file() else path, channels=3)
+    if path.exists() or path.is_absolute():
+        return read_image(path, channels=3)
+    if not kept.is_file():
+        raise DataError(f"{path}: no such file; looked at {path.absolute()} and {kept}")
+    return read_image(kept, channels=3)
 
 
 def preprocess_image(image, model=None):

@@ -1,6 +1,7 @@
 """Keeping TensorFlow's start-up notes (written by its C++ part, past Python) off the screen."""
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -23,9 +24,17 @@ def quiet_stderr():
 
 
 def import_keras():
-    """Imports Keras and wakes its backend without their notes; what comes after is then silent too."""
+    """Imports Keras and wakes its backend without their notes; what comes after is then silent too.
+
+    So is TensorFlow's advice on functions that are traced again: each new model and each last, smaller batch does that.
+    """
     with quiet_stderr():
         import keras
 
         keras.ops.zeros(1)
+    logging.getLogger("tensorflow").addFilter(_is_no_advice_on_tracing)  # the same one a second time is no second one
     return keras
+
+
+def _is_no_advice_on_tracing(record):
+    return "triggered tf.function retracing" not in record.getMessage()

@@ -3,16 +3,21 @@
 from dataclasses import replace
 
 import cv2
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
 from tiny_face_net import DEPTH, SIDE, tiny_face_net
 
 from fer_tf import facenets
 from fer_tf.checks import InputError, MissingDataError, ModelFileError
 from fer_tf.data.base import FileImages
 from fer_tf.data.images import convert
+from fer_tf.emotions import EMOTIONS
 from fer_tf.facenets import cached_maps, open_face_net, to_grid, up_to_last_map
+from fer_tf.models import build_model
+from fer_tf.saving import save_model
 
 
 @pytest.fixture
@@ -136,6 +141,38 @@ def test_a_face_net_of_a_file(face_net_file, rng):
     np.testing.assert_allclose(face_net.maps(images, (1, 1))[:, 0, 0], expected.mean(axis=(1, 2)), atol=1e-5)
     assert face_net.depth == DEPTH and face_net.name == "tiny.h5"
     assert face_net.fingerprint == facenets.face_net_fingerprint(str(path))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_model_of_the_kit_is_given_raw_pixels(tmp_path, rng, suffix):
+    """It normalises by itself; told by the description in its file."""
+    model = build_model("cnn", (24, 24, 1), 7, width=0.1)
+    save_model(model, tmp_path / f"own{suffix}", EMOTIONS[:7])
+    face_net = open_face_net(str(tmp_path / f"own{suffix}"))
+    images = rng.integers(0, 256, (2, 24, 24, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(face_net.prepared(images), images)
+    expected = up_to_last_map(model).predict_on_batch(images.astype(np.float32))
+    np.testing.assert_allclose(face_net.maps(images, expected.shape[1:3]), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_keras_facenet_takes_its_weights_and_gives_its_last_map(tmp_path, rng, monkeypatch):
+    """Weights drawn here stand for those that the package fetches; it is their file that is opened."""
+    inception = pytest.importorskip("keras_facenet.inception_resnet_v1")
+    keras.utils.set_random_seed(4)
+    model = inception.InceptionResNetV1(input_shape=(160, 160, 3), classes=512)
+    path = tmp_path / facenets.KERAS_FACENET.name
+    with h5py.File(path, "w") as file:  # in the older form, as the published file is
+        legacy_h5_format.save_weights_to_hdf5_group(file, model)
+    monkeypatch.setattr(facenets, "_facenet_file", lambda: path)
+    face_net = open_face_net("keras_facenet")
+    assert face_net.trunk.output_shape == (None, 3, 3, 1792) and face_net.depth == 1792
+    for one, other in zip(face_net.trunk.get_weights(), model.get_weights(), strict=False):
+        np.testing.assert_array_equal(one, other)
+    images = rng.integers(0, 256, (2, 160, 160, 3), dtype=np.uint8)
+    last = keras.Model(model.input, model.get_layer("AvgPool").input)
+    expected = last.predict_on_batch((images - np.float32(127.5)) / np.float32(127.5))
+    np.testing.assert_allclose(face_net.maps(images, (3, 3)), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_gray_face_net_sees_luminance(tmp_path, rng):

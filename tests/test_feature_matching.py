@@ -142,9 +142,14 @@ def test_without_a_seed_they_come_in_order(little):
     np.testing.assert_array_equal(epoch(MapBatches(told_split(little), told_maps(40)))[1], np.arange(40))
 
 
+def spread(maps):
+    """Root mean square of what maps differ from their mean map."""
+    return np.sqrt(np.mean((maps - maps.mean(axis=0)) ** 2))
+
+
 def distance(model, face_net, data):
     """Mean squared distance of the expression net's maps of val to the face net's, in the deviation of train's."""
-    target, unit = face_net.maps(data.val.images, GRID), face_net.maps(data.train.images, GRID).std()
+    target, unit = face_net.maps(data.val.images, GRID), spread(face_net.maps(data.train.images, GRID))
     found = feature_matching._expression_net(model).predict_on_batch(data.val.images.astype(np.float32))
     return float(np.mean((found - target / unit) ** 2))
 
@@ -163,6 +168,57 @@ def test_matching_brings_the_expression_net_nearer_to_the_face_net(fresh_home, o
     history = pd.read_csv(fresh_home / "matching" / "history.csv")
     assert list(history["epoch"]) == [1, 2, 3] and set(history["phase"]) == {"matching"}
     assert history["val_loss"].min() == pytest.approx(after, rel=0.02), "the best epoch is what comes back"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_deviation_is_about_the_mean_map_of_each_cell_and_channel(rng, monkeypatch, dtype):
+    """Not about the mean number: channels of a face net lie at levels of their own. In parts as at once."""
+    levels = rng.normal(0, 20, (3, 3, 2))
+    maps = (levels + rng.normal(size=(50, 3, 3, 2))).astype(dtype)
+    monkeypatch.setattr(feature_matching, "_CHUNK", 7)
+    mean = feature_matching.mean_map(maps)
+    exact = maps.astype(float)
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-5, atol=1e-5)
+    unit = feature_matching.deviation(maps, mean)
+    assert unit == pytest.approx(spread(exact), rel=1e-4) and unit < 0.1 * exact.std()
+    third = np.mean(np.abs((exact - exact.mean(axis=0)) / unit) ** 3)
+    assert feature_matching.deviation(maps, mean, 3.0, unit) ** 3 == pytest.approx(third, rel=1e-4)
+
+
+def test_maps_come_in_their_unit_and_stay_as_they_are(little):
+    maps = told_maps(40)
+    batches = MapBatches(told_split(little), maps, told_maps(40, mirrored=True), 40, seed=5, unit=8.0)
+    plain = MapBatches(told_split(little), maps, told_maps(40, mirrored=True), 40, seed=5)
+    np.testing.assert_array_equal(8 * epoch(batches)[1], epoch(plain)[1])
+    assert batches[0][1].dtype == np.float32 and batches.maps is maps
+
+
+class Answering:
+    """Stands for the expression net's training: remembers what it was to learn."""
+
+    def __init__(self):
+        self.targets = None
+
+    def __call__(self, net, training_data, targets, *rest):
+        self.targets = targets
+
+
+def test_the_mean_map_has_distance_one_on_train_and_its_distance_on_val_is_kept(
+    fresh_home, own_cache, face_net_path, little, monkeypatch
+):
+    monkeypatch.setattr(feature_matching, "_fit", trained := Answering())
+    given = experiment(face_net_path, matching_epochs=1, flip=True)
+    feature_matching.match(fitting.build(given, little), little, given, 0, quiet(fresh_home))
+    maps, val_maps, _, unit = trained.targets
+    found = [MapBatches(split, part, batch_size=100, unit=unit)[0][1]
+             for split, part in ((little.train, maps), (little.val, val_maps))]  # fmt: skip
+    mean = np.broadcast_to(found[0].mean(axis=0), found[0].shape)
+    loss = FeatureDistance(2.0)
+    assert float(loss(found[0], mean)) == pytest.approx(1, rel=1e-3)
+    (fresh_home / "matching" / "history.csv").write_text("val_loss,seconds\n2,1\n")
+    facts = feature_matching.matching_facts(fresh_home)["matching"]
+    assert facts["mean_map_val_loss"] == pytest.approx(float(loss(found[1], mean[: len(found[1])])), rel=1e-3)
+    assert 0.3 < facts["mean_map_val_loss"] < 3
 
 
 def test_the_face_net_is_not_changed(fresh_home, own_cache, face_net_path, little, monkeypatch):
@@ -190,7 +246,7 @@ def test_matching_wants_a_face_net(fresh_home):
     """`none`, the default of every other experiment, is no file name."""
     options = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False, "limit": 40}
     with pytest.raises(InputError, match="face_net: .*identities, keras_facenet.*'none'"):
-        run_experiment("facenet2expnet_scratch", face_net="none", matching_epochs=1, **options)
+        run_experiment("facenet2expnet", face_net="none", **options)
     assert not (fresh_home / "reports").exists()
 
 
@@ -324,17 +380,17 @@ def test_mirrored_maps_are_used_where_the_run_mirrors(fresh_home, own_cache, fac
     given, seen = experiment(face_net_path, matching_epochs=1, flip=True), []
 
     class Watched(MapBatches):
-        def __init__(self, split, maps, mirrored=None, *rest):
+        def __init__(self, split, maps, mirrored=None, *rest, **named):
             seen.append((len(split), maps, mirrored))
-            super().__init__(split, maps, mirrored, *rest)
+            super().__init__(split, maps, mirrored, *rest, **named)
 
     monkeypatch.setattr(feature_matching, "MapBatches", Watched)
     feature_matching.match(fitting.build(given, little), little, given, 0, quiet(fresh_home))
     face_net = facenets.open_face_net(str(face_net_path))
     (_, maps, mirrored), (_, _, none) = seen
     plain, other = (face_net.maps(images, GRID) for images in (little.train.images, little.train.images[:, :, ::-1]))
-    np.testing.assert_allclose(maps, plain / plain.std(), rtol=0.01, atol=0.01)
-    np.testing.assert_allclose(mirrored, other / plain.std(), rtol=0.01, atol=0.01)
+    np.testing.assert_allclose(maps, plain, rtol=0.01, atol=0.01)
+    np.testing.assert_allclose(mirrored, other, rtol=0.01, atol=0.01)
     assert none is None, "validation pictures are taken as they are"
 
 

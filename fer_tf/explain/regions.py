@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from scipy.stats import spearmanr
+from scipy.stats import permutation_test, rankdata
 
 from ..checks import InputError, check_choice
 from ..layers import RegionCrops, RegionRelationAttention, RegionSelfAttention, StrongestRegion, crop_boxes
@@ -90,22 +90,43 @@ def covered_shares(boxes, occluders):
     return np.einsum("nhw,rhw->nr", occluders.astype(float), inside) / inside.sum(axis=(1, 2))
 
 
-def weight_against_cover(weights, shares):
-    """Rank correlation (Spearman) between a crop's weight and its covered share, over all crops of all pictures; both
-    as their difference from the picture's mean over crops, so that pictures compare with themselves alone.
+def weight_against_cover(weights, shares, seed=0):
+    """Rank correlation (Spearman) between a crop's weight and its covered share, over all crops of all pictures.
+
+    Both are taken as what is left beside the picture's mean over crops and the crop's mean over pictures: a model that
+    likes the upper crops whatever lies there does not correlate with occluders that mostly lie below. The crops of a
+    picture are not independent, so that the test permutes whole pictures: whose weights go with whose shares.
 
     Args:
-        weights, shares: float [N, R], index 0 the whole face, which is left out.
-    Returns: dict: correlation (-1..1; below 0: covered crops count for less), p_value, pictures (those an occluder
-        covers unevenly).
+        weights: float [N, R], index 0 the whole face, which is left out; or by how much they change when the occluder
+            is laid on, where the same face is known without it.
+        shares: float [N, R], see `covered_shares`.
+        seed: of the permutations, 999 (all of them where there are fewer).
+    Returns: dict: correlation (-1..1; below 0: covered crops count for less; 0 with p_value 1 where weights or shares
+        are alike in all pictures), p_value (two-sided), pictures (those an occluder covers unevenly).
     """
-    weights, shares = weights[:, 1:], shares[:, 1:]
+    weights, shares = np.asarray(weights, float)[:, 1:], np.asarray(shares, float)[:, 1:]
     told = np.ptp(shares, axis=1) > 0
     if not told.any():
         raise InputError("shares: no picture has crops that are covered unevenly")
-    first, second = (part[told] - part[told].mean(axis=1, keepdims=True) for part in (weights, shares))
-    result = spearmanr(first.ravel(), second.ravel())
-    return {"correlation": float(result.statistic), "p_value": float(result.pvalue), "pictures": int(told.sum())}
+    first, second = (_centred_ranks(part[told]) for part in (weights, shares))
+    if first is None or second is None:
+        return {"correlation": 0.0, "p_value": 1.0, "pictures": int(told.sum())}
+    test = permutation_test(
+        (np.arange(len(first)),), lambda order: np.vdot(first[order], second), permutation_type="pairings",
+        vectorized=False, n_resamples=999, random_state=seed,
+    )  # fmt: skip
+    return {"correlation": float(test.statistic), "p_value": float(test.pvalue), "pictures": int(told.sum())}
+
+
+def _centred_ranks(values):
+    """Ranks of values [N, R] without their row and column means, as a unit vector in the same shape; None where nothing
+    but rounding is left of them."""
+    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    if np.abs(left).max() <= 1e-6 * np.abs(values).max():
+        return None
+    ranks = rankdata(left).reshape(left.shape)
+    return (ranks - ranks.mean()) / np.linalg.norm(ranks - ranks.mean())
 
 
 def _crops(model):
