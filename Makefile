@@ -60,7 +60,7 @@ reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.h
 	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)
 
 test: lint  ## lint, unit and contract tests, every notebook at smoke size
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-all: lint  ## also the slow tests
 	@$(BIN)/python -m pytest -m ""

@@ -83,3 +83,8 @@ def tiny_model_path(tmp_path_factory):
 def rng():
     """A seeded generator."""
     return np.random.default_rng(0)
+
+
+def pytest_collection_modifyitems(items):
+    """The notebooks first: they take longest, and of several processes one runs them all."""
+    items.sort(key=lambda item: "notebooks" not in item.path.parts)
