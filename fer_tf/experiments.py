@@ -142,8 +142,8 @@ _REPORT4 = {
     "quick": {"epochs": 5, "width": 0.25}, "smoke": {**_CNN_SMOKE, "width": 0.125},
 }  # fmt: skip
 _REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
-# Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3 (benchmarks/resolution.py: frozen
-# features at 96 px are 13 points better than at 48, at 144 another 2, for twice the time).
+# Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3: frozen features are 13 points
+# better there, and at 144 px another 2, for twice the time (benchmarks/resolution.py).
 _TRANSFER_QUICK = {"weights": "none", "resolution": 48, "width": 0.25, "epochs": 4, "head_epochs": 1,
                    "learning_rate": 1e-3, "optimizer": "adam"}  # fmt: skip
 _TRANSFER_SMOKE = {**_TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
