@@ -95,10 +95,12 @@ def test_localisation_starts_at_the_identity_and_then_learns(name, tiny_faces):
     keras.utils.set_random_seed(0)
     model = build_model(name, (48, 48, 1), 7, width=0.25)
     faces = tiny_faces.train.images[:8]
-    looks = keras.Model(model.input, [model.get_layer("theta").output, model.get_layer("transformer").output])
-    theta, warped = looks.predict_on_batch(faces)
+    parts = ("theta", "transformer", "normalise")
+    looks = keras.Model(model.input, [model.get_layer(part).output for part in parts])
+    theta, warped, given = looks.predict_on_batch(faces)
     np.testing.assert_array_equal(theta, np.repeat(IDENTITY, 8, axis=0))
-    np.testing.assert_allclose(warped, faces / 255, atol=1e-6)
+    np.testing.assert_allclose(warped, given, atol=1e-6)
+    assert np.ptp(given) > 0.5
     before = model.get_layer("locate_conv1").get_weights()[0]
     model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", jit_compile=False)
     for _ in range(3):
