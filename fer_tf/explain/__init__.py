@@ -1,6 +1,8 @@
 """What models look at."""
 
 from .attention import sampled_windows
+from .graph import cut_at_last_map
+from .methods import METHODS, explain
 from .regions import (
     covered_shares,
     region_boxes,
@@ -12,6 +14,6 @@ from .regions import (
 )
 
 __all__ = [
-    "covered_shares", "region_boxes", "region_map", "region_pictures", "region_weights", "sampled_windows",
-    "strongest_crop", "weight_against_cover",
+    "METHODS", "covered_shares", "cut_at_last_map", "explain", "region_boxes", "region_map", "region_pictures",
+    "region_weights", "sampled_windows", "strongest_crop", "weight_against_cover",
 ]  # fmt: skip

@@ -1,0 +1,62 @@
+"""`explain`: every method under one name."""
+
+import numpy as np
+
+from ..checks import InputError, check_choice, check_names, check_whole
+from ..inference import predict_probabilities
+from ..saving import model_info
+from .cam import activation_maps
+from .integrated import integrated_gradients
+from .occlusion import occlusion_maps
+from .regions import region_map
+
+METHODS = ("cam", "gradcam", "gradcam++", "occlusion", "integrated_gradients", "attention")
+_OPTIONS = {
+    "occlusion": {"size", "stride", "fill", "form", "batch_size"},
+    "integrated_gradients": {"steps", "baseline", "batch_size"},
+    "attention": set(),
+}
+
+
+def explain(model, images, method="gradcam", target=None, **options):
+    """Where a model looks: one map an image.
+
+    Args:
+        model: `keras.Model` of the kit, or any with a layer `scores` before its softmax.
+        images: [N, H, W, C] at the model's size, raw 0..255.
+        method: one of `METHODS`.
+        target: the class to explain: None (each image's predicted one), a name, a code, or int [N].
+        **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline.
+    Returns: float32 [N, H, W], 0..1.
+    """
+    check_choice("method", method, METHODS)
+    check_names(f"options of {method}", options, _OPTIONS.get(method, {"batch_size"}))
+    check_whole("batch_size", options.get("batch_size", 1), low=1)
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[1:] != tuple(model.input_shape[1:]):
+        raise InputError(f"images: must be [N, {', '.join(map(str, model.input_shape[1:]))}]; received {images.shape}")
+    if not len(images):
+        return np.zeros(images.shape[:3], np.float32)
+    if method == "attention":
+        return region_map(model, images).astype(np.float32)
+    targets = _targets(model, images, target)
+    if method == "occlusion":
+        return occlusion_maps(model, images, targets, **options)
+    if method == "integrated_gradients":
+        return integrated_gradients(model, images, targets, **options)
+    return activation_maps(model, images, targets, method, **options)
+
+
+def _targets(model, images, target):
+    """int [N]: which class of each image is explained."""
+    if target is None:
+        return predict_probabilities(model, images).argmax(axis=1)
+    if isinstance(target, str):
+        names = list(model_info(model)["class_names"])
+        target = names.index(check_choice("target", target, names))
+    codes, classes = np.asarray(target), model.output_shape[-1]
+    is_whole = np.issubdtype(codes.dtype, np.integer) and codes.shape in ((), (len(images),))
+    if not is_whole or codes.min() < 0 or codes.max() >= classes:
+        raise InputError(f"target: must be a class name, a code 0..{classes - 1}, or a code for each of the "
+                         f"{len(images)} images; received {target!r}")  # fmt: skip
+    return np.broadcast_to(codes, (len(images),))

@@ -1,0 +1,80 @@
+"""Occlusion maps (Zeiler & Fergus 2014): a square is blanked here and there, and the answer watched."""
+
+import numpy as np
+
+from ..checks import check_choice, check_whole
+from ..inference import predict_probabilities
+
+FORMS = ("drop", "change")
+
+
+def occlusion_maps(model, images, targets, size=0, stride=0, fill=0, form="drop", batch_size=512):
+    """How much each place matters, by blanking a square around it.
+
+    All occluded copies of several images are one batch: they run at the model's own rate.
+
+    Args:
+        model: `keras.Model` on raw 0..255 pixels.
+        images: [N, H, W, C].
+        targets: int [N].
+        size: side N of the square; 0 takes a quarter of the image's side.
+        stride: s; 0 takes a quarter of the square's side.
+        fill: value of the blanked pixels, a whole number 0..255.
+        form: "drop" (how far the target's probability falls, at least 0) or "change" (the share of squares over a
+            pixel that change the prediction: document [3]'s form).
+        batch_size: occluded copies a step.
+    Returns: float32 [N, H, W], 0..1: each pixel the mean over the squares that cover it; "drop" is scaled to a
+        maximum of one.
+    """
+    check_choice("form", form, FORMS)
+    height, width = images.shape[1:3]
+    size = check_whole("size", size, low=0, high=min(height, width)) or max(2, min(height, width) // 4)
+    stride = check_whole("stride", stride, low=0, high=size) or max(1, size // 4)
+    check_whole("fill", fill, low=0, high=255)
+    places = _places(height, width, size, stride)
+    before = predict_probabilities(model, images)
+    effects = _effects(model, images, targets, before, places, size, fill, form, batch_size)
+    return _spread(effects, places, size, height, width, form)
+
+
+def _places(height, width, size, stride):
+    """Top left corners (y, x) of the squares, int [P, 2]; the last of each row and column touches the border."""
+    ys, xs = (np.unique([*range(0, side - size, stride), side - size]) for side in (height, width))
+    return np.stack(np.meshgrid(ys, xs, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _effects(model, images, targets, before, places, size, fill, form, batch_size):
+    """What blanking does, float [N, P]."""
+    jobs = np.stack(np.meshgrid(np.arange(len(images)), np.arange(len(places)), indexing="ij"), axis=-1).reshape(-1, 2)
+    found = np.zeros(len(jobs), np.float32)
+    for start in range(0, len(jobs), batch_size):
+        which, place = jobs[start : start + batch_size].T
+        after = predict_probabilities(model, _blanked(images[which], places[place], size, fill), batch_size)
+        if form == "change":
+            effect = after.argmax(axis=1) != before[which].argmax(axis=1)
+        else:
+            wanted = np.asarray(targets)[which]
+            effect = before[which, wanted] - after[np.arange(len(which)), wanted]
+        found[start : start + batch_size] = effect
+    return found.reshape(len(images), len(places))
+
+
+def _blanked(images, corners, size, fill):
+    rows, columns = (np.arange(side) for side in images.shape[1:3])
+    inside = lambda line, first: (line >= first[:, None]) & (line < first[:, None] + size)  # noqa: E731
+    square = inside(rows, corners[:, 0])[:, :, None] & inside(columns, corners[:, 1])[:, None, :]
+    return np.where(square[..., None], np.asarray(fill, images.dtype), images)
+
+
+def _spread(effects, places, size, height, width, form):
+    """Each pixel's mean effect over the squares that cover it."""
+    total, count = np.zeros((len(effects), height, width), np.float32), np.zeros((height, width), np.float32)
+    for index, (y, x) in enumerate(places):
+        total[:, y : y + size, x : x + size] += effects[:, index, None, None]
+        count[y : y + size, x : x + size] += 1
+    maps = total / np.maximum(count, 1)
+    if form == "change":
+        return maps
+    maps = np.maximum(maps, 0)
+    highest = maps.max(axis=(1, 2), keepdims=True)
+    return np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)

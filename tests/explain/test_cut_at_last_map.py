@@ -1,0 +1,185 @@
+"""Every model is cut at a convolutional map that all goes through, and its two halves are the model."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fer_tf.checks import InputError
+from fer_tf.explain import cut_at_last_map, explain
+from fer_tf.models import MODELS, build_model, model_options
+from fer_tf.saving import load_model, save_model
+
+SHAPE = (48, 48, 1)
+# Of each model at 48 px: the layer, its map's side and whether its mean and a linear layer are all that follows.
+MAPS = {
+    "cnn": ("relu4", 6, False),
+    "cnn4": ("conv4_relu", 6, False),
+    "cnn4_se": ("conv4_relu", 6, False),
+    "cnn4_se_residual": ("conv4_relu", 6, False),
+    "resnet18": ("stage4_block2_relu2", 2, True),
+    "vgg_bn": ("block4_conv2_relu", 6, True),
+    "ucar_cnn": ("conv4_relu", 6, False),
+    "vgg16": ("backbone/block5_conv3", 3, False),
+    "mobilenet": ("backbone/conv_pw_11_relu", 3, False),
+    "akhand": ("backbone/conv_pw_11_relu", 3, False),
+    "deep_emotion": ("pool2_relu", 9, False),
+    "deepfer": ("relu7", 6, False),
+    "ran": ("region_features/relu4", 6, False),
+    "facenet2expnet": ("expression_net", 3, False),
+    "ran_facenet2expnet": ("region_features/expression_net", 3, False),
+}
+
+
+def small(name, shape=SHAPE, **options):
+    keras.utils.set_random_seed(0)
+    accepted = model_options(name)
+    tiny = {"width": 0.05, "depth": 6, "backbone": {"akhand": "MobileNet", "ran": "cnn"}.get(name)}
+    return build_model(name, shape, 7, **{key: value for key, value in tiny.items() if key in accepted} | options)
+
+
+def student(*stack, head=None):
+    """A Sequential model as a student writes it."""
+    keras.utils.set_random_seed(0)
+    head = head or [layers.Dense(7, name="scores"), layers.Softmax()]
+    return keras.Sequential([keras.Input((20, 16, 1)), *stack, *head], name="mine")
+
+
+def pictures(shape, count=3):
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def assert_halves_are_the_model(model, images, cut):
+    maps = cut.to_map.predict_on_batch(images)
+    scores = keras.Model(model.inputs[0], model.get_layer("scores").output).predict_on_batch(images)
+    assert np.ptp(scores) > 0
+    np.testing.assert_allclose(cut.to_scores.predict_on_batch(maps), scores, atol=1e-5 * np.ptp(scores))
+
+
+def test_every_model_is_in_the_list():
+    assert set(MAPS) == set(MODELS) - {"majority"}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_model_is_cut_and_explained(name):
+    model, images = small(name), pictures(SHAPE)
+    cut, (layer, side, is_averaged) = cut_at_last_map(model), MAPS[name]
+    assert (cut.name, cut.is_averaged) == (layer, is_averaged)
+    assert cut.to_map.output_shape[1:3] == (side, side) and len(cut.to_map.output_shape) == 4
+    assert_halves_are_the_model(model, images, cut)
+    maps = explain(model, images, target=np.array([0, 3, 5]))
+    assert maps.shape == (3, 48, 48) and maps.min() >= 0 and maps.max() == 1
+
+
+def test_majority_has_nothing_to_look_at():
+    for method in ("gradcam", "cam", "integrated_gradients"):
+        with pytest.raises(
+            InputError, match="model: majority has no layer `scores` .a linear layer before the softmax"
+        ):
+            explain(build_model("majority"), pictures(SHAPE), method)
+
+
+def test_regions_over_a_backbone_of_keras():
+    """A network in a network in a network."""
+    model, images = small("ran", (32, 32, 1), backbone="VGG16"), pictures((32, 32, 1), 1)
+    cut = cut_at_last_map(model)
+    assert cut.name.startswith("region_features/backbone/")
+    assert_halves_are_the_model(model, images, cut)
+
+
+@pytest.mark.parametrize("attention", ["none", "self", "strongest"])
+def test_every_attention_of_ran(attention):
+    model = small("ran", attention=attention)
+    cut = cut_at_last_map(model)
+    assert cut.name == "region_features/relu4"
+    assert len(cut.to_map.predict_on_batch(pictures(SHAPE))) == (3 if attention == "none" else 21)
+    assert_halves_are_the_model(model, pictures(SHAPE), cut)
+
+
+def test_a_students_sequential_model():
+    model = student(
+        layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(5, 3), layers.Flatten()
+    )
+    cut = cut_at_last_map(model)
+    assert cut.name == model.layers[2].name and cut.to_map.output_shape == (None, 7, 5, 5)
+    assert_halves_are_the_model(model, pictures((20, 16, 1)), cut)
+    assert explain(model, pictures((20, 16, 1))).max() == 1
+
+
+@pytest.mark.parametrize("method", ["gradcam", "integrated_gradients"])
+def test_without_linear_scores_the_message_says_what_is_missing(method):
+    images = pictures((20, 16, 1))
+    with pytest.raises(InputError, match="model: mine has no layer `scores` .a linear layer before the softmax"):
+        explain(student(layers.Conv2D(4, 3), layers.Flatten(), head=[layers.Dense(7, "softmax")]), images, method)
+    softmax = layers.Dense(7, "softmax", name="scores")
+    with pytest.raises(InputError, match="`scores` of mine must be linear, .* has activation softmax"):
+        explain(student(layers.Conv2D(4, 3), layers.Flatten(), head=[softmax]), images, method)
+
+
+@pytest.mark.parametrize("stack", [[], [keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])]])
+def test_a_net_without_convolutions_has_no_map(stack):
+    """Flipped pictures are no map."""
+    with pytest.raises(InputError, match="model: mine has no spatial map to explain"):
+        cut_at_last_map(student(*stack, layers.Flatten()))
+
+
+@pytest.mark.parametrize(
+    "stack, is_averaged",
+    [
+        ([layers.Conv2D(4, 3), layers.GlobalAveragePooling2D()], True),
+        ([layers.Conv2D(4, 3), layers.BatchNormalization(), layers.GlobalAveragePooling2D()], True),
+        ([layers.SeparableConv2D(4, 3), layers.MaxPooling2D(), layers.GlobalAveragePooling2D()], True),
+        ([keras.Sequential([layers.Conv2D(4, 3)]), layers.GlobalAveragePooling2D(), layers.Dropout(0.5)], True),
+        ([layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.ReLU()], False),
+        ([layers.Conv2D(4, 3), layers.GlobalMaxPooling2D()], False),
+        ([layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(4)], False),
+        ([layers.Conv2D(4, 3), layers.Flatten()], False),
+    ],
+)
+def test_which_nets_have_exact_activation_maps(stack, is_averaged):
+    model, images = student(*stack), pictures((20, 16, 1))
+    assert cut_at_last_map(model).is_averaged == is_averaged
+    if is_averaged:
+        cam, grad_cam = (explain(model, images, method, target=1) for method in ("cam", "gradcam"))
+        np.testing.assert_allclose(cam, grad_cam, atol=1e-5)
+
+
+def test_a_map_that_something_goes_around_is_passed_over():
+    """The last convolution sees half of what the scores see; the one before sees all."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((20, 16, 1))
+    whole = layers.Conv2D(3, 3, strides=2, name="whole")(layers.Rescaling(1 / 255)(inputs))
+    half = layers.Conv2D(3, 3, name="half")(whole)
+    both = layers.Concatenate()([layers.Flatten()(whole), layers.Flatten()(half)])
+    model = keras.Model(inputs, layers.Softmax()(layers.Dense(7, name="scores")(both)))
+    cut = cut_at_last_map(model)
+    assert cut.name == "whole"
+    assert_halves_are_the_model(model, pictures((20, 16, 1)), cut)
+
+
+def test_a_network_that_another_model_took_first():
+    """As when a notebook's cell that puts a head on a backbone is run twice."""
+    features = keras.Sequential([keras.Input((20, 16, 1)), layers.Conv2D(4, 3, strides=2)], name="features")
+    first, second = (student(features, layers.Flatten()) for _ in range(2))
+    for model in (first, second):
+        cut = cut_at_last_map(model)
+        assert cut.name == "features"
+        assert_halves_are_the_model(model, pictures((20, 16, 1)), cut)
+
+
+@pytest.mark.parametrize("name", ["cnn", "ran", "facenet2expnet"])
+def test_explaining_leaves_the_model_as_it_was(name, tmp_path):
+    """Cutting shares the layers: weights, description, predictions and the saved file stay the same."""
+    model, images = small(name), pictures(SHAPE)
+    names = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+    config, weights, before = model.get_config(), model.get_weights(), model.predict_on_batch(images)
+    first = explain(model, images, target=1)
+    np.testing.assert_array_equal(explain(model, images, target=1), first)
+    assert model.get_config() == config
+    for old, new in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(new, old)
+    np.testing.assert_array_equal(model.predict_on_batch(images), before)
+    save_model(model, tmp_path / "m.h5", names)
+    loaded = load_model(tmp_path / "m.h5")
+    assert cut_at_last_map(loaded).name == MAPS[name][0]
+    np.testing.assert_allclose(explain(loaded, images, target=1), first, atol=1e-4)
