@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from ..checks import check_choice, check_whole
-from .parts import check_side, classifier, conv_norm, scaled
+from .parts import check_side, classifier, conv_norm, norm, scaled
 from .ran import REGION_FEATURES, attend, over_regions
 
 EXPRESSION_NET = "expression_net"
@@ -85,4 +85,6 @@ def ran_facenet2expnet(
 
 
 def _dense(x, units, width):
+    # matched maps are large and one-sided: without a norm before it the dense layer dies in stage 2's first epoch
+    x = norm("map_norm")(x)
     return layers.Dense(scaled((units,), width)[0], activation="relu", name="dense")(x)
