@@ -237,3 +237,12 @@ def assert_refused_before_writing(home, message, function, **arguments):
     with pytest.raises(InputError, match=message):
         function(**arguments)
     assert not (home / "reports").exists()
+
+
+def told_apart(model):
+    """The model with random attention vectors, so that its regions differ in weight; Keras starts them all alike."""
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if layer.name in ("self_attention", "relation_attention"):
+            layer.set_weights([rng.normal(0, 3, weight.shape) for weight in layer.get_weights()])
+    return model

@@ -4,6 +4,7 @@ import cv2
 import keras
 import numpy as np
 import pytest
+from fixtures import told_apart
 
 from fer_tf import explain, plots
 from fer_tf.checks import InputError
@@ -18,12 +19,7 @@ SHAPE = (48, 40, 1)
 def small(attention="relation", **options):
     """A tiny RAN with random attention vectors, so that regions differ."""
     keras.utils.set_random_seed(0)
-    model = build_model("ran", SHAPE, 4, backbone="cnn", width=0.1, attention=attention, **options)
-    rng = np.random.default_rng(1)
-    for layer in model.layers:
-        if layer.name in ("self_attention", "relation_attention"):
-            layer.set_weights([rng.normal(0, 3, weight.shape) for weight in layer.get_weights()])
-    return model
+    return told_apart(build_model("ran", SHAPE, 4, backbone="cnn", width=0.1, attention=attention, **options))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from fixtures import told_apart
 
 from fer_tf.checks import InputError
 from fer_tf.layers import RegionBias, RegionCrops, RegionSelfAttention, region_biased_loss
@@ -19,12 +20,7 @@ SMALL = {"ran": {"backbone": "cnn", "width": 0.1}, "ran_facenet2expnet": {"depth
 def small(name="ran", shape=SHAPE, **options):
     """An untrained tiny model whose regions differ in weight."""
     keras.utils.set_random_seed(0)
-    model = build_model(name, shape, CLASSES, **{**SMALL[name], **options})
-    rng = np.random.default_rng(1)
-    for layer in model.layers:
-        if layer.name in ("self_attention", "relation_attention"):
-            layer.set_weights([rng.normal(0, 3, weight.shape) for weight in layer.get_weights()])
-    return model
+    return told_apart(build_model(name, shape, CLASSES, **{**SMALL[name], **options}))
 
 
 @pytest.fixture
