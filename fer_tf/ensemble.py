@@ -9,7 +9,7 @@ import pandas as pd
 
 from . import runlog, saving, scoring, training
 from .checks import InputError, check_choice, check_range
-from .experiments import Experiment
+from .experiment import Experiment
 from .inference import predict_probabilities
 from .layers import affine_sample
 from .paths import reports_root

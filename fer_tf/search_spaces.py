@@ -7,7 +7,8 @@ from pathlib import Path
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from .checks import InputError, check_names, check_whole
-from .experiments import Experiment, parse_overrides
+from .experiment import Experiment
+from .experiments import parse_overrides
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from . import fitting, runlog
-from .experiments import Experiment
+from .experiment import Experiment
 
 
 @dataclass(frozen=True)

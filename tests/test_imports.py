@@ -13,7 +13,7 @@ FLOORS = [
     {"emotions", "paths", "checks", "quiet"},
     {"data", "layers"},
     {"models", "losses", "gradients"},
-    {"explain", "doctor_sheet", "saving", "runlog", "experiments", "inference", "plots", "evaluation"},
+    {"explain", "doctor_sheet", "saving", "runlog", "experiment", "experiments", "inference", "plots", "evaluation"},
     {"scoring", "keeper", "identities"},
     {"facenets"},
     {"feature_matching"},

@@ -1,0 +1,113 @@
+"""What an experiment can be set to: the form that every entry of `EXPERIMENTS` fills in."""
+
+from dataclasses import asdict, dataclass, field, fields
+
+from .layers import Augmentation
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The settings of a training run.
+
+    Attributes:
+        model: a key of `MODELS`; `dropout` and `width` go to its builder where it has them.
+        source: where the settings come from.
+        claims: ids of the rows of claims.csv that this experiment answers.
+        defining: settings that make it this experiment and no other: they cannot be overridden.
+        optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9.
+        schedule: "constant", "cosine" (to zero) or "plateau" (times 0.3 after `plateau` epochs without a better
+            validation loss).
+        patience: epochs without a better validation loss after which training stops; 0 never stops.
+        class_weights: weight classes inversely to their frequency.
+        sampling: "shuffle" or "balanced" (classes equally likely).
+        loss: "crossentropy" or "squared_hinge" (L2-SVM).
+        label_smoothing, mixup: 0 for none.
+        weight_decay: decoupled, of the optimizer; l2: λ on the weights of the last dense layers, in the loss.
+        image_size, image_channels: pictures are converted to (0: as the dataset is).
+        weights, backbone, resolution, stem: of models that have them, see `fer_tf.models`.
+        head_epochs: of `epochs`, so many with the pretrained part frozen, at head_learning_rate. With weights "none"
+            nothing is pretrained: this, unfreeze and freeze_norm are not looked at, all learns in one phase.
+        unfreeze: what learns in the other epochs: "" all, a layer's name, a share of the layers, or several of these
+            separated by commas, which share the epochs.
+        freeze_norm: keep the pretrained part's batch normalisation as it is.
+        crops, attention, normalise, margin, bias_weight, reading, depth: of the region attention networks and
+            FaceNet2ExpNet, see `fer_tf.models.ran` and `fer_tf.models.facenet2expnet`. normalise="softmax" is meant
+            with margin=0.1, which is to be set with it: the default margin is the sigmoid's.
+        face_net: whose map stage 1 of FaceNet2ExpNet matches: "identities", "keras_facenet" or a Keras model's file.
+        face_net_epochs: train the face net on expressions first, so many epochs (0: as it is).
+        matching_epochs: of stage 1, before `epochs`; 0 leaves it out.
+        matching_rate, matching_power: its learning rate (Adam, cosine) and the p of its distance.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16"; the saved model is float32.
+        rotation .. erase: see `Augmentation`.
+        limit: at most so many images a split (0: all); marks a run as reduced.
+        jit: "auto" (XLA on an accelerator), "on", "off".
+    """
+
+    model: str
+    source: str = ""
+    claims: tuple = ()
+    defining: tuple = ()
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    batch_size: int = 64
+    epochs: int = 30
+    schedule: str = "constant"
+    plateau: int = 3
+    patience: int = 0
+    dropout: float = 0.5
+    width: float = 1.0
+    class_weights: bool = False
+    sampling: str = "shuffle"
+    loss: str = "crossentropy"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    weight_decay: float = 0.0
+    l2: float = 0.0
+    image_size: int = 0
+    image_channels: int = 0
+    backbone: str = "DenseNet121"
+    weights: str = "none"
+    resolution: int = 0
+    stem: str = "standard"
+    head_epochs: int = 0
+    head_learning_rate: float = 1e-3
+    unfreeze: str = ""
+    freeze_norm: bool = True
+    crops: str = "fixed6"
+    attention: str = "relation"
+    normalise: str = "sigmoid"
+    margin: float = 0.02
+    bias_weight: float = 1.0
+    reading: str = "combined"
+    depth: int = 512
+    face_net: str = "none"
+    face_net_epochs: int = 0
+    matching_epochs: int = 0
+    matching_rate: float = 1e-3
+    matching_power: float = 2.0
+    precision: str = "float32"
+    rotation: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    color: float = 0.0
+    perspective: float = 0.0
+    erase: float = 0.0
+    limit: int = 0
+    jit: str = "auto"
+    quick: dict = field(default_factory=dict)
+    smoke: dict = field(default_factory=dict)
+
+    def settings(self):
+        """The flat settings that a run depends on, as a dict of scalars."""
+        return {key: value for key, value in asdict(self).items() if key not in ABOUT}
+
+    def augmentation(self):
+        """The `Augmentation` of these settings."""
+        return Augmentation(**{item.name: getattr(self, item.name) for item in fields(Augmentation)})
+
+
+# What describes an experiment and is no setting of a run.
+ABOUT = ("source", "claims", "defining", "quick", "smoke")
