@@ -6,7 +6,7 @@ import pandas as pd
 from keras import layers
 from tqdm.auto import tqdm
 
-EPOCHS = 10
+EPOCHS = 5
 DEPTH = 128
 
 

@@ -29,16 +29,20 @@ def _styled(function):
     return styled
 
 
-def save_figure(figure, path):
-    """Writes a figure to `path` without suffix, as .png and .svg."""
+def save_figure(figure, path, caption=""):
+    """Writes a figure to `path` without suffix, as .png and .svg; the caption goes into both as their description."""
+    about = {"Description": caption} if caption else {}
     for suffix in (".png", ".svg"):
         with replacing(path.with_name(path.name + suffix)) as part, matplotlib.rc_context(_STYLE):
-            figure.savefig(part, metadata={"Date": None} if suffix == ".svg" else None)
+            figure.savefig(part, metadata={**about, "Date": None} if suffix == ".svg" else about)
 
 
-def keep(figure, name):
-    """Writes a figure to reports/figures/<name>.png and .svg and returns it, for a notebook to show."""
-    save_figure(figure, reports_root() / "figures" / name)
+def keep(figure, name, caption=""):
+    """Writes a figure to reports/figures/<name>.png and .svg and returns it, for a notebook to show.
+
+    The caption is a sentence that says what is to be seen: the report prints it, and reads it to whom cannot see.
+    """
+    save_figure(figure, reports_root() / "figures" / name, caption)
     return figure
 
 

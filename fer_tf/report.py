@@ -1,11 +1,13 @@
-"""reports/index.html: one self-contained page rendered from the run records on disk."""
+"""reports/index.html: one self-contained page rendered from the run records and figures on disk."""
 
 import base64
 import io
 from datetime import UTC, datetime
+from html import escape
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
+from PIL import Image
 
 from . import plots, runlog
 from .evaluation import comparison, tables
@@ -15,6 +17,15 @@ NUMBERS = {
     "accuracy": "{:.3f}", "balanced accuracy": "{:.3f}", "macro F1": "{:.3f}", "top-2": "{:.3f}", "ECE": "{:.3f}",
     "val accuracy": "{:.3f}", "accuracy without copies": "{:.3f}",
     "accuracy without near copies": "{:.3f}", "parameters": "{:,}", "s/epoch": "{:.1f}",
+}  # fmt: skip
+# Figures that notebooks keep in reports/figures/<dataset>-<protocol>/, by how their names begin: where the page shows
+# them, and in which order. Others stay in the notebooks.
+SECTIONS = {
+    "The data": ("samples", "sheet_", "class_counts", "mean_faces", "masks"),
+    "Training": ("cnn_learning", "cnn4_curves", "transfer_learning", "stn_learning", "ran_learning", "facenet2expnet_"),
+    "What the models look at": ("explain_", "stn_window", "ran_region", "my_model_strongest"),
+    "How sure, and how robust": ("comparison_", "reliability", "robustness", "cross", "accuracy_by", "ran_occlusion",
+                                 "confusions", "confident_errors"),
 }  # fmt: skip
 
 
@@ -49,18 +60,20 @@ def claims(runs=None):
 
 
 def build_report():
-    """Renders reports/index.html from the records on disk; returns its path."""
+    """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
-    local = runlog.finished_runs()
-    table = compare(local)
+    local, released = runlog.finished_runs(), released_runs()
     page = _template().render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=runlog.environment(),
-        groups=[_group(key, part, local) for key, part in table.groupby(["dataset", "protocol"])] if len(table) else [],
-        claims=_table(claims()[CLAIM_COLUMNS]),
+        groups=_groups(local),
+        released=[_released(key, part) for key, part in compare(released).groupby(["dataset", "protocol"])]
+        if released else [],
+        claims=_table(claims()[CLAIM_COLUMNS], "Claimed and reproduced"),
+        provenance=_table(_provenance(local), "What each run stands on"),
         notebooks=sorted((reports_root() / "notebooks").glob("*.html")),
         relative=lambda target: target.relative_to(path.parent).as_posix(),
-    )
+    )  # fmt: skip
     write_text(path, page)
     return path
 
@@ -76,20 +89,72 @@ def _template():
     return environment.get_template("report.html.j2")
 
 
-def _group(key, part, runs):
+def _groups(runs):
+    """What the page shows of the runs on disk, a part for each dataset and protocol."""
+    table, by_name = compare(runs), {run.name: run for run in runs}
+    if not len(table):
+        return []
+    return [
+        _group(key, part, [by_name[name] for name in part["run"]])
+        for key, part in table.groupby(["dataset", "protocol"])
+    ]
+
+
+def _group(key, part, members):
     """What the page shows of the runs on one dataset under one protocol."""
-    by_name = {run.name: run for run in runs}
-    members = [by_name[name] for name in part["run"]]
     whole = max(members, key=lambda run: run.record["counts"]["all"]["all"])  # not one with a limit
+    caption = f"All models on {key[0]}, protocol {key[1]}"
+    counts = pd.DataFrame(whole.record["counts"]).rename_axis("class").reset_index()
     return {
         "dataset": key[0],
         "protocol": key[1],
-        "table": _table(shown(part)),
+        "verdict": _verdict(part),
+        "table": _table(shown(part), caption),
         "bars": _picture(plots.accuracy_bars(part)),
-        "counts": _table(pd.DataFrame(whole.record["counts"]).rename_axis("class").reset_index()),
+        "counts": _table(counts, "Images per class and split"),
         "notes": whole.record["notes"],
+        "sections": _figure_sections(reports_root() / "figures" / f"{key[0]}-{key[1]}"),
         "runs": [_run(run) for run in members],
     }
+
+
+def _verdict(part):
+    """A comparison table in one sentence: the model chosen on validation images, and what it has on test."""
+    trained = part[part["experiment"] != "majority"]
+    if trained.empty:
+        return ""
+    best = trained.loc[trained["val accuracy"].idxmax()]
+    overlapping = int(((trained["high"] >= best["low"]) & (trained["run"] != best["run"])).sum())
+    lead = f"Of {len(trained)} trained models, {best['experiment']} was best on validation images; on test images it"
+    lead = lead if len(trained) > 1 else f"On test images {best['experiment']}"
+    text = f"{lead} gets {best['accuracy']:.1%} right (95 % interval {best['low']:.1%} to {best['high']:.1%}). "
+    text += f"The intervals of {overlapping} others overlap with its own or lie above it. " if overlapping else ""
+    commonest = part.loc[part["experiment"] == "majority", "accuracy"]
+    return text + (f"Always giving the commonest class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
+
+
+def _released(key, part):
+    """Measured records that ship with the kit, on one dataset under one protocol."""
+    return {"dataset": key[0], "protocol": key[1], "bars": _picture(plots.accuracy_bars(part)),
+            "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}")}  # fmt: skip
+
+
+def _figure_sections(folder):
+    """The notebooks' figures in the order of `SECTIONS`: list of (title, figures); those without a figure are left
+    out."""
+    paths, sections = sorted(folder.glob("*.png")), []
+    for title, beginnings in SECTIONS.items():
+        chosen = [path for beginning in beginnings for path in paths if path.name.startswith(beginning)]
+        if chosen:
+            sections.append((title, [_figure(path) for path in chosen]))
+    return sections
+
+
+def _figure(path):
+    """A kept figure with its caption, or what its name says."""
+    with Image.open(path) as picture:
+        caption = picture.info.get("Description", "")
+    return {"src": _data_url(path), "caption": caption, "alt": caption or path.stem.replace("_", " ")}
 
 
 def shown(part):
@@ -103,6 +168,21 @@ def shown(part):
     return part[order].rename(columns={"interval": "95 % interval"})
 
 
+def _provenance(runs):
+    """A row a run: revision, versions, device, seed, fingerprints."""
+    rows = []
+    for run in runs:
+        environment = run.record["environment"]
+        versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+        rows.append({
+            "run": run.name, "seed": run.record["seed"], "revision": environment["revision"],
+            "dataset fingerprint": run.record["dataset_fingerprint"], "settings fingerprint": run.record["fingerprint"],
+            "device": environment["device"], "cores": environment["cores"],
+            "versions": f"Python {environment['python']}, {versions}",
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def _run(run):
     names = list(run.metrics["test"]["per_class"])
     figures = [
@@ -113,14 +193,18 @@ def _run(run):
     return {
         "name": run.name,
         "record": run.record,
-        "report": _table(report),
+        "report": _table(report, f"Test report of {run.name}"),
         "figures": figures,
         "directory": run.directory,
     }
 
 
-def _table(frame):
-    return frame.to_html(index=False, na_rep="", border=0, justify="left", float_format="{:.3f}".format)
+def _table(frame, caption):
+    """A frame as an HTML table that the page's script makes sortable; the caption is for screen readers."""
+    html = frame.to_html(
+        index=False, na_rep="", border=0, justify="left", float_format="{:.3f}".format, classes="sortable"
+    )
+    return html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
 
 
 def _data_url(path):

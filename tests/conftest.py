@@ -37,6 +37,13 @@ def fresh_home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def runs_without_figures(request, monkeypatch):
+    """Drawing a run's figures takes as long as a small training: only tests marked `figures` do it."""
+    if not request.node.get_closest_marker("figures"):
+        monkeypatch.setattr("fer_tf.scoring._save_figures", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def tiny_faces():
     """A small synthetic dataset: 400 drawn faces of 20 people, 8 classes."""

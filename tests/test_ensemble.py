@@ -97,6 +97,7 @@ def member_probabilities(name):
     return run.predictions[run.record["class_names"]].to_numpy()
 
 
+@pytest.mark.figures
 def test_ensemble_is_the_mean_of_what_its_members_predicted(home):
     before = [run.name for run in runlog.finished_runs()]
     run = ensemble.ensemble_runs(NAMES[:2])

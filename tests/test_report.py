@@ -18,6 +18,7 @@ def test_report_without_runs_says_so(fresh_home):
     assert "There is no finished run on disk yet" in report.build_report().read_text()
 
 
+@pytest.mark.figures
 def test_report_is_self_contained_and_shows_every_run(fresh_home):
     runs = [run_experiment("majority", **OPTIONS), run_experiment("cnn", size="smoke", **OPTIONS)]
     path = report.build_report()

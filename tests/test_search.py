@@ -87,7 +87,11 @@ def test_document_4s_grid_is_128_trials_out_of_16_trainings(fresh_home, fake, ca
     "settings, lengths",
     [
         ({**PLAIN, "schedule": "constant"}, {"epochs": [2]}),
-        ({**OPTIONS, "schedule": "plateau", "plateau": 1, "mixup": 0.2}, {"epochs": [4], "patience": [0, 1]}),
+        pytest.param(
+            {**OPTIONS, "schedule": "plateau", "plateau": 1, "mixup": 0.2},
+            {"epochs": [4], "patience": [0, 1]},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_trials_read_from_longer_ones_are_what_training_them_gives(fresh_home, settings, lengths):

@@ -30,6 +30,7 @@ def assert_same(first, second):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.figures
 def test_same_seed_same_numbers_and_a_record_of_them(fresh_home):
     first = run_experiment("cnn", **OPTIONS)
     kept, probabilities = weights(first), first.predictions

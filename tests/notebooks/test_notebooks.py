@@ -10,7 +10,7 @@ from fer_tf.checks import InputError
 from fer_tf.notebooks import NotebookError, notebook_paths, reproduce
 
 PARAMETERS = {"dataset": "synthetic", "data_dir": "", "protocol": "", "seed": 0, "size": "smoke", "overrides": "",
-              "dataset_options": ""}  # fmt: skip
+              "dataset_options": "count=800"}  # fmt: skip
 PATHS = notebook_paths()
 
 
