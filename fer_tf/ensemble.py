@@ -164,6 +164,8 @@ def _load_all(runs, data_dir):
     for run in runs:
         about = [run.record[key] for key in ("dataset", "protocol", "seed", "dataset_options")]
         about += [run.record["settings"][key] for key in ("image_size", "image_channels")]
+        if run.record["settings"].get("salient_by"):
+            raise InputError(f"{run.name}: was tested on pictures that another model's maps change; leave it out")
         key = runlog.fingerprint(about)
         if key not in loaded:
             loaded[key] = _load(data_dir, *about)

@@ -38,6 +38,8 @@ class Experiment:
         matching_epochs: of stage 1, before `epochs`; 0 leaves it out.
         matching_rate, matching_power: its learning rate (Adam, cosine) and the p of its distance.
         precision: "float32", "mixed_bfloat16" or "mixed_float16"; the saved model is float32.
+        salient_by: an experiment whose model, trained on the same pictures first, gives the maps of document [3]'s
+            saliency step ("": none); saliency: "weight" or "crop", see `fer_tf.explain.salient`.
         rotation .. erase: see `Augmentation`.
         limit: at most so many images a split (0: all); marks a run as reduced.
         jit: "auto" (XLA on an accelerator), "on", "off".
@@ -86,6 +88,8 @@ class Experiment:
     matching_rate: float = 1e-3
     matching_power: float = 2.0
     precision: str = "float32"
+    salient_by: str = ""
+    saliency: str = "weight"
     rotation: float = 0.0
     zoom: float = 0.0
     shift: float = 0.0

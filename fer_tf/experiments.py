@@ -24,6 +24,7 @@ from .models.transfer import starts_from_nothing
 SIZES = ("full", "quick", "smoke")
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine", "plateau")
+SALIENCIES = ("weight", "crop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
 _CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
@@ -179,6 +180,14 @@ EXPERIMENTS = {
         # half of deep_emotion's rate: its seven convolutions have no normalisation
         **{**_REPORT3, "learning_rate": 5e-4},
     ),
+    "deepfer_salient": Experiment(
+        model="deepfer",
+        source="document [3], JAFFE: DeepFER trained and tested on pictures that DeepFER's occlusion maps weigh",
+        claims=(22,),
+        salient_by="deepfer",
+        defining=("salient_by",),
+        **{**_REPORT3, "learning_rate": 5e-4},
+    ),
     "ran": Experiment(
         model="ran",
         source="document [1], RAN (Wang et al. 2020): six fixed crops, both attention modules, region-biased loss",
@@ -215,6 +224,13 @@ EXPERIMENTS = {
         defining=("matching_epochs",),  # not face_net, which it never looks at: a value for all leaves it as it is
         depth=1792,
         **_EXPNET,
+    ),
+    "facenet2expnet_fine_tuned": Experiment(
+        model="facenet2expnet",
+        source="document [1]: `facenet2expnet` whose face net is first trained on expressions itself",
+        defining=("face_net_epochs",),
+        face_net_epochs=2,
+        **_MATCHED,
     ),
     "ran_facenet2expnet": Experiment(
         model="ran_facenet2expnet",
@@ -293,7 +309,7 @@ _BOUNDS = {
 _CHOICES = {
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "sampling": SAMPLINGS, "jit": ("auto", "on", "off"), "loss": LOSSES,
     "precision": PRECISIONS, "crops": CROP_SETS, "attention": ATTENTIONS, "normalise": NORMALISES, "reading": READINGS,
-    "stem": STEMS,
+    "stem": STEMS, "saliency": SALIENCIES,
 }  # fmt: skip
 
 
@@ -328,6 +344,8 @@ def _checked(key, value, default):
         raise InputError(f"{key}: must be {wanted}; received {value!r} ({got})")
     if key in _BOUNDS:
         check_range(key, value, *_BOUNDS[key])
+    if key == "salient_by" and value:
+        return check_choice(key, value, EXPERIMENTS)
     if key == "backbone":
         return check_backbone(value, FEATURE_MODELS)
     return check_choice(key, value, _CHOICES[key]) if key in _CHOICES else value
@@ -374,6 +392,8 @@ def differences(name, experiment, size="full"):
 def _is_used(key, experiment):
     """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
     `make reproduce` is no difference to those that do not take it."""
+    if key == "saliency":
+        return bool(experiment.salient_by)
     if key in ("face_net", "face_net_epochs", "matching_rate", "matching_power"):
         return bool(experiment.matching_epochs)
     if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and starts_from_nothing(experiment):

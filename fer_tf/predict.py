@@ -1,6 +1,7 @@
 """Predicting emotions of the faces in pictures: files, folders and arrays in, a tidy frame or csv out."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,10 @@ class EmotionRecognizer:
             )
         self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
         self.class_names = list(model_info(self.model)["class_names"])
+        first = model_info(self.model).get("provenance", {}).get("salient_by")
+        if first:
+            about = f"model: has learned pictures changed by {first}'s maps"
+            warnings.warn(f"{about}; what it says of others is worth little", stacklevel=2)
         self.shape = model_shape(self.model)
         self.batch_size = check_whole("batch_size", batch_size, low=1)
         self.detector = faces.default_detector() if detector is None else detector
@@ -118,6 +123,13 @@ class EmotionRecognizer:
         return range(0, len(images), self.batch_size)
 
     def _chunk(self, images):
+        return self.predict_with_crops(images)[0]
+
+    def predict_with_crops(self, images):
+        """What `predict` returns of a list of pictures that are held at once, and the crops it was predicted from.
+
+        Returns: DataFrame, see `predict`; uint8 [M, H, W, C] at the model's size, a crop for each row without an error.
+        """
         read, errors = {}, {}
         for position, image in enumerate(images):
             try:
@@ -134,9 +146,10 @@ class EmotionRecognizer:
         boxes = ["x", "y", "w", "h"]
         frame[boxes] = frame[boxes].astype("Int64")
         crops = [crop for found in cropped.values() for _, crop in found]
-        if crops:
-            self._fill(frame, predict_probabilities(self.model, np.stack(crops), self.batch_size))
-        return frame
+        crops = np.stack(crops) if crops else np.zeros((0, *self.shape), np.uint8)
+        if len(crops):
+            self._fill(frame, predict_probabilities(self.model, crops, self.batch_size))
+        return frame, crops
 
     def _crop(self, pictures):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""

@@ -99,7 +99,7 @@ def evaluate_model(model, ds, name, out=None):
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
     provenance = saving.model_info(model).get("provenance", {})
-    overlap = _training_overlap(provenance, ds)
+    overlap = _training_overlap(provenance, ds) + _unchanged_pictures(provenance)
     ds = fitted(model, ds)
     stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
     record = {
@@ -121,6 +121,12 @@ def _training_overlap(provenance, ds):
         return []
     split = f"{trained_on} ({provenance.get('protocol')}, seed {provenance.get('seed')})"
     return [f"the model was trained on another split of {split}: test images may be among its training images"]
+
+
+def _unchanged_pictures(provenance):
+    """A warning, as a list of none or one, if the model has learned pictures changed by the saliency step."""
+    first = provenance.get("salient_by")
+    return [f"the model has learned pictures changed by {first}'s maps; these are unchanged"] if first else []
 
 
 def fitted(model, ds):

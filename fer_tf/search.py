@@ -118,6 +118,10 @@ def _resolved(name, size, overrides, settings):
     experiment = experiments.resolve(name, size, {**overrides, **settings})
     if experiment.epochs < 1 or experiment.model == "majority":
         raise InputError(f"search: {name} with epochs {experiment.epochs} is not trained by epochs; nothing to select")
+    if experiment.salient_by:
+        raise InputError(
+            f"search: {name} learns pictures that another model's maps change; search {experiment.salient_by}"
+        )
     return {key: getattr(experiment, key) for key in settings}, experiment
 
 

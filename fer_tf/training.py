@@ -7,6 +7,7 @@ import keras
 from . import (
     data,
     experiments,
+    explain,
     facenets,
     feature_matching,
     fitting,
@@ -51,6 +52,11 @@ def run_experiment(
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
     check_splits(ds, experiment)
+    if experiment.salient_by:
+        settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
+        first = run_experiment(experiment.salient_by, dataset, protocol, seed, size, data_dir, dataset_options,
+                               verbose=verbose, **settings)  # fmt: skip
+        ds = explain.salient_dataset(saving.load_model(first.model_path), ds, experiment.saliency, verbose)
     run = runlog.run_name(name, dataset, ds.protocol, seed, options)
     directory = runlog.run_directory(run)
     record = {**run_record(name, experiment, ds, size, seed, options), "test_fingerprint": tested}
@@ -213,6 +219,8 @@ def _fit(run, directory, record, ds, experiment, verbose, model):
     runlog.write_json(directory / "training.json", {**stamp, **facts})
     provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,
                   "seed": record["seed"], "dataset_fingerprint": record["dataset_fingerprint"]}  # fmt: skip
+    if experiment.salient_by:
+        provenance["salient_by"] = experiment.salient_by
     saving.save_model(model, runlog.model_path(run), ds.class_names, provenance)
     for path in directory.rglob(keeper.CHECKPOINT):
         path.unlink()

@@ -20,7 +20,17 @@ def make(*arguments, **environment):
 
 # One value for all notebooks would stop those whose models have no such part (cnn has no pretrained part and no
 # expression net, akhand's backbones are not ran's), or make an ablation the same as what it is compared with.
-PARTICULAR = {"backbone", "head_epochs", "unfreeze", "attention", "bias_weight", "reading", "matching_epochs"}
+PARTICULAR = {
+    "backbone",
+    "head_epochs",
+    "unfreeze",
+    "attention",
+    "bias_weight",
+    "reading",
+    "matching_epochs",
+    "face_net_epochs",
+    "salient_by",
+}
 
 
 def test_every_setting_that_fits_all_notebooks_is_a_variable():

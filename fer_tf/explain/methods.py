@@ -6,14 +6,17 @@ from ..checks import InputError, check_choice, check_names, check_whole
 from ..inference import predict_probabilities
 from ..saving import model_info
 from .cam import activation_maps
+from .graph import cut_at_last_map, scores_model
 from .integrated import integrated_gradients
 from .occlusion import occlusion_maps
 from .regions import region_map
+from .smooth import smoothgrad
 
-METHODS = ("cam", "gradcam", "gradcam++", "occlusion", "integrated_gradients", "attention")
+METHODS = ("cam", "gradcam", "gradcam++", "occlusion", "integrated_gradients", "smoothgrad", "attention")
 _OPTIONS = {
     "occlusion": {"size", "stride", "fill", "form", "batch_size"},
     "integrated_gradients": {"steps", "baseline", "batch_size"},
+    "smoothgrad": {"samples", "noise", "seed", "batch_size"},
     "attention": set(),
 }
 
@@ -26,7 +29,8 @@ def explain(model, images, method="gradcam", target=None, **options):
         images: [N, H, W, C] at the model's size, raw 0..255.
         method: one of `METHODS`.
         target: the class to explain: None (each image's predicted one), a name, a code, or int [N].
-        **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline.
+        **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline;
+            smoothgrad samples, noise and seed; all but attention batch_size.
     Returns: float32 [N, H, W], 0..1.
     """
     check_choice("method", method, METHODS)
@@ -44,7 +48,32 @@ def explain(model, images, method="gradcam", target=None, **options):
         return occlusion_maps(model, images, targets, **options)
     if method == "integrated_gradients":
         return integrated_gradients(model, images, targets, **options)
+    if method == "smoothgrad":
+        return smoothgrad(model, images, targets, **options)
     return activation_maps(model, images, targets, method, **options)
+
+
+def check_method(model, method, target=None):
+    """Tells before any picture is read whether a model has a method's maps.
+
+    Args:
+        model, method: see `explain`.
+        target: None, or the name of one of the model's classes.
+    Returns: the name of the layer whose feature map is drawn; "" for methods that look at no single layer.
+    Raises: `InputError` as `explain` would.
+    """
+    check_choice("method", method, METHODS)
+    if target is not None:
+        check_choice("target", target, list(model_info(model)["class_names"]))
+    none = np.zeros((0, *model.input_shape[1:]), np.float32)
+    if method == "attention":
+        region_map(model, np.zeros((1, *none.shape[1:]), np.float32))
+    elif method in ("integrated_gradients", "smoothgrad"):
+        scores_model(model)
+    elif method != "occlusion":
+        activation_maps(model, none, np.zeros(0, int), method)
+        return cut_at_last_map(model).name
+    return ""
 
 
 def _targets(model, images, target):

@@ -14,7 +14,7 @@ from fer_tf.saving import load_model, save_model
 
 SHAPE = (32, 32, 1)
 # few steps and large squares: these tests are about agreement, not about fine maps
-QUICK = {"occlusion": {"size": 12, "stride": 6}, "integrated_gradients": {"steps": 4}}
+QUICK = {"occlusion": {"size": 12, "stride": 6}, "integrated_gradients": {"steps": 4}, "smoothgrad": {"samples": 4}}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,15 @@ def quick(models, images, method, **options):
 
 
 def test_the_methods_are_those_of_the_design():
-    assert set(METHODS) == {"cam", "gradcam", "gradcam++", "occlusion", "integrated_gradients", "attention"}
+    assert set(METHODS) == {
+        "cam",
+        "gradcam",
+        "gradcam++",
+        "occlusion",
+        "integrated_gradients",
+        "smoothgrad",
+        "attention",
+    }
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,0 +1,63 @@
+"""The command that shows what a model looks at."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..quiet import import_keras
+from .common import app
+
+
+@app.command(
+    epilog="Examples: `fer-tf explain photos/ --model models/cnn-synthetic-identity-seed0.h5 --out maps`, "
+    "`fer-tf explain a.jpg --model X.h5 --method gradcam,occlusion --target fear --no-detect --out maps`"
+)
+def explain(
+    images: Annotated[list[str], typer.Argument(help="Pictures and folders (searched through).")],
+    model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="cam, gradcam, gradcam++, occlusion, integrated_gradients, smoothgrad, attention; "
+            "several separated by commas."
+        ),
+    ] = "gradcam",
+    target: Annotated[str | None, typer.Option(help="Class to explain [default: each face's predicted one].")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
+    no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
+    detector: Annotated[
+        str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar].")
+    ] = None,
+    faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
+    margin: Annotated[float, typer.Option(help="Share of the face's side added on every side.")] = 0.0,
+):
+    """Draws where a model looks: for every face and method the face beside its map.
+
+    Beside these pictures come contact sheets of ten faces each, and explanations.csv with a row for each: prediction,
+    explained class, method, the layer whose feature map is drawn, file. A file that cannot be read has its reason in
+    the column `error`; the rest is done, and the exit code is 1.
+    """
+    import_keras()
+    from ..checks import InputError
+    from ..explain_files import TABLE, FileExplainer, written_files
+    from ..predict import EmotionRecognizer, collect_files
+
+    files = collect_files(images, leave_out=written_files(out))
+    if not files:
+        raise InputError(f"{', '.join(images)}: holds no file")
+    recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
+    methods = dict.fromkeys(name.strip() for name in method.split(",") if name.strip())
+    explainer = FileExplainer(recognizer, list(methods), target)
+    for name, layer in explainer.layers.items():
+        print(f"{name}: {f'the map of layer {layer}' if layer else 'the whole model'}")
+    table = explainer.write(files, out, progress=sys.stderr.isatty())
+    failed = table[table["error"] != ""]
+    drawn = table[table["error"] == ""].drop_duplicates(["path", "face"])
+    print(f"{len(drawn)} faces of {len(files) - len(failed)} of {len(files)} files explained; {out / TABLE}")
+    for path, error in zip(failed["path"], failed["error"], strict=True):
+        print(f"not read: {path}: {error}", file=sys.stderr)
+    if len(failed):
+        raise typer.Exit(1)
