@@ -58,7 +58,7 @@ class Run:
 
 # Options of a dataset that make it another task: their runs stand beside each other. Of other options (where pictures
 # come from, how large they are) the latest run has the name, and the one before it is put aside.
-NAMED_OPTIONS = ("label_mode", "classes", "fold", "train_share")
+NAMED_OPTIONS = ("label_mode", "classes", "fold", "train_share", "difficulty")
 
 
 def run_name(experiment, dataset, protocol, seed, options=None):

@@ -16,7 +16,7 @@ METHODS = ("cam", "gradcam", "gradcam++", "occlusion", "integrated_gradients", "
 _OPTIONS = {
     "occlusion": {"size", "stride", "fill", "form", "batch_size"},
     "integrated_gradients": {"steps", "baseline", "batch_size"},
-    "smoothgrad": {"samples", "noise", "seed", "batch_size"},
+    "smoothgrad": {"samples", "noise", "seed", "squared", "batch_size"},
     "attention": set(),
 }
 
@@ -30,7 +30,7 @@ def explain(model, images, method="gradcam", target=None, **options):
         method: one of `METHODS`.
         target: the class to explain: None (each image's predicted one), a name, a code, or int [N].
         **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline;
-            smoothgrad samples, noise and seed; all but attention batch_size.
+            smoothgrad samples, noise, seed and squared; all but attention batch_size.
     Returns: float32 [N, H, W], 0..1.
     """
     check_choice("method", method, METHODS)

@@ -143,3 +143,14 @@ def test_check_method_refuses_a_model_without_scores(method):
     with pytest.raises(InputError, match="model: majority has no layer `scores`"):
         check_method(build_model("majority"), method)
     assert check_method(build_model("majority"), "occlusion") == ""
+
+
+def test_squared_sums_the_squares_of_the_mean_gradient(rng):
+    images = rng.integers(0, 256, (4, 32, 24, 3), dtype=np.uint8)
+    model = net((32, 24, 3))
+    mean = smoothgrad(model, images, TARGETS, samples=4, signed=True)
+    expected = (mean.astype(np.float64) ** 2).sum(axis=-1)
+    found = explain(model, images, "smoothgrad", TARGETS, samples=4, squared=True)
+    np.testing.assert_allclose(found, expected / expected.max(axis=(1, 2), keepdims=True), atol=1e-5)
+    with pytest.raises(InputError, match="signed: squares have no sign"):
+        smoothgrad(model, images, TARGETS, signed=True, squared=True)
