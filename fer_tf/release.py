@@ -3,7 +3,7 @@
 import re
 import shutil
 
-from . import runlog
+from . import report_tables, runlog
 from .checks import InputError
 from .evaluation import tables
 from .paths import project_root, write_text
@@ -47,6 +47,8 @@ def render_results():
     tables.write_csv(root / "comparison.csv", table)
     tables.write_csv(root / "claimed_and_reproduced.csv", claimed)
     write_text(root / "claimed_and_reproduced.md", tables.markdown(claimed[CLAIM_COLUMNS]))
+    report_tables.write_tables(root / "tables", {**report_tables.document_tables(runs),
+                                                 "claimed_and_reproduced": claimed[CLAIM_COLUMNS]})  # fmt: skip
     write_text(root / "comparison.md", tables.markdown(shown(table)))
     readme = project_root() / "README.md"
     write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(table, claimed)))

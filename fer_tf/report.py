@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from html import escape
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from . import plots, runlog
+from . import plots, report_tables, runlog
 from .evaluation import comparison, tables
 from .paths import project_root, reports_root, write_text
 
@@ -62,14 +62,19 @@ def claims(runs=None):
 def build_report():
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
-    local, released = runlog.finished_runs(), released_runs()
+    local, released, claimed = runlog.finished_runs(), released_runs(), claims()[CLAIM_COLUMNS]
+    documents = report_tables.document_tables(local)
+    report_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
     page = _template().render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=runlog.environment(),
         groups=_groups(local),
         released=[_released(key, part) for key, part in compare(released).groupby(["dataset", "protocol"])]
         if released else [],
-        claims=_table(claims()[CLAIM_COLUMNS], "Claimed and reproduced"),
+        claims=_table(claimed, "Claimed and reproduced"),
+        documents=[(name, report_tables.CAPTIONS[name], _table(table, report_tables.CAPTIONS[name], 1))
+                   for name, table in documents.items()],
+        tables=reports_root() / "tables",
         provenance=_table(_provenance(local), "What each run stands on"),
         notebooks=sorted((reports_root() / "notebooks").glob("*.html")),
         relative=lambda target: target.relative_to(path.parent).as_posix(),
@@ -85,7 +90,7 @@ CLAIM_COLUMNS = [
 
 
 def _template():
-    environment = Environment(loader=PackageLoader("fer_tf"), autoescape=select_autoescape())
+    environment = Environment(loader=PackageLoader("fer_tf"), autoescape=True)
     return environment.get_template("report.html.j2")
 
 
@@ -199,10 +204,10 @@ def _run(run):
     }
 
 
-def _table(frame, caption):
+def _table(frame, caption, digits=3):
     """A frame as an HTML table that the page's script makes sortable; the caption is for screen readers."""
     html = frame.to_html(
-        index=False, na_rep="", border=0, justify="left", float_format="{:.3f}".format, classes="sortable"
+        index=False, na_rep="", border=0, justify="left", float_format=f"{{:.{digits}f}}".format, classes="sortable"
     )
     return html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
 

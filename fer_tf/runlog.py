@@ -115,6 +115,15 @@ def finished_runs(root=None):
     return [run for run in found if "experiment" in run.record]
 
 
+def finished_evaluations():
+    """All evaluations of saved models on a set's test split below reports/evaluations/, by name."""
+    found = []
+    for path in sorted((reports_root() / "evaluations").glob("*/metrics.json")):
+        with contextlib.suppress(InputError):
+            found.append(read_run(path.parent))
+    return found
+
+
 @contextlib.contextmanager
 def locked(name):
     """Keeps a second process from writing the same run; the lock goes with its process, also if that is killed."""

@@ -149,10 +149,17 @@ def fitted(model, ds):
     return replace(ds, store=ds.store.converted((height, width), channels), notes=[*ds.notes, *notes])
 
 
-def class_probabilities(model, split):
-    """Probabilities of a split's classes in its order, whatever the model's order is; spare classes are left out."""
-    names = _canonical_names(model)
-    chosen = predict_probabilities(model, split)[:, [names.index(name) for name in split.class_names]]
+def class_probabilities(model, images, class_names=None):
+    """Probabilities of classes in a given order, whatever the model's order is; its spare classes are left out.
+
+    Args:
+        model: loaded by `load_model`, knows all of the classes.
+        images: `Split`, or uint8 [N, H, W, C] at the model's size.
+        class_names: C canonical names; None takes the split's.
+    Returns: float32 [N, C], rows sum to one.
+    """
+    names, wanted = _canonical_names(model), class_names or images.class_names
+    chosen = predict_probabilities(model, images)[:, [names.index(name) for name in wanted]]
     total = chosen.sum(axis=1, keepdims=True)
     return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 

@@ -1,12 +1,15 @@
 """The page and the released tables say what the records say."""
 
+import html
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from fer_tf import release, report, runlog
+from fer_tf import plots, release, report, runlog
 from fer_tf.checks import InputError
+from fer_tf.data import load_dataset
 from fer_tf.evaluation import tables
 from fer_tf.paths import project_root
 from fer_tf.training import run_experiment
@@ -32,6 +35,43 @@ def test_report_is_self_contained_and_shows_every_run(fresh_home):
     assert page.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]+"', page))
     links = re.findall(r'href="([^"#]+)"', page)
     assert links and all((path.parent / link).exists() for link in links)
+
+
+@pytest.mark.figures
+def test_report_says_which_model_was_chosen_and_what_it_has(fresh_home):
+    runs = {name: run_experiment(name, size="smoke", **OPTIONS) for name in ("cnn", "cnn_batch32")}
+    run_experiment("majority", **OPTIONS)
+    page = html.unescape(report.build_report().read_text())
+    best = max(runs, key=lambda name: runs[name].metrics["val"]["accuracy"])
+    test = runs[best].metrics["test"]
+    low, high = test["intervals"]["accuracy"]
+    assert f"Of 2 trained models, {best} was best on validation images" in page
+    assert f"gets {test['accuracy']:.1%} right (95 % interval {low:.1%} to {high:.1%})" in page
+
+
+def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home):
+    run_experiment("majority", **OPTIONS)
+    bars = plots.class_counts(load_dataset("synthetic", count=400).counts())
+    for name, caption in {"class_counts": "How many < there are.", "explain_some": "", "else": "Not shown."}.items():
+        plots.keep(bars, f"synthetic-identity/{name}", caption)
+    page = report.build_report().read_text()
+    texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="explain some"')
+    order = [page.index(text) for text in texts]
+    assert order == sorted(order) and "Not shown." not in page
+    svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "class_counts.svg").read_text()
+    assert "How many &lt; there are." in svg
+
+
+def test_documents_tables_are_written_in_three_forms(fresh_home):
+    run = run_experiment("cnn", size="smoke", **OPTIONS)
+    page = report.build_report().read_text()
+    folder = fresh_home / "reports" / "tables"
+    assert {path.stem for path in folder.iterdir()} == {"document2", "claimed_and_reproduced"}
+    row = pd.read_csv(folder / "document2.csv").iloc[0]
+    assert row["claimed"] == 54 and row["test"] == pytest.approx(100 * run.metrics["test"]["accuracy"])
+    assert f"| {row['test']:.1f} |" in (folder / "document2.md").read_text()
+    assert f"& {row['test']:.1f} &" in (folder / "document2.tex").read_text()
+    assert 'href="tables/document2.tex"' in page
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What a model mistakes for what, where it is surest and wrong, and for whom. Frames in, frames out."""
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import f1_score
 
 from ..checks import InputError, check_choice, check_whole
@@ -16,7 +15,8 @@ def confusions(predictions, by="images", examples=5):
         by: the order: "images", most errors first, which a large class leads, or "share" of the true class.
         examples: names a pair, those the model was surest of.
     Returns: DataFrame, a row a pair that occurs: truth, label, images, share (of the true class's images, 0..1),
-        confidence (mean of these errors), examples (tuple of names, surest first). Equal ones in the classes' order.
+        confidence (mean of these errors), examples (tuple of names, surest first) and sureness (tuple of their
+        confidences). Equal ones by name of the classes.
     """
     check_choice("by", by, ("images", "share"))
     check_whole("examples", examples, low=0)
@@ -26,10 +26,11 @@ def confusions(predictions, by="images", examples=5):
         images=("name", "size"),
         confidence=("confidence", "mean"),
         examples=("name", lambda names: tuple(names[:examples])),
+        sureness=("confidence", lambda values: tuple(values[:examples])),
     )
     table = table.reset_index()
     table["share"] = table["images"] / table["truth"].map(predictions["truth"].value_counts()).astype(float)
-    table = table[["truth", "label", "images", "share", "confidence", "examples"]]
+    table = table[["truth", "label", "images", "share", "confidence", "examples", "sureness"]]
     return table.sort_values([by, "truth", "label"], ascending=[False, True, True], ignore_index=True)
 
 
@@ -76,7 +77,9 @@ def breakdown(predictions, groups, least=1):
     check_whole("least", least, low=1)
     groups = np.asarray(groups)
     if groups.shape != (len(predictions),):
-        raise InputError(f"groups: must have one group for each of the {len(predictions)} rows; received {groups.shape}")
+        raise InputError(
+            f"groups: must have one group for each of the {len(predictions)} rows; received {groups.shape}"
+        )
     table = accuracy_by(predictions, groups)
     scores = {group: _macro_f1(part) for group, part in predictions.groupby(groups, observed=True)}
     table["macro F1"] = table["group"].map(scores).astype(float)

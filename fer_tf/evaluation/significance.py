@@ -118,5 +118,5 @@ def square(pairs, value="difference"):
     for pair in pairs.itertuples():
         found = getattr(pair, value)
         table.loc[pair.first, pair.second] = found
-        table.loc[pair.second, pair.first] = -found if value in MIRRORED else found
+        table.loc[pair.second, pair.first] = 0.0 - found if value in MIRRORED else found
     return table

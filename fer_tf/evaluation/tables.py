@@ -106,8 +106,9 @@ def document2_table(runs):
     for record, metrics, claimed in runs:
         settings = record["settings"]
         rows.append({
-            "model": record["experiment"], "weights": settings["weights"], "optimizer": settings["optimizer"],
-            "batch size": settings["batch_size"], "epochs": metrics["training"].get("epochs", 0),
+            "model": record["experiment"], "weights": settings.get("weights", "none"),
+            "optimizer": settings["optimizer"], "batch size": settings["batch_size"],
+            "epochs": metrics["training"].get("epochs", 0),
             "claimed": claimed, "test": 100 * metrics["test"]["accuracy"], "val": 100 * metrics["val"]["accuracy"],
             "reduced": record["reduced"],
         })  # fmt: skip

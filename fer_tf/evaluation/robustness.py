@@ -1,0 +1,216 @@
+"""Accuracy as pictures get worse: covered, turned, blurred, brighter, darker, compressed. Arrays in, frames out."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pandas as pd
+from sklearn.metrics import f1_score
+from tqdm.auto import tqdm
+
+from ..checks import InputError, check_names, check_range, check_whole
+from ..data.base import stratified_sample
+from .metrics import _checked
+from .occluders import occluder
+from .significance import wilson
+
+BATCH = 512  # pictures changed and predicted at once
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A line of `CORRUPTIONS`.
+
+    Attributes:
+        change: function(image uint8 [H, W, C], level, rng) -> uint8 [H, W, C]; draws the same from `rng` at all levels,
+            so that a picture's block stands still while it grows.
+        levels: tried ones; the first leaves pictures as they are.
+        unit: of a level, for an axis.
+        low, high: allowed levels.
+    """
+
+    change: Callable
+    levels: tuple
+    unit: str
+    low: float
+    high: float
+
+
+def _covered(name):
+    """change() that lays an occluder over the picture, mirrored for every other picture."""
+
+    def change(image, share, rng):
+        cover, shade = occluder(name, float(share), *image.shape[:2])
+        if rng.integers(2):
+            cover, shade = cover[:, ::-1], shade[:, ::-1]
+        colour = _skin(image) if name == "hand" else np.full(image.shape[2], 255.0)
+        mixed = image * (1 - cover[..., None]) + colour * (cover * shade)[..., None]
+        return np.round(mixed).clip(0, 255).astype(np.uint8)
+
+    return change
+
+
+def _skin(image):
+    """What a hand of shade 0.65 must be multiplied with to be as bright as the middle of the face, [C]."""
+    height, width = image.shape[:2]
+    middle = image[height // 4 : -height // 4, width // 4 : -width // 4]
+    return middle.reshape(-1, image.shape[2]).mean(axis=0) / 0.65
+
+
+def _block(image, share, rng):
+    """A block of one gray (or colour) at a random place, its sides at most 1:2 where the share leaves room."""
+    height, width, channels = image.shape
+    aspect, down, across = np.exp(rng.uniform(-np.log(2), np.log(2))), *rng.random(2)
+    colour = rng.integers(0, 256, channels, dtype=np.uint8)
+    tall = min(max(np.sqrt(share * aspect), share), 1.0)
+    rows = min(height, max(1, round(tall * height)))
+    columns = min(width, max(1, round(share * height * width / rows)))
+    top, left = round(down * (height - rows)), round(across * (width - columns))
+    image = image.copy()
+    image[top : top + rows, left : left + columns] = colour
+    return image
+
+
+def _rotated(image, degrees, rng):
+    """Turned about the middle, half of the pictures to either side; the border is continued."""
+    height, width = image.shape[:2]
+    angle = degrees if rng.integers(2) else -degrees
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
+    return cv2.warpAffine(image, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _blurred(image, sigma, rng):
+    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+def _exposed(image, factor, rng):
+    """Pixel values times a factor; what gets brighter than white stays white."""
+    return np.round(image * float(factor)).clip(0, 255).astype(np.uint8)
+
+
+def _compressed(image, quality, rng):
+    """Through a JPEG file, as OpenCV writes it (colours at half the resolution)."""
+    swapped = image[..., ::-1] if image.shape[2] == 3 else image  # OpenCV's files are of BGR pictures
+    _, file = cv2.imencode(".jpg", np.ascontiguousarray(swapped), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    if image.shape[2] == 3:
+        return cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]
+    return cv2.imdecode(file, cv2.IMREAD_GRAYSCALE)
+
+
+_SHARE = "share of the picture covered"
+_FACTOR = "factor on pixel values"
+CORRUPTIONS = {
+    # smaller lenses look like widened eyes, which is another fault than covered ones
+    "sunglasses": Corruption(_covered("sunglasses"), (0, 0.08, 0.12, 0.16, 0.2, 0.3), _SHARE, 0, 0.6),
+    "mask": Corruption(_covered("mask"), (0, 0.1, 0.2, 0.3, 0.4, 0.5), _SHARE, 0, 0.6),
+    "hand": Corruption(_covered("hand"), (0, 0.1, 0.2, 0.3, 0.4, 0.5), _SHARE, 0, 0.6),
+    "block": Corruption(_block, (0, 0.1, 0.2, 0.3, 0.4, 0.5), _SHARE, 0, 1),
+    "rotation": Corruption(_rotated, (0, 5, 10, 20, 30, 45, 60), "degrees, to either side", 0, 180),
+    "blur": Corruption(_blurred, (0, 0.5, 1, 1.5, 2, 3), "σ of the Gaussian in pixels", 0, 50),
+    "brighter": Corruption(_exposed, (1, 1.25, 1.5, 2, 2.5, 3), _FACTOR, 1, 20),
+    "darker": Corruption(_exposed, (1, 0.7, 0.5, 0.3, 0.2, 0.1), _FACTOR, 0, 1),
+    "jpeg": Corruption(_compressed, (100, 75, 50, 30, 20, 10, 5), "JPEG quality, 100: not compressed", 1, 100),
+}
+
+
+def corrupt(images, name, level, seed=0):
+    """Pictures made worse.
+
+    What is random in it comes from the seed and the picture's own pixels: a picture is changed in the same way wherever
+    it stands and whatever stands beside it, and a block or a hand keeps its place from level to level.
+
+    Args:
+        images: uint8 [N, H, W, C], C 1 or 3; not written to. Faces fill their pictures (see `occluders`).
+        name: of `CORRUPTIONS`.
+        level: within its low..high; its first level returns the pictures as they are.
+        seed: of what is random.
+    Returns: uint8 [N, H, W, C].
+    """
+    check_names("corruption", [name], CORRUPTIONS)
+    spec, images = CORRUPTIONS[name], _checked_images(images)
+    check_range(f"level of {name}", level, spec.low, spec.high)
+    if level == spec.levels[0]:
+        return images.copy()
+    key = zlib.crc32(name.encode())
+    changed = [
+        spec.change(image, level, np.random.default_rng([seed, key, zlib.crc32(image.tobytes())])) for image in images
+    ]
+    return np.reshape(changed, images.shape).astype(np.uint8)
+
+
+def _checked_images(images):
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise InputError(
+            f"images: must be uint8 [N, H, W, 1 or 3], 0..255; received {images.dtype} {tuple(images.shape)}"
+        )
+    return images
+
+
+def robustness_curves(predict, images, labels, class_names, corruptions=None, limit=None, seed=0, progress=False):
+    """Accuracy against how bad the pictures are.
+
+    Args:
+        predict: function of uint8 [n, H, W, C] -> probabilities [n, C]; is called with a few hundred pictures at once.
+        images: uint8 [N, H, W, C], test images.
+        labels: int [N], codes into class_names.
+        class_names: C names.
+        corruptions: names of `CORRUPTIONS`, or dict name -> levels to try; None for all at their own levels.
+        limit: at most so many images, class shares kept.
+        seed: of the choice of images and of what is random in a corruption.
+        progress: show a bar.
+    Returns: DataFrame, a row a corruption and level, in order: corruption, level, unit, images, accuracy, low, high
+        (95 % Wilson interval), macro F1 (over the classes that have an image), change (of accuracy, against the
+        pictures as they are; those are each corruption's first row).
+    """
+    images, labels = _checked_images(images), np.asarray(labels)
+    if len(images) != len(labels):
+        raise InputError(f"labels: must be {len(images)}, one an image; received {len(labels)}")
+    if limit is not None and check_whole("limit", limit, low=1) < len(images):
+        chosen = stratified_sample(labels, limit, seed)
+        images, labels = images[chosen], labels[chosen]
+    clean = _scores(predict, images, labels, class_names)
+    rows, steps = [], _steps(corruptions)
+    for name, level in tqdm(steps, disable=not progress, unit="level", leave=False):
+        spec = CORRUPTIONS[name]
+        is_clean = level == spec.levels[0]
+        scores = clean if is_clean else _scores(predict, images, labels, class_names, name, level, seed)
+        about = {"corruption": name, "level": float(level), "unit": spec.unit}
+        rows.append({**about, **scores, "change": scores["accuracy"] - clean["accuracy"]})
+    table = pd.DataFrame(rows)
+    order = list(dict.fromkeys(table["corruption"]))
+    return table.assign(corruption=pd.Categorical(table["corruption"], order, ordered=True))
+
+
+def _steps(corruptions):
+    """(name, level) of all that is asked for; a corruption's clean level comes first."""
+    if not isinstance(corruptions, dict):
+        corruptions = dict.fromkeys(CORRUPTIONS if corruptions is None else corruptions)
+    check_names("corruptions", corruptions, CORRUPTIONS)
+    if not corruptions:
+        raise InputError(f"corruptions: must name one or more of {', '.join(CORRUPTIONS)}")
+    steps = []
+    for name, levels in corruptions.items():
+        spec = CORRUPTIONS[name]
+        levels = spec.levels if levels is None else (spec.levels[0], *levels)
+        for level in dict.fromkeys(levels):
+            check_range(f"level of {name}", level, spec.low, spec.high)
+            steps.append((name, level))
+    return steps
+
+
+def _scores(predict, images, labels, class_names, name=None, level=None, seed=0):
+    parts = []
+    for start in range(0, len(images), BATCH):
+        part = images[start : start + BATCH]
+        parts.append(np.asarray(predict(part.copy() if name is None else corrupt(part, name, level, seed))))
+    y_true, y_prob = _checked(labels, np.concatenate(parts or [np.zeros((0, len(class_names)))]), class_names)
+    y_pred = y_prob.argmax(axis=1)
+    hits = int((y_pred == y_true).sum())
+    low, high = wilson(hits, len(y_true))
+    macro = f1_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0)
+    return {
+        "images": len(y_true), "accuracy": hits / len(y_true), "low": low, "high": high, "macro F1": float(macro),
+    }  # fmt: skip

@@ -1,0 +1,81 @@
+"""The four documents' tables in their own form, out of run records: Markdown, LaTeX and csv."""
+
+import pandas as pd
+
+from .evaluation import comparison, rendering, tables
+from .evaluation.document_tables import document3_table
+
+DOCUMENT2 = ("cnn", "cnn_batch32", "vgg16", "mobilenet")
+DOCUMENT4 = ("cnn4", "cnn4_se", "cnn4_se_aug", "cnn4_se_residual", "resnet18")
+DOCUMENT3 = ("deepfer", "deepfer_salient", "deep_emotion")
+CAPTIONS = {
+    "document1": "Document [1]: recall, precision and F1 as macro averages in per cent, with 95 % bootstrap intervals",
+    "document2": "Document [2], tables 1 and 2: accuracy in per cent, claimed beside measured",
+    "document3": "Document [3]: accuracy in per cent, claimed beside measured",
+    "document4": "Document [4], table 1: accuracy in per cent, claimed beside measured",
+    "claimed_and_reproduced": "Every figure the documents claim, in per cent, beside what was measured",
+}
+
+
+def claimed_accuracy(run):
+    """The accuracy that a run's experiment answers to, in per cent as the document prints it; "" where it claims none.
+
+    Args:
+        run: `fer_tf.runlog.Run`.
+    """
+    claims = comparison.read_claims()
+    of_run = claims[claims["id"].isin(run.record["claims"]) & (claims["metric"] == "accuracy")]
+    same = of_run[of_run["dataset"] == run.record["dataset"]]
+    chosen = same if len(same) else of_run
+    return chosen["value"].iloc[0] if len(chosen) else ""
+
+
+def document_tables(runs):
+    """The documents' tables over given runs.
+
+    Args:
+        runs: list of `fer_tf.runlog.Run`.
+    Returns: dict "document1" .. "document4" -> DataFrame, a row a run with the set and protocol it was tested on; a
+        document of whose models none was run is missing, but for document 3's, which has a row a claim.
+    """
+    makers = {"document1": (tables.DOCUMENT1_MODELS, _document1), "document2": (DOCUMENT2, _document2),
+              "document4": (DOCUMENT4, _document4)}  # fmt: skip
+    found = {}
+    for name, (experiments, make) in makers.items():
+        chosen = [run for run in runs if run.record["experiment"] in experiments]
+        if chosen:
+            found[name] = _with_place(make(chosen), chosen)
+    if any(run.record["experiment"] in DOCUMENT3 for run in runs):
+        triples = [(run.name, run.record, run.metrics) for run in runs]
+        found["document3"] = document3_table(triples, comparison.read_claims())
+    return dict(sorted(found.items()))
+
+
+def write_tables(folder, tables_by_name):
+    """Writes tables, dict name of `CAPTIONS` -> DataFrame, as <folder>/<name>.md, .tex and .csv; returns the paths."""
+    return [
+        path
+        for name, table in tables_by_name.items()
+        for path in rendering.write_table(folder / name, table, CAPTIONS[name], digits=1)
+    ]
+
+
+def _document1(runs):
+    return tables.document1_table([(run.record, run.metrics) for run in runs])
+
+
+def _document2(runs):
+    return tables.document2_table([(run.record, run.metrics, claimed_accuracy(run)) for run in runs])
+
+
+def _document4(runs):
+    claims = comparison.read_claims().set_index("id", drop=False)
+    return tables.document4_table(
+        [(run.record, run.metrics, run.history, claims.loc[run.record["claims"][0]]) for run in runs]
+    )
+
+
+def _with_place(table, runs):
+    """The table with the set, protocol and seed of each row's run before it."""
+    place = pd.DataFrame([{key: run.record[key] for key in ("dataset", "protocol", "seed")} for run in runs])
+    return pd.concat([place, table.reset_index(drop=True)], axis=1).sort_values(["dataset", "protocol"], kind="stable")
