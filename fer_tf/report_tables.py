@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from .evaluation import comparison, rendering, tables
-from .evaluation.document_tables import document3_table
+from .evaluation import comparison, rendering
+from .evaluation import document_tables as documents
 
 DOCUMENT2 = ("cnn", "cnn_batch32", "vgg16", "mobilenet")
 DOCUMENT4 = ("cnn4", "cnn4_se", "cnn4_se_aug", "cnn4_se_residual", "resnet18")
@@ -38,7 +38,7 @@ def document_tables(runs):
     Returns: dict "document1" .. "document4" -> DataFrame, a row a run with the set and protocol it was tested on; a
         document of whose models none was run is missing, but for document 3's, which has a row a claim.
     """
-    makers = {"document1": (tables.DOCUMENT1_MODELS, _document1), "document2": (DOCUMENT2, _document2),
+    makers = {"document1": (documents.DOCUMENT1_MODELS, _document1), "document2": (DOCUMENT2, _document2),
               "document4": (DOCUMENT4, _document4)}  # fmt: skip
     found = {}
     for name, (experiments, make) in makers.items():
@@ -47,7 +47,7 @@ def document_tables(runs):
             found[name] = _with_place(make(chosen), chosen)
     if any(run.record["experiment"] in DOCUMENT3 for run in runs):
         triples = [(run.name, run.record, run.metrics) for run in runs]
-        found["document3"] = document3_table(triples, comparison.read_claims())
+        found["document3"] = documents.document3_table(triples, comparison.read_claims())
     return dict(sorted(found.items()))
 
 
@@ -61,16 +61,16 @@ def write_tables(folder, tables_by_name):
 
 
 def _document1(runs):
-    return tables.document1_table([(run.record, run.metrics) for run in runs])
+    return documents.document1_table([(run.record, run.metrics) for run in runs])
 
 
 def _document2(runs):
-    return tables.document2_table([(run.record, run.metrics, claimed_accuracy(run)) for run in runs])
+    return documents.document2_table([(run.record, run.metrics, claimed_accuracy(run)) for run in runs])
 
 
 def _document4(runs):
     claims = comparison.read_claims().set_index("id", drop=False)
-    return tables.document4_table(
+    return documents.document4_table(
         [(run.record, run.metrics, run.history, claims.loc[run.record["claims"][0]]) for run in runs]
     )
 

@@ -1,5 +1,21 @@
-"""Evaluation: metrics of one run, comparison of many, tables. Arrays and frames in, frames out; no Keras."""
+"""Evaluation: metrics of one run, comparison of many, errors, calibration, robustness, tables. Arrays and frames in,
+frames out; no Keras."""
 
-from . import comparison, metrics, tables
+from . import (
+    calibration,
+    comparison,
+    cross,
+    document_tables,
+    errors,
+    metrics,
+    rendering,
+    robustness,
+    significance,
+    subsets,
+    tables,
+)
 
-__all__ = ["comparison", "metrics", "tables"]
+__all__ = [
+    "calibration", "comparison", "cross", "document_tables", "errors", "metrics", "rendering", "robustness",
+    "significance", "subsets", "tables",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Document [3]'s tables, claimed beside measured. Those of [1], [2] and [4] stand in `tables`."""
+"""The four documents' tables in their own form, claimed beside measured. Dicts and frames in, frames out."""
 
 import re
 
@@ -6,6 +6,60 @@ import numpy as np
 import pandas as pd
 
 from .comparison import _answers, _why_not
+from .metrics import bootstrap_intervals
+
+# Document [1]'s table names its models so; the kit's other readings stand below.
+DOCUMENT1_MODELS = {
+    "ran_facenet2expnet": ("My_model", "document [1]"),
+    "ran_facenet2expnet_strongest": ("My_model, strongest crop alone", "document [1]"),
+    "ran": ("processing model using RAN", "Wang et al., 2020"),
+    "ucar_cnn": ("CNN FER model", "Uçar, 2017"),
+    "akhand": ("FER model with DCNN and TL", "Akhand et al., 2021"),
+}
+
+
+def document1_table(runs):
+    """Document [1]'s table: model, author and year, recall, precision, F1, as macro averages over classes, each with
+    its 95 % bootstrap interval over test images.
+
+    Args:
+        runs: (record, metrics) pairs.
+    Returns: DataFrame, a row a run; figures as text, per cent. Recall is over the classes with a test image.
+    """
+    rows = []
+    for record, metrics in runs:
+        name, author = DOCUMENT1_MODELS.get(record["experiment"], (record["experiment"], ""))
+        test = metrics["test"]
+        intervals = bootstrap_intervals(test["confusion"])
+        measures = {"Recall": "balanced_accuracy", "Precision": "macro_precision", "F1-score": "macro_f1"}
+        figures = {label: _with_interval(test[key], intervals[key]) for label, key in measures.items()}
+        rows.append({"Model": name, "Author, year": author, **figures, "settings": record["reduced"] or "full"})
+    return pd.DataFrame(rows)
+
+
+def _with_interval(value, interval):
+    return f"{100 * value:.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
+
+def document2_table(runs):
+    """Document [2]'s tables 1 and 2: model, optimizer, batch size, epochs, accuracy; claimed beside measured.
+
+    Args:
+        runs: (record, metrics, claimed accuracy or "") triples.
+    Returns: DataFrame, accuracies in per cent.
+    """
+    rows = []
+    for record, metrics, claimed in runs:
+        settings = record["settings"]
+        rows.append({
+            "model": record["experiment"], "weights": settings.get("weights", "none"),
+            "optimizer": settings["optimizer"], "batch size": settings["batch_size"],
+            "epochs": metrics["training"].get("epochs", 0),
+            "claimed": claimed, "test": 100 * metrics["test"]["accuracy"], "val": 100 * metrics["val"]["accuracy"],
+            "reduced": record["reduced"],
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
 
 # Document [3] has a table a dataset, in this order, and its own method stands last in each.
 DOCUMENT3_DATASETS = {"fer2013": "FER 2013", "ckplus": "CK+", "jaffe": "JAFFE", "ferg": "FERG"}
@@ -71,3 +125,26 @@ def _mean(values):
         return ""
     spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
     return f"{np.mean(values):.1f}{spread}"
+
+
+def document4_table(runs):
+    """Document [4]'s table 1: accuracy on train, test and validation; claimed beside measured.
+
+    Args:
+        runs: (record, metrics, history, claim) tuples; history has a row an epoch, claim a row of claims.csv or None.
+    Returns: DataFrame, accuracies in per cent. Train is the best epoch's running mean, on augmented pictures and with
+        dropout, as is usual.
+    """
+    rows = []
+    for record, metrics, history, claim in runs:
+        best = history.loc[history["epoch"] == metrics["training"]["best_epoch"], "accuracy"].iloc[0]
+        measured = {"train": best, "test": metrics["test"]["accuracy"], "val": metrics["val"]["accuracy"]}
+        row = {"model": record["experiment"]} | {key: 100 * value for key, value in measured.items()}
+        said = (
+            {}
+            if claim is None
+            else {"test": claim.value, **dict(re.findall(r"(train|validation) ([\d.]+)", claim.note))}
+        )
+        row |= {f"claimed {key}": float(said.get({"val": "validation"}.get(key, key), np.nan)) for key in measured}
+        rows.append(row | {"parameters": metrics["training"]["parameters"], "reduced": record["reduced"]})
+    return pd.DataFrame(rows)
