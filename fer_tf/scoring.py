@@ -54,6 +54,7 @@ def write_scores(directory, ds, val_prob, test_prob, record):
         "without_near_copies": {}
         if near is None
         else comparison.without_copies(ds.test.labels, test_prob, ds.class_names, near),
+        "lists": _lists(ds, test_prob),
         "calibration": _calibration(ds, val_prob, test_prob),
         "training": runlog.read_json(directory / "training.json"),
     }
@@ -67,6 +68,16 @@ def _near_copies(ds):
     if ds.truth is not None or len(ds.table) > NEAR_LIMIT:
         return None
     return near_copies_of_test(ds, progress=sys.stderr.isatty())
+
+
+def _lists(ds, test_prob):
+    """Accuracy on the lists of test images that the set comes with (FER+: occluded, turned): its yes-or-no columns."""
+    rows, found = ds.table.iloc[ds.test.rows], {}
+    for column in (name for name in rows if rows[name].dtype == bool and rows[name].any()):
+        inside = rows[column].to_numpy()
+        scores = metrics.classification_metrics(ds.test.labels[inside], test_prob[inside], ds.class_names)
+        found[column] = {key: scores[key] for key in ("n", "accuracy", "macro_f1", "intervals")}
+    return found
 
 
 def _calibration(ds, val_prob, test_prob):

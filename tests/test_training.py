@@ -1,5 +1,6 @@
 """Running experiments: same seed same numbers, nothing of test reaches training, killed runs go on."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -394,3 +395,17 @@ def test_time_is_recorded(fresh_home):
     facts = run.metrics["training"]
     assert 0 < facts["seconds"] <= time.perf_counter() - started
     assert facts["epochs"] == 2 and facts["best_epoch"] in (1, 2) and facts["peak_memory_mb"] > 100
+
+
+def test_lists_of_test_images_are_scored_by_themselves(tmp_path, tiny_faces):
+    """A set's yes-or-no columns (FER+: occluded, turned) against a reading of the written predictions."""
+    table = tiny_faces.table.assign(turned=np.arange(len(tiny_faces.table)) % 3 == 0, none=False)
+    ds = dataclasses.replace(tiny_faces, table=table)
+    rng = np.random.default_rng(0)
+    val, test = (rng.dirichlet(np.ones(8), len(split)) for split in (ds.val, ds.test))
+    scoring.write_scores(tmp_path, ds, val, test, {"fingerprint": "f", "evaluation_code": "c"})
+    found = runlog.read_json(tmp_path / "metrics.json")["lists"]
+    inside = table["turned"].to_numpy()[ds.test.rows]
+    hits = test.argmax(axis=1) == np.asarray(ds.test.labels)
+    assert set(found) == {"turned"} and found["turned"]["n"] == inside.sum()
+    assert found["turned"]["accuracy"] == pytest.approx(hits[inside].mean())

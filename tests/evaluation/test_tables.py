@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fer_tf.evaluation import comparison, tables
-from fer_tf.evaluation.document_tables import document3_table
+from fer_tf.evaluation.document_tables import document3_table, lists_table
 from fer_tf.evaluation.metrics import classification_metrics
 from fer_tf.evaluation.rendering import latex, write_table
 
@@ -103,3 +103,14 @@ def test_document_3_claimed_beside_measured_over_seeds():
 def test_document_3_takes_a_run_on_the_claims_dataset_only():
     rows = document3(run("deepfer", 90, [13], dataset="synthetic")).query("claimed == 72.33")
     assert list(rows["measured"]) == [""]
+
+
+def test_lists_stand_beside_the_whole_test_set():
+    scores = {"n": 10, "accuracy": 0.7, "intervals": {"accuracy": [0.4, 0.9]}}
+    record = {"dataset": "ferplus", "protocol": "official", "experiment": "ran", "seed": 0, "reduced": ""}
+    metrics = {"test": {**scores, "n": 40}, "lists": {"occluded": {**scores, "accuracy": 0.5}}}
+    table = lists_table([(record, metrics), ({**record, "experiment": "cnn"}, {"test": scores})])
+    assert list(table["list"]) == ["all", "occluded"] and list(table["images"]) == [40, 10]
+    assert list(table["accuracy"]) == [70, 50] and table["published"].tolist()[1] == 83.63
+    assert np.isnan(table["published"][0]) and set(table["95 % interval"]) == {"40.0 to 90.0"}
+    assert lists_table([(record, {"test": scores, "lists": {}})]).empty
