@@ -8,6 +8,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from .paths import replacing, reports_root
 
@@ -300,6 +301,7 @@ def learning_curves(histories):
             axis.plot(history["epoch"], history[f"val_{metric}"], "-", color=colour, label=name, marker=".")
     for axis, label in zip(axes, ("cross-entropy loss", "accuracy"), strict=True):
         axis.set(xlabel="epoch", ylabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].set_title("dashed: training (augmented, with dropout), solid: validation", fontsize=9)
     axes[1].legend(fontsize=8)
     return figure
@@ -330,7 +332,7 @@ def accuracy_bars(table):
     Args:
         table: DataFrame with run, accuracy, low, high, reduced; runs that differ from their source are pale.
     """
-    figure = Figure(figsize=(8, 0.9 + 0.42 * len(table)))
+    figure = Figure(figsize=(8, 0.9 + 0.32 * len(table)))
     axis = figure.subplots()
     places = np.arange(len(table))[::-1]
     spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
@@ -340,7 +342,7 @@ def accuracy_bars(table):
         f"{run}{' (reduced)' if reduced else ''}" for run, reduced in zip(table["run"], table["reduced"], strict=True)
     ]
     axis.set_yticks(places, names)
-    axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1))
+    axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1), ylim=(-0.7, len(table) - 0.3))
     for place, value, high in zip(places, table["accuracy"], table["high"], strict=True):
         axis.text(high + 0.01, place, f"{value:.3f}", va="center", fontsize=9)
     return figure

@@ -23,7 +23,9 @@ NUMBERS = {
 SECTIONS = {
     "The data": ("samples", "sheet_", "class_counts", "mean_faces", "masks"),
     "Training": ("cnn_learning", "cnn4_curves", "transfer_learning", "stn_learning", "ran_learning", "facenet2expnet_"),
-    "What the models look at": ("explain_", "stn_window", "ran_region", "my_model_strongest"),
+    "What the models look at": ("explain_methods", "explain_occlusion", "explain_scores", "deep_emotion_windows",
+                                "deepfer_windows", "ran_region", "explain_attention", "my_model_strongest",
+                                "explain_saliency"),
     "How sure, and how robust": ("comparison_", "reliability", "robustness", "cross", "accuracy_by", "ran_occlusion",
                                  "confusions", "confident_errors"),
 }  # fmt: skip
@@ -115,12 +117,20 @@ def _group(key, part, members):
         "protocol": key[1],
         "verdict": _verdict(part),
         "table": _table(shown(part), caption),
-        "bars": _picture(plots.accuracy_bars(part)),
+        "bars": _picture(plots.accuracy_bars(_short_names(part))),
         "counts": _table(counts, "Images per class and split"),
         "notes": whole.record["notes"],
         "sections": _figure_sections(reports_root() / "figures" / f"{key[0]}-{key[1]}"),
         "runs": [_run(run) for run in members],
     }
+
+
+def _short_names(part):
+    """Runs of one dataset and protocol without what they all have in their names."""
+    common = part["dataset"] + "-" + part["protocol"] + "-"
+    names = [name.replace(shared, "", 1) for name, shared in zip(part["run"], common, strict=True)]
+    names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
+    return part.assign(run=names)
 
 
 def _verdict(part):
@@ -140,7 +150,7 @@ def _verdict(part):
 
 def _released(key, part):
     """Measured records that ship with the kit, on one dataset under one protocol."""
-    return {"dataset": key[0], "protocol": key[1], "bars": _picture(plots.accuracy_bars(part)),
+    return {"dataset": key[0], "protocol": key[1], "bars": _picture(plots.accuracy_bars(_short_names(part))),
             "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}")}  # fmt: skip
 
 
@@ -212,11 +222,15 @@ def _table(frame, caption, digits=3):
     return html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
 
 
-def _data_url(path):
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _data_url(file):
+    """A picture as a data URL: WebP, a quarter of the PNG's bytes."""
+    buffer = io.BytesIO()
+    with Image.open(file) as picture:
+        picture.convert("RGB").save(buffer, "webp", quality=82)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _picture(figure):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _data_url(buffer)

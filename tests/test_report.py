@@ -30,7 +30,7 @@ def test_report_is_self_contained_and_shows_every_run(fresh_home):
         assert run.name in page and f"{run.metrics['test']['accuracy']:.3f}" in page
     assert "Reduced: smoke size" in page
     sources = re.findall(r'src="([^"]{0,30})', page)
-    assert len(sources) >= 4 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert len(sources) >= 4 and all(source.startswith("data:image/webp;base64,") for source in sources)
     assert not re.findall(r'(?:src|href)="https?:', page)
     assert page.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]+"', page))
     links = re.findall(r'href="([^"#]+)"', page)
@@ -52,10 +52,10 @@ def test_report_says_which_model_was_chosen_and_what_it_has(fresh_home):
 def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home):
     run_experiment("majority", **OPTIONS)
     bars = plots.class_counts(load_dataset("synthetic", count=400).counts())
-    for name, caption in {"class_counts": "How many < there are.", "explain_some": "", "else": "Not shown."}.items():
+    for name, caption in {"class_counts": "How many < there are.", "explain_methods": "", "else": "Not shown."}.items():
         plots.keep(bars, f"synthetic-identity/{name}", caption)
     page = report.build_report().read_text()
-    texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="explain some"')
+    texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="explain methods"')
     order = [page.index(text) for text in texts]
     assert order == sorted(order) and "Not shown." not in page
     svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "class_counts.svg").read_text()
