@@ -10,7 +10,7 @@ from fer_tf.checks import InputError
 from fer_tf.notebooks import NotebookError, notebook_paths, reproduce
 
 PARAMETERS = {"dataset": "synthetic", "data_dir": "", "protocol": "", "seed": 0, "size": "smoke", "overrides": "",
-              "dataset_options": "count=800"}  # fmt: skip
+              "dataset_options": "count=400"}  # fmt: skip
 PATHS = notebook_paths()
 
 
@@ -105,7 +105,7 @@ def test_a_failing_notebook_names_its_cell_and_leaves_no_executed_copy(tmp_path,
         ({"overrides": "epoch=3"}, "unknown 'epoch'"),
         ({"size": "tiny"}, "size: allowed are"),
         ({"protocol": "official"}, "protocol: allowed are identity"),
-        ({"dataset": "fer2013", "data_dir": "/nowhere"}, "fer2013: none of fer2013.csv"),
+        ({"dataset": "fer2013", "data_dir": "/nowhere", "dataset_options": ""}, "fer2013: none of fer2013.csv"),
     ],
 )
 def test_wrong_parameters_are_told_before_anything_runs(wrong, message, fresh_home, capsys):
