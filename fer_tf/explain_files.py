@@ -13,6 +13,7 @@ from .checks import InputError
 from .explain import METHODS, check_method, explain
 from .paths import replacing
 from .predict import BOX_COLUMNS
+from .safe_text import safe_cell
 
 TABLE = "explanations.csv"
 # What a call writes beside it.
@@ -68,8 +69,9 @@ class FileExplainer:
         sheets.finish()
         table = pd.DataFrame(rows, columns=COLUMNS)
         table[["x", "y", "w", "h"]] = table[["x", "y", "w", "h"]].astype("Int64")
+        cells = table.assign(path=table["path"].map(safe_cell), error=table["error"].map(safe_cell))
         with replacing(out / TABLE) as part:
-            table.to_csv(part, index=False, float_format="%.6f")
+            cells.to_csv(part, index=False, float_format="%.6f")
         return table
 
     def _explained(self, paths, first, out, sheets):

@@ -1,24 +1,32 @@
-"""Predicting emotions of the faces in pictures: files, folders and arrays in, a tidy frame or csv out."""
+"""Predicting emotions of the faces in pictures: files and arrays in, a tidy frame or csv out."""
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm.auto import tqdm
 
 from .checks import DataError, InputError, check_choice, check_whole
 from .data import faces
-from .data.folders import list_files
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
-from .paths import replacing, reports_root
+from .paths import reports_root
+from .quiet import quiet_stderr
+from .safe_text import one_line, shown_path
 from .saving import DEFAULT_SHAPE, load_model, model_info, model_shape
+from .sources import check_harmless, collect_files, list_fault
+
+__all__ = ["EmotionRecognizer", "collect_files", "load_image", "preprocess_image"]
 
 BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
+FILM_COLUMNS = ["frame", "time", "track"]
+# Pixels of pictures that are held at once, read and not yet predicted (three bytes each, if coloured).
+HELD_PIXELS = 2**25
 
 
 def load_image(path):
@@ -48,6 +56,70 @@ def preprocess_image(image, model=None):
     return convert(_as_pixels(image)[None], (height, width), channels).astype(np.float32)
 
 
+class Picture(NamedTuple):
+    """A picture to predict: its `path` as text ("" for an array), its `pixels`, uint8 [H, W, 1 or 3], or None and the
+    `error` why they cannot be had; of a film also the number of the `frame` and its `time` in seconds."""
+
+    path: str
+    pixels: np.ndarray | None
+    error: str = ""
+    frame: int | None = None
+    time: float | None = None
+
+
+class Found(NamedTuple):
+    """What was found in some pictures: `rows`, dicts of the first columns of the table, one a face and one a picture
+    that could not be read ("picture" tells which it is from); for each row without an error, in order, `crops`, uint8
+    [M, H, W, C] at the model's size, and `probabilities`, float [M, classes]."""
+
+    rows: list
+    crops: np.ndarray
+    probabilities: np.ndarray
+
+
+def read_picture(image):
+    """The `Picture` of a path, array or PIL image; what is wrong with a file stands in it, a bad array raises."""
+    if not isinstance(image, str | os.PathLike):
+        return Picture("", _as_pixels(image))
+    try:
+        return Picture(shown_path(image), _read_file(image))
+    except DataError as error:
+        is_list = os.fspath(image).lower().endswith(".csv")
+        fault = is_list and list_fault(image) or str(error).removeprefix(f"{image}: ")
+        return Picture(shown_path(image), None, one_line(fault))
+
+
+def in_chunks(pictures, count, pixels=HELD_PIXELS):
+    """Lists of at most `count` pictures that together have at most `pixels` pixels (one may have more alone)."""
+    chunk, held = [], 0
+    for picture in pictures:
+        size = 0 if picture.pixels is None else picture.pixels.shape[0] * picture.pixels.shape[1]
+        if chunk and held + size > pixels:
+            yield chunk
+            chunk, held = [], 0
+        chunk.append(picture)
+        held += size
+        if len(chunk) == count:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
+def _read_file(path):
+    check_harmless(path)
+    # libtiff tells of damage past Python
+    is_tiff = os.fspath(path).lower().endswith((".tif", ".tiff"))
+    with warnings.catch_warnings(), quiet_stderr() if is_tiff else contextlib.nullcontext():
+        warnings.simplefilter("ignore")  # Pillow remarks on damage that it can live with
+        try:
+            return read_image(path)
+        except DataError:
+            raise
+        except Exception as error:  # broken files bring Pillow's readers to raise anything
+            raise DataError(f"{path}: is a broken picture ({type(error).__name__})") from None
+
+
 def _as_pixels(image):
     """Any of the accepted pictures as uint8 [H, W, 1 or 3]."""
     if isinstance(image, str | os.PathLike):
@@ -72,7 +144,7 @@ class EmotionRecognizer:
 
     Args:
         model: a loaded model, or the path of a `.h5` or `.keras` file.
-        batch_size: pictures a step; results do not depend on it.
+        batch_size: pictures a step, fewer where they are large; results do not depend on it.
         detector: a key of `fer_tf.data.faces.DETECTORS`; None takes MTCNN where it is installed, else Haar; "none"
             takes every picture as a ready face crop.
         select: "all" faces of a picture or the "largest".
@@ -80,10 +152,7 @@ class EmotionRecognizer:
     """
 
     def __init__(self, model=None, batch_size=64, detector=None, select="all", margin=0.0, align=True):
-        if model is None:
-            raise InputError(
-                "model: none is bundled yet; give the path of a trained one (`fer-tf train cnn` makes one)"
-            )
+        model = _default_model() if model is None else model
         self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
         self.class_names = list(model_info(self.model)["class_names"])
         first = model_info(self.model).get("provenance", {}).get("salient_by")
@@ -99,7 +168,12 @@ class EmotionRecognizer:
     @property
     def columns(self):
         """The columns of what `predict` returns."""
-        return [*BOX_COLUMNS, "label", "confidence", *self.class_names, "error"]
+        return [*BOX_COLUMNS, "score", "label", "confidence", *self.class_names, "error"]
+
+    @property
+    def film_columns(self):
+        """The columns where there are films: frame, time and track come after the path."""
+        return [self.columns[0], *FILM_COLUMNS, *self.columns[1:]]
 
     def predict(self, images):
         """Predicts pictures.
@@ -108,48 +182,61 @@ class EmotionRecognizer:
             images: a path, array or PIL image, or a sequence of them (an array [N, H, W, C] too).
         Returns: DataFrame, one row a face: path ("" for arrays), face (0: the largest in its picture), x, y, w, h
             (the box in pixels; it may reach beyond the picture), detected (False where no face was found or looked
-            for: the whole picture then), label, confidence 0..1, a probability a class, error ("" or why the picture
-            could not be read).
+            for: the whole picture then), score (how sure the detector is, 0..1; NaN where it does not tell), label,
+            confidence 0..1, a probability a class, error ("" or why the picture could not be read).
         """
         if isinstance(images, str | os.PathLike | Image.Image) or _is_array(images) and images.ndim in (2, 3):
             images = [images]
-        images = list(images) if isinstance(images, Iterator) else images
-        if not hasattr(images, "__len__") or _is_array(images) and images.ndim == 0:
+        is_sequence = isinstance(images, Iterator) or hasattr(images, "__len__")
+        if not is_sequence or _is_array(images) and images.ndim == 0:
             raise InputError(f"images: must be a picture or a sequence of them; received {type(images).__name__}")
-        frames = [self._chunk(images[start : start + self.batch_size]) for start in self._starts(images)]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=self.columns)
-
-    def _starts(self, images):
-        return range(0, len(images), self.batch_size)
-
-    def _chunk(self, images):
-        return self.predict_with_crops(images)[0]
+        rows, probabilities = [], [np.zeros((0, len(self.class_names)))]
+        for chunk in in_chunks(map(read_picture, images), self.batch_size):
+            found = self.recognise(chunk)
+            rows += found.rows
+            probabilities.append(found.probabilities)
+        return self.table(rows, np.concatenate(probabilities))
 
     def predict_with_crops(self, images):
         """What `predict` returns of a list of pictures that are held at once, and the crops it was predicted from.
 
         Returns: DataFrame, see `predict`; uint8 [M, H, W, C] at the model's size, a crop for each row without an error.
         """
-        read, errors = {}, {}
-        for position, image in enumerate(images):
-            try:
-                read[position] = _as_pixels(image)
-            except DataError as error:
-                errors[position] = _without_path(error, image)
-        cropped = dict(zip(read, self._crop(list(read.values())), strict=True))
-        rows = [
-            {"path": _shown_path(image), "error": errors.get(position, ""), **row}
-            for position, image in enumerate(images)
-            for row, _ in cropped.get(position, [({"face": 0, "detected": False}, None)])
-        ]
-        frame = pd.DataFrame(rows).reindex(columns=self.columns)
-        boxes = ["x", "y", "w", "h"]
-        frame[boxes] = frame[boxes].astype("Int64")
-        crops = [crop for found in cropped.values() for _, crop in found]
+        found = self.recognise([read_picture(image) for image in images])
+        return self.table(found.rows, found.probabilities), found.crops
+
+    def recognise(self, pictures):
+        """Finds and predicts the faces of a list of `Picture`; returns `Found`."""
+        cropped = iter(self._crop([picture.pixels for picture in pictures if picture.pixels is not None]))
+        rows, crops = [], []
+        for position, picture in enumerate(pictures):
+            own = [({"face": 0, "detected": False}, None)] if picture.pixels is None else next(cropped)
+            place = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
+            rows += [{**place, "error": picture.error, **row} for row, _ in own]
+            crops += [crop for _, crop in own if crop is not None]
         crops = np.stack(crops) if crops else np.zeros((0, *self.shape), np.uint8)
-        if len(crops):
-            self._fill(frame, predict_probabilities(self.model, crops, self.batch_size))
-        return frame, crops
+        return Found(rows, crops, self._probabilities(crops))
+
+    def table(self, rows, probabilities, columns=None):
+        """The DataFrame of `Found`'s rows and probabilities; `columns` as `predict`'s, or `film_columns`."""
+        frame = pd.DataFrame(rows, columns=["path", "error"] if not rows else None)
+        frame = frame.reindex(columns=columns or self.columns)
+        kinds = dict.fromkeys(("x", "y", "w", "h", "frame", "track"), "Int64")
+        kinds |= dict.fromkeys(("time", "score", "confidence"), float)
+        frame = frame.astype({name: kind for name, kind in kinds.items() if name in frame})
+        frame["label"] = frame["label"].astype(object)
+        if len(probabilities):
+            read = frame.index[frame["error"] == ""]
+            frame.loc[read, "label"] = np.array(self.class_names, object)[probabilities.argmax(axis=1)]
+            frame.loc[read, "confidence"] = probabilities.max(axis=1)
+            frame.loc[read, self.class_names] = probabilities
+        return frame
+
+    def _probabilities(self, crops):
+        """float [M, classes] of uint8 [M, H, W, C] at the model's size."""
+        if not len(crops):
+            return np.zeros((0, len(self.class_names)), np.float32)
+        return predict_probabilities(self.model, crops, self.batch_size)
 
     def _crop(self, pictures):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""
@@ -166,18 +253,8 @@ class EmotionRecognizer:
     def _fitted(self, pixels):
         return convert(pixels[None], self.shape[:2], self.shape[2])[0]
 
-    def _fill(self, frame, probabilities):
-        """Puts the probabilities into the rows without an error."""
-        read = frame.index[frame["error"] == ""]
-        frame["label"] = frame["label"].astype(object)
-        frame.loc[read, "label"] = np.array(self.class_names, object)[probabilities.argmax(axis=1)]
-        frame.loc[read, "confidence"] = probabilities.max(axis=1)
-        frame.loc[read, self.class_names] = probabilities
-
     def predict_to_csv(self, paths, out, progress=True):
-        """Predicts files and writes the csv chunk by chunk, so memory does not grow with their number.
-
-        The csv appears when it is complete.
+        """Predicts files into a csv; see `fer_tf.predict_files.predict_files`, which knows films and more.
 
         Args:
             paths: list of files.
@@ -185,52 +262,22 @@ class EmotionRecognizer:
             progress: show a bar.
         Returns: list of (path, error) of the files that could not be read.
         """
-        failed = []
-        bar = tqdm(total=len(paths), disable=not progress, unit="image", desc="predict")
-        with replacing(out) as part, bar, open(part, "w", newline="", encoding="utf-8") as file:
-            pd.DataFrame(columns=self.columns).to_csv(file, index=False)
-            for start in self._starts(paths):
-                frame = self._chunk(paths[start : start + self.batch_size])
-                frame.to_csv(file, index=False, header=False, float_format="%.6f")
-                broken = frame[frame["error"] != ""]
-                failed += list(zip(broken["path"], broken["error"], strict=True))
-                bar.update(len(paths[start : start + self.batch_size]))
-        return failed
+        from .predict_files import predict_files  # it stands on this module
+
+        return predict_files(self, paths, out, progress=progress).failed
+
+
+def _default_model():
+    """The model that is taken where none is named."""
+    raise InputError("model: none is bundled yet; give the path of a trained one (`fer-tf train cnn` makes one)")
 
 
 def _face_row(index, face, pixels, crop):
     """The columns that tell which face of a picture this is, and its crop; without a face, the whole picture."""
     x, y, w, h = (round(value) for value in (face.box if face else (0, 0, pixels.shape[1], pixels.shape[0])))
-    return {"face": index, "x": x, "y": y, "w": w, "h": h, "detected": face is not None}, crop
+    score = face.score if face else None
+    return {"face": index, "x": x, "y": y, "w": w, "h": h, "detected": face is not None, "score": score}, crop
 
 
 def _is_array(images):
     return isinstance(images, np.ndarray)
-
-
-def _shown_path(image):
-    """The path as text that any csv can hold; "" for what is no file."""
-    if not isinstance(image, str | os.PathLike):
-        return ""
-    return os.fsencode(image).decode("utf-8", "backslashreplace")
-
-
-def _without_path(error, image):
-    return str(error).removeprefix(f"{image}: ")
-
-
-def collect_files(inputs, leave_out=()):
-    """The files meant by a list of files and folders; folders are searched through, litter is left out.
-
-    Args:
-        inputs: paths; one that does not exist is kept, so that it is reported in its own row.
-        leave_out: paths never to take (the csv being written).
-    Returns: list of `Path`, each once.
-    """
-    skipped = {os.path.realpath(path) for path in leave_out}
-    found = {}
-    for item in map(Path, inputs):
-        for path in list_files(item) if item.is_dir() else [item]:
-            if os.path.realpath(path) not in skipped:
-                found.setdefault(path, None)
-    return list(found)

@@ -162,10 +162,12 @@ def read_description(path):
             if "model_config" not in file.attrs:
                 raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (weights alone, or other data)")
             return json.loads(file.attrs[ATTRIBUTE]) if ATTRIBUTE in file.attrs else None
-    except (OSError, zipfile.BadZipFile):
-        raise ModelFileError(f"{path}: is not a model file (.h5 or .keras)") from None
     except json.JSONDecodeError:
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description is not JSON") from None
+    except ModelFileError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, zipfile.BadZipFile):  # what h5py raises of damage
+        raise ModelFileError(f"{path}: is not a model file (.h5 or .keras)") from None
 
 
 def _default_names(outputs):

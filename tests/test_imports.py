@@ -10,9 +10,9 @@ import fer_tf
 PACKAGE = Path(fer_tf.__file__).parent
 # Lower floors know nothing of higher ones.
 FLOORS = [
-    {"emotions", "paths", "checks", "quiet"},
+    {"emotions", "paths", "checks", "quiet", "safe_text", "smoothing"},
     {"data", "layers"},
-    {"models", "losses", "gradients"},
+    {"models", "losses", "gradients", "sources"},
     {
         "explain",
         "doctor_sheet",
@@ -24,6 +24,9 @@ FLOORS = [
         "plots",
         "explain_plots",
         "evaluation_plots",
+        "annotate",
+        "timeline",
+        "resumable_csv",
         "evaluation",
     },
     {"scoring", "keeper", "identities"},
@@ -33,7 +36,7 @@ FLOORS = [
     {"training", "classical"},
     {"search", "search_spaces", "search_trials", "search_plots", "ensemble"},
     {"report_tables"},
-    {"predict", "report", "explain_files"},
+    {"predict", "predict_video", "predict_files", "report", "explain_files"},
     {"release", "notebooks"},
     {"cli", "__main__"},
 ]

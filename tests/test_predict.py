@@ -21,7 +21,7 @@ from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
 
 CLASSES = list(EMOTIONS[:7])
-COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence", *CLASSES, "error"]
+COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "score", "label", "confidence", *CLASSES, "error"]
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +260,8 @@ def test_a_csv_is_never_left_half_written(recognizer, faces, tmp_path, monkeypat
     with pytest.raises(RuntimeError, match="out of memory"):
         recognizer.predict_to_csv(faces, out, progress=False)
     assert out.read_text() == "of an earlier run"
-    assert [path.name for path in out.parent.iterdir()] == ["out.csv"]
+    names = sorted(path.name for path in out.parent.iterdir())
+    assert names == ["out.csv", "out.csv.part", "out.csv.part.json"], "what is done is kept, to go on from"
 
 
 def test_collect_files_searches_folders_and_takes_each_file_once(faces, tmp_path):

@@ -9,44 +9,111 @@ import typer
 from ..quiet import import_keras
 from .common import app
 
+_SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "error"]
+
 
 @app.command(
     epilog="Examples: `fer-tf predict photos/ --model models/cnn-synthetic-identity-seed0.h5 --out scores.csv`, "
+    "`fer-tf predict 'photos/**/*.jpg' list.csv --model X.h5 --out scores.csv --annotate marked --explain gradcam`, "
+    "`fer-tf predict film.mp4 --model X.h5 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
+    "`fer-tf predict --webcam 0 --seconds 30 --model X.h5 --out me.csv`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`"
 )
 def predict(
-    images: Annotated[list[str], typer.Argument(help="Pictures and folders (searched through).")],
     model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
-    out: Annotated[Path | None, typer.Option(help="The csv to write [default: a table on the screen].")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Pictures, videos, folders (searched through), patterns in quotes, and csvs with a column path."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The csv to write; a stopped command goes on from there [default: a table on the screen]."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
     no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
     detector: Annotated[
-        str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar].")
+        str | None,
+        typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is the faster for video."),
     ] = None,
     faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
     margin: Annotated[float, typer.Option(help="Share of the face's side added on every side.")] = 0.0,
+    every: Annotated[int, typer.Option(min=1, help="Of videos, take every so many frames.")] = 1,
+    fps: Annotated[float | None, typer.Option(help="Of videos, take so many frames a second.")] = None,
+    smooth: Annotated[
+        float, typer.Option(help="Seconds over which a face's probabilities in a video are averaged; 0: not.")
+    ] = 0.0,
+    annotate: Annotated[
+        Path | None, typer.Option(help="Folder for copies with boxes, labels and bars: .jpg, of videos .mp4.")
+    ] = None,
+    explain: Annotated[
+        str | None, typer.Option(help="Show where the model looks in the copies: gradcam, occlusion, ...")
+    ] = None,
+    webcam: Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop the camera after so many seconds.")] = None,
 ):
-    """Predicts the emotion of the faces in pictures, one row a face.
+    """Predicts the emotion of the faces in pictures and videos, one row a face.
 
     Where no face is found the whole picture is taken, and the column `detected` says so. A file that cannot be read has
-    its reason in the column `error`; the rest is done, and the exit code is 1.
+    its reason in the column `error`; the rest is done, and the exit code is 1. For videos the csv says frame, time and
+    track (which face of the frame before this one continues, by its place), and a figure of the probabilities over time
+    goes to a folder beside it. In the csv a path or error that a spreadsheet would take for a formula has an apostrophe
+    before it. The labels name what a face looks like to the model, not what a person feels.
     """
+    if not images and webcam is None:
+        raise typer.BadParameter("give pictures, videos or folders, or --webcam")
     import_keras()
     from ..checks import InputError
     from ..predict import EmotionRecognizer, collect_files
+    from ..predict_files import FileStream, Options, predict_files, written_places
+    from ..predict_video import Camera, check_pace
 
-    files = collect_files(images, leave_out=[out] if out else [])
-    if not files:
+    if webcam is not None and out is None:
+        raise InputError("webcam: give --out, the csv to write")
+    check_pace(every, fps)
+    options = Options(every, fps, smooth, annotate, explain)
+    leave_out = written_places(out, options) if out else [annotate] if annotate else []
+    files = collect_files(images or [], leave_out)
+    if not files and webcam is None:
         raise InputError(f"{', '.join(images)}: holds no file")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
+    files += [Camera(webcam, seconds, every, fps)] if webcam is not None else []
     if out is None:
-        frame = recognizer.predict(files)
-        print(frame[["path", "face", "detected", "label", "confidence", "error"]].to_string(index=False, na_rep=""))
-        failed = list(frame.loc[frame["error"] != "", ["path", "error"]].itertuples(index=False, name=None))
+        failed, cut_short = _print_table(FileStream(recognizer, files, options))
     else:
-        failed = recognizer.predict_to_csv(files, out, progress=sys.stderr.isatty())
+        failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), _remark)
+        for path in timelines:
+            print(f"timeline  {path}.png")
         print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
-    for path, error in failed:
-        print(f"not read: {path}: {error}", file=sys.stderr)
+    _report(failed, "not read")
+    _report(cut_short, "read in part")
     if failed:
         raise typer.Exit(1)
+
+
+def _print_table(stream):
+    """Prints all rows; (failed, cut short) as of `predict_files`."""
+    import pandas as pd
+
+    from ..safe_text import one_line
+
+    tables = [table for table, _ in stream.batches() if len(table)]
+    frame = pd.concat(tables, ignore_index=True)
+    shown = frame[[name for name in _SHOWN if name in frame]].assign(path=frame["path"].map(one_line))
+    shown = shown.astype(object).where(shown.notna(), "")
+    print(shown.to_string(index=False, float_format="{:.4f}".format))
+    broken, read = frame[frame["error"] != ""], set(frame.loc[frame["error"] == "", "path"])
+    faults = list(zip(broken["path"], broken["error"], strict=True))
+    return [fault for fault in faults if fault[0] not in read], [fault for fault in faults if fault[0] in read]
+
+
+def _report(faults, what):
+    from ..safe_text import one_line
+
+    for path, error in faults:
+        print(f"{what}: {one_line(path)}: {error}", file=sys.stderr)
+
+
+def _remark(text):
+    print(text, file=sys.stderr)

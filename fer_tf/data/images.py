@@ -19,6 +19,10 @@ def is_litter(path):
     return name.startswith(".") or name.lower() in _LITTER
 
 
+# Photographs come in these. Of its others Pillow would hand PostScript to Ghostscript, whatever the file is called.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+
+
 def read_image(path, channels=None, size=None):
     """Reads a picture.
 
@@ -26,14 +30,14 @@ def read_image(path, channels=None, size=None):
     first frame, EXIF rotation is applied.
 
     Args:
-        path: any file Pillow can read.
+        path: a file of one of `FORMATS`.
         channels: 1 (luminance), 3 (RGB) or None (as the file is).
         size: (height, width) to resize to (aspect ratio is not kept), or None.
     Returns: uint8 [height, width, channels].
     Raises: `DataError` naming the file if it is missing, empty, truncated or no picture.
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             # Pillow only warns between one and two times its limit; we refuse both
             if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
@@ -73,7 +77,7 @@ def _fault(path, error):
         return "is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
         return "is not a picture that can be read (JPEG, PNG, BMP, GIF, TIFF, WebP)"
-    return f"is a broken picture ({str(error).splitlines()[0]})"
+    return f"is a broken picture ({(str(error) or type(error).__name__).splitlines()[0]})"
 
 
 def _eight_bits(picture, channels):

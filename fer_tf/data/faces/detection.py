@@ -90,6 +90,7 @@ class _View:
     def faces_in(self, shape, faces, min_size):
         """The faces in the pixels of a picture of this shape, largest first; such in the frame are left out."""
         faces = [self._back(face, shape[1] / self.width, shape[0] / self.height) for face in faces]
+        faces = [face for face in faces if np.isfinite(face.box).all() and min(face.box[2:]) > 0]
         kept = [face for face in faces if max(face.box[2:]) >= min_size and _is_inside(face, shape)]
         return sorted(kept, key=lambda face: -face.area)
 

@@ -1,0 +1,137 @@
+"""A csv that is written row by row beside its place and moved there when it is complete; a stopped one goes on.
+
+Beside `scores.csv` lie meanwhile `scores.csv.part`, the rows, and `scores.csv.part.json`, which says what they belong
+to and up to which byte they are whole.
+"""
+
+import contextlib
+import csv
+import errno
+import json
+import os
+from pathlib import Path
+
+from .checks import InputError
+from .paths import write_text
+from .safe_text import safe_cell
+
+# The columns that hold text of others: names of files, and what libraries say of them.
+FOREIGN = ("path", "error")
+
+
+def unfinished_files(out):
+    """What a csv that is being written to `out` has beside it: the rows and the note."""
+    out = Path(out)
+    return [out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.json")]
+
+
+class ResumableCsv:
+    """Writes tables below each other into a csv.
+
+    Text is quoted and made safe against spreadsheets' formulas (`safe_cell`, columns path and error), numbers have six
+    decimals, a value that there is not is empty.
+
+    Args:
+        out: path of the csv.
+        columns: its columns.
+        job: text that tells one job from another; only rows of the same job are gone on from.
+
+    Attributes:
+        state: what `write` was last given before the job was stopped; None at the start of a new one.
+        is_of_another_job: True where rows lay there that could not be gone on from, and are dropped.
+    """
+
+    def __init__(self, out, columns, job):
+        self.out, self.columns, self.job = Path(out), list(columns), job
+        if self.out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(out))
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.part, self.note = unfinished_files(out)
+        self.file = _opened_alone(self.part)
+        self.state, whole = self._left()
+        self.is_of_another_job = self.state is None and self._size() > 0
+        self.file.truncate(whole)
+        self.file.seek(0, os.SEEK_END)
+        if not whole:
+            self.note.unlink(missing_ok=True)
+            self._writer().writerow(self.columns)
+            self.file.flush()
+
+    def _left(self):
+        """(state, bytes) of the same job's whole rows; (None, 0) where there is none."""
+        try:
+            note = json.loads(self.note.read_text(encoding="utf-8"))
+            is_ours = note["job"] == self.job and 0 < note["bytes"] <= self._size()
+            return (note["state"], note["bytes"]) if is_ours else (None, 0)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, 0
+
+    def write(self, table, state=None):
+        """Appends a table's rows.
+
+        Args:
+            table: DataFrame with the columns.
+            state: what to go on from, if the job stops after these rows; a JSON value. None where one cannot.
+        """
+        writer = self._writer()
+        for row in table[self.columns].astype(object).where(table[self.columns].notna(), "").to_dict("records"):
+            writer.writerow([_cell(name, value) for name, value in row.items()])
+        self.file.flush()
+        if state is not None:
+            write_text(self.note, json.dumps({"job": self.job, "bytes": self._size(), "state": state}))
+
+    def _size(self):
+        return os.fstat(self.file.fileno()).st_size
+
+    def _writer(self):
+        return csv.writer(self.file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+
+    def finish(self):
+        """Moves the csv into its place."""
+        self.file.close()
+        os.replace(self.part, self.out)
+        self.note.unlink(missing_ok=True)
+
+    def close(self):
+        """Closes the file; what is written stays, to go on from."""
+        self.file.close()
+
+
+def _opened_alone(path):
+    """The file, made if need be, for reading and writing; refused while another process writes it."""
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", newline="", encoding="utf-8")
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        pass  # a system without file locks: two runs into one csv are then up to the user
+    except OSError:
+        file.close()
+        raise InputError(f"{path}: is being written by another process; wait for it, or stop it") from None
+    return file
+
+
+def _cell(name, value):
+    """A value as the csv holds it; Python's own types, for text alone is quoted."""
+    if isinstance(value, str):
+        return safe_cell(value) if name in FOREIGN and value else value
+    value = value.item() if hasattr(value, "item") else value
+    return round(value, 6) if isinstance(value, float) else str(value) if isinstance(value, bool) else value
+
+
+@contextlib.contextmanager
+def written_csv(out, columns, job):
+    """A `ResumableCsv` that is moved into place after the block, and left to go on from where the block fails."""
+    rows = ResumableCsv(out, columns, job)
+    try:
+        yield rows
+        rows.finish()
+    finally:
+        rows.close()
+
+
+def read_rows(path):
+    """The rows of such a csv, one after another, as dicts of text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)

@@ -1,0 +1,139 @@
+"""What a person means by the names given: pictures and films out of files, folders, patterns and lists."""
+
+import csv
+import os
+import stat
+from pathlib import Path
+
+from .checks import DataError
+from .data.folders import list_files
+from .data.images import is_litter
+from .data.video import VIDEO_SUFFIXES
+from .safe_text import read_cell
+
+LIST_COLUMN = "path"
+_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # as text, and with a preview
+
+
+def collect_files(inputs, leave_out=()):
+    """The files meant by a list of files, folders, patterns and lists.
+
+    Folders are searched through, litter (`Thumbs.db`, hidden files) is left out, link loops end. A pattern
+    (`photos/*.jpg`, `**` for all folders below) is looked up where no file has that very name. A csv with a column
+    `path` stands for the files it names, each as it stands or else seen from the csv's folder; a csv of predictions is
+    one.
+
+    Args:
+        inputs: paths; one that does not exist, and a csv that is no list, is kept: it is reported in its own row.
+        leave_out: files, and folders with all that is in them, never to take (what is being written).
+    Returns: list of `Path`, each once.
+    """
+    skipped = {os.path.realpath(path) for path in leave_out}
+    found = {}
+    for item in map(Path, inputs):
+        for path in _meant(item, skipped):
+            if not _is_in(path, skipped):
+                found.setdefault(path, None)
+    return list(found)
+
+
+def _is_in(path, folders):
+    """True if the path or a folder it lies in is one of `folders` (real paths)."""
+    try:
+        real = Path(os.path.realpath(path))
+    except (ValueError, OSError):  # a NUL in the name, a link that may not be read: told in its row
+        return False
+    return bool(folders) and any(str(part) in folders for part in (real, *real.parents))
+
+
+def _meant(item, skipped):
+    """The files that one of the names stands for."""
+    if os.path.isdir(item):  # `Path.is_dir` raises for names that are too long
+        return list_files(item)
+    if not os.path.lexists(item) and any(sign in str(item) for sign in "*?["):
+        return _matches(item) or [item]
+    if item.suffix.lower() == ".csv" and os.path.isfile(item) and not _is_in(item, skipped):
+        return _listed(item) or [item]
+    return [item]
+
+
+def _matches(pattern):
+    """The files that a pattern names, and those in folders that it names; sorted.
+
+    `Path.glob` does not follow links in `**`, so that loops of links end.
+    """
+    try:
+        root = Path(pattern.anchor)
+        hits = sorted(root.glob(str(pattern.relative_to(root))))
+    except (ValueError, NotImplementedError, OSError):  # no pattern that could be meant
+        return []
+    shown = [hit for hit in hits if pattern.name.startswith(".") or not is_litter(hit)]
+    return [path for hit in shown for path in (list_files(hit) if os.path.isdir(hit) else [hit])]
+
+
+def _listed(path):
+    """The files that a csv names, [] where it is no list."""
+    try:
+        return [_placed(cell, path.parent) for cell in _cells(path)]
+    except DataError:
+        return []
+
+
+def list_fault(path):
+    """Why a csv names no file, "" where it does."""
+    try:
+        return "" if _cells(path) else f"names no file in its column {LIST_COLUMN}"
+    except DataError as error:
+        return str(error)
+
+
+def _cells(path):
+    """What stands in the column `path` of a csv; `DataError` where there is none, or the file cannot be read."""
+    try:
+        # a name need not be UTF-8, and is still found
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            rows = csv.reader(file)
+            names = [name.strip().lower() for name in next(rows, [])]
+            if LIST_COLUMN not in names:
+                raise DataError(f"is no list of pictures: has no column {LIST_COLUMN}")
+            column = names.index(LIST_COLUMN)
+            return list(dict.fromkeys(row[column] for row in rows if len(row) > column and row[column].strip()))
+    except (OSError, csv.Error) as error:
+        raise DataError(f"cannot be read as a list ({getattr(error, 'strerror', None) or error})") from None
+
+
+def _placed(cell, folder):
+    """The file that a cell names: without the sign that `safe_cell` puts before it, as it stands or from `folder`."""
+    for name in dict.fromkeys((read_cell(cell), cell)):
+        for path in (Path(name), folder / name):
+            if os.path.lexists(path):
+                return path
+    return Path(read_cell(cell))
+
+
+def is_film(path):
+    """True for what is read as a video, by its suffix."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def check_harmless(path):
+    """`DataError` for what is not to be opened as a picture or a film, whatever its suffix.
+
+    Reading a pipe, socket or device may wait, or go on, for ever. PostScript is a program: Pillow hands it to
+    Ghostscript to run.
+    """
+    fault = _harm(path)
+    if fault:
+        raise DataError(f"{path}: {fault}")
+
+
+def _harm(path):
+    """What speaks against opening the file; "" also where it cannot be had, which is told by who reads it."""
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            return "" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
+        with open(path, "rb") as file:
+            return "is PostScript, a program and not a picture" if file.read(4) in _POSTSCRIPT else ""
+    except (OSError, ValueError):
+        return ""
