@@ -65,7 +65,7 @@ def build_report():
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
     local, released, claimed = runlog.finished_runs(), released_runs(), claims()[CLAIM_COLUMNS]
-    documents = report_tables.document_tables(local)
+    documents = report_tables.document_tables(local, all_runs())
     report_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
     page = _template().render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -97,14 +97,17 @@ def _template():
 
 
 def _groups(runs):
-    """What the page shows of the runs on disk, a part for each dataset and protocol."""
+    """What the page shows of the runs on disk, a part for each dataset, protocol and set of test images: runs on other
+    test images (easier drawings, another seed) are not ranked with each other."""
     table, by_name = compare(runs), {run.name: run for run in runs}
     if not len(table):
         return []
-    return [
-        _group(key, part, [by_name[name] for name in part["run"]])
-        for key, part in table.groupby(["dataset", "protocol"])
-    ]
+    tested = [str(by_name[name].record.get("test_fingerprint", "")) for name in table["run"]]
+    parts = [(key[:2], part) for key, part in table.groupby(["dataset", "protocol", tested])]
+    groups = [_group(key, part, [by_name[name] for name in part["run"]]) for key, part in parts]
+    # of several sets of test images that with most runs first
+    groups.sort(key=lambda group: (group["dataset"], group["protocol"], -len(group["runs"]), len(group["options"])))
+    return [_with_figures(group, groups[:index]) for index, group in enumerate(groups)]
 
 
 def _group(key, part, members):
@@ -115,12 +118,13 @@ def _group(key, part, members):
     return {
         "dataset": key[0],
         "protocol": key[1],
+        "options": _options(whole.record),
+        "anchor": f"{key[0]}-{key[1]}-{whole.record.get('test_fingerprint', '')}",
         "verdict": _verdict(part),
-        "table": _table(shown(part), caption),
+        "table": _table(shown(_short_names(part)), caption),
         "bars": _picture(plots.accuracy_bars(_short_names(part))),
         "counts": _table(counts, "Images per class and split"),
         "notes": whole.record["notes"],
-        "sections": _figure_sections(reports_root() / "figures" / f"{key[0]}-{key[1]}"),
         "runs": [_run(run) for run in members],
     }
 
@@ -131,6 +135,20 @@ def _short_names(part):
     names = [name.replace(shared, "", 1) for name, shared in zip(part["run"], common, strict=True)]
     names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
     return part.assign(run=names)
+
+
+def _with_figures(group, before):
+    """The group with the notebooks' figures of its dataset and protocol, which are shown once."""
+    place = group["dataset"], group["protocol"]
+    is_first = place not in [(other["dataset"], other["protocol"]) for other in before]
+    folder = reports_root() / "figures" / "-".join(place)
+    return group | {"sections": _figure_sections(folder) if is_first else []}
+
+
+def _options(record):
+    """The options that make a run's test images others than the dataset's usual ones, as text ("" if none)."""
+    options = {key: value for key, value in record.get("dataset_options", {}).items() if key != "train_share"}
+    return ", ".join(f"{key} {value}" for key, value in options.items())
 
 
 def _verdict(part):

@@ -19,23 +19,25 @@ CAPTIONS = {
 
 
 def claimed_accuracy(run):
-    """The accuracy that a run's experiment answers to, in per cent as the document prints it; "" where it claims none.
+    """The accuracy that a run's experiment answers to, in per cent as the document prints it; "" where it claims none
+    on the set that the run is of.
 
     Args:
         run: `fer_tf.runlog.Run`.
     """
     claims = comparison.read_claims()
-    of_run = claims[claims["id"].isin(run.record["claims"]) & (claims["metric"] == "accuracy")]
-    same = of_run[of_run["dataset"] == run.record["dataset"]]
-    chosen = same if len(same) else of_run
+    is_of_run = claims["id"].isin(run.record["claims"]) & (claims["dataset"] == run.record["dataset"])
+    chosen = claims[is_of_run & (claims["metric"] == "accuracy")]
     return chosen["value"].iloc[0] if len(chosen) else ""
 
 
-def document_tables(runs):
+def document_tables(runs, answers=None):
     """The documents' tables over given runs.
 
     Args:
         runs: list of `fer_tf.runlog.Run`.
+        answers: runs that document 3's claims may be answered by, None for `runs`: a row there is a claim, and one that
+            is measured elsewhere is not to be called not measured.
     Returns: dict "document1" .. "document4", and "lists" where a set has some, -> DataFrame, a row a run with the set
         and protocol it was tested on (document 3's: a row a claim); a document of whose models none was run is missing.
     """
@@ -47,7 +49,7 @@ def document_tables(runs):
         if chosen:
             found[name] = _with_place(make(chosen), chosen)
     if any(run.record["experiment"] in DOCUMENT3 for run in runs):
-        triples = [(run.name, run.record, run.metrics) for run in runs]
+        triples = [(run.name, run.record, run.metrics) for run in answers or runs]
         found["document3"] = documents.document3_table(triples, comparison.read_claims())
     lists = documents.lists_table([(run.record, run.metrics) for run in runs])
     return dict(sorted(found.items())) | ({"lists": lists} if len(lists) else {})
@@ -55,6 +57,9 @@ def document_tables(runs):
 
 def write_tables(folder, tables_by_name):
     """Writes tables, dict name of `CAPTIONS` -> DataFrame, as <folder>/<name>.md, .tex and .csv; returns the paths."""
+    for name in set(CAPTIONS) - set(tables_by_name):  # of runs that are no longer there
+        for suffix in (".md", ".tex", ".csv"):
+            (folder / name).with_suffix(suffix).unlink(missing_ok=True)
     return [
         path
         for name, table in tables_by_name.items()
@@ -72,9 +77,12 @@ def _document2(runs):
 
 def _document4(runs):
     claims = comparison.read_claims().set_index("id", drop=False)
-    return documents.document4_table(
-        [(run.record, run.metrics, run.history, claims.loc[run.record["claims"][0]]) for run in runs]
-    )
+    of_run = {run.name: claims.loc[run.record["claims"][0]] for run in runs}
+    return documents.document4_table([
+        (run.record, run.metrics, run.history,
+         of_run[run.name] if of_run[run.name]["dataset"] == run.record["dataset"] else None)
+        for run in runs
+    ])  # fmt: skip
 
 
 def _with_place(table, runs):

@@ -68,16 +68,17 @@ def cross_table(rows):
         rows: dicts of `cross_rows`, or of your own with model, trained_on, tested_on, protocol, n, accuracy, low, high.
     Returns: DataFrame with the columns of `cross_rows`, by model and the set it was trained on, the set's own test
         first, and change: accuracy minus that of the same model, trained on the same set, on that set's own test
-        (mean over seeds; missing where it was not tested there). Mind `classes`: over fewer classes a task is easier.
+        over the same classes (mean over seeds; missing where it was not tested there, or at several settings).
     """
     table = pd.DataFrame(list(rows))
     missing = [name for name in NEEDED if name not in table]
     if missing:
         raise InputError(f"rows: must have {', '.join(NEEDED)}; {', '.join(missing)} is missing")
     table = table.assign(**{name: "" for name in COLUMNS if name not in table})[list(COLUMNS)]
-    own = table[table["trained_on"] == table["tested_on"]].groupby(["model", "trained_on"])["accuracy"].mean()
-    keys = pd.MultiIndex.from_frame(table[["model", "trained_on"]])
-    table["change"] = table["accuracy"] - own.reindex(keys).to_numpy()
+    keys = ["model", "trained_on", "classes"]
+    grouped = table[table["trained_on"] == table["tested_on"]].groupby(keys)
+    own = grouped["accuracy"].mean().where(grouped["reduced"].nunique() == 1)  # seeds may be averaged, settings not
+    table["change"] = table["accuracy"] - own.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
     table["elsewhere"] = table["trained_on"] != table["tested_on"]
     order = ["model", "trained_on", "elsewhere", "tested_on", "protocol"]
     return table.sort_values(order, kind="stable", ignore_index=True).drop(columns="elsewhere")

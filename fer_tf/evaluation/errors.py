@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from ..checks import InputError, check_choice, check_whole
+from ..emotions import EMOTIONS
 from .comparison import accuracy_by
 
 
@@ -46,7 +47,7 @@ def confident_errors(predictions, count=20):
     check_whole("count", count, low=1)
     _check_columns(predictions, "name", "truth", "label", "confidence")
     wrong = _surest_first(predictions[predictions["label"] != predictions["truth"]]).head(count)
-    classes = [name for name in dict.fromkeys([*predictions["truth"], *predictions["label"]]) if name in predictions]
+    classes = [name for name in EMOTIONS if name in predictions]
     given = [row.get(row["truth"], np.nan) for _, row in wrong.iterrows()]
     table = wrong[["name", "truth", "label", "confidence"]].assign(truth_probability=np.array(given, float))
     above = wrong[classes].gt(table["truth_probability"], axis=0).sum(axis=1)
