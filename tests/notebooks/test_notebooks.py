@@ -62,7 +62,8 @@ def test_all_notebooks_run_and_leave_everything(course, capfd):
     assert re.search(r"epoch +2/2 +loss", out)
     assert (course / "reports" / "index.html").is_file()
     made = {name for path in PATHS for name in nbformat.read(path, as_version=4).metadata.fer_tf.get("experiments", [])}
-    made |= {"identities", "FaceNet2ExpNet.h5"}  # chapter 6's face network, and the file of the pseudocode
+    # chapter 6's face network, also as fine-tuned, and the file of the pseudocode
+    made |= {"identities", "face_net", "FaceNet2ExpNet.h5"}
     assert {path.name.split("-")[0] for path in (course / "models").glob("*.h5")} == made
     assert (course / "reports" / "example.jpg").is_file()
     for kind in ("png", "svg"):
