@@ -36,8 +36,9 @@ FLOORS = [
     {"training", "classical"},
     {"search", "search_spaces", "search_trials", "search_plots", "ensemble"},
     {"report_tables"},
-    {"predict", "predict_video", "predict_files", "report", "explain_files"},
-    {"release", "notebooks"},
+    {"predict", "predict_video", "predict_files", "runtimes", "report", "explain_files"},
+    {"model_writers"},
+    {"release", "notebooks", "export"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -93,7 +94,7 @@ def test_tensorflow_is_imported_in_few_places():
         for path in PACKAGE.rglob("*.py")
         if "tensorflow" in imported_packages(path)
     }
-    assert places == {"data/tf_pipeline.py", "gradients.py", "runlog.py"}
+    assert places == {"data/tf_pipeline.py", "gradients.py", "model_writers.py", "runlog.py"}
 
 
 def test_importing_the_package_and_its_data_brings_no_tensorflow():

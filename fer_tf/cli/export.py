@@ -1,0 +1,68 @@
+"""The command that writes a model for other runtimes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..quiet import import_keras
+from .common import DataDir, Dataset, Protocol, app
+
+
+@app.command(
+    epilog="Examples: `fer-tf export models/cnn-fer2013-official-seed0.h5 --to onnx`, "
+    "`fer-tf export X.h5 --to tflite --quantize int8 --dataset fer2013 --data-dir data/raw --out phone.tflite`"
+)
+def export(
+    model: Annotated[str, typer.Argument(help="A .h5 or .keras file.")],
+    to: Annotated[str, typer.Option("--to", help="onnx, tflite or savedmodel.")],
+    quantize: Annotated[
+        str | None, typer.Option(help="float16 (half the size) or int8 (a quarter, and faster); not for savedmodel.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="What to write [default: X.onnx, X-int8.tflite, X-savedmodel/ beside X.h5].")
+    ] = None,
+    dataset: Dataset = "synthetic",
+    protocol: Protocol = None,
+    data_dir: DataDir = None,
+):
+    """Writes a model as ONNX, TFLite or SavedModel, with its labels and pixel range inside.
+
+    The new file is compared with the Keras model on pictures of the dataset (its val split), and is not written if a
+    probability differs by more than 0.0001 (float16: 0.02, int8: 0.5), or more than a tenth of the labels change
+    (near ties aside). For int8 the dataset's train split also gives the ranges to calibrate on: name the one that the
+    model has learned from. Then `fer-tf predict photos/ --model X.onnx` uses it.
+    """
+    import_keras()
+    from ..export import check_out, default_out, export_model, sample_pictures
+    from ..saving import find_model, load_model, model_info, model_shape
+
+    check_out(out or "model" + {"onnx": ".onnx", "tflite": ".tflite"}.get(to, ""), to, quantize)
+    path = find_model(model)
+    loaded = load_model(path)
+    target = out or default_out(path, to, quantize)
+    _tell_calibration(model_info(loaded), dataset, quantize)
+    pictures = sample_pictures(model_shape(loaded), dataset, data_dir, protocol)
+    parity = export_model(loaded, target, to, quantize, pictures)
+    print(f"{target}: {_megabytes(target):.2f} MB ({path.name}: {_megabytes(path):.2f} MB)")
+    print(
+        f"largest difference in probability from the Keras model on {parity.pictures} pictures of {pictures.source}: "
+        f"{parity.difference:.2g}; same label on {100 * parity.same:.1f} %"
+    )
+    print(f"labels inside: {', '.join(model_info(loaded)['class_names'])}; raw 0..255 pixels in")
+
+
+def _tell_calibration(info, dataset, quantize):
+    """A note where whole numbers are calibrated on other pictures than the model has learned from."""
+    from ..data import DATASETS
+
+    learned = info.get("provenance", {}).get("dataset")
+    if quantize == "int8" and learned in DATASETS and learned != dataset:
+        print(f"note: calibrated on {dataset}; the model has learned from {learned}: better --dataset {learned}")
+
+
+def _megabytes(path):
+    """Size of a file or of a folder's files."""
+    path = Path(path)
+    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
+    return sum(item.stat().st_size for item in files) / 1e6
