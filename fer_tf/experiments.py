@@ -107,6 +107,18 @@ EXPERIMENTS = {
         quick={**_CNN_QUICK, "epochs": 5},
         smoke=_CNN_SMOKE,
     ),
+    "cnn_strong": Experiment(
+        model="cnn",
+        source="beyond the documents: `cnn` with a stronger recipe, what two processor cores train within two hours",
+        learning_rate=1e-3,
+        schedule="cosine",
+        weight_decay=1e-4,
+        batch_size=64,
+        epochs=25,
+        **{**_REPORT2_AUGMENTATION, "shift": 0.05},
+        quick=_CNN_QUICK,
+        smoke=_CNN_SMOKE,
+    ),
     "cnn4": Experiment(model="cnn4", source="document [4], table 1, CNN (baseline)", claims=(27,), **_REPORT4),
     "cnn4_se": Experiment(model="cnn4_se", source="document [4], table 1, CNN (SE)", claims=(28,), **_REPORT4),
     "cnn4_se_aug": Experiment(
