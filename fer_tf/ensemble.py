@@ -160,20 +160,32 @@ def _tested(run):
 
 def _load_all(runs, data_dir):
     """Each run's dataset with pictures as its model takes them; equal ones are loaded once."""
-    loaded, found = {}, []
-    for run in runs:
-        about = [run.record[key] for key in ("dataset", "protocol", "seed", "dataset_options")]
-        about += [run.record["settings"][key] for key in ("image_size", "image_channels")]
-        if run.record["settings"].get("salient_by"):
-            raise InputError(f"{run.name}: was tested on pictures that another model's maps change; leave it out")
-        key = runlog.fingerprint(about)
-        if key not in loaded:
-            loaded[key] = _load(data_dir, *about)
-        ds, limit = loaded[key], run.record["settings"]["limit"]
-        if ds.test_fingerprint() != run.record["test_fingerprint"]:
-            raise InputError(f"{run.name}: was tested on other images than {run.record['dataset']} holds now")
-        found.append(ds.limited(limit, run.record["seed"]) if limit else ds)
-    return found
+    loaded = {}
+    return [dataset_of(run, data_dir, loaded) for run in runs]
+
+
+def dataset_of(run, data_dir=None, loaded=None):
+    """A run's dataset, with pictures as its model takes them.
+
+    Args:
+        run: `Run`.
+        data_dir: see `load_dataset`.
+        loaded: dict that keeps what was loaded for other runs; None keeps nothing.
+    Returns: `FaceDataset`.
+    Raises: `InputError` if the dataset now holds other test images than the run was tested on.
+    """
+    loaded = {} if loaded is None else loaded
+    about = [run.record[key] for key in ("dataset", "protocol", "seed", "dataset_options")]
+    about += [run.record["settings"][key] for key in ("image_size", "image_channels")]
+    if run.record["settings"].get("salient_by"):
+        raise InputError(f"{run.name}: was tested on pictures that another model's maps change; leave it out")
+    key = runlog.fingerprint(about)
+    if key not in loaded:
+        loaded[key] = _load(data_dir, *about)
+    ds, limit = loaded[key], run.record["settings"]["limit"]
+    if ds.test_fingerprint() != run.record["test_fingerprint"]:
+        raise InputError(f"{run.name}: was tested on other images than {run.record['dataset']} holds now")
+    return ds.limited(limit, run.record["seed"]) if limit else ds
 
 
 def _load(data_dir, dataset, protocol, seed, options, image_size, image_channels):

@@ -43,6 +43,12 @@ def models_root():
     return Path(chosen).expanduser() if chosen else project_root() / "models"
 
 
+def bundled_root():
+    """The small trained models that ship with the kit: bundled/ of `models_root()`, else of the project's models/."""
+    own = models_root() / "bundled"
+    return own if own.is_dir() else project_root() / "models" / "bundled"
+
+
 @contextlib.contextmanager
 def replacing(path):
     """Gives a path beside `path` to write to; moves it into place on success, removes it on any failure.

@@ -14,7 +14,7 @@ import keras
 from . import layers as _layers
 from .checks import InputError, ModelFileError, check_choice
 from .emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
-from .paths import models_root, replacing
+from .paths import bundled_root, models_root, replacing
 
 ATTRIBUTE = "fer_tf"
 PIXEL_RANGE = (0, 255)
@@ -99,7 +99,7 @@ def save_facenet2expnet(model, path=None):
 def find_model(path):
     """The file meant by `path`: as it stands, else in models/, else in models/bundled/."""
     path = Path(path).expanduser()
-    places = [path] if path.is_absolute() else [path, models_root() / path, models_root() / "bundled" / path]
+    places = [path] if path.is_absolute() else [path, models_root() / path, bundled_root() / path]
     for place in places:
         if place.is_file():
             return place

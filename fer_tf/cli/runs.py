@@ -202,3 +202,20 @@ def release(
     add_runs(runs, reduced)
     for path in render_results():
         print(path)
+
+
+@app.command(epilog="Example: `fer-tf bundle cnn_strong-fer2013-official-seed0 fer2013.h5 --data-dir data/raw`")
+def bundle(
+    run: Annotated[str, typer.Argument(help="Name of a finished run in reports/runs/.")],
+    file: Annotated[str, typer.Argument(help="Name of the file that ships, ends in .h5.")],
+    data_dir: DataDir = None,
+):
+    """Makes a run's model one that ships in models/bundled/: half precision, checksum, measured again from its file."""
+    import_keras()
+    from ..bundling import bundle_run
+    from ..paths import bundled_root
+
+    record = bundle_run(run, file, data_dir)
+    test, before = record["test"], record["test_accuracy_of_the_run"]
+    print(f"{bundled_root() / file}: {record['bytes'] / 1e6:.1f} MB")
+    print(f"test accuracy {test['accuracy']:.4f} from the shipped file, {before:.4f} before")
