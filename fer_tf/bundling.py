@@ -6,12 +6,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 
 from . import runlog, scoring
 from .bundled import bundled_records, sha256
 from .checks import InputError
 from .ensemble import dataset_of
-from .evaluation import tables
+from .evaluation import comparison, tables
 from .experiments import EXPERIMENTS
 from .paths import bundled_root, replacing, write_text
 from .saving import FACENET2EXPNET, load_model, save_facenet2expnet
@@ -19,6 +20,9 @@ from .saving import FACENET2EXPNET, load_model, save_facenet2expnet
 LARGEST = 5_000_000
 # Shares of the test set: half precision may cost so much, by accuracy, before a file is refused.
 TOLERANCE = 0.001
+QUARTERS = ("darkest quarter", "second", "third", "brightest quarter")
+_WEB = "gray 48 px faces from the web of 2013, labels that people disagree on; not tested on other cameras or ages"
+LIMITS = {"fer2013": _WEB, "ferplus": _WEB, "synthetic": "drawn faces: what it says of real ones is worth nothing"}
 TEST_FIGURES = ("n", "accuracy", "balanced_accuracy", "macro_f1", "top2", "ece", "intervals")
 
 
@@ -81,10 +85,21 @@ def measure(path, ds):
     with tempfile.TemporaryDirectory() as folder:
         run = scoring.evaluate_model(load_model(path), ds, Path(path).stem, folder)
         test, near = run.metrics["test"], run.metrics["without_near_copies"]
+        light = _by_brightness(run.predictions, ds)
     figures = {key: test[key] for key in TEST_FIGURES}
     recall = {name: scores["recall"] for name, scores in test["per_class"].items()}
     without = {key: near[key] for key in ("n", "accuracy") if key in near}
-    return {**figures, "recall": recall, "without_near_copies": without, "lists": run.metrics["lists"]}
+    return {**figures, "recall": recall, "without_near_copies": without, "lists": run.metrics["lists"],
+            "brightness": light}  # fmt: skip
+
+
+def _by_brightness(predictions, ds):
+    """Accuracy in quarters of the test images by mean pixel: all that unlabelled pictures tell of light and skin."""
+    names = ds.table["name"].iloc[ds.test.rows]
+    mean = pd.Series([float(image.mean()) for image in ds.test.images], index=names).loc[predictions["name"]]
+    groups = pd.qcut(mean.rank(method="first").to_numpy(), 4, labels=QUARTERS)
+    found = comparison.accuracy_by(predictions, groups).set_index("group").reindex(list(QUARTERS))
+    return found.reset_index().to_dict("records")
 
 
 def _measured(run, shipped, ds):
@@ -143,8 +158,6 @@ def _readme(records):
 
 def index(records):
     """A row a bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
-    import pandas as pd
-
     return pd.DataFrame([_row(each) for each in records])
 
 
@@ -174,8 +187,9 @@ def _limits(record):
         f"precision {record['float16_difference']:.4f}.",
         *(f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
           for name, scores in test["lists"].items()),
-        "- Limits: gray 48 px faces from the web of 2013, labels that people disagree on; never tested on other "
-        "cameras, ages or peoples; weakest at "
+        "- By brightness of the picture (%): "
+        + ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"]) + ".",
+        f"- Limits: {LIMITS.get(record['dataset'], 'measured on this set alone')}; weakest at "
         f"{min(test['recall'], key=test['recall'].get)}.",
     ]  # fmt: skip
     return "\n".join(about) + "\n"

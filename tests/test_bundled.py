@@ -59,6 +59,9 @@ def test_the_record_holds_what_the_shipped_file_gives(shipped):
     labels = load_model(models / "bundled" / "fer2013.h5").predict(ds.test.images, verbose=0).argmax(axis=1)
     assert record["test"]["accuracy"] == pytest.approx((labels == ds.test.labels).mean())
     assert record["test"]["n"] == len(ds.test.labels) and len(record["test"]["recall"]) == 8
+    quarters = record["test"]["brightness"]
+    assert sum(group["n"] for group in quarters) == record["test"]["n"] and len(quarters) == 4
+    assert sum(group["n"] * group["accuracy"] for group in quarters) == pytest.approx((labels == ds.test.labels).sum())
     assert record["epochs"] == 1 and record["run"] == run.name
     assert json.loads((models / "bundled" / "fer2013.json").read_text()) == record
 
