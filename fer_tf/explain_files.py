@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from . import explain_plots
 from .checks import InputError
-from .explain import METHODS, check_method, explain
+from .explain import METHODS, check_method, class_name, explain
 from .paths import replacing
 from .predict import BOX_COLUMNS
 from .safe_text import safe_cell
@@ -45,8 +45,9 @@ class FileExplainer:
     def __init__(self, recognizer, methods=("gradcam",), target=None):
         if not methods:
             raise InputError("method: give at least one")
-        self.recognizer, self.target = recognizer, target
+        self.recognizer = recognizer
         self.layers = {method: check_method(recognizer.model, method, target) for method in methods}
+        self.target = None if target is None else class_name(recognizer.model, target)
 
     def write(self, paths, out, progress=True):
         """Explains files and writes a picture a face and method, sheets of several faces, and explanations.csv, last.

@@ -66,8 +66,9 @@ def _quantize_onnx(path, calibration):
         # normalisations are folded into convolutions first; without it the ranges of both would be rounded
         quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
         name = required("onnx").load(str(folded)).graph.input[0].name
+        # seven bits for weights: processors without VNNI add two products in 16 bits, which eight would overflow
         quantization.quantize_static(
-            str(folded), str(path), Reader(name), per_channel=True, op_types_to_quantize=_ONNX_INT8
+            str(folded), str(path), Reader(name), per_channel=True, reduce_range=True, op_types_to_quantize=_ONNX_INT8
         )
 
 

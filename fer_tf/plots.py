@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import json
+import sys
 
 import matplotlib
 import numpy as np
@@ -10,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from .checks import InputError
 from .paths import replacing, reports_root
 
 _STYLE = {
@@ -30,21 +33,39 @@ def _styled(function):
     return styled
 
 
-def save_figure(figure, path, caption=""):
-    """Writes a figure to `path` without suffix, as .png and .svg; the caption goes into both as their description."""
+def save_figure(figure, path, caption="", made_with=None):
+    """Writes a figure to `path` without suffix, as .png and .svg; the caption goes into both as their description, and
+    what it was made with, a dict, into the .png as JSON."""
     about = {"Description": caption} if caption else {}
+    made = {"Parameters": json.dumps(made_with)} if made_with else {}
     for suffix in (".png", ".svg"):
         with replacing(path.with_name(path.name + suffix)) as part, matplotlib.rc_context(_STYLE):
-            figure.savefig(part, metadata={**about, "Date": None} if suffix == ".svg" else about)
+            figure.savefig(part, metadata={**about, "Date": None} if suffix == ".svg" else {**about, **made})
 
 
-def keep(figure, name, caption=""):
+def keep(figure, name, caption):
     """Writes a figure to reports/figures/<name>.png and .svg and returns it, for a notebook to show.
 
-    The caption is a sentence that says what is to be seen: the report prints it, and reads it to whom cannot see.
+    The caption is a sentence that says what is to be seen: the report prints it, and reads it to whom cannot see. The
+    notebook's parameters go into the file: a later notebook with another seed writes to the same place, and the report
+    says what a figure is of.
     """
-    save_figure(figure, reports_root() / "figures" / name, caption)
+    if not caption.strip():
+        raise InputError(f"caption: {name} needs a sentence that says what is to be seen; received {caption!r}")
+    save_figure(figure, reports_root() / "figures" / name, caption, notebook_parameters())
     return figure
+
+
+# What makes figures of one dataset and protocol differ; notebooks have these as flat parameters, "" for the default.
+_PARAMETERS = ("seed", "dataset_options", "size", "overrides")
+
+
+def notebook_parameters():
+    """The parameters of the notebook that this is called in, without those left at "": dict; {} outside of one."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    names = shell.user_ns if shell else {}
+    return {key: names[key] for key in _PARAMETERS if isinstance(names.get(key), int | str) and names[key] != ""}
 
 
 def _grid(rows, columns, width=1.15, height=1.15):
@@ -131,6 +152,16 @@ def intensity(images, labels, class_names):
     sns.boxplot(x=np.array(class_names)[labels], y=means, order=class_names, ax=right, color=_COLOURS[0], fliersize=1)
     right.set(xlabel="", ylabel="mean pixel value", title="Mean brightness of a picture")
     right.tick_params(axis="x", rotation=45)
+    return figure
+
+
+@_styled
+def picture(image):
+    """One picture, uint8 [H, W, C], pixel for pixel."""
+    figure = Figure(figsize=(image.shape[1] / 100, image.shape[0] / 100))
+    axis = figure.add_axes((0, 0, 1, 1))
+    _show(axis, image)
+    axis.axis("off")
     return figure
 
 

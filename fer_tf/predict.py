@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from .bundled import bundled_path
 from .checks import DataError, InputError, check_choice, check_whole
 from .data import faces
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
 from .paths import reports_root
+from .predict_runtime import open_in_runtime
 from .quiet import quiet_stderr
 from .safe_text import one_line, shown_path
-from .saving import DEFAULT_SHAPE, load_model, model_info, model_shape
+from .saving import DEFAULT_SHAPE, model_info, model_shape
 from .sources import check_harmless, collect_files, list_fault
 
 __all__ = ["EmotionRecognizer", "collect_files", "load_image", "preprocess_image"]
@@ -143,17 +145,18 @@ class EmotionRecognizer:
     """Recognises the emotion of every face in every picture it is given.
 
     Args:
-        model: a loaded model, or the path of a `.h5` or `.keras` file.
+        model: a loaded model, or the path of a `.h5`, `.keras`, `.onnx` or `.tflite` file or of a SavedModel's
+            folder; None for the bundled one (models/bundled/).
         batch_size: pictures a step, fewer where they are large; results do not depend on it.
         detector: a key of `fer_tf.data.faces.DETECTORS`; None takes MTCNN where it is installed, else Haar; "none"
             takes every picture as a ready face crop.
         select: "all" faces of a picture or the "largest".
         margin, align: of the crops, see `fer_tf.data.faces.crop_face`. FER2013's own crops have no margin.
+        runtime: "keras", "onnx" or "tflite", see `fer_tf.predict_runtime.open_in_runtime`; None for the model's own.
     """
 
-    def __init__(self, model=None, batch_size=64, detector=None, select="all", margin=0.0, align=True):
-        model = _default_model() if model is None else model
-        self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
+    def __init__(self, model=None, batch_size=64, detector=None, select="all", margin=0.0, align=True, runtime=None):
+        self.model = open_in_runtime(bundled_path() if model is None else model, runtime)
         self.class_names = list(model_info(self.model)["class_names"])
         first = model_info(self.model).get("provenance", {}).get("salient_by")
         if first:
@@ -265,11 +268,6 @@ class EmotionRecognizer:
         from .predict_files import predict_files  # it stands on this module
 
         return predict_files(self, paths, out, progress=progress).failed
-
-
-def _default_model():
-    """The model that is taken where none is named."""
-    raise InputError("model: none is bundled yet; give the path of a trained one (`fer-tf train cnn` makes one)")
 
 
 def _face_row(index, face, pixels, crop):

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import json
 from datetime import UTC, datetime
 from html import escape
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader
@@ -29,6 +31,11 @@ SECTIONS = {
     "How sure, and how robust": ("comparison_", "reliability", "robustness", "cross", "accuracy_by", "ran_occlusion",
                                  "confusions", "confident_errors"),
 }  # fmt: skip
+# Captions of the figures that a run leaves in its own folder.
+RUN_FIGURES = {
+    "confusion": "Confusion matrix of {} on test images, as counts and as shares of the true class.",
+    "learning_curves": "Loss and accuracy of {} by epoch, on training and validation images.",
+}
 
 
 def results_root():
@@ -79,7 +86,7 @@ def build_report():
         tables=reports_root() / "tables",
         provenance=_table(_provenance(local), "What each run stands on"),
         notebooks=sorted((reports_root() / "notebooks").glob("*.html")),
-        relative=lambda target: target.relative_to(path.parent).as_posix(),
+        relative=lambda target: quote(target.relative_to(path.parent).as_posix()),
     )  # fmt: skip
     write_text(path, page)
     return path
@@ -107,7 +114,7 @@ def _groups(runs):
     groups = [_group(key, part, [by_name[name] for name in part["run"]]) for key, part in parts]
     # of several sets of test images that with most runs first
     groups.sort(key=lambda group: (group["dataset"], group["protocol"], -len(group["runs"]), len(group["options"])))
-    return [_with_figures(group, groups[:index]) for index, group in enumerate(groups)]
+    return [group | {"sections": _figure_sections(group, groups)} for group in groups]
 
 
 def _group(key, part, members):
@@ -118,7 +125,7 @@ def _group(key, part, members):
     return {
         "dataset": key[0],
         "protocol": key[1],
-        "options": _options(whole.record),
+        "options": _options(members, whole.record),
         "anchor": f"{key[0]}-{key[1]}-{whole.record.get('test_fingerprint', '')}",
         "verdict": _verdict(part),
         "table": _table(shown(_short_names(part)), caption),
@@ -137,17 +144,12 @@ def _short_names(part):
     return part.assign(run=names)
 
 
-def _with_figures(group, before):
-    """The group with the notebooks' figures of its dataset and protocol, which are shown once."""
-    place = group["dataset"], group["protocol"]
-    is_first = place not in [(other["dataset"], other["protocol"]) for other in before]
-    folder = reports_root() / "figures" / "-".join(place)
-    return group | {"sections": _figure_sections(folder) if is_first else []}
-
-
-def _options(record):
-    """The options that make a run's test images others than the dataset's usual ones, as text ("" if none)."""
+def _options(members, record):
+    """What makes a group's test images others than the dataset's usual ones, as text ("" if nothing): the options of
+    `record`, and the seed where all runs have the same other one."""
     options = {key: value for key, value in record.get("dataset_options", {}).items() if key != "train_share"}
+    seeds = {run.record["seed"] for run in members}
+    options |= {"seed": record["seed"]} if len(seeds) == 1 and record["seed"] else {}
     return ", ".join(f"{key} {value}" for key, value in options.items())
 
 
@@ -161,7 +163,12 @@ def _verdict(part):
     lead = f"Of {len(trained)} trained models, {best['experiment']} was best on validation images; on test images it"
     lead = lead if len(trained) > 1 else f"On test images {best['experiment']}"
     text = f"{lead} gets {best['accuracy']:.1%} right (95 % interval {best['low']:.1%} to {best['high']:.1%}). "
-    text += f"The intervals of {overlapping} others overlap with its own or lie above it. " if overlapping else ""
+    others = (
+        "interval of 1 other overlaps with its own or lies"
+        if overlapping == 1
+        else (f"intervals of {overlapping} others overlap with its own or lie")
+    )
+    text += f"The {others} above it. " if overlapping else ""
     commonest = part.loc[part["experiment"] == "majority", "accuracy"]
     return text + (f"Always giving the commonest class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
 
@@ -172,22 +179,51 @@ def _released(key, part):
             "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}")}  # fmt: skip
 
 
-def _figure_sections(folder):
-    """The notebooks' figures in the order of `SECTIONS`: list of (title, figures); those without a figure are left
-    out."""
-    paths, sections = sorted(folder.glob("*.png")), []
+def _figure_sections(group, groups):
+    """The notebooks' figures of a group in the order of `SECTIONS`: list of (title, figures); those without a figure
+    are left out."""
+    rivals = [
+        other for other in groups if (other["dataset"], other["protocol"]) == (group["dataset"], group["protocol"])
+    ]
+    folder = reports_root() / "figures" / f"{group['dataset']}-{group['protocol']}"
+    own = [path for path in sorted(folder.glob("*.png")) if _home(_made_with(path), rivals) is group]
+    sections = []
     for title, beginnings in SECTIONS.items():
-        chosen = [path for beginning in beginnings for path in paths if path.name.startswith(beginning)]
+        chosen = [path for beginning in beginnings for path in own if path.name.startswith(beginning)]
         if chosen:
-            sections.append((title, [_figure(path) for path in chosen]))
+            sections.append((title, [_figure(path, group) for path in chosen]))
     return sections
 
 
-def _figure(path):
-    """A kept figure with its caption, or what its name says."""
+def _home(made, rivals):
+    """Of the groups of one dataset and protocol the one with a run of the figure's seed and options, else the first."""
+    given = dict(item.partition("=")[::2] for item in made.get("dataset_options", "").lower().split())
+    for group in rivals:
+        for record in (run["record"] for run in group["runs"]):
+            options = {key: str(value).lower() for key, value in record.get("dataset_options", {}).items()}
+            if (record["seed"], options) == (made.get("seed", record["seed"]), given):
+                return group
+    return rivals[0]
+
+
+def _made_with(path):
+    """The parameters of the notebook that a figure was kept by, a dict; {} where the file does not tell."""
+    with Image.open(path) as picture:
+        return json.loads(picture.info.get("Parameters", "{}"))
+
+
+def _figure(path, group):
+    """A kept figure with its caption, which also tells of a seed or settings that the page would not let expect."""
     with Image.open(path) as picture:
         caption = picture.info.get("Description", "")
-    return {"src": _data_url(path), "caption": caption, "alt": caption or path.stem.replace("_", " ")}
+    caption = caption or f"{path.stem.replace('_', ' ')}: a figure that was kept without a caption."
+    made, seeds = _made_with(path), {run["record"]["seed"] for run in group["runs"]}
+    parts = [f"seed {made['seed']}"] if made.get("seed", 0) or seeds - {made.get("seed", 0)} else []
+    parts += [made["dataset_options"]] if made.get("dataset_options") else []
+    parts += [f"size {made['size']}"] if made.get("size") else []
+    parts += [made["overrides"]] if made.get("overrides") else []
+    caption += f" (Made with {', '.join(parts)}.)" if made and parts else ""
+    return {"src": _data_url(path), "caption": caption}
 
 
 def shown(part):
@@ -219,7 +255,10 @@ def _provenance(runs):
 def _run(run):
     names = list(run.metrics["test"]["per_class"])
     figures = [
-        {"src": _data_url(figure), "alt": f"{figure.stem.replace('_', ' ')} of {run.name}"}
+        {
+            "src": _data_url(figure),
+            "caption": RUN_FIGURES.get(figure.stem, figure.stem.replace("_", " ") + " of {}").format(run.name),
+        }
         for figure in sorted((run.directory / "figures").glob("*.png"))
     ]
     report = tables.report_table(run.metrics["test"], names).round(3).reset_index()

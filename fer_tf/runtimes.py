@@ -84,7 +84,8 @@ class ExportedModel:
     @property
     def layers(self):
         """Refused: an exported model has none. Methods that look inside ask for them first."""
-        raise InputError(f"model: {self.path.name} has no layers to look into; give the Keras model (.h5 or .keras)")
+        raise InputError(f"model: {self.path.name} has no layers to look into; give the Keras model (.h5 or .keras) "
+                         "without another runtime")  # fmt: skip
 
 
 class OnnxModel(ExportedModel):
@@ -211,7 +212,7 @@ def required(module, package=None):
         with quiet_stderr():
             return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise InputError(f"{package} is not installed: `make setup` or `pip install {package}` brings it") from None
+        raise InputError(f"{package} is not installed: `pip install {package}` brings it") from None
 
 
 def _description(path, text):

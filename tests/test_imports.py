@@ -12,7 +12,7 @@ PACKAGE = Path(fer_tf.__file__).parent
 FLOORS = [
     {"emotions", "paths", "checks", "quiet", "safe_text", "smoothing"},
     {"data", "layers"},
-    {"models", "losses", "gradients", "sources"},
+    {"models", "losses", "gradients", "sources", "bundled"},
     {
         "explain",
         "doctor_sheet",
@@ -36,9 +36,14 @@ FLOORS = [
     {"training", "classical"},
     {"search", "search_spaces", "search_trials", "search_plots", "ensemble"},
     {"report_tables"},
-    {"predict", "predict_video", "predict_files", "runtimes", "report", "explain_files"},
+    {"runtimes"},
     {"model_writers"},
-    {"release", "notebooks", "export"},
+    {"export"},
+    {"predict_runtime"},
+    {"predict", "predict_video", "predict_files", "report", "explain_files", "bundling"},
+    {"release", "notebooks", "demo"},
+    {"demo_page", "try_it"},
+    {"demo_server"},
     {"cli", "__main__"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -1,10 +1,15 @@
 """The page and the released tables say what the records say."""
 
+import ast
 import dataclasses
 import html
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +18,7 @@ from fer_tf import plots, release, report, report_tables, runlog
 from fer_tf.checks import InputError
 from fer_tf.data import load_dataset
 from fer_tf.evaluation import tables
+from fer_tf.notebooks import notebook_paths
 from fer_tf.paths import project_root
 from fer_tf.training import run_experiment
 
@@ -51,17 +57,104 @@ def test_report_says_which_model_was_chosen_and_what_it_has(fresh_home):
     assert f"gets {test['accuracy']:.1%} right (95 % interval {low:.1%} to {high:.1%})" in page
 
 
-def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home):
+@pytest.fixture
+def bars():
+    return plots.class_counts(load_dataset("synthetic", count=400).counts())
+
+
+def captions_of(page):
+    return [html.unescape(text) for text in re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL)]
+
+
+def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home, bars):
     run_experiment("majority", **OPTIONS)
-    bars = plots.class_counts(load_dataset("synthetic", count=400).counts())
-    for name, caption in {"class_counts": "How many < there are.", "explain_methods": "", "else": "Not shown."}.items():
+    for name, caption in {"class_counts": "How many < there are.", "explain_methods": "Maps.", "else": "No."}.items():
         plots.keep(bars, f"synthetic-identity/{name}", caption)
     page = report.build_report().read_text()
-    texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="explain methods"')
+    texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="Maps."')
     order = [page.index(text) for text in texts]
-    assert order == sorted(order) and "Not shown." not in page
+    assert order == sorted(order) and "No." not in page
     svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "class_counts.svg").read_text()
     assert "How many &lt; there are." in svg
+
+
+def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, bars):
+    """Also one that was kept without a caption, by hand or by an older version."""
+    run_experiment("majority", **OPTIONS)
+    folder = fresh_home / "reports" / "figures" / "synthetic-identity"
+    folder.mkdir(parents=True)
+    plots.save_figure(bars, folder / "mean_faces")
+    page = report.build_report().read_text()
+    names = {
+        name for path in (fresh_home / "reports").rglob("*.png") for name in (path.stem, path.stem.replace("_", " "))
+    }
+    found = re.findall(r'<figure><img src="data:[^"]*" alt="([^"]*)">\s*<figcaption>([^<]+)</figcaption>', page)
+    assert len(found) == page.count("<img") >= 3 and "mean faces" in names
+    for alt, caption in found:
+        assert len(alt.split()) > 3 and alt not in names and len(caption.split()) > 3 and caption not in names
+
+
+def test_every_figure_that_a_notebook_keeps_has_a_caption():
+    for path in notebook_paths():
+        cells = nbformat.read(path, as_version=4).cells
+        code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        lines = [line for line in code.splitlines() if not line.startswith("%")]
+        for call in ast.walk(ast.parse("\n".join(lines))):
+            if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "keep":
+                captions = call.args[2:] or [word.value for word in call.keywords if word.arg == "caption"]
+                assert captions, f"{path.stem}: {ast.unparse(call)}"
+                assert not isinstance(captions[0], ast.Constant) or len(captions[0].value.split()) > 2
+
+
+def test_a_figure_without_a_caption_is_refused(fresh_home, bars):
+    with pytest.raises(InputError, match="caption: synthetic-identity/samples needs a sentence .*; received ' '"):
+        plots.keep(bars, "synthetic-identity/samples", " ")
+    assert not (fresh_home / "reports" / "figures").exists()
+
+
+def keep_in_notebook(monkeypatch, bars, name, **parameters):
+    """Keeps a figure as a notebook with these parameters does."""
+    shell = SimpleNamespace(
+        user_ns={"dataset": "synthetic", "seed": 0, "dataset_options": "", "size": "", **parameters}
+    )
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    plots.keep(bars, f"synthetic-identity/{name}", f"This is {name}.")
+
+
+def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(fresh_home, bars, monkeypatch):
+    """A later notebook with another seed overwrites the figures of the one before."""
+    for seed, options in ((0, {"count": 400}), (1, {"count": 400}), (0, {"count": 400, "difficulty": "easy"})):
+        run_experiment("majority", seed=seed, dataset_options=options, verbose=False)
+    given = {"dataset_options": "count=400"}
+    keep_in_notebook(monkeypatch, bars, "samples", **given)
+    keep_in_notebook(monkeypatch, bars, "class_counts", **given, seed=1)
+    keep_in_notebook(monkeypatch, bars, "mean_faces", dataset_options="count=400 difficulty=easy", size="smoke")
+    keep_in_notebook(monkeypatch, bars, "masks", seed=7)
+    parts = re.split(r"<h2 id=[^>]*>", report.build_report().read_text())
+    place = {part[: part.index("</h2>")]: captions_of(part) for part in parts if part.startswith("synthetic,")}
+    usual = place["synthetic, protocol identity, count 400"]
+    assert "This is samples. (Made with count=400.)" in usual
+    other = place["synthetic, protocol identity, count 400, seed 1"]
+    assert "This is class_counts. (Made with seed 1, count=400.)" in other
+    easy = place["synthetic, protocol identity, count 400, difficulty easy"]
+    assert "This is mean_faces. (Made with count=400 difficulty=easy, size smoke.)" in easy
+    lost = [key for key, captions in place.items() if "This is masks. (Made with seed 7.)" in captions]
+    assert lost == [next(iter(place))], "a figure of no run on the page stands in the first part, and says what it is"
+    assert sum("This is" in caption for captions in place.values() for caption in captions) == 4
+
+
+def test_links_to_odd_file_names_lead_to_the_files(fresh_home):
+    run_experiment("majority", **OPTIONS)
+    folder = fresh_home / "reports" / "notebooks"
+    folder.mkdir(parents=True)
+    names = ["my copy.html", "50%.html", "a#b?.html", "über.html"]
+    for name in names:
+        (folder / name).write_text("<html></html>")
+    path = report.build_report()
+    links = [html.unescape(link) for link in re.findall(r'href="([^"#]+)"', path.read_text())]
+    assert all((path.parent / unquote(link)).is_file() for link in links)
+    assert {unquote(link) for link in links if "notebooks/" in link} == {f"notebooks/{name}" for name in names}
+    assert not [link for link in links if re.search(r"[^\w./%~-]", link, re.ASCII)]
 
 
 def test_runs_on_other_test_images_are_not_ranked_with_each_other(fresh_home):

@@ -7,6 +7,7 @@ from . import runs  # noqa: F401
 from . import search  # noqa: F401
 from . import predict  # noqa: F401
 from . import explain  # noqa: F401
+from . import demo  # noqa: F401
 from . import export  # noqa: F401
 from . import data  # noqa: F401
 

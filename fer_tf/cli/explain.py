@@ -11,13 +11,13 @@ from .common import app
 
 
 @app.command(
-    epilog="Examples: `fer-tf explain photos/ --model models/cnn-synthetic-identity-seed0.h5 --out maps`, "
+    epilog="Examples: `fer-tf explain photos/ --out maps`, "
     "`fer-tf explain a.jpg --model X.h5 --method gradcam,occlusion --target fear --no-detect --out maps`"
 )
 def explain(
     images: Annotated[list[str], typer.Argument(help="Pictures and folders (searched through).")],
-    model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    model: Annotated[str | None, typer.Option(help="A .h5 or .keras file [default: the bundled one].")] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -25,7 +25,9 @@ def explain(
             "several separated by commas."
         ),
     ] = "gradcam",
-    target: Annotated[str | None, typer.Option(help="Class to explain [default: each face's predicted one].")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Class to explain, in capitals or not [default: each face's predicted one].")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
     no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
     detector: Annotated[
@@ -37,14 +39,16 @@ def explain(
     """Draws where a model looks: for every face and method the face beside its map.
 
     Beside these pictures come contact sheets of ten faces each, and explanations.csv with a row for each: prediction,
-    explained class, method, the layer whose feature map is drawn, file. A file that cannot be read has its reason in
-    the column `error`; the rest is done, and the exit code is 1.
+    explained class, method, the layer whose feature map is drawn, file. Where no face is found the whole picture is
+    taken, and the column `detected` says so. A file that cannot be read has its reason in the column `error`; the rest
+    is done, and the exit code is 1.
     """
     import_keras()
-    from ..checks import InputError
+    from ..checks import InputError, check_choice
     from ..explain_files import TABLE, FileExplainer, written_files
     from ..predict import EmotionRecognizer, collect_files
 
+    check_choice("--faces", faces, ("all", "largest"))
     files = collect_files(images, leave_out=written_files(out))
     if not files:
         raise InputError(f"{', '.join(images)}: holds no file")
@@ -57,6 +61,8 @@ def explain(
     failed = table[table["error"] != ""]
     drawn = table[table["error"] == ""].drop_duplicates(["path", "face"])
     print(f"{len(drawn)} faces of {len(files) - len(failed)} of {len(files)} files explained; {out / TABLE}")
+    for path in drawn.loc[~drawn["detected"].astype(bool), "path"] if recognizer.detector != "none" else ():
+        print(f"no face found: {path}: the whole picture was explained (detected is False)", file=sys.stderr)
     for path, error in zip(failed["path"], failed["error"], strict=True):
         print(f"not read: {path}: {error}", file=sys.stderr)
     if len(failed):

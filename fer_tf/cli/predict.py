@@ -13,19 +13,23 @@ _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "e
 
 
 @app.command(
-    epilog="Examples: `fer-tf predict photos/ --model models/cnn-synthetic-identity-seed0.h5 --out scores.csv`, "
-    "`fer-tf predict 'photos/**/*.jpg' list.csv --model X.h5 --out scores.csv --annotate marked --explain gradcam`, "
-    "`fer-tf predict film.mp4 --model X.h5 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
-    "`fer-tf predict --webcam 0 --seconds 30 --model X.h5 --out me.csv`, "
-    "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`"
+    epilog="Examples: `fer-tf predict photos/ --out scores.csv`, "
+    "`fer-tf predict 'photos/**/*.jpg' list.csv --out scores.csv --annotate marked --explain gradcam`, "
+    "`fer-tf predict film.mp4 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
+    "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
+    "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
+    "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`"
 )
 def predict(
-    model: Annotated[str, typer.Option(help="A .h5 or .keras file.")],
     images: Annotated[
         list[str] | None,
         typer.Argument(
             help="Pictures, videos, folders (searched through), patterns in quotes, and csvs with a column path."
         ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder [default: the bundled one]."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -39,6 +43,12 @@ def predict(
     ] = None,
     faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
     margin: Annotated[float, typer.Option(help="Share of the face's side added on every side.")] = 0.0,
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            help="keras, onnx or tflite [default: the model file's own]; for the last two a .h5 is exported once."
+        ),
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Of videos, take every so many frames.")] = 1,
     fps: Annotated[float | None, typer.Option(help="Of videos, take so many frames a second.")] = None,
     smooth: Annotated[
@@ -77,7 +87,7 @@ def predict(
     files = collect_files(images or [], leave_out)
     if not files and webcam is None:
         raise InputError(f"{', '.join(images)}: holds no file")
-    recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
+    recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin, runtime=runtime)
     files += [Camera(webcam, seconds, every, fps)] if webcam is not None else []
     if out is None:
         failed, cut_short = _print_table(FileStream(recognizer, files, options))

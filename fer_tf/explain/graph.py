@@ -21,7 +21,7 @@ class Cut:
     Attributes:
         to_map: `keras.Model`, images [N, H, W, C] → last map [M, h, w, D]; M is N, or N·R where regions are folded.
         to_scores: `keras.Model`, that map → scores before the softmax [N, C].
-        name: of the layer whose output the map is, for messages.
+        name: of the layer whose output the map is, for messages; one inside a nested model as `backbone/block5_conv3`.
         is_averaged: the map's mean and a linear layer are all that follows (exact class activation maps).
     """
 
@@ -90,7 +90,14 @@ def _maps(model):
         for node in layer._inbound_nodes:  # `layer.output` is of the first graph that called it, maybe not this one
             shape = getattr(node.output_tensors[0], "shape", ())
             if len(shape) == 4 and None not in shape[1:] and min(shape[1:3]) > 1:
-                yield layer.name, node.output_tensors[0]
+                yield _path(layer), node.output_tensors[0]
+
+
+def _path(layer):
+    """The name of the layer; of a nested model its own and that of the layer inside whose output it gives."""
+    if not isinstance(layer, keras.Model):
+        return layer.name
+    return f"{layer.name}/{_path(layer.outputs[0]._keras_history.operation)}"
 
 
 def _convolves(layer):

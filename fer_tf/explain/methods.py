@@ -28,7 +28,7 @@ def explain(model, images, method="gradcam", target=None, **options):
         model: `keras.Model` of the kit, or any with a layer `scores` before its softmax.
         images: [N, H, W, C] at the model's size, raw 0..255.
         method: one of `METHODS`.
-        target: the class to explain: None (each image's predicted one), a name, a code, or int [N].
+        target: the class to explain: None (each image's predicted one), a name (in any letters), a code, or int [N].
         **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline;
             smoothgrad samples, noise, seed and squared; all but attention batch_size.
     Returns: float32 [N, H, W], 0..1.
@@ -42,7 +42,7 @@ def explain(model, images, method="gradcam", target=None, **options):
     if not len(images):
         return np.zeros(images.shape[:3], np.float32)
     if method == "attention":
-        return region_map(model, images).astype(np.float32)
+        return _weighed_regions(model, images).astype(np.float32)
     targets = _targets(model, images, target)
     if method == "occlusion":
         return occlusion_maps(model, images, targets, **options)
@@ -64,10 +64,10 @@ def check_method(model, method, target=None):
     """
     check_choice("method", method, METHODS)
     if target is not None:
-        check_choice("target", target, list(model_info(model)["class_names"]))
+        class_name(model, target)
     none = np.zeros((0, *model.input_shape[1:]), np.float32)
     if method == "attention":
-        region_map(model, np.zeros((1, *none.shape[1:]), np.float32))
+        _weighed_regions(model, np.zeros((1, *none.shape[1:]), np.float32))
     elif method in ("integrated_gradients", "smoothgrad"):
         scores_model(model)
     elif method != "occlusion":
@@ -76,13 +76,31 @@ def check_method(model, method, target=None):
     return ""
 
 
+def class_name(model, target):
+    """The model's own name of the class `target`, which may be written in other letters: "Fear" for "fear".
+
+    Raises: `InputError` with the allowed ones.
+    """
+    names = list(model_info(model)["class_names"])
+    alike = [name for name in names if name.casefold() == target.strip().casefold()]
+    return check_choice("target", alike[0] if len(alike) == 1 else target, names)
+
+
+def _weighed_regions(model, images):
+    """`region_map` of a model that has regions and weighs them."""
+    try:
+        return region_map(model, images)
+    except InputError as error:
+        about = "attention draws how a model weighs its regions: ran and ran_facenet2expnet do"
+        raise InputError(f"method: {about}; {str(error).removeprefix('model: ')}") from None
+
+
 def _targets(model, images, target):
     """int [N]: which class of each image is explained."""
     if target is None:
         return predict_probabilities(model, images).argmax(axis=1)
     if isinstance(target, str):
-        names = list(model_info(model)["class_names"])
-        target = names.index(check_choice("target", target, names))
+        target = list(model_info(model)["class_names"]).index(class_name(model, target))
     codes, classes = np.asarray(target), model.output_shape[-1]
     is_whole = np.issubdtype(codes.dtype, np.integer) and codes.shape in ((), (len(images),))
     if not is_whole or codes.min() < 0 or codes.max() >= classes:

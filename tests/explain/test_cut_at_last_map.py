@@ -26,8 +26,8 @@ MAPS = {
     "deep_emotion": ("pool2_relu", 9, False),
     "deepfer": ("relu7", 6, False),
     "ran": ("region_features/relu4", 6, False),
-    "facenet2expnet": ("expression_net", 3, False),
-    "ran_facenet2expnet": ("region_features/expression_net", 3, False),
+    "facenet2expnet": ("expression_net/match", 3, False),
+    "ran_facenet2expnet": ("region_features/expression_net/match", 3, False),
 }
 
 
@@ -67,6 +67,10 @@ def test_every_model_is_cut_and_explained(name):
     assert (cut.name, cut.is_averaged) == (layer, is_averaged)
     assert cut.to_map.output_shape[1:3] == (side, side) and len(cut.to_map.output_shape) == 4
     assert_halves_are_the_model(model, images, cut)
+    inner = model
+    for part in cut.name.split("/"):  # a reader finds the layer by the name that is told
+        inner = inner.get_layer(part)
+    assert not isinstance(inner, keras.Model)
     maps = explain(model, images, target=np.array([0, 3, 5]))
     assert maps.shape == (3, 48, 48) and maps.min() >= 0 and maps.max() == 1
 
@@ -141,7 +145,7 @@ def test_which_nets_have_exact_activation_maps(stack, is_averaged):
     assert cut_at_last_map(model).is_averaged == is_averaged
     if is_averaged:
         cam, grad_cam = (explain(model, images, method, target=1) for method in ("cam", "gradcam"))
-        np.testing.assert_allclose(cam, grad_cam, atol=1e-5)
+        np.testing.assert_allclose(cam, grad_cam, atol=1e-4)
 
 
 def test_a_map_that_something_goes_around_is_passed_over():
@@ -163,7 +167,7 @@ def test_a_network_that_another_model_took_first():
     first, second = (student(features, layers.Flatten()) for _ in range(2))
     for model in (first, second):
         cut = cut_at_last_map(model)
-        assert cut.name == "features"
+        assert cut.name == f"features/{features.layers[0].name}"
         assert_halves_are_the_model(model, pictures((20, 16, 1)), cut)
 
 

@@ -68,7 +68,7 @@ def test_every_face_and_method_has_its_picture_and_row(capsys, pictures, average
 def test_a_picture_shows_the_face_beside_its_map(capsys, pictures, averaged_path):
     face = pictures / "b" / "my face.png"
     given = ("explain", face, "--no-detect", "--model", averaged_path, "--method", "integrated_gradients")
-    answer = run_cli(capsys, *given, "--target", "fear", "--out", "maps")
+    answer = run_cli(capsys, *given, "--target", "Fear", "--out", "maps")
     assert answer.code == 0, answer.err
     row = pd.read_csv("maps/explanations.csv").iloc[0]
     assert row["target"] == "fear"
@@ -117,6 +117,24 @@ def test_every_face_of_a_picture_is_explained(capsys, tmp_path, monkeypatch, ave
     assert len(pd.read_csv("maps/explanations.csv")) == 1
 
 
+def test_a_picture_without_a_face_is_explained_whole_and_says_so(capsys, tmp_path, monkeypatch, averaged_path):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((90, 120), 128, np.uint8)).save("wall.png")
+    given = ("explain", "wall.png", "--model", averaged_path, "--out", "maps", "--method", "gradcam,cam")
+    answer = run_cli(capsys, *given, "--detector", "haar")
+    assert answer.code == 0
+    told = "no face found: wall.png: the whole picture was explained (detected is False)"
+    assert answer.err.splitlines().count(told) == 1
+    rows = pd.read_csv("maps/explanations.csv")
+    assert not rows["detected"].any() and rows[["w", "h"]].to_numpy().tolist() == [[120, 90]] * 2
+    assert "no face" not in run_cli(capsys, *given, "--no-detect").err, "none was looked for"
+
+
+def test_a_wrong_choice_of_faces_names_the_option(capsys, pictures, averaged_path):
+    given = ("explain", pictures, "--model", averaged_path, "--out", "maps", "--faces", "biggest")
+    assert_refused(run_cli(capsys, *given), "--faces: allowed are all, largest; received 'biggest'")
+
+
 def test_results_do_not_depend_on_batches_and_sheets_go_on_over_them(tmp_path, averaged_path, rng, monkeypatch):
     monkeypatch.setattr(explain_files, "FACES_A_SHEET", 5)
     files = [tmp_path / f"{row}.png" for row in range(7)]
@@ -141,7 +159,7 @@ def test_results_do_not_depend_on_batches_and_sheets_go_on_over_them(tmp_path, a
     "method, target, text",
     [
         ("gradcam,cam", None, "method: cam needs a net whose last map is averaged"),
-        ("gradcam,attention", None, "model: cnn has no regions"),
+        ("gradcam,attention", None, "ran and ran_facenet2expnet do; cnn has no regions"),
         ("gradcam,saliency", None, "method: allowed are cam, gradcam, gradcam++, occlusion, integrated_gradients, "),
         (" ,", None, "method: give at least one"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness, sadness, surprise, neutral"),

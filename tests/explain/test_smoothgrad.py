@@ -9,7 +9,7 @@ from scipy.stats import norm
 from fer_tf.checks import InputError
 from fer_tf.explain import check_method, explain
 from fer_tf.explain.smooth import smoothgrad
-from fer_tf.models import build_model
+from fer_tf.models import MODELS, build_model, model_options
 
 SHAPE = (32, 24, 1)
 TARGETS = np.array([3, 0, 1, 2])
@@ -126,7 +126,7 @@ def test_check_method_names_the_layer(method, layer):
     "method, target, message",
     [
         ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is none: take gradcam"),
-        ("attention", None, "model: cnn has no regions"),
+        ("attention", None, "method: attention draws .*: ran and ran_facenet2expnet do; cnn has no regions"),
         ("saliency", None, "method: allowed are cam, gradcam, .*; received 'saliency'"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness; received 'bored'"),
     ],
@@ -136,6 +136,29 @@ def test_check_method_refuses_what_explain_would(images, method, target, message
         check_method(net(), method, target)
     with pytest.raises(InputError, match=message):
         explain(net(), images, method, target)
+
+
+def test_the_message_names_the_models_that_have_attention():
+    """And those alone."""
+    for name in MODELS:
+        options = {"width": 0.05, "depth": 6, "backbone": {"akhand": "MobileNet", "ran": "cnn"}.get(name)}
+        model = build_model(name, (48, 48, 1), 7, **{k: v for k, v in options.items() if k in model_options(name)})
+        try:
+            assert check_method(model, "attention") == "" and name in ("ran", "ran_facenet2expnet")
+        except InputError:
+            assert name not in ("ran", "ran_facenet2expnet")
+
+
+def test_attention_of_ran_without_attention_is_refused():
+    model = build_model("ran", (48, 48, 1), 7, width=0.05, backbone="cnn", attention="none")
+    with pytest.raises(InputError, match="method: attention draws .*; ran has no regions"):
+        check_method(model, "attention")
+
+
+def test_a_class_may_be_written_in_capitals(images):
+    model = net()
+    np.testing.assert_array_equal(explain(model, images, target=" Fear"), explain(model, images, target="fear"))
+    assert check_method(model, "gradcam", "FEAR") == "relu4"
 
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "smoothgrad"])
