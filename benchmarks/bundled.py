@@ -28,11 +28,10 @@ def main(data_dir):
 
 
 def _test_set(record, data_dir):
-    from fer_tf.data import load_dataset
+    from fer_tf.ensemble import dataset_of
+    from fer_tf.runlog import Run
 
-    height, _, channels = record["image_shape"]
-    about = {"protocol": record["protocol"], "seed": record["seed"], "size": height, "channels": channels}
-    return load_dataset(record["dataset"], data_dir, **about)
+    return dataset_of(Run(record["run"], None, None, record, {}), data_dir)
 
 
 def compare_with_fer(data_dir):

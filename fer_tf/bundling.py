@@ -14,7 +14,7 @@ from .checks import InputError
 from .ensemble import dataset_of
 from .evaluation import comparison, tables
 from .experiments import EXPERIMENTS
-from .paths import bundled_root, replacing, write_text
+from .paths import models_root, replacing, write_text
 from .saving import FACENET2EXPNET, load_model, save_facenet2expnet
 
 LARGEST = 5_000_000
@@ -47,11 +47,16 @@ def bundle_run(name, file, data_dir=None):
         shipped = _shipped(run, Path(folder) / file)
         record = {**_record(run, shipped), **_measured(run, shipped, ds)}
         _check(record, run)
-        with replacing(bundled_root() / file) as part:
+        with replacing(_folder() / file) as part:
             shutil.copyfile(shipped, part)
-    runlog.write_json((bundled_root() / file).with_suffix(".json"), record)
+    runlog.write_json((_folder() / file).with_suffix(".json"), record)
     write_index()
     return record
+
+
+def _folder():
+    """Where models are bundled: never the project's own where $FER_TF_MODELS is another."""
+    return models_root() / "bundled"
 
 
 def _shipped(run, path):
@@ -104,7 +109,7 @@ def _by_brightness(predictions, ds):
 
 def _measured(run, shipped, ds):
     whole, half = load_model(run.model_path), load_model(shipped)
-    few = ds.test.images[:256]
+    few = ds.val.images[:256]
     both = [scoring.class_probabilities(model, few, ds.class_names) for model in (whole, half)]
     difference = np.abs(both[0] - both[1]).max()
     return {"test": measure(shipped, ds), "float16_difference": float(difference)}
@@ -117,6 +122,8 @@ def _record(run, shipped):
         "file": shipped.name, "sha256": sha256(shipped), "bytes": shipped.stat().st_size, "run": run.name, **about,
         "command": command(run.record), "fingerprint": run.record["fingerprint"],
         "class_names": run.record["class_names"], "image_shape": run.record["image_shape"],
+        "dataset_options": run.record["dataset_options"], "settings": run.record["settings"],
+        "test_fingerprint": run.record["test_fingerprint"],
         "parameters": training["parameters"], "epochs": training["epochs"], "best_epoch": training["best_epoch"],
         "trained_on": training["environment"], "notes": run.record["notes"],
         "test_accuracy_of_the_run": run.metrics["test"]["accuracy"],
@@ -144,13 +151,13 @@ def _check(record, run):
 def write_index():
     """Writes SHA256SUMS (for `sha256sum -c`) and README.md of models/bundled/ from the records in it."""
     records = bundled_records()
-    write_text(bundled_root() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in records))
-    write_text(bundled_root() / "README.md", _readme(records))
+    write_text(_folder() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in records))
+    write_text(_folder() / "README.md", _readme(records))
 
 
 def _readme(records):
-    parts = ["# Models that ship\n\nWritten by `fer-tf bundle` from the records beside the files; test figures were "
-             "measured from the shipped files, on the test split of the protocol, read once.\n"]  # fmt: skip
+    told = "Written by `fer-tf bundle` from the records beside the files; figures were measured again from the shipped"
+    parts = [f"# Models that ship\n\n{told} files, on the protocol's test split; nothing was chosen by them.\n"]
     parts += [tables.markdown(index(records))]
     parts += [_limits(each) for each in records]
     return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"

@@ -12,6 +12,7 @@ import io
 import sys
 import time
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,7 @@ class Demo:
     def __init__(self, recognizer, max_mb=MAX_MB):
         self.recognizer, self.max_mb = recognizer, check_range("max_mb", max_mb, 0.01, 200)
         self.layer, self.no_map = "", ""
+        recognizer.recognise([Picture("", np.zeros((64, 64, 1), np.uint8))])
         try:
             self.layer = check_method(recognizer.model, METHOD)
         except InputError as error:
@@ -94,7 +96,7 @@ class Demo:
     def _told(self, compute, wrap):
         try:
             return compute()
-        except DataError as error:
+        except InputError as error:
             return wrap(notice(str(error), is_fault=True))
         except Exception as error:  # of one picture: the page goes on
             print(f"not predicted: {type(error).__name__}: {error}", file=sys.stderr)
@@ -106,9 +108,18 @@ class Demo:
         image = self._drawn(pixels, faces, PICTURE_SIDE)
         first = dict(zip(self.recognizer.class_names, map(float, found.probabilities[0]), strict=True))
         label = max(first, key=first.get)
-        about = f"{found_faces(found.rows)} The largest: {label}, {first[label]:.2f}."
-        picture = picture_tag(image, f"The picture with {len(faces)} labelled faces")
+        whose = "The largest" if found.rows[0]["detected"] else "Its label"
+        about = f"{self._found_faces(found.rows)} {whose}: {label}, {first[label]:.2f}."
+        picture = picture_tag(image, f"The picture; {about}")
         return Answer(notice(about), picture, first, self._map(found, label), self._table(found))
+
+    def _found_faces(self, rows):
+        """How many faces were found, a sentence."""
+        if self.recognizer.detector == "none":
+            return "The whole picture was taken for a face; none was looked for."
+        if not rows[0]["detected"]:
+            return "No face found: the whole picture was taken for one."
+        return f"{len(rows)} face{'s' * (len(rows) > 1)} found."
 
     def _drawn(self, pixels, faces, longest):
         """The picture with boxes and labels, without the panel that `annotate` puts beside it."""
@@ -137,7 +148,8 @@ class Demo:
 
     def _live(self, pixels, follower, now):
         found = self.recognizer.recognise([Picture("", pixels)])
-        seen = [place for place, row in enumerate(found.rows) if row["detected"]]
+        is_face = self.recognizer.detector == "none"  # the whole frame, then
+        seen = [place for place, row in enumerate(found.rows) if is_face or row["detected"]]
         boxes = [[found.rows[place][side] for side in "xywh"] for place in seen]
         tracks, steadied = follower.follow(boxes, now, found.probabilities[seen])
         faces = [drawing.Shown(*face) for face in zip(tracks, map(tuple, boxes), steadied, strict=True)]
@@ -190,13 +202,6 @@ def _shown(row, probabilities):
     return drawing.Shown(row["face"], box, probabilities)
 
 
-def found_faces(rows):
-    """How many faces were found, a sentence."""
-    if not rows[0]["detected"]:
-        return "No face found: the whole picture was taken for one."
-    return f"{len(rows)} face{'s' * (len(rows) > 1)} found."
-
-
 def notice(text, is_fault=False):
     """A line for the page, HTML; a fault is read out at once by screen readers."""
     kind, role = ("fault", "alert") if is_fault else ("note", "status")
@@ -228,15 +233,16 @@ def model_lines(model):
 
 def _measured(provenance):
     """The test accuracy of the run that made a model, where its record is there: the bundled one's, or the run's."""
+    whose = "Accuracy of the model that this was exported from" if "export" in provenance else "Accuracy"
     for test in _test_figures(provenance):
-        return f"Accuracy on its {test['n']:,} test images: {100 * test['accuracy']:.1f} %."
+        return f"{whose} on its {test['n']:,} test images: {100 * test['accuracy']:.1f} %."
     return "Its test accuracy is not recorded here."
 
 
 def _test_figures(provenance):
     """Yields the figures in the records that bear a model's run and fingerprint."""
     name, fingerprint = provenance.get("run"), provenance.get("fingerprint")
-    if not name or not fingerprint:
+    if not fingerprint or not isinstance(name, str) or Path(name).name != name:  # the file may come from anywhere
         return
     for record in bundled_records():
         if (record.get("run"), record.get("fingerprint")) == (name, fingerprint):

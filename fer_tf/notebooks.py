@@ -11,7 +11,7 @@ from nbconvert import HTMLExporter
 from . import experiments, runlog
 from .checks import InputError, check_choice
 from .data import DATASETS, check_dataset, parse_options
-from .paths import data_root, project_root, replacing, reports_root, write_text
+from .paths import bundled_root, data_root, project_root, replacing, reports_root, write_text
 from .quiet import quiet_stderr
 
 KERNEL = "python3"
@@ -84,7 +84,8 @@ def declared_parameters(path):
 
 def notebook_key(path, parameters):
     """Hash of all that an executed notebook depends on: its cells, parameters, the package, the dataset's files and,
-    for notebooks that compare runs (metadata fer_tf.reads_runs), every run record."""
+    for notebooks that compare runs (metadata fer_tf.reads_runs), every run record, and for those that use the bundled
+    models (fer_tf.reads_bundled) their records."""
     notebook = nbformat.read(path, as_version=4)
     basis = {
         "cells": [[cell.cell_type, cell.source] for cell in notebook.cells],
@@ -95,6 +96,8 @@ def notebook_key(path, parameters):
     if _about(notebook).get("reads_runs"):
         basis["runs"] = _listing_hash(reports_root() / "runs", ("*/metrics.json",))
         basis["results"] = _listing_hash(project_root() / "reports" / "results", ("runs/*/metrics.json",))
+    if _about(notebook).get("reads_bundled"):
+        basis["bundled"] = _listing_hash(bundled_root(), ("*.json",))
     return runlog.fingerprint(basis)
 
 

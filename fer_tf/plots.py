@@ -157,7 +157,7 @@ def intensity(images, labels, class_names):
 
 @_styled
 def picture(image):
-    """One picture, uint8 [H, W, C], pixel for pixel."""
+    """One picture, uint8 [H, W, C], without frame."""
     figure = Figure(figsize=(image.shape[1] / 100, image.shape[0] / 100))
     axis = figure.add_axes((0, 0, 1, 1))
     _show(axis, image)

@@ -4,7 +4,9 @@ import contextlib
 import importlib.util
 import os
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 
+from . import export, model_writers, runlog
 from .checks import InputError, ModelFileError, check_choice
 from .data.cache import file_fingerprint
 from .export import export_model, in_runtime
@@ -53,7 +55,7 @@ def _in_its_own(model, runtime):
 
 def _kept_export(path, runtime):
     """The export of a Keras model file, out of the cache or made now."""
-    kept = cache_root() / "exports" / f"{path.stem[:60]}-{file_fingerprint(path)[:20]}.{runtime}"
+    kept = cache_root() / "exports" / f"{path.stem[:60]}-{file_fingerprint(path)[:20]}-{_maker(runtime)}.{runtime}"
     if kept.is_file():
         with contextlib.suppress(ModelFileError):  # damaged: made anew
             return open_exported(kept)
@@ -65,6 +67,15 @@ def _kept_export(path, runtime):
         warnings.warn(f"{kept}: cannot be written ({error.strerror}); exported anew each time", stacklevel=4)
         return _converted(model, runtime)
     return open_exported(kept)
+
+
+def _maker(runtime):
+    """Hash of the code and packages that make an export: kept ones are not used after a change of these."""
+    packages = [*_NEEDED[runtime].values(), "tensorflow", "keras"]
+    with contextlib.suppress(PackageNotFoundError):
+        versions = [version(package) for package in packages]
+        return runlog.fingerprint([versions, runlog.code_fingerprint([export, model_writers])])[:8]
+    return "unknown"
 
 
 def _converted(model, runtime):

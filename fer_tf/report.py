@@ -208,8 +208,11 @@ def _home(made, rivals):
 
 def _made_with(path):
     """The parameters of the notebook that a figure was kept by, a dict; {} where the file does not tell."""
-    with Image.open(path) as picture:
-        return json.loads(picture.info.get("Parameters", "{}"))
+    try:
+        with Image.open(path) as picture:
+            return json.loads(picture.info.get("Parameters", "{}"))
+    except (OSError, ValueError):  # one cut short, or of another program
+        return {}
 
 
 def _figure(path, group):

@@ -50,7 +50,9 @@ def look(recognizer, pixels, method="gradcam"):
 
 
 def upload_widget(recognizer):
-    """A button that takes a picture from this computer and shows its faces, bars and Grad-CAM; nothing is kept.
+    """A button that takes a picture from this computer and shows its faces, bars and Grad-CAM.
+
+    What is shown is lost with the kernel, unless the notebook is saved with its widgets' state.
 
     Args:
         recognizer: `EmotionRecognizer`.
@@ -65,6 +67,7 @@ def upload_widget(recognizer):
     def answer(change):
         if change["new"]:
             content = bytes(change["new"][0]["content"])
+            button.value = ()  # a notebook that is saved with its widgets would keep the picture
             shown.value = _as_html(demo.picture(f"data:image;base64,{base64.b64encode(content).decode()}"))
 
     button.observe(answer, names="value")

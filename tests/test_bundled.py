@@ -24,7 +24,6 @@ def shipped(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_TF_REPORTS", str(home / "reports"))
         patch.setenv("FER_TF_MODELS", str(home / "models"))
-        (home / "models" / "bundled").mkdir(parents=True)
         run = run_experiment("cnn", size="smoke", epochs=1, dataset_options={"count": 400}, verbose=0)
         yield home / "models", run, bundle_run(run.name, "fer2013.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
 

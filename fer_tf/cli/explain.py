@@ -47,6 +47,7 @@ def explain(
     from ..checks import InputError, check_choice
     from ..explain_files import TABLE, FileExplainer, written_files
     from ..predict import EmotionRecognizer, collect_files
+    from ..safe_text import one_line
 
     check_choice("--faces", faces, ("all", "largest"))
     files = collect_files(images, leave_out=written_files(out))
@@ -62,7 +63,7 @@ def explain(
     drawn = table[table["error"] == ""].drop_duplicates(["path", "face"])
     print(f"{len(drawn)} faces of {len(files) - len(failed)} of {len(files)} files explained; {out / TABLE}")
     for path in drawn.loc[~drawn["detected"].astype(bool), "path"] if recognizer.detector != "none" else ():
-        print(f"no face found: {path}: the whole picture was explained (detected is False)", file=sys.stderr)
+        print(f"no face found: {one_line(path)}: the whole picture was explained (detected is False)", file=sys.stderr)
     for path, error in zip(failed["path"], failed["error"], strict=True):
         print(f"not read: {path}: {error}", file=sys.stderr)
     if len(failed):

@@ -213,9 +213,9 @@ def bundle(
     """Makes a run's model one that ships in models/bundled/: half precision, checksum, measured again from its file."""
     import_keras()
     from ..bundling import bundle_run
-    from ..paths import bundled_root
+    from ..paths import models_root
 
     record = bundle_run(run, file, data_dir)
     test, before = record["test"], record["test_accuracy_of_the_run"]
-    print(f"{bundled_root() / file}: {record['bytes'] / 1e6:.1f} MB")
+    print(f"{models_root() / 'bundled' / file}: {record['bytes'] / 1e6:.1f} MB")
     print(f"test accuracy {test['accuracy']:.4f} from the shipped file, {before:.4f} before")

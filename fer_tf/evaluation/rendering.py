@@ -60,8 +60,13 @@ def latex(frame, caption="", label="", digits=3):
 
 def _texts(frame, digits):
     """A list a column: its heading and cells as they are printed."""
-    cell = lambda value: "" if pd.isna(value) else f"{value:.{digits}f}" if isinstance(value, float) else str(value)  # noqa: E731
-    return [[str(name), *map(cell, frame[name])] for name in frame]
+    return [[str(name), *(_printed(value, digits) for value in frame[name])] for name in frame]
+
+
+def _printed(value, digits):
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:.{digits}f}"
+    return "" if value is None else str(value)
 
 
 def _broken_columns(texts, sides):
@@ -104,10 +109,16 @@ def write_table(path, frame, caption="", digits=3):
     path = Path(path)
     paths = [path.with_name(path.name + suffix) for suffix in (".md", ".tex", ".csv")]
     heading, filled = f"**{caption}**\n\n" if caption else "", _filled(frame)
-    write_text(paths[0], heading + markdown(filled, digits))
+    write_text(paths[0], heading + markdown(_on_one_line(filled), digits))
     write_text(paths[1], latex(filled, caption, f"tab:{path.name}", digits))
     write_csv(paths[2], frame)
     return paths
+
+
+def _on_one_line(frame):
+    """The frame with headings and texts that Markdown can hold: no line ends, no bare | in a heading."""
+    whole = frame.map(lambda value: " ".join(value.splitlines()) if isinstance(value, str) else value)
+    return whole.set_axis([" ".join(str(name).replace("|", "\\|").splitlines()) for name in frame], axis=1)
 
 
 def _filled(frame):

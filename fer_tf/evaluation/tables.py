@@ -61,8 +61,8 @@ def report_table(metrics, class_names):
 
 
 def markdown(frame, digits=3):
-    """A frame as a Markdown table; floats to `digits`, missing values empty, each row on one line."""
-    header = [_cell(str(name), digits) for name in frame.columns]
+    """A frame as a Markdown table; floats to `digits`, missing values empty."""
+    header = [str(name) for name in frame.columns]
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(_rule(frame[name]) for name in frame.columns) + "|"]
     lines += ["| " + " | ".join(_cell(value, digits) for value in row) + " |" for row in frame.itertuples(index=False)]
     return "\n".join(lines) + "\n"
@@ -77,4 +77,4 @@ def _cell(value, digits):
         return ""
     if isinstance(value, float | np.floating):
         return f"{value:.{digits}f}"
-    return " ".join(str(value).replace("|", "\\|").splitlines())
+    return str(value).replace("|", "\\|")

@@ -82,7 +82,7 @@ def class_name(model, target):
     Raises: `InputError` with the allowed ones.
     """
     names = list(model_info(model)["class_names"])
-    alike = [name for name in names if name.casefold() == target.strip().casefold()]
+    alike = [name for name in names if name.casefold() == str(target).strip().casefold()]
     return check_choice("target", alike[0] if len(alike) == 1 else target, names)
 
 
