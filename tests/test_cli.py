@@ -231,7 +231,7 @@ def test_training_on_a_broken_csv_leaves_nothing(capsys, home):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("predict", "a.png"), ("predict", "--model", "a.h5"), ("train",), ("nosuch",), ("list", "--x")]
+    "arguments", [("predict",), ("predict", "--model", "a.h5"), ("train",), ("nosuch",), ("list", "--x")]
 )
 def test_an_incomplete_command_is_a_usage_error(capsys, home, arguments):
     answer = run_cli(capsys, *arguments)
