@@ -159,7 +159,7 @@ def intensity(images, labels, class_names):
 def picture(image):
     """One picture, uint8 [H, W, C], without frame."""
     figure = Figure(figsize=(image.shape[1] / 100, image.shape[0] / 100))
-    axis = figure.add_axes((0, 0, 1, 1))
+    axis = figure.subplots()
     _show(axis, image)
     axis.axis("off")
     return figure
