@@ -39,7 +39,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 	$(warning $(name) of the environment is not used; write: make ... $(name)=$($(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all reproduce lab lint format bench report clean
+.PHONY: help setup extras test test-all reproduce lab lint format bench report clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -55,6 +55,9 @@ $(STAMP): requirements.txt pyproject.toml
 	@touch $@
 
 setup: $(STAMP)  ## make .venv with everything installed
+
+extras: $(STAMP)  ## also what export, exported models and the demo page need (about 310 MB)
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e ".[export,demo,test]"
 
 reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.html
 	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)

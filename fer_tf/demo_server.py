@@ -16,7 +16,6 @@ from .demo_page import build_page, look
 from .runtimes import required
 
 PACKAGE = "gradio>=6,<7"
-PORT = 7860
 _SWITCHED_OFF = {
     "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False", "GRADIO_MCP_SERVER": "False",
     "GRADIO_SSR_MODE": "False", "GRADIO_SHARE": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1",
@@ -150,6 +149,8 @@ def serve(app, listening, open_browser=True):
 
 
 def address(listening):
-    """The URL of a listening socket."""
+    """The URL of a listening socket, for this computer's browser."""
     host, port = listening.getsockname()[:2]
+    if ipaddress.ip_address(host).is_unspecified:  # all addresses: none that a browser can open
+        host = "localhost"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"

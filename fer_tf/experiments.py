@@ -244,6 +244,12 @@ EXPERIMENTS = {
         face_net_epochs=2,
         **_MATCHED,
     ),
+    "facenet2expnet_small": Experiment(
+        model="facenet2expnet",
+        source="`facenet2expnet` at 0.3 of its width, matched to a MobileFaceNet: for two processor cores",
+        width=0.3,
+        **{**_MATCHED, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 12, "matching_epochs": 8},
+    ),
     "ran_facenet2expnet": Experiment(
         model="ran_facenet2expnet",
         source="document [1], My_model: region attention over FaceNet2ExpNet's features",
