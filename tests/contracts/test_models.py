@@ -78,8 +78,11 @@ def test_ten_images_are_learned_by_heart(name, faces):
     rate = 3e-4 if name in ("vgg16", "deepfer") else 3e-3
     model.compile(keras.optimizers.Adam(rate), classification_loss(), jit_compile=False)
     targets = np.eye(7, dtype=np.float32)[np.arange(10) % 7]
-    # MobileNet's 27 batch norms need their moving statistics to come to rest before prediction is as training was;
-    # DeepFER's localisation net goes on moving the picture
-    for _ in range(150 if name in ("mobilenet", "akhand", "deepfer", "facenet2expnet") else 60):
-        model.train_on_batch(faces[:10], targets)
-    assert (model.predict_on_batch(faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean() >= 0.9
+    # How many steps it takes hangs on rounding: batch norms must come to rest, DeepFER goes on moving the picture.
+    for _ in range(10):
+        for _ in range(40):
+            model.train_on_batch(faces[:10], targets)
+        learned = (model.predict_on_batch(faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean()
+        if learned >= 0.9:
+            break
+    assert learned >= 0.9
