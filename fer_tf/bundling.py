@@ -196,7 +196,12 @@ def _limits(record):
           for name, scores in test["lists"].items()),
         "- By brightness of the picture (%): "
         + ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"]) + ".",
-        f"- Limits: {LIMITS.get(record['dataset'], 'measured on this set alone')}; weakest at "
-        f"{min(test['recall'], key=test['recall'].get)}.",
+        f"- Limits: {LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(test['recall'])}.",
     ]  # fmt: skip
     return "\n".join(about) + "\n"
+
+
+def weakness(recall):
+    """The classes that a model never got right, or the one that it is worst at; recall: dict class -> 0..1."""
+    missed = [name for name, value in recall.items() if value == 0]
+    return f"never right on {' and '.join(missed)}" if missed else f"weakest at {min(recall, key=recall.get)}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_tf.bundled import bundled_path, bundled_records, sha256
-from fer_tf.bundling import bundle_run, command, halve
+from fer_tf.bundling import bundle_run, command, halve, weakness
 from fer_tf.checks import InputError, ModelFileError
 from fer_tf.emotions import EMOTION_LABELS
 from fer_tf.experiments import EXPERIMENTS
@@ -82,6 +82,17 @@ def test_readme_shows_the_figures_and_the_command(shipped):
     text = (shipped[0] / "bundled" / "README.md").read_text()
     assert f"{100 * shipped[2]['test']['accuracy']:.1f}" in text
     assert "fer-tf train cnn --dataset synthetic" in text and "--set epochs=1" in text
+
+
+@pytest.mark.parametrize(
+    "recall, told",
+    [
+        ({"anger": 0.5, "fear": 0.2}, "weakest at fear"),
+        ({"anger": 0.5, "fear": 0.0, "disgust": 0.0}, "never right on fear and disgust"),
+    ],  # fmt: skip
+)
+def test_what_a_model_cannot_do_is_said(recall, told):
+    assert weakness(recall) == told
 
 
 def test_the_bundled_model_is_taken_where_none_is_named(shipped):

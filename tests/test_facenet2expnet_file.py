@@ -153,6 +153,15 @@ def test_the_pseudocode_runs_with_both_files_in_the_working_directory(fresh_home
     assert not (fresh_home / "models").exists() and not (fresh_home / "reports").exists()
 
 
+def test_the_pseudocode_runs_with_the_file_that_ships(fresh_home, monkeypatch, capsys):
+    """Nothing trained yet: the net of models/bundled/, which knows all eight classes."""
+    place(fresh_home, colour=True)
+    monkeypatch.chdir(fresh_home)
+    printed, names = run_pseudocode(capsys)
+    assert printed in EMOTION_LABELS and (names["emotion"] > 0).all()
+    assert model_info(names["model"])["provenance"]["dataset"] == "ferplus"
+
+
 def test_the_pseudocode_prints_a_trained_class_of_a_model_of_seven(fresh_home, monkeypatch, capsys):
     save_facenet2expnet(trained(fresh_home, 7))
     place(fresh_home / "reports", colour=True)
