@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 
 from ..checks import InputError
-from ..layers import FoldRegions
+from ..layers import ClassOrder, FoldRegions
 
 # They give no map of their own, and padding moves the one they are given.
 _NO_MAPS = (keras.layers.Dropout, keras.layers.ZeroPadding2D)
@@ -32,7 +32,7 @@ class Cut:
 
 
 def scores_model(model):
-    """The model up to its scores before the softmax: [N, H, W, C] → [N, classes].
+    """The model up to its scores before the softmax, in the order of its own outputs: [N, H, W, C] → [N, classes].
 
     Raises: `InputError` if it has no layer `scores`, or one that does more than weigh and add.
     """
@@ -43,7 +43,9 @@ def scores_model(model):
     if activation is not keras.activations.linear:
         raise InputError(f"model: the layer `scores` of {model.name} must be linear, with the softmax a layer of its "
                          f"own; it has activation {activation.__name__}")  # fmt: skip
-    return keras.Model(model.inputs[0], layer.output)
+    # FaceNet2ExpNet.h5 puts its probabilities into another order after the softmax
+    orders = [ClassOrder(after.sources) for after in model.layers if isinstance(after, ClassOrder)]
+    return keras.Model(model.inputs[0], orders[0](layer.output) if orders else layer.output)
 
 
 def cut_at_last_map(model):
