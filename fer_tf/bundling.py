@@ -192,6 +192,7 @@ def _limits(record):
         f"- Recall of each class on the {test['n']:,} test images (%): {recall}.",
         f"- Expected calibration error {100 * test['ece']:.1f} points; largest change of a probability by half "
         f"precision {record['float16_difference']:.4f}.",
+        *_teacher(record["settings"]),
         *(f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
           for name, scores in test["lists"].items()),
         "- By brightness of the picture (%): "
@@ -199,6 +200,13 @@ def _limits(record):
         f"- Limits: {LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(test['recall'])}.",
     ]  # fmt: skip
     return "\n".join(about) + "\n"
+
+
+def _teacher(settings):
+    """A line on the face net that a model was matched to, which does not ship; none where there was none."""
+    if not settings["matching_epochs"]:
+        return []
+    return [f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship."]
 
 
 def weakness(recall):
