@@ -15,7 +15,7 @@ from .ensemble import dataset_of
 from .evaluation import comparison, tables
 from .experiments import EXPERIMENTS
 from .paths import models_root, replacing, write_text
-from .saving import FACENET2EXPNET, load_model, save_facenet2expnet
+from .saving import FACENET2EXPNET, load_model, read_description, save_facenet2expnet
 
 LARGEST = 5_000_000
 # Shares of the test set: half precision may cost so much, by accuracy, before a file is refused.
@@ -121,7 +121,7 @@ def _record(run, shipped):
     return {
         "file": shipped.name, "sha256": sha256(shipped), "bytes": shipped.stat().st_size, "run": run.name, **about,
         "command": command(run.record), "fingerprint": run.record["fingerprint"],
-        "class_names": run.record["class_names"], "image_shape": run.record["image_shape"],
+        "class_names": read_description(shipped)["class_names"], "image_shape": run.record["image_shape"],
         "dataset_options": run.record["dataset_options"], "settings": run.record["settings"],
         "test_fingerprint": run.record["test_fingerprint"],
         "parameters": training["parameters"], "epochs": training["epochs"], "best_epoch": training["best_epoch"],

@@ -69,6 +69,14 @@ def canonical_emotion(name):
     return emotion
 
 
+def known_name(name):
+    """The canonical name where it is an emotion's, else the name itself in small letters: for comparing names."""
+    try:
+        return canonical_emotion(name)
+    except InputError:
+        return str(name).strip().casefold()
+
+
 def _other_names():
     return sorted(alias for alias in _BY_ALIAS if alias not in EMOTIONS and len(alias) > 3)
 

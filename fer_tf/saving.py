@@ -179,7 +179,8 @@ def _default_names(outputs):
 def _checked_description(path, model, description):
     outputs = model.output_shape[-1]
     if description is None:
-        names = _default_names(outputs)
+        in_the_proposals_order = any(isinstance(layer, _layers.ClassOrder) for layer in model.layers)
+        names = EMOTION_LABELS if in_the_proposals_order else _default_names(outputs)
         warnings.warn(f"{path} does not say its classes; taken as {', '.join(names)}", stacklevel=3)
         return describe(model, names)
     if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):

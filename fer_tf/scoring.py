@@ -19,6 +19,8 @@ from .paths import reports_root
 NEAR_LIMIT = 100_000
 # FER+ has FER2013's pictures; under `official` both have the same test rows.
 SAME_PICTURES = {"fer2013", "ferplus"}
+# of these sets: protocols whose train, val and test are FER2013's own rows
+_OWN_ROWS = {"official", "six"}
 
 
 def is_current(directory, record):
@@ -127,8 +129,9 @@ def evaluate_model(model, ds, name, out=None):
 def _training_overlap(provenance, ds):
     """A warning, as a list of none or one, if the model was trained on another split of this dataset."""
     trained_on, is_same = provenance.get("dataset"), provenance.get("dataset_fingerprint") == ds.fingerprint()
-    shares_rows = {trained_on, ds.name} == SAME_PICTURES and provenance.get("protocol") != "official"
-    if is_same or (trained_on != ds.name and not shares_rows):
+    shares_pictures = {trained_on, ds.name} <= SAME_PICTURES
+    same_rows = shares_pictures and {provenance.get("protocol"), ds.protocol} <= _OWN_ROWS
+    if is_same or same_rows or (trained_on != ds.name and not shares_pictures):
         return []
     split = f"{trained_on} ({provenance.get('protocol')}, seed {provenance.get('seed')})"
     return [f"the model was trained on another split of {split}: test images may be among its training images"]
@@ -145,7 +148,7 @@ def fitted(model, ds):
 
     Raises: `InputError` if they share fewer than two classes.
     """
-    names, (height, width, channels) = _canonical_names(model), saving.model_shape(model)
+    names, (height, width, channels) = _trained_names(model), saving.model_shape(model)
     common = tuple(name for name in ds.class_names if name in names)
     if len(common) < 2:
         raise InputError(
@@ -173,6 +176,12 @@ def class_probabilities(model, images, class_names=None):
     chosen = predict_probabilities(model, images)[:, [names.index(name) for name in wanted]]
     total = chosen.sum(axis=1, keepdims=True)
     return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
+
+
+def _trained_names(model):
+    """The classes that a model can answer: `FaceNet2ExpNet.h5` has eight outputs, those it has not learned always 0."""
+    absent = saving.model_info(model).get("provenance", {}).get("absent_classes", [])
+    return [name for name in _canonical_names(model) if name not in map(canonical_emotion, absent)]
 
 
 def _canonical_names(model):

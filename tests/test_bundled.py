@@ -69,6 +69,7 @@ def test_facenet2expnet_ships_in_the_proposals_label_order(shipped):
     models, _, _, record = shipped
     model = load_model(models / "bundled" / "FaceNet2ExpNet.h5")
     assert model_info(model)["class_names"] == list(EMOTION_LABELS)
+    assert record["class_names"] == list(EMOTION_LABELS)
     assert record["float16_difference"] < 5e-3
 
 
@@ -140,4 +141,4 @@ def test_the_shipped_files_are_those_of_their_records(monkeypatch):
     for record in records:
         path = bundled_path(record["file"])
         assert sha256(path) == record["sha256"] and path.stat().st_size <= 5_000_000
-        assert len(load_model(path).output_shape) == 2
+        assert record["class_names"] == list(model_info(load_model(path))["class_names"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -167,6 +168,23 @@ def test_evaluating_on_another_split_of_the_training_data_warns(fresh_home, fer2
     assert not any("trained on another split" in note for note in same.record["notes"])
     other = scoring.evaluate_model(model, data.load_dataset("fer2013", fer2013_root, "folder"), "b")
     assert any("trained on another split of fer2013 (official, seed 0)" in note for note in other.record["notes"])
+
+
+@pytest.mark.parametrize(
+    "trained, tested, warns",
+    [
+        (("ferplus", "official"), ("ferplus", "six"), False),  # the same rows of FER2013
+        (("ferplus", "six"), ("fer2013", "official"), False),
+        (("ferplus", "official"), ("fer2013", "pooled"), True),  # drawn out of all rows
+        (("ferplus", "official"), ("fer2013", "balanced"), True),
+        (("fer2013", "pooled"), ("ferplus", "official"), True),
+        (("fer2013", "official"), ("ckplus", "subject"), False),
+    ],
+)
+def test_only_other_splits_of_the_same_pictures_are_warned_of(trained, tested, warns):
+    provenance = {"dataset": trained[0], "protocol": trained[1], "seed": 0, "dataset_fingerprint": "a"}
+    ds = SimpleNamespace(name=tested[0], protocol=tested[1], fingerprint=lambda: "b")
+    assert bool(scoring._training_overlap(provenance, ds)) == warns
 
 
 def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, capsys):

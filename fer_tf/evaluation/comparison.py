@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from ..emotions import known_name
 from .metrics import classification_metrics, mcnemar
 
 CLAIMS_FILE = Path(__file__).with_name("claims.csv")
@@ -97,14 +98,14 @@ def accuracy_by(predictions, groups):
     """Accuracy in groups of test images: by intensity, occluder, subject, ...
 
     Args:
-        predictions: DataFrame with columns truth, label.
+        predictions: DataFrame with columns truth, label; "Happiness", "happy" and "happiness" are one.
         groups: [N], a group for each row; missing leaves the row out.
     Returns: DataFrame, one row a group in sorted order: group, n, accuracy, low, high (95 % Wilson interval), commonest
         (the share of the group's commonest true class).
     """
     rows = []
     for group, part in predictions.groupby(np.asarray(groups), observed=True):
-        hits = (part["truth"] == part["label"]).sum()
+        hits = (part["truth"].map(known_name) == part["label"].map(known_name)).sum()
         interval = binomtest(int(hits), len(part)).proportion_ci(method="wilson")
         shares = {"accuracy": hits / len(part), "low": interval.low, "high": interval.high}
         rows.append(

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from ..checks import InputError, check_choice, check_whole
-from ..emotions import EMOTIONS
+from ..emotions import EMOTIONS, known_name
 from .comparison import accuracy_by
 
 
@@ -89,8 +89,9 @@ def breakdown(predictions, groups, least=1):
 
 
 def _macro_f1(part):
-    present = sorted(set(part["truth"]))
-    return f1_score(part["truth"], part["label"], labels=present, average="macro", zero_division=0)
+    truth, label = part["truth"].map(known_name), part["label"].map(known_name)
+    present = sorted(set(truth))
+    return f1_score(truth, label, labels=present, average="macro", zero_division=0)
 
 
 def spread(table):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..checks import InputError, check_choice, check_names, check_whole
+from ..emotions import known_name
 from ..inference import predict_probabilities
 from ..saving import model_info
 from .cam import activation_maps
@@ -77,12 +78,12 @@ def check_method(model, method, target=None):
 
 
 def class_name(model, target):
-    """The model's own name of the class `target`, which may be written in other letters: "Fear" for "fear".
+    """The model's own name of the class `target`, which may be written in another way: "Fear" or "scared" for "fear".
 
     Raises: `InputError` with the allowed ones.
     """
     names = list(model_info(model)["class_names"])
-    alike = [name for name in names if name.casefold() == str(target).strip().casefold()]
+    alike = [name for name in names if known_name(name) == known_name(target)]
     return check_choice("target", alike[0] if len(alike) == 1 else target, names)
 
 

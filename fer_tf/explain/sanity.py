@@ -5,6 +5,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ..checks import InputError
+from ..saving import model_info
 
 
 def scrambled(model, seed=0):
@@ -13,11 +14,12 @@ def scrambled(model, seed=0):
     Args:
         model: `keras.Model`; it stays as it is.
         seed: of the order.
-    Returns: `keras.Model`.
+    Returns: `keras.Model`, which knows its class names as the first does.
     """
     rng = np.random.default_rng(seed)
     other = keras.models.clone_model(model)
     other.set_weights([rng.permutation(weight.ravel()).reshape(weight.shape) for weight in model.get_weights()])
+    other.fer_tf_info = model_info(model)  # Keras does not copy it
     return other
 
 

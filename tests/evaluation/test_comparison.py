@@ -106,3 +106,11 @@ def test_report_table_has_document_2s_form():
     report = tables.report_table(result, NAMES)
     assert list(report.index) == [*NAMES, "macro avg", "weighted avg", "accuracy"]
     assert report.loc["happiness", "support"] == 2 and report.loc["accuracy", "f1"] == pytest.approx(0.75)
+
+
+def test_labels_of_another_spelling_count_as_right():
+    """FaceNet2ExpNet.h5 says "Happiness", a student's column may say "happy"."""
+    frame = pd.DataFrame(
+        {"truth": ["happiness", "happy", "anger", "own"], "label": ["Happiness", "joy", "Fear", "Own"]}
+    )
+    assert comparison.accuracy_by(frame, ["one"] * 4)["accuracy"].tolist() == [0.75]

@@ -4,10 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.emotions import EMOTIONS
-from fer_tf.explain import explain
+from fer_tf.emotions import EMOTION_LABELS, EMOTIONS
+from fer_tf.explain import explain, scrambled
+from fer_tf.explain.methods import class_name
 from fer_tf.models import build_model
-from fer_tf.saving import load_model, save_facenet2expnet, save_model
+from fer_tf.saving import load_model, model_info, save_facenet2expnet, save_model
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,21 @@ def test_a_map_is_of_the_class_in_the_files_own_order(models, method):
         np.testing.assert_allclose(explain(exported, images, method, target=label), expected, atol=1e-4)
         shown += bool(expected.any())
     assert shown
+
+
+def test_a_scrambled_copy_knows_its_classes(models):
+    """`clone_model` forgets them, and the default order would be another."""
+    names = [model_info(scrambled(model))["class_names"] for model in models]
+    assert names == [model_info(model)["class_names"] for model in models]
+
+
+@pytest.mark.parametrize("target", ["Neutrality", "neutral", "NEUTRAL"])
+def test_a_class_may_be_named_as_the_kit_does(models, target):
+    assert class_name(models[1], target) == "Neutrality" and class_name(models[0], target) == "neutral"
+
+
+def test_saved_again_by_keras_it_keeps_its_order(models, tmp_path):
+    """As a student does who trains it on."""
+    models[1].save(tmp_path / "own.h5")
+    with pytest.warns(UserWarning, match="taken as Neutrality, Happiness"):
+        assert model_info(load_model(tmp_path / "own.h5"))["class_names"] == list(EMOTION_LABELS)
