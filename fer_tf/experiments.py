@@ -20,62 +20,29 @@ from .models.features import FEATURE_MODELS
 from .models.ran import ATTENTIONS
 from .models.resnet import STEMS
 from .models.transfer import starts_from_nothing
+from .recipes import (
+    ABLATED,
+    CNN_QUICK,
+    CNN_SMOKE,
+    EXPNET,
+    MATCHED,
+    MY_MODEL,
+    RAN,
+    REPORT2_AUGMENTATION,
+    REPORT3,
+    REPORT4,
+    REPORT4_AUGMENTATION,
+    STRONG,
+    TRANSFER,
+    TRANSFER_QUICK,
+    TRANSFER_SMOKE,
+)
 
 SIZES = ("full", "quick", "smoke")
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("constant", "cosine", "plateau")
 SALIENCIES = ("weight", "crop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
-_CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
-# Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
-_REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
-# Document [4]: Adam and cross-entropy; learning rate, batch and epochs are in its grid, the best is not told.
-_REPORT4 = {
-    "learning_rate": 1e-3, "batch_size": 64, "epochs": 30, "schedule": "plateau", "image_size": 64, "image_channels": 3,
-    "quick": {"epochs": 5, "width": 0.25}, "smoke": {**_CNN_SMOKE, "width": 0.125},
-}  # fmt: skip
-_REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
-# Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3: frozen features are 13 points
-# better there, and at 144 px another 2, for twice the time (benchmarks/resolution.py).
-_TRANSFER_QUICK = {"weights": "none", "resolution": 48, "width": 0.25, "epochs": 4, "head_epochs": 1,
-                   "learning_rate": 1e-3, "optimizer": "adam"}  # fmt: skip
-_TRANSFER_SMOKE = {**_TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
-_TRANSFER = {
-    "weights": "imagenet", "resolution": 96, "head_epochs": 3, "head_learning_rate": 1e-3, **_REPORT2_AUGMENTATION,
-    "quick": _TRANSFER_QUICK, "smoke": _TRANSFER_SMOKE,
-}  # fmt: skip
-_REPORT3 = {
-    "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "plateau", "l2": 1e-4, "flip": True,
-    "rotation": 10.0, "shift": 0.05, "quick": {"epochs": 5, "width": 0.5}, "smoke": _CNN_SMOKE,
-}  # fmt: skip
-_STRONG = {
-    "rotation": 15.0, "zoom": 0.1, "shift": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2, "erase": 0.25,
-    "label_smoothing": 0.1,
-    "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2}, "smoke": {**_CNN_SMOKE, "width": 0.125},
-}  # fmt: skip
-# ResNet18's 83 M multiply-adds at 48 px come seven times. Adam, batch 64, rate and schedule are the kit's; the paper
-# trains by SGD in larger batches.
-_RAN = {
-    "backbone": "resnet18", "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "cosine",
-    **_REPORT2_AUGMENTATION, "dropout": 0.3,
-    "quick": {"backbone": "cnn", "epochs": 4, "width": 0.25}, "smoke": {**_CNN_SMOKE, "backbone": "cnn", "limit": 160},
-}  # fmt: skip
-# What `ran`'s ablations take away, one after another.
-_ABLATED = ("attention", "bias_weight")
-# Embedded, stage 1 matches a face net trained on the synthetic identities, whose map has 128 channels.
-_OFFLINE = {"face_net": "identities", "depth": 128}
-# 48 px gray: what the pseudocode's `preprocess_image` makes for FaceNet2ExpNet.h5.
-_EXPNET = {
-    "image_size": 48, "image_channels": 1, "learning_rate": 1e-3, "batch_size": 64, "epochs": 40, "schedule": "cosine",
-    **_REPORT2_AUGMENTATION,
-    "quick": {"epochs": 4, "width": 0.25, **_OFFLINE}, "smoke": {**_CNN_SMOKE, **_OFFLINE, "limit": 160},
-}  # fmt: skip
-_MATCHED = {
-    **_EXPNET, "face_net": "keras_facenet", "depth": 1792, "matching_epochs": 20,
-    "quick": {**_EXPNET["quick"], "matching_epochs": 4}, "smoke": {**_EXPNET["smoke"], "matching_epochs": 2},
-}  # fmt: skip
-_MY_MODEL = {**_MATCHED, "quick": {**_MATCHED["quick"], "epochs": 3, "width": 0.125}}
 
 EXPERIMENTS = {
     "majority": Experiment(
@@ -92,9 +59,9 @@ EXPERIMENTS = {
         learning_rate=1e-4,
         batch_size=64,
         epochs=30,
-        **_REPORT2_AUGMENTATION,
-        quick=_CNN_QUICK,
-        smoke=_CNN_SMOKE,
+        **REPORT2_AUGMENTATION,
+        quick=CNN_QUICK,
+        smoke=CNN_SMOKE,
     ),
     "cnn_batch32": Experiment(
         model="cnn",
@@ -103,9 +70,9 @@ EXPERIMENTS = {
         learning_rate=1e-4,
         batch_size=32,
         epochs=25,
-        **_REPORT2_AUGMENTATION,
-        quick={**_CNN_QUICK, "epochs": 5},
-        smoke=_CNN_SMOKE,
+        **REPORT2_AUGMENTATION,
+        quick={**CNN_QUICK, "epochs": 5},
+        smoke=CNN_SMOKE,
     ),
     "cnn_strong": Experiment(
         model="cnn",
@@ -115,23 +82,23 @@ EXPERIMENTS = {
         weight_decay=1e-4,
         batch_size=64,
         epochs=16,
-        **{**_REPORT2_AUGMENTATION, "shift": 0.05},
-        quick=_CNN_QUICK,
-        smoke=_CNN_SMOKE,
+        **{**REPORT2_AUGMENTATION, "shift": 0.05},
+        quick=CNN_QUICK,
+        smoke=CNN_SMOKE,
     ),
-    "cnn4": Experiment(model="cnn4", source="document [4], table 1, CNN (baseline)", claims=(27,), **_REPORT4),
-    "cnn4_se": Experiment(model="cnn4_se", source="document [4], table 1, CNN (SE)", claims=(28,), **_REPORT4),
+    "cnn4": Experiment(model="cnn4", source="document [4], table 1, CNN (baseline)", claims=(27,), **REPORT4),
+    "cnn4_se": Experiment(model="cnn4_se", source="document [4], table 1, CNN (SE)", claims=(28,), **REPORT4),
     "cnn4_se_aug": Experiment(
         model="cnn4_se",
         source="document [4], table 1, CNN (SE-Aug); it names size, brightness, colour channels and perspective",
         claims=(29,),
-        **_REPORT4,
-        **_REPORT4_AUGMENTATION,
+        **REPORT4,
+        **REPORT4_AUGMENTATION,
     ),
     "cnn4_se_residual": Experiment(
-        model="cnn4_se_residual", source="document [4], table 1, CNN (SE+Residual)", claims=(30,), **_REPORT4
+        model="cnn4_se_residual", source="document [4], table 1, CNN (SE+Residual)", claims=(30,), **REPORT4
     ),
-    "resnet18": Experiment(model="resnet18", source="document [4], table 1, ResNet18", claims=(31,), **_REPORT4),
+    "resnet18": Experiment(model="resnet18", source="document [4], table 1, ResNet18", claims=(31,), **REPORT4),
     "vgg16": Experiment(
         model="vgg16",
         source="document [2], table 2, first row: Adam, batch 32, 25 epochs; rates, 96 px and phases are the kit's",
@@ -140,7 +107,7 @@ EXPERIMENTS = {
         batch_size=32,
         epochs=25,
         unfreeze="block4_conv1",
-        **_TRANSFER,
+        **TRANSFER,
     ),
     "mobilenet": Experiment(
         model="mobilenet",
@@ -153,16 +120,16 @@ EXPERIMENTS = {
         epochs=20,
         unfreeze="conv_pw_4",
         # with statistics of its own, as its faces are no ImageNet pictures
-        **{**_TRANSFER, "freeze_norm": False},
+        **{**TRANSFER, "freeze_norm": False},
     ),
     "ucar_cnn": Experiment(
         model="ucar_cnn",
         source="document [1], baseline Uçar 2017; the paper's settings could not be had",
         claims=(34,),
         epochs=30,
-        **_REPORT2_AUGMENTATION,
-        quick=_CNN_QUICK,
-        smoke=_CNN_SMOKE,
+        **REPORT2_AUGMENTATION,
+        quick=CNN_QUICK,
+        smoke=CNN_SMOKE,
     ),
     "akhand": Experiment(
         model="akhand",
@@ -173,24 +140,24 @@ EXPERIMENTS = {
         epochs=25,
         unfreeze="conv5_block1_0_bn,conv4_block1_0_bn,conv3_block1_0_bn",
         **{
-            **_TRANSFER,
+            **TRANSFER,
             # the steps are for whoever gives these sizes pretrained weights: MobileNet has no layers of those names
-            "quick": {**_TRANSFER_QUICK, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
-            "smoke": {**_TRANSFER_SMOKE, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
+            "quick": {**TRANSFER_QUICK, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
+            "smoke": {**TRANSFER_SMOKE, "backbone": "MobileNet", "unfreeze": "0.3,0.6"},
         },
     ),
     "deep_emotion": Experiment(
         model="deep_emotion",
         source="document [3], tables, Deep-Emotion (Minaee 2019): Adam, dropout, ℓ2; 500 epochs at 0.005 in the paper",
         claims=(16, 20, 23, 26),
-        **_REPORT3,
+        **REPORT3,
     ),
     "deepfer": Experiment(
         model="deepfer",
         source="document [3]: Adam, dropout, ℓ2 on the last four dense layers; it prints no rate, batch or epochs",
         claims=(13, 14, 15, 19, 21, 24, 25),
         # half of deep_emotion's rate: its seven convolutions have no normalisation
-        **{**_REPORT3, "learning_rate": 5e-4},
+        **{**REPORT3, "learning_rate": 5e-4},
     ),
     "deepfer_salient": Experiment(
         model="deepfer",
@@ -198,70 +165,70 @@ EXPERIMENTS = {
         claims=(22,),
         salient_by="deepfer",
         defining=("salient_by",),
-        **{**_REPORT3, "learning_rate": 5e-4},
+        **{**REPORT3, "learning_rate": 5e-4},
     ),
     "ran": Experiment(
         model="ran",
         source="document [1], RAN (Wang et al. 2020): six fixed crops, both attention modules, region-biased loss",
         claims=(33, 37),
-        **_RAN,
+        **RAN,
     ),
     "ran_backbone": Experiment(
         model="ran",
         source="`ran`'s backbone alone on the whole face",
         attention="none",
-        defining=_ABLATED,
-        **_RAN,
+        defining=ABLATED,
+        **RAN,
     ),
     "ran_self": Experiment(
         model="ran",
         source="`ran` with self-attention only",
         attention="self",
         bias_weight=0.0,
-        defining=_ABLATED,
-        **_RAN,
+        defining=ABLATED,
+        **RAN,
     ),
     "ran_relation": Experiment(
-        model="ran", source="`ran` without the region-biased loss", bias_weight=0.0, defining=_ABLATED, **_RAN
+        model="ran", source="`ran` without the region-biased loss", bias_weight=0.0, defining=ABLATED, **RAN
     ),
     "facenet2expnet": Experiment(
         model="facenet2expnet",
         source="document [1], FaceNet2ExpNet (Ding et al. 2017): stage 1 matches the face net, stage 2 trains all",
         claims=(36,),
-        **_MATCHED,
+        **MATCHED,
     ),
     "facenet2expnet_scratch": Experiment(
         model="facenet2expnet",
         source="`facenet2expnet` without stage 1: the same expression net from scratch",
         defining=("matching_epochs",),  # not face_net, which it never looks at: a value for all leaves it as it is
         depth=1792,
-        **_EXPNET,
+        **EXPNET,
     ),
     "facenet2expnet_fine_tuned": Experiment(
         model="facenet2expnet",
         source="document [1]: `facenet2expnet` whose face net is first trained on expressions itself",
         defining=("face_net_epochs",),
         face_net_epochs=2,
-        **_MATCHED,
+        **MATCHED,
     ),
     "facenet2expnet_small": Experiment(
         model="facenet2expnet",
         source="`facenet2expnet` at 0.3 of its width, matched to a MobileFaceNet: for two processor cores",
         width=0.3,
-        **{**_MATCHED, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 12, "matching_epochs": 8},
+        **{**MATCHED, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 12, "matching_epochs": 8},
     ),
     "ran_facenet2expnet": Experiment(
         model="ran_facenet2expnet",
         source="document [1], My_model: region attention over FaceNet2ExpNet's features",
         claims=(32,),
-        **_MY_MODEL,
+        **MY_MODEL,
     ),
     "ran_facenet2expnet_strongest": Experiment(
         model="ran_facenet2expnet",
         source="document [1]'s pseudocode read literally: the crop with the highest weight is what is classified",
         reading="strongest",
         defining=("reading",),
-        **_MY_MODEL,
+        **MY_MODEL,
     ),
     "vgg_bn": Experiment(
         model="vgg_bn",
@@ -272,7 +239,7 @@ EXPERIMENTS = {
         weight_decay=1e-4,
         batch_size=64,
         epochs=120,
-        **_STRONG,
+        **STRONG,
     ),
     "vgg_bn_small": Experiment(
         model="vgg_bn",
@@ -284,7 +251,7 @@ EXPERIMENTS = {
         batch_size=64,
         epochs=40,
         width=0.5,
-        **{**_STRONG, "erase": 0.0},
+        **{**STRONG, "erase": 0.0},
     ),
     "vgg_bn_svm": Experiment(
         model="vgg_bn",
@@ -296,7 +263,7 @@ EXPERIMENTS = {
         weight_decay=1e-4,
         batch_size=64,
         epochs=120,
-        **{**_STRONG, "label_smoothing": 0.0},
+        **{**STRONG, "label_smoothing": 0.0},
     ),
     "resnet18_mixup": Experiment(
         model="resnet18",
@@ -310,7 +277,7 @@ EXPERIMENTS = {
         stem="small",
         mixup=0.2,
         # narrower than 16 filters, TensorFlow 2.21's processor kernels (oneDNN) write outside their memory here
-        **{**_STRONG, "smoke": {**_CNN_SMOKE, "width": 0.25}},
+        **{**STRONG, "smoke": {**CNN_SMOKE, "width": 0.25}},
     ),
 }
 

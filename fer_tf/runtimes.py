@@ -11,6 +11,7 @@ import os
 import threading
 import warnings
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ DESCRIPTION = f"{ATTRIBUTE}.json"
 _DESCRIPTION_LIMIT = 1_000_000  # bytes; a real one has some thousands
 
 
-class ExportedModel:
+class ExportedModel(ABC):
     """A model file of another form, with what prediction asks of a `keras.Model`.
 
     Args:
@@ -58,13 +59,13 @@ class ExportedModel:
         if absent:
             warnings.warn(f"{path} was trained without {', '.join(absent)}: always 0 there", stacklevel=2)
 
+    @abstractmethod
     def _open(self):
         """Sets the shapes, makes ready to run, and returns the description, a dict."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _run(self, images):
         """Probabilities of float32 [N, H, W, C], N at least 1."""
-        raise NotImplementedError
 
     def predict_on_batch(self, images):
         """Probabilities of pictures.

@@ -19,6 +19,7 @@ FLOORS = [
         "saving",
         "runlog",
         "experiment",
+        "recipes",
         "experiments",
         "inference",
         "plots",

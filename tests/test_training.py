@@ -1,13 +1,11 @@
 """Running experiments: same seed same numbers, nothing of test reaches training, killed runs go on."""
 
-import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -156,35 +154,6 @@ def test_two_processes_cannot_write_the_same_run(fresh_home):
 def test_dataset_options_make_another_run(fresh_home):
     run = run_experiment("majority", "synthetic", dataset_options={"count": 400, "classes": 6}, verbose=False)
     assert run.record["reduced"] == "count 400, classes 6"
-
-
-def test_evaluating_on_another_split_of_the_training_data_warns(fresh_home, fer2013_root):
-    from fer_tf.saving import load_model
-
-    run = run_experiment("majority", "fer2013", data_dir=fer2013_root, verbose=False)
-    assert "not the published ones" in run.record["reduced"]
-    model = load_model(run.model_path)
-    same = scoring.evaluate_model(model, data.load_dataset("fer2013", fer2013_root), "a")
-    assert not any("trained on another split" in note for note in same.record["notes"])
-    other = scoring.evaluate_model(model, data.load_dataset("fer2013", fer2013_root, "folder"), "b")
-    assert any("trained on another split of fer2013 (official, seed 0)" in note for note in other.record["notes"])
-
-
-@pytest.mark.parametrize(
-    "trained, tested, warns",
-    [
-        (("ferplus", "official"), ("ferplus", "six"), False),  # the same rows of FER2013
-        (("ferplus", "six"), ("fer2013", "official"), False),
-        (("ferplus", "official"), ("fer2013", "pooled"), True),  # drawn out of all rows
-        (("ferplus", "official"), ("fer2013", "balanced"), True),
-        (("fer2013", "pooled"), ("ferplus", "official"), True),
-        (("fer2013", "official"), ("ckplus", "subject"), False),
-    ],
-)
-def test_only_other_splits_of_the_same_pictures_are_warned_of(trained, tested, warns):
-    provenance = {"dataset": trained[0], "protocol": trained[1], "seed": 0, "dataset_fingerprint": "a"}
-    ds = SimpleNamespace(name=tested[0], protocol=tested[1], fingerprint=lambda: "b")
-    assert bool(scoring._training_overlap(provenance, ds)) == warns
 
 
 def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, capsys):
@@ -370,60 +339,9 @@ def test_a_class_without_training_images_is_an_error(fresh_home, monkeypatch):
         run_experiment("cnn", **OPTIONS)
 
 
-def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home):
-    """[1]'s file has its own order of outputs; evaluation must go by names, not by position."""
-    ds = data.load_dataset("synthetic", count=400)
-    run = run_experiment("cnn", **OPTIONS, epochs=3)
-    from fer_tf.saving import load_model, model_info
-
-    model = load_model(run.model_path)
-    straight = scoring.evaluate_model(model, ds, "a")
-    order = [3, 1, 0, 2, 7, 6, 5, 4]
-    kernel, bias = model.get_layer("scores").get_weights()
-    model.get_layer("scores").set_weights([kernel[:, order], bias[order]])
-    model.fer_tf_info = {**model_info(model), "class_names": [ds.class_names[code] for code in order]}
-    shuffled = scoring.evaluate_model(model, ds, "b")
-    assert shuffled.metrics["test"]["confusion"] == straight.metrics["test"]["confusion"]
-
-
-def test_a_model_of_eight_classes_on_a_set_of_six(fresh_home):
-    """Images of classes that only one side knows leave, probabilities are renormalised, and the notes say so."""
-    from fer_tf.inference import predict_probabilities
-    from fer_tf.saving import load_model
-
-    eight = data.load_dataset("synthetic", count=400)
-    six = data.load_dataset("synthetic", count=400, classes=6, size=32)
-    model = load_model(run_experiment("cnn", **OPTIONS).model_path)
-    run = scoring.evaluate_model(model, six, "a")
-    assert run.record["class_names"] == list(six.class_names)
-    assert any("neutral, contempt left out, its probabilities renormalised" in note for note in run.record["notes"])
-    assert any("images (32, 32, 1) converted to the model's (48, 48, 1)" in note for note in run.record["notes"])
-    raw = predict_probabilities(model, six.store.converted((48, 48), 1).fetch(six.test.rows))[:, :6]
-    np.testing.assert_allclose(run.predictions[list(six.class_names)], raw / raw.sum(axis=1, keepdims=True), atol=1e-4)
-    narrow = eight.with_classes(("neutral", "contempt"))
-    two = scoring.evaluate_model(model, narrow, "b")
-    assert two.metrics["test"]["n"] == len(narrow.test)
-    with pytest.raises(InputError, match="too few classes in common"):
-        scoring.evaluate_model(model, eight.with_classes(("contempt",)), "c")
-
-
 def test_time_is_recorded(fresh_home):
     started = time.perf_counter()
     run = run_experiment("cnn", **OPTIONS)
     facts = run.metrics["training"]
     assert 0 < facts["seconds"] <= time.perf_counter() - started
     assert facts["epochs"] == 2 and facts["best_epoch"] in (1, 2) and facts["peak_memory_mb"] > 100
-
-
-def test_lists_of_test_images_are_scored_by_themselves(tmp_path, tiny_faces):
-    """A set's yes-or-no columns (FER+: occluded, turned) against a reading of the written predictions."""
-    table = tiny_faces.table.assign(turned=np.arange(len(tiny_faces.table)) % 3 == 0, none=False)
-    ds = dataclasses.replace(tiny_faces, table=table)
-    rng = np.random.default_rng(0)
-    val, test = (rng.dirichlet(np.ones(8), len(split)) for split in (ds.val, ds.test))
-    scoring.write_scores(tmp_path, ds, val, test, {"fingerprint": "f", "evaluation_code": "c"})
-    found = runlog.read_json(tmp_path / "metrics.json")["lists"]
-    inside = table["turned"].to_numpy()[ds.test.rows]
-    hits = test.argmax(axis=1) == np.asarray(ds.test.labels)
-    assert set(found) == {"turned"} and found["turned"]["n"] == inside.sum()
-    assert found["turned"]["accuracy"] == pytest.approx(hits[inside].mean())

@@ -1,0 +1,52 @@
+"""Settings that several experiments share: the documents' recipes and their smaller sizes. Plain data."""
+
+CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
+CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
+# Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
+REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
+# Document [4]: Adam and cross-entropy; learning rate, batch and epochs are in its grid, the best is not told.
+REPORT4 = {
+    "learning_rate": 1e-3, "batch_size": 64, "epochs": 30, "schedule": "plateau", "image_size": 64, "image_channels": 3,
+    "quick": {"epochs": 5, "width": 0.25}, "smoke": {**CNN_SMOKE, "width": 0.125},
+}  # fmt: skip
+REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
+# Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3: frozen features are 13 points
+# better there, and at 144 px another 2, for twice the time (benchmarks/resolution.py).
+TRANSFER_QUICK = {"weights": "none", "resolution": 48, "width": 0.25, "epochs": 4, "head_epochs": 1,
+                   "learning_rate": 1e-3, "optimizer": "adam"}  # fmt: skip
+TRANSFER_SMOKE = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
+TRANSFER = {
+    "weights": "imagenet", "resolution": 96, "head_epochs": 3, "head_learning_rate": 1e-3, **REPORT2_AUGMENTATION,
+    "quick": TRANSFER_QUICK, "smoke": TRANSFER_SMOKE,
+}  # fmt: skip
+REPORT3 = {
+    "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "plateau", "l2": 1e-4, "flip": True,
+    "rotation": 10.0, "shift": 0.05, "quick": {"epochs": 5, "width": 0.5}, "smoke": CNN_SMOKE,
+}  # fmt: skip
+STRONG = {
+    "rotation": 15.0, "zoom": 0.1, "shift": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2, "erase": 0.25,
+    "label_smoothing": 0.1,
+    "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2}, "smoke": {**CNN_SMOKE, "width": 0.125},
+}  # fmt: skip
+# ResNet18's 83 M multiply-adds at 48 px come seven times. Adam, batch 64, rate and schedule are the kit's; the paper
+# trains by SGD in larger batches.
+RAN = {
+    "backbone": "resnet18", "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "cosine",
+    **REPORT2_AUGMENTATION, "dropout": 0.3,
+    "quick": {"backbone": "cnn", "epochs": 4, "width": 0.25}, "smoke": {**CNN_SMOKE, "backbone": "cnn", "limit": 160},
+}  # fmt: skip
+# What `ran`'s ablations take away, one after another.
+ABLATED = ("attention", "bias_weight")
+# Embedded, stage 1 matches a face net trained on the synthetic identities, whose map has 128 channels.
+OFFLINE = {"face_net": "identities", "depth": 128}
+# 48 px gray: what the pseudocode's `preprocess_image` makes for FaceNet2ExpNet.h5.
+EXPNET = {
+    "image_size": 48, "image_channels": 1, "learning_rate": 1e-3, "batch_size": 64, "epochs": 40, "schedule": "cosine",
+    **REPORT2_AUGMENTATION,
+    "quick": {"epochs": 4, "width": 0.25, **OFFLINE}, "smoke": {**CNN_SMOKE, **OFFLINE, "limit": 160},
+}  # fmt: skip
+MATCHED = {
+    **EXPNET, "face_net": "keras_facenet", "depth": 1792, "matching_epochs": 20,
+    "quick": {**EXPNET["quick"], "matching_epochs": 4}, "smoke": {**EXPNET["smoke"], "matching_epochs": 2},
+}  # fmt: skip
+MY_MODEL = {**MATCHED, "quick": {**MATCHED["quick"], "epochs": 3, "width": 0.125}}
