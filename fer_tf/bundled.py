@@ -38,6 +38,13 @@ def bundled_path(name=DEFAULT):
     return path
 
 
+def model_name(path):
+    """What results of a model file are filed under: its stem, of one that ships "bundled-<stem>", as a run of your own
+    may write a file of the same name (`models/FaceNet2ExpNet.h5`)."""
+    path = Path(path)
+    return f"bundled-{path.stem}" if path.resolve().parent == bundled_root().resolve() else path.stem
+
+
 def sha256(path):
     """Hexadecimal SHA-256 of a file."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -77,7 +77,7 @@ def evaluate_with_tta(model, ds, name, how, out=None):
     if how == "none":
         return scoring.evaluate_model(model, ds, name, out)
     noted = replace(ds, notes=[*ds.notes, *_told(how)])
-    return scoring.evaluate_model(AveragedViews(model, how), noted, f"{name}-{how}", out)
+    return scoring.evaluate_model(AveragedViews(model, how), noted, f"{name}-{how}", out, tta=how)
 
 
 def _told(how):

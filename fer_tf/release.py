@@ -56,25 +56,32 @@ def render_results():
 
 
 def readme_block(table, claimed):
-    """README's results: the released runs, and the claims that have been measured."""
-    measured = claimed[claimed["reproduced"] != ""]
-    columns = ["document", "model", "settings", "metric", "claimed", "claimed under", "measured under", "reproduced",
-               "95 % interval", "seeds", "remark"]  # fmt: skip
-    parts = [tables.markdown(_short(table)), tables.markdown(measured[columns])]
-    return "\n".join(parts)
+    """README's results: the released runs, and the accuracies that documents claim and runs have measured. In which way
+    a run is reduced, and the other claims, stand in the tables of reports/results/."""
+    return "\n".join([tables.markdown(_short(table)), tables.markdown(_claimed_accuracies(claimed))])
 
 
 def _short(table):
     part = shown(table)
-    part["protocol"] = table["protocol"].to_numpy()
+    for column in ("protocol", "dataset"):
+        part[column] = table[column].to_numpy()
     part["model"] = table["experiment"].to_numpy()
-    part["seed"] = table["seed"].to_numpy()
-    part["dataset"] = table["dataset"].to_numpy()
-    part["settings"] = ["reduced: " + text if text else "full" for text in table["reduced"]]
-    columns = ["model", "dataset", "protocol", "seed", "accuracy", "95 % interval", "accuracy without copies",
-               "accuracy without near copies",
-               "macro F1", "val accuracy", "epochs", "s/epoch", "peak MB", "settings"]  # fmt: skip
+    part["without near copies"] = part["accuracy without near copies"]
+    part["run"] = _told(table["reduced"])
+    columns = ["model", "dataset", "protocol", "accuracy", "95 % interval", "without near copies", "macro F1", "run"]
     return part[columns]
+
+
+def _claimed_accuracies(claimed):
+    wanted = (claimed["metric"] == "accuracy") & claimed["claimed"].notna() & (claimed["reproduced"] != "")
+    part = claimed[wanted].copy()
+    part["run"] = _told("reduced: " in remark for remark in part["remark"])
+    return part[["document", "model", "settings", "claimed", "claimed under", "measured under", "reproduced",
+                 "95 % interval", "run"]]  # fmt: skip
+
+
+def _told(reduced):
+    return ["reduced" if each else "full" for each in reduced]
 
 
 def fill_block(text, block):

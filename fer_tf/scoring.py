@@ -97,7 +97,7 @@ def _save_figures(directory, result, class_names):
         plots.save_figure(plots.learning_curves({directory.name: history}), figures / "learning_curves")
 
 
-def evaluate_model(model, ds, name, out=None):
+def evaluate_model(model, ds, name, out=None, tta="none"):
     """Evaluates any saved model on a dataset's test split, also one trained on another dataset.
 
     Only classes that both know are looked at: images of others leave the test set, the model's other probabilities are
@@ -108,6 +108,7 @@ def evaluate_model(model, ds, name, out=None):
         ds: `FaceDataset`.
         name: of the model, for the folder and the record.
         out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
+        tta: for the record, the views that the model averages over (`ensemble.evaluate_with_tta`).
     Returns: `Run` (not among reports/runs/).
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
@@ -116,7 +117,7 @@ def evaluate_model(model, ds, name, out=None):
     ds = fitted(model, ds)
     stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
     record = {
-        **stamp, "model": name, "dataset": ds.name, "protocol": ds.protocol, "provenance": provenance,
+        **stamp, "model": name, "tta": tta, "dataset": ds.name, "protocol": ds.protocol, "provenance": provenance,
         "class_names": list(ds.class_names), "notes": [*ds.notes, *overlap],
         "environment": runlog.environment(),
     }  # fmt: skip

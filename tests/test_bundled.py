@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fer_tf.bundled import bundled_path, bundled_records, sha256
+from fer_tf.bundled import bundled_path, bundled_records, model_name, sha256
 from fer_tf.bundling import bundle_run, command, halve, weakness
 from fer_tf.checks import InputError, ModelFileError
 from fer_tf.emotions import EMOTION_LABELS
@@ -26,6 +26,12 @@ def shipped(tmp_path_factory):
         patch.setenv("FER_TF_MODELS", str(home / "models"))
         run = run_experiment("cnn", size="smoke", epochs=1, dataset_options={"count": 400}, verbose=0)
         yield home / "models", run, bundle_run(run.name, "fer2013.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
+
+
+def test_results_of_a_shipped_file_are_not_filed_with_those_of_an_own_one(shipped):
+    models = shipped[0]
+    assert model_name(models / "bundled" / "FaceNet2ExpNet.h5") == "bundled-FaceNet2ExpNet"
+    assert model_name(models / "FaceNet2ExpNet.h5") == "FaceNet2ExpNet"
 
 
 def test_halved_kernels_load_as_float32_and_predict_nearly_the_same(tiny_model_path, tmp_path):

@@ -88,6 +88,7 @@ def test_evaluation_with_views(home, tiny_faces):
     )
     wanted = ensemble.predict_with_tta(loaded, tiny_faces.test, "flip")
     np.testing.assert_allclose(run.predictions[list(tiny_faces.class_names)], wanted, atol=2e-6)
+    assert run.record["tta"] == "flip"
     plain = ensemble.evaluate_with_tta(loaded, tiny_faces, "cnn", "none")
     assert plain.name == "cnn-synthetic-identity"
 

@@ -120,14 +120,15 @@ def evaluate(
 ):
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
+    from ..bundled import model_name
     from ..data import load_dataset, parse_options
     from ..ensemble import evaluate_with_tta
-    from ..saving import load_model
+    from ..saving import find_model, load_model
 
     loaded = load_model(model)  # before the dataset: a mistyped name is told at once
     chosen = parse_options(dataset, options or [])
     ds = load_dataset(dataset, data_dir, protocol, seed=seed, **chosen)
-    print_run(evaluate_with_tta(loaded, ds, Path(model).stem, tta, out))
+    print_run(evaluate_with_tta(loaded, ds, model_name(find_model(model)), tta, out))
 
 
 @app.command(epilog="Example: `fer-tf classical hog_svm --dataset fer2013 --data-dir data/raw`")

@@ -57,8 +57,8 @@ def _origin(record):
     if run.count("-") < 2:
         return name, provenance.get("dataset", "unknown")
     experiment, dataset = run.split("-")[:2]
-    # evaluated over several views it is called <run>-<views>
-    return experiment + (name.removeprefix(run) if name.startswith(run) else ""), dataset
+    views = record.get("tta", "none")
+    return experiment if views == "none" else f"{experiment}-{views}", dataset
 
 
 def cross_table(rows):

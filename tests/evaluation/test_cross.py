@@ -79,8 +79,12 @@ def test_seeds_of_a_cell_are_averaged_and_models_are_not_mixed():
         # what models written by earlier versions say of their set is a hash
         ({"model": "cnn", "provenance": {"run": "cnn-jaffe-subject-fold0-seed0", "dataset": "2e6f"}}, ("cnn", "jaffe")),
         # averaged over several views of a picture it is another model
-        ({"model": "cnn-jaffe-subject-seed0-flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
+        ({"model": "cnn-jaffe-subject-seed0-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
          ("cnn-flip", "jaffe")),
+        # a file may have another name than its run
+        ({"model": "my-copy-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
+         ("cnn-flip", "jaffe")),
+        ({"model": "my-copy", "tta": "none", "provenance": {"run": "cnn-jaffe-subject-seed0"}}, ("cnn", "jaffe")),
         ({"model": "mine", "provenance": {}}, ("mine", "unknown")),
         ({"model": "both", "members": [{"run": "cnn-jaffe-subject-seed0"}, {"run": "ran-jaffe-subject-seed0"}]},
          ("both", "jaffe")),
