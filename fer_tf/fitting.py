@@ -180,7 +180,9 @@ def compile_model(model, experiment, learning_rate=None):
         "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay),
     }[experiment.optimizer]()
     loss = losses.classification_loss(experiment.label_smoothing, experiment.loss)
-    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=wants_jit)
+    # an object, not its name: one made while the step is traced makes TensorFlow trace the step a second time
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=wants_jit)
     if model.jit_compile != wants_jit:  # some layers switch XLA off for the whole model without a word
         raise InputError(f"jit: {model.name} cannot be compiled by XLA, a layer in it does not support it")
 
