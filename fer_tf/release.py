@@ -65,11 +65,18 @@ def _short(table):
     part = shown(table)
     for column in ("protocol", "dataset"):
         part[column] = table[column].to_numpy()
-    part["model"] = table["experiment"].to_numpy()
+    part["model"] = [_variant(row) for row in table.itertuples()]
     part["without near copies"] = part["accuracy without near copies"]
     part["run"] = _told(table["reduced"])
     columns = ["model", "dataset", "protocol", "accuracy", "95 % interval", "without near copies", "macro F1", "run"]
     return part[columns]
+
+
+def _variant(row):
+    """The experiment of a row of `compare`, with the options of the dataset that its run is named after."""
+    rest = row.run.removeprefix(f"{row.experiment}-{row.dataset}-{row.protocol}-")
+    options = re.sub(r"-?seed\d+$", "", rest)
+    return f"{row.experiment} ({options})" if options else row.experiment
 
 
 def _claimed_accuracies(claimed):

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from .evaluation import comparison, rendering
+from .evaluation import ablations, comparison, rendering
 from .evaluation import document_tables as documents
 
 DOCUMENT2 = ("cnn", "cnn_batch32", "vgg16", "mobilenet")
@@ -14,6 +14,7 @@ CAPTIONS = {
     "document3": "Document [3]: accuracy in per cent, claimed beside measured",
     "document4": "Document [4], table 1: accuracy in per cent, claimed beside measured",
     "lists": "Accuracy in per cent on the published lists of occluded and turned faces, beside the whole test set",
+    "ablations": "What each part adds: accuracy in per cent, and McNemar's test against the first of its group",
     "claimed_and_reproduced": "Every figure the documents claim, in per cent, beside what was measured",
 }
 
@@ -38,8 +39,9 @@ def document_tables(runs, answers=None):
         runs: list of `fer_tf.runlog.Run`.
         answers: runs that document 3's claims may be answered by, None for `runs`: a row there is a claim, and one that
             is measured elsewhere is not to be called not measured.
-    Returns: dict "document1" .. "document4", and "lists" where a set has some, -> DataFrame, a row a run with the set
-        and protocol it was tested on (document 3's: a row a claim); a document of whose models none was run is missing.
+    Returns: dict "document1" .. "document4", "lists" where a set has some and "ablations" where a model and one without
+        a part of it were run, -> DataFrame, a row a run with the set and protocol it was tested on (document 3's: a row
+        a claim); a document of whose models none was run is missing.
     """
     makers = {"document1": (documents.DOCUMENT1_MODELS, _document1), "document2": (DOCUMENT2, _document2),
               "document4": (DOCUMENT4, _document4)}  # fmt: skip
@@ -52,7 +54,9 @@ def document_tables(runs, answers=None):
         triples = [(run.name, run.record, run.metrics) for run in answers or runs]
         found["document3"] = documents.document3_table(triples, comparison.read_claims())
     lists = documents.lists_table([(run.record, run.metrics) for run in runs])
-    return dict(sorted(found.items())) | ({"lists": lists} if len(lists) else {})
+    parts = _ablations([run for run in runs if run.record["experiment"] in ablations.EXPERIMENTS])
+    more = {name: table for name, table in (("lists", lists), ("ablations", parts)) if len(table)}
+    return dict(sorted(found.items())) | more
 
 
 def write_tables(folder, tables_by_name):
@@ -65,6 +69,10 @@ def write_tables(folder, tables_by_name):
         for name, table in tables_by_name.items()
         for path in rendering.write_table(folder / name, table, CAPTIONS[name], digits=1)
     ]
+
+
+def _ablations(runs):
+    return ablations.ablations_table([(run.record, run.metrics, run.predictions) for run in runs])
 
 
 def _document1(runs):

@@ -1,0 +1,65 @@
+"""Ablations: each variant beside the model without the part, on the same test images, by McNemar's test."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from fer_tf import experiments
+from fer_tf.evaluation.ablations import EXPERIMENTS, ablations_table
+
+RNG = np.random.default_rng(0)
+NAMES = np.array(["anger", "fear", "happiness", "sadness"])
+TRUTH = RNG.integers(0, 4, 300)
+
+
+def run(experiment, accuracy, **changes):
+    label = np.where(RNG.random(300) < accuracy, TRUTH, (TRUTH + 1) % 4)
+    names = [f"{number}.png" for number in range(300)]
+    predictions = pd.DataFrame({"name": names, "truth": NAMES[TRUTH], "label": NAMES[label]})
+    record = {"experiment": experiment, "dataset": "ferplus", "protocol": "official", "dataset_options": {}, "seed": 0,
+              "test_fingerprint": "a", "reduced": ""} | changes  # fmt: skip
+    found = (label == TRUTH).mean()
+    return record, {"test": {"accuracy": found, "intervals": {"accuracy": [found - 0.05, found + 0.05]}}}, predictions
+
+
+def test_every_named_experiment_is_there():
+    assert EXPERIMENTS <= set(experiments.EXPERIMENTS)
+
+
+def test_variants_are_tested_against_the_model_without_the_part():
+    runs = [run("ran", 0.8), run("ran_self", 0.7), run("ran_backbone", 0.6)]
+    table = ablations_table(runs).set_index("model")
+    assert list(table.index) == ["ran_backbone", "ran_self", "ran"]
+    right = {record["experiment"]: (frame["truth"] == frame["label"]).to_numpy() for record, _, frame in runs}
+    p_values = []
+    for name in ("ran_self", "ran"):
+        gained, lost = (right[name] & ~right["ran_backbone"]).sum(), (~right[name] & right["ran_backbone"]).sum()
+        p_values.append(binomtest(gained, gained + lost).pvalue)
+        assert table["p"][name] == f"{p_values[-1]:.2g}"
+        assert table["difference"][name] == f"{100 * (gained - lost) / 300:+.1f}"
+    smallest = int(np.argmin(p_values))
+    assert float(table["p Holm"].iloc[1 + smallest]) == pytest.approx(2 * p_values[smallest], rel=0.05)
+    assert pd.isna(table["p"]["ran_backbone"]) and pd.isna(table["difference"]["ran_backbone"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"seed": 1}, {"dataset": "fer2013"}, {"protocol": "six"}, {"test_fingerprint": "b"},
+     {"dataset_options": {"train_share": 0.3}}],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_runs_at_other_settings_are_not_compared(changes):
+    assert ablations_table([run("ran_backbone", 0.6), run("ran", 0.8, **changes)]).empty
+    both = [run("ran_backbone", 0.6, **changes), run("ran", 0.8, **changes)]
+    assert len(ablations_table([*both, run("ran_self", 0.5)])) == 2
+
+
+def test_without_the_reference_nothing_is_compared():
+    assert ablations_table([run("ran_self", 0.6), run("ran", 0.8), run("ran_backbone", 0.5, seed=1)]).empty
+
+
+def test_shares_of_the_training_set_are_told():
+    share = {"dataset_options": {"train_share": 0.3}}
+    runs = [run("facenet2expnet_scratch", 0.5, **share), run("facenet2expnet", 0.6, **share)]
+    assert list(ablations_table(runs)["options"]) == ["train_share=0.3"] * 2
