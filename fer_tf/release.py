@@ -73,15 +73,17 @@ def _short(table):
 
 
 def _variant(row):
-    """The experiment of a row of `compare`, with the options of the dataset that its run is named after."""
+    """The experiment of a row of `compare`, with what else its run is named after: options, and seeds but 0."""
     rest = row.run.removeprefix(f"{row.experiment}-{row.dataset}-{row.protocol}-")
-    options = re.sub(r"-?seed\d+$", "", rest)
+    options = rest.removesuffix("seed0").removesuffix("-")
     return f"{row.experiment} ({options})" if options else row.experiment
 
 
 def _claimed_accuracies(claimed):
-    wanted = (claimed["metric"] == "accuracy") & claimed["claimed"].notna() & (claimed["reproduced"] != "")
+    wanted = (claimed["metric"] == "accuracy") & (claimed["claimed"] != "") & (claimed["reproduced"] != "")
     part = claimed[wanted].copy()
+    # two claims of one model on one set are told apart by their settings, or by what is said of them
+    part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
     part["run"] = _told("reduced: " in remark for remark in part["remark"])
     return part[["document", "model", "settings", "claimed", "claimed under", "measured under", "reproduced",
                  "95 % interval", "run"]]  # fmt: skip

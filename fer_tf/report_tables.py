@@ -14,7 +14,7 @@ CAPTIONS = {
     "document3": "Document [3]: accuracy in per cent, claimed beside measured",
     "document4": "Document [4], table 1: accuracy in per cent, claimed beside measured",
     "lists": "Accuracy in per cent on the published lists of occluded and turned faces, beside the whole test set",
-    "ablations": "What each part adds: accuracy in per cent, and McNemar's test against the first of its group",
+    "ablations": "Variants beside the first of their group: accuracy in per cent, each p against that first one",
     "claimed_and_reproduced": "Every figure the documents claim, in per cent, beside what was measured",
 }
 

@@ -1,4 +1,4 @@
-"""What each part of a model adds: its variants beside the one without it, tested on the same images."""
+"""Variants of a model beside the one without their parts, tested on the same images."""
 
 import json
 from itertools import groupby
@@ -12,7 +12,8 @@ ABLATIONS = {
     "squeeze-excite, augmentation, residual": ("cnn4", "cnn4_se", "cnn4_se_aug", "cnn4_se_residual"),
     "region attention": ("ran_backbone", "ran_self", "ran_relation", "ran"),
     "feature matching": ("facenet2expnet_scratch", "facenet2expnet", "facenet2expnet_fine_tuned"),
-    "combined model": ("ran_facenet2expnet", "ran_facenet2expnet_strongest", "ran", "ucar_cnn", "akhand"),
+    "region attention over FaceNet2ExpNet": ("facenet2expnet", "ran_facenet2expnet", "ran_facenet2expnet_strongest"),
+    "document [1]'s four, against My_model": ("ran_facenet2expnet", "ran", "ucar_cnn", "akhand"),
 }
 EXPERIMENTS = {name for experiments in ABLATIONS.values() for name in experiments}
 
@@ -25,8 +26,8 @@ def ablations_table(runs):
         runs: (record, metrics, predictions) triples; predictions as of `fer_tf.runlog.Run`.
     Returns: DataFrame, a row a run, the reference first: question, dataset, protocol, options, seed, model, accuracy,
         95 % interval, difference (to the reference), p (McNemar's exact test against it), p Holm (for the tests of the
-        same question and setting), reduced. Accuracies and differences in per cent. A reference that was compared with
-        nothing has no row.
+        same question and setting), reduced. Accuracies and differences in per cent, differences and p values as text.
+        A reference that was compared with nothing has no row.
     """
     rows = []
     for question, experiments in ABLATIONS.items():
@@ -37,9 +38,10 @@ def ablations_table(runs):
 
 
 def _setting(record):
-    """What must be alike for two runs to be compared."""
-    options = json.dumps(record["dataset_options"], sort_keys=True)
-    return record["dataset"], record["protocol"], options, record["seed"], record["test_fingerprint"]
+    """What must be alike for two runs to be compared; a limit leaves test images out too."""
+    options = json.dumps(record.get("dataset_options", {}), sort_keys=True)
+    limit = record.get("settings", {}).get("limit", 0)
+    return record["dataset"], record["protocol"], options, record["seed"], record.get("test_fingerprint", ""), limit
 
 
 def _rows(question, group, experiments):
@@ -55,7 +57,7 @@ def _rows(question, group, experiments):
         accuracy, (low, high) = metrics["test"]["accuracy"], metrics["test"]["intervals"]["accuracy"]
         rows.append({
             "question": question, "dataset": record["dataset"], "protocol": record["protocol"],
-            "options": " ".join(f"{key}={value}" for key, value in record["dataset_options"].items()),
+            "options": " ".join(f"{key}={value}" for key, value in record.get("dataset_options", {}).items()),
             "seed": record["seed"], "model": record["experiment"], "accuracy": 100 * accuracy,
             "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
             "difference": None if p_value is None else f"{100 * (accuracy - reference):+.1f}",

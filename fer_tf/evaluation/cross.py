@@ -57,7 +57,8 @@ def _origin(record):
     if run.count("-") < 2:
         return name, provenance.get("dataset", "unknown")
     experiment, dataset = run.split("-")[:2]
-    views = record.get("tta", "none")
+    # earlier records tell the views by the name alone, <run>-<views>
+    views = record.get("tta") or (name.removeprefix(f"{run}-") if name.startswith(f"{run}-") else "none")
     return experiment if views == "none" else f"{experiment}-{views}", dataset
 
 

@@ -46,13 +46,18 @@ def test_variants_are_tested_against_the_model_without_the_part():
 @pytest.mark.parametrize(
     "changes",
     [{"seed": 1}, {"dataset": "fer2013"}, {"protocol": "six"}, {"test_fingerprint": "b"},
-     {"dataset_options": {"train_share": 0.3}}],
+     {"dataset_options": {"train_share": 0.3}}, {"settings": {"limit": 160}}],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
 def test_runs_at_other_settings_are_not_compared(changes):
     assert ablations_table([run("ran_backbone", 0.6), run("ran", 0.8, **changes)]).empty
     both = [run("ran_backbone", 0.6, **changes), run("ran", 0.8, **changes)]
     assert len(ablations_table([*both, run("ran_self", 0.5)])) == 2
+
+
+def test_a_run_at_a_limit_has_fewer_images_and_is_no_error():
+    record, metrics, predictions = run("ran", 0.8, settings={"limit": 160})
+    assert ablations_table([run("ran_backbone", 0.6), (record, metrics, predictions[:160])]).empty
 
 
 def test_without_the_reference_nothing_is_compared():

@@ -81,6 +81,8 @@ def test_seeds_of_a_cell_are_averaged_and_models_are_not_mixed():
         # averaged over several views of a picture it is another model
         ({"model": "cnn-jaffe-subject-seed0-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
          ("cnn-flip", "jaffe")),
+        ({"model": "cnn-jaffe-subject-seed0-flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
+         ("cnn-flip", "jaffe")),
         # a file may have another name than its run
         ({"model": "my-copy-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
          ("cnn-flip", "jaffe")),
