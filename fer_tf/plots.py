@@ -41,6 +41,7 @@ def save_figure(figure, path, caption="", made_with=None):
     for suffix in (".png", ".svg"):
         with replacing(path.with_name(path.name + suffix)) as part, matplotlib.rc_context(_STYLE):
             figure.savefig(part, metadata={**about, "Date": None} if suffix == ".svg" else {**about, **made})
+        figure.set_layout_engine("none")  # laid out once: it takes as long as drawing
 
 
 def keep(figure, name, caption):
