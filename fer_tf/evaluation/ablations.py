@@ -15,6 +15,8 @@ ABLATIONS = {
     "region attention over FaceNet2ExpNet": ("facenet2expnet", "ran_facenet2expnet", "ran_facenet2expnet_strongest"),
     "document [1]'s four, against My_model": ("ran_facenet2expnet", "ran", "ucar_cnn", "akhand"),
 }
+# Settings that no ablation is about: where they differ, a difference may be theirs.
+TRAINING = ("epochs", "matching_epochs", "width", "depth", "precision", "image_size")
 EXPERIMENTS = {name for experiments in ABLATIONS.values() for name in experiments}
 
 
@@ -25,9 +27,10 @@ def ablations_table(runs):
     Args:
         runs: (record, metrics, predictions) triples; predictions as of `fer_tf.runlog.Run`.
     Returns: DataFrame, a row a run, the reference first: question, dataset, protocol, options, seed, model, accuracy,
-        95 % interval, difference (to the reference), p (McNemar's exact test against it), p Holm (for the tests of the
-        same question and setting), reduced. Accuracies and differences in per cent, differences and p values as text.
-        A reference that was compared with nothing has no row.
+        95 % interval, difference (to the reference, with its paired interval), p (McNemar's exact test against it), p
+        Holm (for the tests of the same question and setting), p to the row above (of that test alone), trained
+        otherwise (how, than the reference), reduced. Accuracies and differences in per cent, differences and p values
+        as text. A reference that was compared with nothing has no row.
     """
     rows = []
     for question, experiments in ABLATIONS.items():
@@ -48,19 +51,41 @@ def _rows(question, group, experiments):
     if len(group) < 2 or group[0][0]["experiment"] != experiments[0]:
         return []
     pairs = mcnemar_matrix({record["experiment"]: predictions for record, _, predictions in group})
-    against = pairs[pairs["first"] == experiments[0]]
-    p_values = [None, *(f"{p:.2g}" for p in against["p_value"])]
-    adjusted = [None, *(f"{p:.2g}" for p in holm(against["p_value"]))]
-    reference = group[0][1]["test"]["accuracy"]
-    rows = []
-    for (record, metrics, _), p_value, p_holm in zip(group, p_values, adjusted, strict=True):
-        accuracy, (low, high) = metrics["test"]["accuracy"], metrics["test"]["intervals"]["accuracy"]
-        rows.append({
-            "question": question, "dataset": record["dataset"], "protocol": record["protocol"],
-            "options": " ".join(f"{key}={value}" for key, value in record.get("dataset_options", {}).items()),
-            "seed": record["seed"], "model": record["experiment"], "accuracy": 100 * accuracy,
-            "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
-            "difference": None if p_value is None else f"{100 * (accuracy - reference):+.1f}",
-            "p": p_value, "p Holm": p_holm, "reduced": record["reduced"],
-        })  # fmt: skip
-    return rows
+    by_models = {(pair.first, pair.second): pair for pair in pairs.itertuples()}
+    names = [record["experiment"] for record, _, _ in group]
+    against = [by_models[names[0], name] for name in names[1:]]
+    tests = [{}]
+    for above, pair, p_holm in zip(names, against, holm([pair.p_value for pair in against]), strict=False):
+        step = by_models[above, pair.second]
+        tests.append({"difference": _difference(pair), "p": _shown(pair.p_value), "p Holm": _shown(p_holm),
+                      "p to the row above": _shown(step.p_value)})  # fmt: skip
+    return [_row(question, record, metrics, test, group[0][0])
+            for (record, metrics, _), test in zip(group, tests, strict=True)]  # fmt: skip
+
+
+def _row(question, record, metrics, test, reference):
+    low, high = metrics["test"]["intervals"]["accuracy"]
+    empty = dict.fromkeys(("difference", "p", "p Holm", "p to the row above"), "")
+    return {
+        "question": question, "dataset": record["dataset"], "protocol": record["protocol"],
+        "options": " ".join(f"{key}={value}" for key, value in record.get("dataset_options", {}).items()),
+        "seed": record["seed"], "model": record["experiment"], "accuracy": 100 * metrics["test"]["accuracy"],
+        "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}", **empty, **test,
+        "trained otherwise": _otherwise(record.get("settings", {}), reference.get("settings", {})),
+        "reduced": record["reduced"],
+    }  # fmt: skip
+
+
+def _otherwise(settings, reference):
+    """How a run was trained that its reference was not, beside what tells the models apart."""
+    differing = (key for key in TRAINING if settings.get(key) != reference.get(key))
+    return ", ".join(f"{key} {settings.get(key)} for {reference.get(key)}" for key in differing)
+
+
+def _difference(pair):
+    """The second's accuracy minus the first's, with the interval of the pair, in points."""
+    return f"{-100 * pair.difference:+.1f} ({-100 * pair.high:+.1f} to {-100 * pair.low:+.1f})"
+
+
+def _shown(p_value):
+    return f"{p_value:.2g}"

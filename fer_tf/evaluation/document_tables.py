@@ -20,7 +20,7 @@ DOCUMENT1_MODELS = {
 
 def document1_table(runs):
     """Document [1]'s table: model, author and year, recall, precision, F1, as macro averages over classes, each with
-    its 95 % bootstrap interval over test images.
+    its 95 % bootstrap interval over test images; besides, the size of the pictures that each model was given.
 
     Args:
         runs: (record, metrics) pairs.
@@ -33,7 +33,10 @@ def document1_table(runs):
         intervals = bootstrap_intervals(test["confusion"])
         measures = {"Recall": "balanced_accuracy", "Precision": "macro_precision", "F1-score": "macro_f1"}
         figures = {label: _with_interval(test[key], intervals[key]) for label, key in measures.items()}
-        rows.append({"Model": name, "Author, year": author, **figures, "settings": record["reduced"] or "full"})
+        given = "×".join(map(str, record["image_shape"]))
+        rows.append({
+            "Model": name, "Author, year": author, "input": given, **figures, "settings": record["reduced"] or "full",
+        })  # fmt: skip
     return pd.DataFrame(rows)
 
 

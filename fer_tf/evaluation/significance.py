@@ -39,6 +39,38 @@ def mcnemar_matrix(predictions):
     return table.assign(p_holm=holm(table["p_value"]))
 
 
+def paired_changes(pairs):
+    """From one model to another on the images that both were tested on, several such questions at once.
+
+    Args:
+        pairs: dict question -> (before, after) or (before, after, names): DataFrames with columns name, truth, label,
+            and the names of the images to look at, where it is not all.
+    Returns: DataFrame, a row a question with an image, which is its index: images, before, after (accuracies),
+        difference (after minus before), low, high (its 95 % interval), p_value (McNemar's exact test), p_holm (for the
+        number of questions).
+    Raises: `InputError` if the two do not agree on an image's truth, or hold one twice.
+    """
+    rows = {}
+    for question, (before, after, *names) in pairs.items():
+        common = set(before["name"]) & set(after["name"]) & set(*names or [before["name"]])
+        kept = [frame[frame["name"].isin(common)] for frame in (before, after)]
+        if len(kept[0]):
+            pair = mcnemar_matrix({"after": kept[1], "before": kept[0]}).iloc[0]
+            start, end = ((frame["truth"] == frame["label"]).mean() for frame in kept)
+            found = pair[["difference", "low", "high", "p_value"]]
+            rows[question] = {"images": pair["images"], "before": start, "after": end, **found}
+    table = pd.DataFrame(rows.values(), index=list(rows))
+    return table.assign(p_holm=holm(table["p_value"])) if len(table) else table
+
+
+def told(change):
+    """A row of `paired_changes` in words: both accuracies, their difference with its interval, and whether that is more
+    than chance over test images: "better" or "worse" if p_holm is below 0.05, else "not told apart"."""
+    verdict = "not told apart" if change["p_holm"] >= 0.05 else "better" if change["difference"] > 0 else "worse"
+    by = f"{100 * change['difference']:+.1f} points, 95 % {100 * change['low']:+.1f} to {100 * change['high']:+.1f}"
+    return f"{change['before']:.1%} to {change['after']:.1%} ({by}; {verdict}, p = {change['p_holm']:.2g})"
+
+
 def _pair(right, first, second):
     test = mcnemar(right[first], right[second])
     only = test["only_first"], test["only_second"]

@@ -1,5 +1,7 @@
 """Ablations: each variant beside the model without the part, on the same test images, by McNemar's test."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,10 +39,19 @@ def test_variants_are_tested_against_the_model_without_the_part():
         gained, lost = (right[name] & ~right["ran_backbone"]).sum(), (~right[name] & right["ran_backbone"]).sum()
         p_values.append(binomtest(gained, gained + lost).pvalue)
         assert table["p"][name] == f"{p_values[-1]:.2g}"
-        assert table["difference"][name] == f"{100 * (gained - lost) / 300:+.1f}"
+        points, low, high = map(float, re.findall(r"[+-][\d.]+", table["difference"][name]))
+        assert points == pytest.approx(100 * (gained - lost) / 300, abs=0.051) and low < points < high
     smallest = int(np.argmin(p_values))
     assert float(table["p Holm"].iloc[1 + smallest]) == pytest.approx(2 * p_values[smallest], rel=0.05)
-    assert pd.isna(table["p"]["ran_backbone"]) and pd.isna(table["difference"]["ran_backbone"])
+    assert table["p"]["ran_backbone"] == table["difference"]["ran_backbone"] == ""
+    gained, lost = (right["ran"] & ~right["ran_self"]).sum(), (~right["ran"] & right["ran_self"]).sum()
+    assert table["p to the row above"]["ran"] == f"{binomtest(gained, gained + lost).pvalue:.2g}"
+
+
+def test_what_else_differs_is_told():
+    first, second = {"epochs": 10, "precision": "mixed_bfloat16"}, {"epochs": 10, "precision": "float32"}
+    table = ablations_table([run("ran_backbone", 0.6, settings=first), run("ran", 0.8, settings=second)])
+    assert list(table["trained otherwise"]) == ["", "precision float32 for mixed_bfloat16"]
 
 
 @pytest.mark.parametrize(

@@ -129,3 +129,44 @@ def test_square_turns_the_sign_below_the_diagonal(models):
 def test_wrong_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_changes_are_those_of_each_question_and_corrected_together(models):
+    right, frames = models
+    first = NAMES[:100]
+    pairs = {
+        "all": (frames["weak"], frames["a"]),
+        "part": (frames["weak"], frames["b"], first),
+        "none": (frames["a"], frames["b"], []),
+    }
+    table = significance.paired_changes(pairs)
+    assert list(table.index) == ["all", "part"] and list(table["images"]) == [300, 100]
+    before, after = right["weak"][:100], right["b"][:100]
+    part = table.loc["part"]
+    assert (part["before"], part["after"]) == pytest.approx((before.mean(), after.mean()))
+    assert part["difference"] == pytest.approx(after.mean() - before.mean()) and part["low"] < part["difference"]
+    assert part["p_value"] == pytest.approx(exact_p(int(sum(after & ~before)), int(sum(before & ~after))))
+    assert list(table["p_holm"]) == pytest.approx(plain_holm(list(table["p_value"])))
+
+
+def test_a_gain_a_loss_and_next_to_nothing_are_told_as_such(models):
+    frames = models[1]
+    little = frames["a"].copy()
+    little.loc[little.index[little["label"] != little["truth"]][:2], "label"] = "fear"  # two images more
+    pairs = {"better": ("weak", "a"), "worse": ("a", "weak"), "not told apart": ("a", "little")}
+    for verdict, (before, after) in pairs.items():
+        chosen = {**frames, "little": little}
+        change = significance.paired_changes({"x": (chosen[before], chosen[after])}).loc["x"]
+        words = significance.told(change)
+        assert f"; {verdict}, p = " in words and f"({100 * change['difference']:+.1f} points" in words
+
+
+def test_models_tested_on_fewer_images_are_compared_on_those_of_both(models):
+    right, frames = models
+    few = frames["a"][frames["a"]["name"].isin(NAMES[:40])]
+    change = significance.paired_changes({"x": (frames["b"], few)}).loc["x"]
+    assert change["images"] == 40 and change["before"] == pytest.approx(right["b"][:40].mean())
+
+
+def test_no_question_is_an_empty_table():
+    assert significance.paired_changes({}).empty

@@ -7,9 +7,10 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import confusion_matrix, f1_score, precision_score
 
 from fer_tf.evaluation import comparison, tables
-from fer_tf.evaluation.document_tables import document3_table, lists_table
+from fer_tf.evaluation.document_tables import document1_table, document3_table, lists_table
 from fer_tf.evaluation.metrics import classification_metrics
 from fer_tf.evaluation.rendering import latex, write_table
 
@@ -180,3 +181,22 @@ def test_lists_stand_beside_the_whole_test_set():
     assert list(table["accuracy"]) == [70, 50] and table["published"].tolist()[1] == 83.63
     assert np.isnan(table["published"][0]) and set(table["95 % interval"]) == {"40.0 to 90.0"}
     assert lists_table([(record, {"test": scores, "lists": {}})]).empty
+
+
+def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings():
+    truth, label = np.repeat([0, 1], [80, 20]), np.repeat([0, 1, 0, 1], [60, 20, 5, 15])
+    test = {"confusion": confusion_matrix(truth, label).tolist(), "balanced_accuracy": 0.75,
+            "macro_precision": precision_score(truth, label, average="macro"),
+            "macro_f1": f1_score(truth, label, average="macro")}  # fmt: skip
+    record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
+    other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
+    table = document1_table([(record, {"test": test}), (other, {"test": test})])
+    assert list(table["Model"]) == ["My_model, strongest crop alone", "FER model with DCNN and TL"]
+    assert list(table["input"]) == ["48×48×1", "96×96×3"] and list(table["settings"]) == ["full", "epochs 2 for 25"]
+    for column, wanted in {
+        "Recall": 75.0,
+        "Precision": 100 * test["macro_precision"],
+        "F1-score": 100 * test["macro_f1"],
+    }.items():
+        value, low, high = map(float, re.findall(r"[\d.]+", table[column][0]))
+        assert value == pytest.approx(wanted, abs=0.06) and low < value < high
