@@ -131,12 +131,20 @@ def _record(run, shipped):
 
 
 def command(record):
-    """The command that trains a run's model again."""
-    usual = EXPERIMENTS[record["experiment"]].settings()
-    changed = {name: value for name, value in record["settings"].items() if usual.get(name) != value}
-    parts = ["fer-tf train", record["experiment"], "--dataset", record["dataset"], "--protocol", record["protocol"]]
+    """The command that trains a run's model again: by the experiment of the same model that needs fewest changes."""
+    model = EXPERIMENTS[record["experiment"]].model
+    candidates = {name: _changed(name, record) for name, each in EXPERIMENTS.items() if each.model == model}
+    experiment = min(candidates, key=lambda name: (len(candidates[name]), name != record["experiment"]))
+    changed = candidates[experiment]
+    parts = ["fer-tf train", experiment, "--dataset", record["dataset"], "--protocol", record["protocol"]]
     parts += ["--seed", str(record["seed"]), *(f"--set {name}={value}" for name, value in changed.items())]
     return " ".join([*parts, *(f"--option {key}={value}" for key, value in record["dataset_options"].items())])
+
+
+def _changed(experiment, record):
+    """The record's settings that are not the experiment's."""
+    usual = EXPERIMENTS[experiment].settings()
+    return {name: value for name, value in record["settings"].items() if usual.get(name) != value}
 
 
 def _check(record, run):

@@ -230,6 +230,12 @@ EXPERIMENTS = {
         defining=("reading",),
         **MY_MODEL,
     ),
+    "ran_facenet2expnet_small": Experiment(
+        model="ran_facenet2expnet",
+        source="`ran_facenet2expnet` at a quarter of its width, matched to a MobileFaceNet: for two processor cores",
+        width=0.25,
+        **{**MY_MODEL, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 10, "matching_epochs": 10},
+    ),
     "vgg_bn": Experiment(
         model="vgg_bn",
         source="beyond the documents: after Pramerdorfer & Kampel 2016 and Khaireddin & Chen 2021",

@@ -140,6 +140,12 @@ def test_the_command_repeats_reductions_and_options():
     )
 
 
+def test_the_command_names_the_experiment_that_has_the_settings():
+    record = {"experiment": "ran_facenet2expnet", "dataset": "ferplus", "protocol": "official", "seed": 0}
+    record |= {"settings": EXPERIMENTS["ran_facenet2expnet_small"].settings(), "dataset_options": {}}
+    assert command(record) == "fer-tf train ran_facenet2expnet_small --dataset ferplus --protocol official --seed 0"
+
+
 def test_the_shipped_files_are_those_of_their_records(monkeypatch):
     monkeypatch.delenv("FER_TF_MODELS")
     records = bundled_records()

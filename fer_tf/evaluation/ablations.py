@@ -16,7 +16,7 @@ ABLATIONS = {
     "document [1]'s four, against My_model": ("ran_facenet2expnet", "ran", "ucar_cnn", "akhand"),
 }
 # Settings that no ablation is about: where they differ, a difference may be theirs.
-TRAINING = ("epochs", "matching_epochs", "width", "depth", "precision", "image_size")
+TRAINING = ("epochs", "matching_epochs", "width", "depth", "precision")
 EXPERIMENTS = {name for experiments in ABLATIONS.values() for name in experiments}
 
 
@@ -71,15 +71,20 @@ def _row(question, record, metrics, test, reference):
         "options": " ".join(f"{key}={value}" for key, value in record.get("dataset_options", {}).items()),
         "seed": record["seed"], "model": record["experiment"], "accuracy": 100 * metrics["test"]["accuracy"],
         "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}", **empty, **test,
-        "trained otherwise": _otherwise(record.get("settings", {}), reference.get("settings", {})),
+        "trained otherwise": _otherwise(record, reference),
         "reduced": record["reduced"],
     }  # fmt: skip
 
 
-def _otherwise(settings, reference):
+def _otherwise(record, reference):
     """How a run was trained that its reference was not, beside what tells the models apart."""
-    differing = (key for key in TRAINING if settings.get(key) != reference.get(key))
-    return ", ".join(f"{key} {settings.get(key)} for {reference.get(key)}" for key in differing)
+    ours, theirs = ({"pictures": _pictures(each), **each.get("settings", {})} for each in (record, reference))
+    differing = (key for key in ("pictures", *TRAINING) if ours.get(key) != theirs.get(key))
+    return ", ".join(f"{key} {ours.get(key)} for {theirs.get(key)}" for key in differing)
+
+
+def _pictures(record):
+    return "×".join(map(str, record.get("image_shape", [])))
 
 
 def _difference(pair):
