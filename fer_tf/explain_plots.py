@@ -100,7 +100,9 @@ def overlays(images, maps, titles=None, masks=None, marks=None):
                 _outline(axis, masks[row], pictures[row].shape)
             if name and not maps[name][row].any():
                 axis.text(0.5, 0.04, "empty map", transform=axis.transAxes, ha="center", color="white", fontsize=8)
-        axes[0, column].set_title("\n".join(filter(None, [name, (marks or {}).get(name)])) or "face", fontsize=9)
+        # names of nested layers are wider than a picture
+        mark = (marks or {}).get(name, "").replace("/", "/\n")
+        axes[0, column].set_title("\n".join(filter(None, [name, mark])) or "face", fontsize=9)
     for axis, title in zip(axes[:, 0], titles or [], strict=False):
         axis.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
     figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), ax=axes, label=BAR_LABEL, shrink=max(0.4, 1.6 / rows))
