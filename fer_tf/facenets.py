@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from . import data, identities, runlog
 from .checks import InputError, MissingDataError, ModelFileError
-from .data.cache import cached_arrays, file_fingerprint
+from .data.cache import cached_parts, file_fingerprint
 from .data.images import convert
 from .paths import replacing
 from .saving import SUFFIXES, find_model, read_description, save_h5
@@ -210,12 +210,13 @@ def cached_maps(face_net, split, grid, flipped=False):
         split: `Split`.
         grid: (h, w).
         flipped: of the mirrored pictures.
-    Returns: float16 [N, h, w, D].
+    Returns: float16 [N, h, w, D], read from the disk as needed: AffectNet's take 8 GB with keras-facenet.
     """
     digest = hashlib.sha256(f"{face_net.fingerprint} {grid} {flipped} {split.store.shape}".encode())
     add_pictures(digest, split)
     name = f"facemaps-{Path(face_net.name).stem}"
-    return cached_arrays(name, digest.hexdigest(), lambda: _computed(face_net, split, grid, flipped), ["maps"])["maps"]
+    shape = (len(split), *grid, face_net.depth)
+    return cached_parts(name, digest.hexdigest(), shape, np.float16, lambda: _parts(face_net, split, grid, flipped))
 
 
 def add_pictures(digest, split):
@@ -228,16 +229,15 @@ def add_pictures(digest, split):
         digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
 
 
-def _computed(face_net, split, grid, flipped):
-    maps = np.zeros((len(split), *grid, face_net.depth), np.float16)
+def _parts(face_net, split, grid, flipped):
+    """The split's maps in order, a batch at a time."""
     bar = tqdm(range(0, len(split), _BATCH), desc=f"maps of {face_net.name}", unit="batch", leave=False, disable=None)
     for start in bar:
         images = split.fetch(np.arange(start, min(start + _BATCH, len(split))))
         found = face_net.maps(images[:, :, ::-1] if flipped else images, grid)
         if not np.abs(found).max() <= np.finfo(np.float16).max:
             raise InputError(f"face_net: {face_net.name}'s maps have values beyond 65,504, the end of half precision")
-        maps[start : start + _BATCH] = found
-    return {"maps": maps}
+        yield found.astype(np.float16)
 
 
 def verification_auc(face_net, images, people, pairs=20000, seed=0):

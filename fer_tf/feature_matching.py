@@ -65,7 +65,7 @@ class MapBatches(keras.utils.PyDataset):
     def __getitem__(self, index):
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         flips = self.flips[rows]
-        images, maps = self.split.fetch(rows), self.maps[rows].astype(np.float32)
+        images, maps = self.split.fetch(rows), np.asarray(self.maps[rows], np.float32)
         if flips.any():
             images = np.where(flips[:, None, None, None], images[:, :, ::-1], images)
             maps[flips] = self.mirrored[rows[flips]]
@@ -127,7 +127,7 @@ def deviation(maps, mean, power=2.0, unit=1.0):
 
 
 def _chunks(maps):
-    return (maps[start : start + _CHUNK].astype(np.float32) for start in range(0, len(maps), _CHUNK))
+    return (np.asarray(maps[start : start + _CHUNK], np.float32) for start in range(0, len(maps), _CHUNK))
 
 
 def _expression_net(model):

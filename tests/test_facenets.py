@@ -257,7 +257,7 @@ def test_maps_are_computed_once(face_net_file, own_cache, tiny_faces):
     face_net.fingerprint = "another"
     cached_maps(face_net, split, (3, 3))
     assert face_net.seen == 320
-    assert len(list(own_cache.glob("facemaps-tiny-*.npz"))) == 4
+    assert len(list(own_cache.glob("facemaps-tiny-*.npy"))) == 4
 
 
 def test_maps_are_of_their_pictures_and_mirrored_ones_of_the_mirrored(face_net_file, own_cache, tiny_faces):

@@ -50,3 +50,37 @@ def cached_arrays(name, fingerprint, compute, keys=None):
             f"{path}: cannot be written ({error.strerror}); the dataset is prepared anew each time", stacklevel=2
         )
     return arrays
+
+
+def cached_parts(name, fingerprint, shape, dtype, parts):
+    """An array that may be larger than the memory: written to the cache part by part, then read from there as needed.
+
+    Args:
+        name, fingerprint: as in `cached_arrays`.
+        shape, dtype: of the whole array.
+        parts: function without arguments that gives an iterator over the array's rows, [n, ...] each, in order.
+    Returns: read-only memory map; where the cache cannot be written, an array in memory, with a warning.
+    """
+    path = cache_root() / f"{name}-{fingerprint[:20]}.npy"
+    if (found := _mapped(path, shape, dtype)) is not None:
+        return found
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
+    try:
+        # not a writable memory map: on a full disk that ends the process
+        with replacing(path) as part, open(part, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for rows in parts():
+                file.write(np.ascontiguousarray(rows, dtype).tobytes())
+    except OSError as error:
+        warnings.warn(f"{path}: cannot be written ({error.strerror}); held in memory instead", stacklevel=2)
+        return np.concatenate([np.asarray(rows, dtype) for rows in parts()])
+    return _mapped(path, shape, dtype)
+
+
+def _mapped(path, shape, dtype):
+    """The file's array; None if it is not there, damaged or another."""
+    try:
+        found = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == tuple(shape) and found.dtype == np.dtype(dtype) else None
