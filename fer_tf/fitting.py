@@ -31,6 +31,10 @@ class Progress:
     verbose: bool = True
 
 
+# Stage 2 of FaceNet2ExpNet; stage 1, "matching", has a history of its own.
+JOINT = "joint"
+
+
 def phases(experiment):
     """The phases of an experiment: the head's epochs, then the others shared evenly by the steps of `unfreeze`.
 
@@ -43,7 +47,7 @@ def phases(experiment):
     bounds = [head + round((total - head) * step / len(steps)) for step in range(len(steps))] + [total]
     found = [Phase("head", 0, head, experiment.head_learning_rate, None, is_last=not steps)] if head else []
     for step, unfreeze in enumerate(steps):
-        name = f"fine-tuning {step + 1}" if head else ""
+        name = f"fine-tuning {step + 1}" if head else JOINT if experiment.matching_epochs else ""
         is_last = step == len(steps) - 1
         found.append(Phase(name, bounds[step], bounds[step + 1], experiment.learning_rate, unfreeze, is_last))
     return [phase for phase in found if phase.end > phase.start]
@@ -81,7 +85,7 @@ def _check_depth(model, face_net, experiment):
 def _check_phase(model, phase):
     if backbones.has_backbone(model):
         backbones.check_unfreeze(model, phase.unfreeze)
-    elif phase.name or phase.unfreeze:
+    elif phase.name not in ("", JOINT) or phase.unfreeze:
         raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
 
 

@@ -29,7 +29,8 @@ class Phase:
     """Epochs start .. end - 1 of a training.
 
     Attributes:
-        name: "head" (the pretrained part frozen) or "fine-tuning 1", ...; "" where training has one phase.
+        name: "head" (the pretrained part frozen) or "fine-tuning 1", ...; "joint" after a stage 1; "" where there is
+            one phase.
         start, end: epochs.
         learning_rate: at its start.
         unfreeze: see `fer_tf.models.backbones.set_trainable`.

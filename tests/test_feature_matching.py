@@ -274,16 +274,16 @@ def whole(tmp_path_factory, little, face_net_path):
     """A fit that was never interrupted: its folder and weights."""
     home = tmp_path_factory.mktemp("whole")
     model, epochs = fitted(home, little, face_net_path)
-    assert epochs == [("matching", 1), ("matching", 2), ("", 1), ("", 2)]
+    assert epochs == [("matching", 1), ("matching", 2), ("joint", 1), ("joint", 2)]
     return home, model.get_weights()
 
 
 @pytest.mark.parametrize(
     "stop, left",
     [
-        (("matching", 1), [("matching", 2), ("", 1), ("", 2)]),
-        (("matching", 2), [("", 1), ("", 2)]),
-        (("", 1), [("", 2)]),
+        (("matching", 1), [("matching", 2), ("joint", 1), ("joint", 2)]),
+        (("matching", 2), [("joint", 1), ("joint", 2)]),
+        (("joint", 1), [("joint", 2)]),
     ],
     ids=["in stage 1", "after stage 1", "in stage 2"],
 )
@@ -310,6 +310,7 @@ def test_a_run_tells_of_its_matching(fresh_home, face_net_path):
     assert facts["best_val_loss"] == pytest.approx(history["val_loss"].min())
     assert facts["first_val_loss"] == pytest.approx(history["val_loss"].iloc[0])
     assert list(finished.history["epoch"]) == [1], "stage 1 has a history of its own"
+    assert list(finished.history["phase"]) == ["joint"]
     assert not list(finished.directory.rglob(keeping.CHECKPOINT))
     assert load_model(finished.model_path).count_params() == training["parameters"]
 
