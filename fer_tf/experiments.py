@@ -191,6 +191,14 @@ EXPERIMENTS = {
     "ran_relation": Experiment(
         model="ran", source="`ran` without the region-biased loss", bias_weight=0.0, defining=ABLATED, **RAN
     ),
+    "ran_softmax": Experiment(
+        model="ran",
+        source="`ran` as Wang et al.'s public code has it: a softmax over the weights, α = 0.1",
+        normalise="softmax",
+        margin=0.1,
+        defining=("normalise",),
+        **RAN,
+    ),
     "facenet2expnet": Experiment(
         model="facenet2expnet",
         source="document [1], FaceNet2ExpNet (Ding et al. 2017): stage 1 matches the face net, stage 2 trains all",

@@ -7,6 +7,7 @@ from .backbones import backbone_names, transfer_model
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .resnet import resnet18
+from .transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
 from .vgg_bn import vgg_bn
 
@@ -15,6 +16,8 @@ FEATURE_MODELS = {
     "cnn4": cnn4,
     "cnn4_se": cnn4_se,
     "cnn4_se_residual": cnn4_se_residual,
+    "deep_emotion": deep_emotion,
+    "deepfer": deepfer,
     "resnet18": resnet18,
     "ucar_cnn": ucar_cnn,
     "vgg_bn": vgg_bn,
