@@ -113,8 +113,8 @@ def evaluate_model(model, ds, name, out=None, tta="none"):
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
     provenance = saving.model_info(model).get("provenance", {})
-    overlap = _training_overlap(provenance, ds) + _unchanged_pictures(provenance)
-    ds = fitted(model, ds)
+    given, ds = ds, fitted(model, ds)
+    overlap = _training_overlap(provenance, given, ds) + _unchanged_pictures(provenance)
     stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
     record = {
         **stamp, "model": name, "tta": tta, "dataset": ds.name, "protocol": ds.protocol, "provenance": provenance,
@@ -127,9 +127,13 @@ def evaluate_model(model, ds, name, out=None, tta="none"):
     return runlog.read_run(directory)
 
 
-def _training_overlap(provenance, ds):
-    """A warning, as a list of none or one, if the model was trained on another split of this dataset."""
-    trained_on, is_same = provenance.get("dataset"), provenance.get("dataset_fingerprint") == ds.fingerprint()
+def _training_overlap(provenance, ds, converted):
+    """A warning, as a list of none or one, if the model was trained on another split of this dataset.
+
+    It may have been trained at the dataset's own size or, `converted`, at the model's.
+    """
+    trained_on = provenance.get("dataset")
+    is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), converted.fingerprint())
     shares_pictures = {trained_on, ds.name} <= SAME_PICTURES
     same_rows = shares_pictures and {provenance.get("protocol"), ds.protocol} <= _OWN_ROWS
     if is_same or same_rows or (trained_on != ds.name and not shares_pictures):

@@ -25,6 +25,19 @@ def test_evaluating_on_another_split_of_the_training_data_warns(fresh_home, fer2
     assert any("trained on another split of fer2013 (official, seed 0)" in note for note in other.record["notes"])
 
 
+def test_pictures_made_as_large_as_the_models_are_no_other_split(fresh_home):
+    from fer_tf.saving import load_model
+
+    run = run_experiment("majority", **OPTIONS, image_size=32)
+    faces = data.load_dataset("synthetic", count=400)
+    notes = scoring.evaluate_model(load_model(run.model_path), faces, "a").record["notes"]
+    assert any("converted to the model's (32, 32, 1)" in note for note in notes)
+    assert not any("trained on another split" in note for note in notes)
+    other = data.load_dataset("synthetic", count=400, seed=1)
+    notes = scoring.evaluate_model(load_model(run.model_path), other, "b").record["notes"]
+    assert any("trained on another split of synthetic (identity, seed 0)" in note for note in notes)
+
+
 @pytest.mark.parametrize(
     "trained, tested, warns",
     [
@@ -39,7 +52,7 @@ def test_evaluating_on_another_split_of_the_training_data_warns(fresh_home, fer2
 def test_only_other_splits_of_the_same_pictures_are_warned_of(trained, tested, warns):
     provenance = {"dataset": trained[0], "protocol": trained[1], "seed": 0, "dataset_fingerprint": "a"}
     ds = SimpleNamespace(name=tested[0], protocol=tested[1], fingerprint=lambda: "b")
-    assert bool(scoring._training_overlap(provenance, ds)) == warns
+    assert bool(scoring._training_overlap(provenance, ds, ds)) == warns
 
 
 def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home):
