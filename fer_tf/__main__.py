@@ -3,6 +3,9 @@
 import os
 import sys
 
+INTERRUPTED = 130
+STOPPED = "stopped; the same train, search, reproduce or predict --out goes on from here (without --force)"
+
 
 def main():
     """Runs the command line; a wrong input is one line on stderr and exit code 2, never a traceback."""
@@ -18,7 +21,11 @@ def main():
     except InputError as error:
         _stop(f"error: {error}", 2)
     except KeyboardInterrupt:
-        _stop("stopped; the same command goes on from here (without --force)", 130)
+        _stop(STOPPED, INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # how Typer ends for Ctrl-C
+            _stop(STOPPED, INTERRUPTED)
+        raise
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:

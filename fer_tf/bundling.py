@@ -46,6 +46,7 @@ def bundle_run(name, file, data_dir=None):
     with tempfile.TemporaryDirectory() as folder:
         shipped = _shipped(run, Path(folder) / file)
         record = {**_record(run, shipped), **_measured(run, shipped, ds)}
+        record["limits"] = limits(record)
         _check(record, run)
         with replacing(_folder() / file) as part:
             shutil.copyfile(shipped, part)
@@ -181,7 +182,7 @@ def _row(record):
     low, high = (100 * value for value in test["intervals"]["accuracy"])
     near = test["without_near_copies"].get("accuracy")
     return {
-        "file": record["file"], "experiment": record["experiment"], "classes": len(record["class_names"]),
+        "file": record["file"], "experiment": record["command"].split()[2], "classes": len(record["class_names"]),
         "trained on": f"{record['dataset']} {record['protocol']}, seed {record['seed']}", "epochs": record["epochs"],
         "test accuracy": f"{100 * test['accuracy']:.1f}", "95 % interval": f"{low:.1f} to {high:.1f}",
         "without near copies": "" if near is None else f"{100 * near:.1f}", "macro F1": f"{100 * test['macro_f1']:.1f}",
@@ -205,7 +206,7 @@ def _limits(record):
           for name, scores in test["lists"].items()),
         "- By brightness of the picture (%): "
         + ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"]) + ".",
-        f"- Limits: {LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(test['recall'])}.",
+        f"- Limits: {record['limits']}.",
     ]  # fmt: skip
     return "\n".join(about) + "\n"
 
@@ -214,7 +215,13 @@ def _teacher(settings):
     """A line on the face net that a model was matched to, which does not ship; none where there was none."""
     if not settings["matching_epochs"]:
         return []
-    return [f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship."]
+    return [f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship: what it is, its "
+            "licence and where it goes is in [models/README.md](../README.md)."]  # fmt: skip
+
+
+def limits(record):
+    """What is known not to hold of a model, in a line."""
+    return f"{LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(record['test']['recall'])}"
 
 
 def weakness(recall):

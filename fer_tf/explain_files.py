@@ -12,7 +12,7 @@ from . import explain_plots
 from .checks import InputError
 from .explain import METHODS, check_method, class_name, explain
 from .paths import replacing
-from .predict import BOX_COLUMNS
+from .predict import BOX_COLUMNS, in_chunks, read_picture
 from .safe_text import safe_cell
 
 TABLE = "explanations.csv"
@@ -33,7 +33,7 @@ class FileExplainer:
     """Writes what a model looks at in the faces of picture files.
 
     Args:
-        recognizer: `EmotionRecognizer`; its batch_size is how many files are held at once.
+        recognizer: `EmotionRecognizer`; its batch_size is how many files are held at once, fewer where they are large.
         methods: names of `fer_tf.explain.METHODS`.
         target: None (each face's predicted class) or a class name.
     Raises: `InputError` where the model has no such method or class, before a picture is read.
@@ -64,9 +64,9 @@ class FileExplainer:
         out.mkdir(parents=True, exist_ok=True)
         rows, sheets = [], _Sheets(out, self.layers)
         with tqdm(total=len(paths), disable=not progress, unit="image", desc="explain") as bar:
-            for start in range(0, len(paths), step):
-                rows += self._explained(paths[start : start + step], start, out, sheets)
-                bar.update(len(paths[start : start + step]))
+            for pictures in in_chunks(map(read_picture, paths), step):
+                rows += self._explained(paths[bar.n : bar.n + len(pictures)], pictures, bar.n, out, sheets)
+                bar.update(len(pictures))
         sheets.finish()
         table = pd.DataFrame(rows, columns=COLUMNS)
         table[["x", "y", "w", "h"]] = table[["x", "y", "w", "h"]].astype("Int64")
@@ -75,9 +75,9 @@ class FileExplainer:
             cells.to_csv(part, index=False, float_format="%.6f")
         return table
 
-    def _explained(self, paths, first, out, sheets):
-        """The rows of some files, as dicts; their pictures are written."""
-        frame, crops = self.recognizer.predict_with_crops(paths)
+    def _explained(self, paths, pictures, first, out, sheets):
+        """The rows of some files, the first of them the `first` of all, as dicts; their maps are written."""
+        frame, crops = self.recognizer.predict_with_crops(pictures)
         numbers = (frame["face"] == 0).cumsum() - 1  # every file has a face 0, also one that was not read
         maps = self._maps(crops, frame.loc[frame["error"] == "", "label"])
         rows, crop = [], 0

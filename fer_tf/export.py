@@ -24,7 +24,7 @@ from .checks import InputError, check_choice
 from .data import load_dataset
 from .inference import predict_probabilities
 from .model_writers import WRITERS
-from .paths import replacing
+from .paths import expanded, replacing
 from .runtimes import DESCRIPTION, ExportedModel, LiteRTModel, OnnxModel, open_exported
 from .saving import load_model, model_info, model_shape
 
@@ -120,7 +120,7 @@ def check_out(out, form, quantize):
     if keras.backend.backend() != "tensorflow":
         raise InputError(f"export: needs KERAS_BACKEND=tensorflow; received {keras.backend.backend()}. A file saved "
                          "under another backend loads there")  # fmt: skip
-    out = Path(out).expanduser()
+    out = expanded(out)
     is_wrong = out.suffix in MODEL_SUFFIXES if form == "savedmodel" else out.suffix != SUFFIXES[form]
     if is_wrong:
         wanted = f"must end in {SUFFIXES[form]}" if SUFFIXES[form] else f"is a folder, not {out.suffix}"

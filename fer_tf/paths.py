@@ -8,6 +8,11 @@ import tempfile
 from pathlib import Path
 
 
+def expanded(path):
+    """The `Path`, with `~` as the user's folder; as it stands where there is no such user."""
+    return Path(os.path.expanduser(path))
+
+
 def project_root():
     """The checkout the package lies in, or the working directory if it was installed elsewhere."""
     checkout = Path(__file__).resolve().parent.parent
@@ -19,7 +24,7 @@ def data_root(data_dir=None):
     chosen = data_dir or os.environ.get("FER_TF_DATA")
     if not chosen:
         return project_root() / "data" / "raw"
-    path = Path(chosen).expanduser()
+    path = expanded(chosen)
     # a notebook opened in JupyterLab stands in notebooks/, where "data/raw" means the project's
     is_elsewhere = not path.is_absolute() and not path.exists() and (project_root() / path).exists()
     return project_root() / path if is_elsewhere else path
@@ -28,19 +33,19 @@ def data_root(data_dir=None):
 def cache_root():
     """Where parsed datasets are kept: $FER_TF_CACHE, else data/cache of the project."""
     chosen = os.environ.get("FER_TF_CACHE")
-    return Path(chosen).expanduser() if chosen else project_root() / "data" / "cache"
+    return expanded(chosen) if chosen else project_root() / "data" / "cache"
 
 
 def reports_root():
     """Where runs write their records: $FER_TF_REPORTS, else reports/ of the project."""
     chosen = os.environ.get("FER_TF_REPORTS")
-    return Path(chosen).expanduser() if chosen else project_root() / "reports"
+    return expanded(chosen) if chosen else project_root() / "reports"
 
 
 def models_root():
     """Where runs write their models: $FER_TF_MODELS, else models/ of the project."""
     chosen = os.environ.get("FER_TF_MODELS")
-    return Path(chosen).expanduser() if chosen else project_root() / "models"
+    return expanded(chosen) if chosen else project_root() / "models"
 
 
 def bundled_root():

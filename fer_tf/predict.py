@@ -4,7 +4,6 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from .checks import DataError, InputError, check_choice, check_whole
 from .data import faces
 from .data.images import convert, picture_pixels, read_image
 from .inference import predict_probabilities
-from .paths import reports_root
+from .paths import expanded, reports_root
 from .predict_runtime import open_in_runtime
 from .quiet import quiet_stderr
 from .safe_text import one_line, shown_path
@@ -37,7 +36,7 @@ def load_image(path):
     A relative path is looked for as it stands, then in reports/, where notebook 07 leaves `example.jpg`; `~` is the
     user's folder.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     kept = reports_root() / path
     if path.exists() or path.is_absolute():
         return read_image(path, channels=3)
@@ -188,6 +187,7 @@ class EmotionRecognizer:
             for: the whole picture then), score (how sure the detector is, 0..1; NaN where it does not tell), label,
             confidence 0..1, a probability a class, error ("" or why the picture could not be read).
         """
+        images = _untensored(images)
         if isinstance(images, str | os.PathLike | Image.Image) or _is_array(images) and images.ndim in (2, 3):
             images = [images]
         is_sequence = isinstance(images, Iterator) or hasattr(images, "__len__")
@@ -200,12 +200,12 @@ class EmotionRecognizer:
             probabilities.append(found.probabilities)
         return self.table(rows, np.concatenate(probabilities))
 
-    def predict_with_crops(self, images):
-        """What `predict` returns of a list of pictures that are held at once, and the crops it was predicted from.
+    def predict_with_crops(self, pictures):
+        """What `predict` returns, of a list of `Picture`s, and the crops it was predicted from.
 
         Returns: DataFrame, see `predict`; uint8 [M, H, W, C] at the model's size, a crop for each row without an error.
         """
-        found = self.recognise([read_picture(image) for image in images])
+        found = self.recognise(pictures)
         return self.table(found.rows, found.probabilities), found.crops
 
     def recognise(self, pictures):
@@ -279,3 +279,9 @@ def _face_row(index, face, pixels, crop):
 
 def _is_array(images):
     return isinstance(images, np.ndarray)
+
+
+def _untensored(images):
+    """Tensors as arrays: else their first axis would be taken for a sequence of pictures."""
+    is_tensor = hasattr(images, "__array__") and hasattr(images, "dtype") and hasattr(images, "ndim")
+    return np.asarray(images) if is_tensor and not _is_array(images) and not isinstance(images, pd.Series) else images

@@ -26,7 +26,7 @@ from .predict_video import Camera, FileFilm, check_pace, written_film
 from .resumable_csv import read_rows, unfinished_files, written_csv
 from .safe_text import one_line, read_cell, shown_path
 from .smoothing import Follower
-from .sources import is_film
+from .sources import TIMELINES, is_film
 from .timeline import timeline
 
 # Longer sides of an annotated film are shrunk to this, in pixels.
@@ -75,7 +75,7 @@ def written_places(out, options=None):
 
 def timelines_folder(out):
     """Where the timelines of a csv's films go: `scores-timelines` beside `scores.csv`."""
-    return Path(out).with_name(f"{Path(out).stem}-timelines")
+    return Path(out).with_name(f"{Path(out).stem}{TIMELINES}")
 
 
 def predict_files(recognizer, files, out, options=None, progress=True, say=lambda text: None):
@@ -98,8 +98,11 @@ def predict_files(recognizer, files, out, options=None, progress=True, say=lambd
     """
     work = FileStream(recognizer, files, options, progress)
     with written_csv(out, work.columns, _job(work)) as rows:
-        if rows.is_of_another_job:
-            say(f"{rows.part}: is of other files, another model or other settings; begun anew")
+        if rows.put_aside:
+            say(
+                f"{rows.part}: cannot be gone on from (other files, a changed file, another model or settings, or a "
+                f"camera); begun anew, its rows are in {rows.put_aside}"
+            )
         place = rows.state or {}
         if place:
             say(f"{out}: goes on after {place['file']:,} of {len(files):,} files")

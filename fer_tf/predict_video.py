@@ -116,6 +116,7 @@ class Camera:
             capture.release()
 
     def _frames(self, capture, is_asked):
+        self.complaint = ""
         begin, index, misses, due = self._clock(), -1, 0, 0.0
         while misses < MISSES and not is_asked():
             is_there, pixels = capture.read()
@@ -127,6 +128,10 @@ class Camera:
             if is_there and index % self.every == 0 and now >= due:
                 due = max(due + self._step, now - self._step)
                 yield Picture(self.name, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), "", index, now)
+        if misses == MISSES and index < 0:
+            raise DataError(f"{self.name}: is open but gives no picture; is it a camera, and allowed?")
+        if misses == MISSES:
+            self.complaint = "stopped giving pictures"
 
 
 @contextlib.contextmanager

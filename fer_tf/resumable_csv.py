@@ -1,14 +1,16 @@
 """A csv that is written row by row beside its place and moved there when it is complete; a stopped one goes on.
 
 Beside `scores.csv` lie meanwhile `scores.csv.part`, the rows, and `scores.csv.part.json`, which says what they belong
-to and up to which byte they are whole.
+to and up to which byte they are whole. Rows that cannot be gone on from are moved to `scores.csv.part.old`.
 """
 
 import contextlib
 import csv
 import errno
+import itertools
 import json
 import os
+import shutil
 from pathlib import Path
 
 from .checks import InputError
@@ -20,9 +22,9 @@ FOREIGN = ("path", "error")
 
 
 def unfinished_files(out):
-    """What a csv that is being written to `out` has beside it: the rows and the note."""
+    """What a csv that is being written to `out` has beside it: the rows, the note, and rows of another job."""
     out = Path(out)
-    return [out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.json")]
+    return [out.with_name(f"{out.name}.part{end}") for end in ("", ".json", ".old")]
 
 
 class ResumableCsv:
@@ -38,7 +40,7 @@ class ResumableCsv:
 
     Attributes:
         state: what `write` was last given before the job was stopped; None at the start of a new one.
-        is_of_another_job: True where rows lay there that could not be gone on from, and are dropped.
+        put_aside: where rows now lie that could not be gone on from; None where there were none.
     """
 
     def __init__(self, out, columns, job):
@@ -46,10 +48,10 @@ class ResumableCsv:
         if self.out.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(out))
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.part, self.note = unfinished_files(out)
+        self.part, self.note, old = unfinished_files(out)
         self.file = _opened_alone(self.part)
         self.state, whole = self._left()
-        self.is_of_another_job = self.state is None and self._size() > 0
+        self.put_aside = self._copied(old) if not whole and self._has_rows() else None
         self.file.truncate(whole)
         self.file.seek(0, os.SEEK_END)
         if not whole:
@@ -65,6 +67,16 @@ class ResumableCsv:
             return (note["state"], note["bytes"]) if is_ours else (None, 0)
         except (OSError, ValueError, KeyError, TypeError):
             return None, 0
+
+    def _has_rows(self):
+        """Whether more than one line is there: the first one names the columns."""
+        with open(self.part, "rb") as file:  # whatever lies there
+            return len(list(itertools.islice(file, 2))) > 1
+
+    def _copied(self, old):
+        # copied, not renamed: the lock is on this file
+        shutil.copyfile(self.part, old)
+        return old
 
     def write(self, table, state=None):
         """Appends a table's rows.

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .checks import InputError, ModelFileError
+from .paths import expanded
 from .quiet import quiet_stderr
 from .saving import ATTRIBUTE, _checked_description, _first_line, find_model, load_model
 
@@ -185,7 +186,7 @@ EXPORTED = {".onnx": OnnxModel, ".tflite": LiteRTModel}
 
 def is_exported(path):
     """Whether `path` names a model of another form than Keras's, by its suffix or because it is a SavedModel."""
-    return Path(path).suffix.lower() in EXPORTED or (Path(path).expanduser() / "saved_model.pb").is_file()
+    return Path(path).suffix.lower() in EXPORTED or (expanded(path) / "saved_model.pb").is_file()
 
 
 def open_exported(path):
@@ -197,7 +198,7 @@ def open_exported(path):
     Returns: `ExportedModel`.
     """
     if Path(path).suffix.lower() not in EXPORTED:
-        return SavedModel(Path(path).expanduser())
+        return SavedModel(expanded(path))
     return EXPORTED[Path(path).suffix.lower()](find_model(path))
 
 

@@ -14,7 +14,7 @@ import keras
 from . import layers as _layers
 from .checks import InputError, ModelFileError, check_choice
 from .emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
-from .paths import bundled_root, models_root, replacing
+from .paths import bundled_root, expanded, models_root, replacing
 
 ATTRIBUTE = "fer_tf"
 PIXEL_RANGE = (0, 255)
@@ -98,7 +98,7 @@ def save_facenet2expnet(model, path=None):
 
 def find_model(path):
     """The file meant by `path`: as it stands, else in models/, else in models/bundled/."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     places = [path] if path.is_absolute() else [path, models_root() / path, bundled_root() / path]
     for place in places:
         if place.is_file():
@@ -190,6 +190,8 @@ def _checked_description(path, model, description):
         names = [str(name) for name in names]
     if len(names) != outputs or len(set(names)) != len(names):
         raise ModelFileError(f"{path}: names {len(names)} classes ({', '.join(names)}) but has {outputs} outputs")
+    if not _is_provenance(description.get("provenance", {})):
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description has a provenance that is none")
     if shape is not None and not isinstance(shape, list):
         raise ModelFileError(f"{path}: its input_shape is {shape!r}")
     if shape is not None and tuple(shape) != tuple(model.input_shape[1:]):
@@ -200,6 +202,15 @@ def _checked_description(path, model, description):
         if name not in EMOTION_LABELS:
             _check_emotion(path, name)
     return description
+
+
+def _is_provenance(provenance):
+    """Whether it is a dict whose names, where it has them, are text."""
+    if not isinstance(provenance, dict):
+        return False
+    absent = provenance.get("absent_classes") or []
+    texts = [provenance.get(key) or "" for key in ("run", "dataset", "protocol", "dataset_fingerprint", "salient_by")]
+    return isinstance(absent, list) and all(isinstance(name, str) for name in [*absent, *texts])
 
 
 def _check_emotion(path, name):

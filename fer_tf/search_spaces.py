@@ -9,6 +9,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from .checks import InputError, check_names, check_whole
 from .experiment import Experiment
 from .experiments import parse_overrides
+from .paths import expanded
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def read_space(space):
 
 def _read_json(path):
     try:
-        return json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        return json.loads(expanded(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"space: {path} cannot be read ({error.strerror})") from None
     except ValueError as error:

@@ -9,16 +9,25 @@ from .checks import DataError
 from .data.folders import list_files
 from .data.images import is_litter
 from .data.video import VIDEO_SUFFIXES
-from .safe_text import read_cell
+from .paths import expanded
+from .safe_text import read_cell, shown_path
 
 LIST_COLUMN = "path"
+# The end of the name of the folder beside a csv that holds its films' figures.
+TIMELINES = "-timelines"
+# What lies beside pictures in folders and is none. All other files there are tried, whatever they are called.
+BESIDE_PICTURES = {
+    ".aae", ".csv", ".h5", ".htm", ".html", ".ini", ".json", ".keras", ".log", ".md", ".npy", ".npz", ".old", ".part",
+    ".pdf", ".py", ".thm", ".tsv", ".txt", ".xml", ".xmp", ".yaml", ".yml", ".zip",
+}  # fmt: skip
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # as text, and with a preview
 
 
-def collect_files(inputs, leave_out=()):
+def collect_files(inputs, leave_out=(), say=lambda text: None):
     """The files meant by a list of files, folders, patterns and lists.
 
-    Folders are searched through, litter (`Thumbs.db`, hidden files) is left out, link loops end. A pattern
+    Folders are searched through; litter (`Thumbs.db`, hidden files), files of other kinds (`BESIDE_PICTURES`) and the
+    timelines of earlier predictions are left out, link loops end. A pattern
     (`photos/*.jpg`, `**` for all folders below) is looked up where no file has that very name. A csv with a column
     `path` stands for the files it names, each as it stands or else seen from the csv's folder; a csv of predictions is
     one.
@@ -26,15 +35,20 @@ def collect_files(inputs, leave_out=()):
     Args:
         inputs: paths; one that does not exist, and a csv that is no list, is kept: it is reported in its own row.
         leave_out: files, and folders with all that is in them, never to take (what is being written).
+        say: function that takes a remark on the files of other kinds that were left out.
     Returns: list of `Path`, each once.
     """
     skipped = {os.path.realpath(path) for path in leave_out}
     found = {}
-    for item in map(Path, inputs):
-        for path in _meant(item, skipped):
+    for item in map(_given, inputs):
+        for path in _meant(item, skipped, say):
             if not _is_in(path, skipped):
                 found.setdefault(path, None)
     return list(found)
+
+
+def _given(item):
+    return Path(item) if os.path.lexists(item) else expanded(item)
 
 
 def _is_in(path, folders):
@@ -46,18 +60,34 @@ def _is_in(path, folders):
     return bool(folders) and any(str(part) in folders for part in (real, *real.parents))
 
 
-def _meant(item, skipped):
+def _meant(item, skipped, say):
     """The files that one of the names stands for."""
     if os.path.isdir(item):  # `Path.is_dir` raises for names that are too long
-        return list_files(item)
+        return _searched(item, skipped, say)
     if not os.path.lexists(item) and any(sign in str(item) for sign in "*?["):
-        return _matches(item) or [item]
+        return _matches(item, skipped, say) or [item]
     if item.suffix.lower() == ".csv" and os.path.isfile(item) and not _is_in(item, skipped):
         return _listed(item) or [item]
     return [item]
 
 
-def _matches(pattern):
+def _searched(folder, skipped, say):
+    """The files below a folder that may be pictures or films."""
+    files = [path for path in list_files(folder) if not _is_timeline(path) and not _is_in(path, skipped)]
+    others = [path for path in files if path.suffix.lower() in BESIDE_PICTURES]
+    if others:
+        kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
+        say(f"{shown_path(folder)}: {len(others):,} of its {len(files):,} files are no pictures ({kinds}) and left out")
+    return [path for path in files if path.suffix.lower() not in BESIDE_PICTURES]
+
+
+def _is_timeline(path):
+    """Whether it is a figure that `predict` drew beside a csv that is still there."""
+    name = path.parent.name.removesuffix(TIMELINES)
+    return name != path.parent.name and path.parent.with_name(f"{name}.csv").is_file()
+
+
+def _matches(pattern, skipped, say):
     """The files that a pattern names, and those in folders that it names; sorted.
 
     `Path.glob` does not follow links in `**`, so that loops of links end.
@@ -68,7 +98,7 @@ def _matches(pattern):
     except (ValueError, NotImplementedError, OSError):  # no pattern that could be meant
         return []
     shown = [hit for hit in hits if pattern.name.startswith(".") or not is_litter(hit)]
-    return [path for hit in shown for path in (list_files(hit) if os.path.isdir(hit) else [hit])]
+    return [path for hit in shown for path in (_searched(hit, skipped, say) if os.path.isdir(hit) else [hit])]
 
 
 def _listed(path):

@@ -39,7 +39,7 @@ def timeline(table, class_names, title=""):
     axes[0].set_xlim(table["time"].min(), max(table["time"].max(), table["time"].min() + step))
     axes[-1].set_xlabel("time in seconds")
     more = seen["track"].nunique() - len(numbers)
-    axes[0].set_title(f"{title}{f' (and {more} faces seen for less long)' if more else ''}")
+    axes[0].set_title(f"{title}{f' (and {more} faces seen for less long)' if more else ''}", parse_math=False)
     return figure
 
 

@@ -361,6 +361,15 @@ def test_a_program_of_its_own_prints_results_and_faults_and_nothing_else(home, t
     assert done.stderr == f"not read: {broken}: is empty (0 bytes)\n"
 
 
+def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_tf.data.load_dataset", interrupt)
+    answer = run_cli(capsys, "data", "doctor", "synthetic")
+    assert_refused(answer, "stopped; the same", "goes on from here", code=130)
+
+
 def test_a_program_of_its_own_refuses_in_one_line(home):
     done = _python_m("train", "cnm")
     assert done.returncode == 2 and done.stdout == ""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from unittest import mock
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +50,13 @@ def test_the_columns_are_the_documented_ones(recognizer, faces):
     assert frame[["face", "x", "y", "w", "h"]].to_numpy(int).tolist() == [[0, 0, 0, 60, 40], [0, 0, 0, 60, 41]]
     assert not frame["detected"].any()
     assert list(frame["error"]) == ["", ""]
+
+
+def test_a_tensor_is_a_picture_or_a_batch_of_them(recognizer, rng):
+    pixels = rng.integers(0, 256, (3, 40, 50, 3), dtype=np.uint8)
+    for given in (pixels, pixels[0], pixels[0, ..., 0]):
+        found = recognizer.predict(keras.ops.convert_to_tensor(given))
+        np.testing.assert_array_equal(scores(found), scores(recognizer.predict(given)))
 
 
 def test_label_and_confidence_are_those_of_the_highest_probability(recognizer, faces):

@@ -15,7 +15,7 @@ from fixtures import run_cli, write_face
 from PIL import Image
 from stopping import Stopped, stop_in, stopping
 
-from fer_tf.checks import InputError
+from fer_tf.checks import InputError, ModelFileError
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files, in_chunks, read_picture
 from fer_tf.predict_files import Options, predict_files, written_places
@@ -89,6 +89,28 @@ def test_what_is_written_is_not_predicted(recognizer, faces, home):
         assert sorted(files) == sorted(faces)
         predict_files(recognizer, files, out, options, progress=False)
     assert collect_files([out], written_places(out)) == [], "a csv is not read while it is written"
+
+
+def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
+    for name in ("a/1.png", "a/b/2.JPG", "old-timelines/000001-film.png", "mine-timelines/x.png"):
+        write_face(home / name)
+    write_face(home / "2.png").rename(home / "a" / "scan")
+    for name in ("a/1.png.json", "a/b/notes.txt", "a/b/3.TXT", "old.csv"):
+        (home / name).write_text("x")
+    said = []
+    found = names(collect_files(["a", "[mo]*-timelines"], say=said.append))
+    assert found == ["a/1.png", "a/b/2.JPG", "a/scan", "mine-timelines/x.png"]
+    assert said == ["a: 3 of its 6 files are no pictures (.json, .txt) and left out"]
+    assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "named, it is tried, and its fault told"
+
+
+def test_nobodys_folder_is_a_name_like_others(home, monkeypatch):
+    monkeypatch.setenv("HOME", str(home))
+    write_face(home / "1.png")
+    assert collect_files(["~/1.png"]) == [home / "1.png"]
+    assert names(collect_files(["~nobody-of-this-name/1.png"])) == ["~nobody-of-this-name/1.png"]
+    with pytest.raises(ModelFileError, match="no model file ~nobody-of-this-name/x.h5"):
+        EmotionRecognizer("~nobody-of-this-name/x.h5")
 
 
 def test_links_to_folders_above_end(home):
@@ -177,7 +199,8 @@ def test_rows_of_another_job_are_dropped_and_it_is_said(recognizer, faces, home,
     other, files = change(recognizer, faces)
     remarks = []
     predict_files(other, files, home / "out.csv", progress=False, say=remarks.append)
-    assert len(remarks) == 1 and "begun anew" in remarks[0]
+    assert len(remarks) == 1 and "begun anew" in remarks[0] and remarks[0].endswith("out.csv.part.old")
+    assert pd.read_csv(home / "out.csv.part.old")["path"].tolist() == list(map(str, faces[:4])), "not thrown away"
     frame = pd.read_csv(home / "out.csv")
     assert frame["path"].tolist() == list(map(str, files))
     np.testing.assert_allclose(scores(frame), scores(other.predict(files)), atol=1e-6)
@@ -200,8 +223,16 @@ def test_an_exported_model_is_known_by_its_file(recognizer, faces, home):
         other = EmotionRecognizer(Exported(recognizer.model, home / name), 4, "none")
         with contextlib.suppress(Stopped), stopping(other, after):
             predict_files(other, faces, home / "out.csv", progress=False, say=remarks.append)
-    assert [remark.split(": ", 1)[1][:14] for remark in remarks] == ["goes on after ", "is of other fi"]
+    assert [remark.split(": ", 1)[1][:14] for remark in remarks] == ["goes on after ", "cannot be gone"]
     assert pd.read_csv(home / "out.csv")["path"].tolist() == list(map(str, faces))
+
+
+def test_nothing_is_said_where_nothing_was_done(recognizer, faces, home):
+    stop_in(recognizer, faces, home / "out.csv", after=0)
+    assert (home / "out.csv.part").is_file()
+    remarks = []
+    predict_files(recognizer, faces, home / "out.csv", progress=False, say=remarks.append)
+    assert not remarks and not list(home.glob("*.part*"))
 
 
 @pytest.mark.parametrize("spoil", ["{", "[]", "{}", "null", '{"job": 1}', ""])

@@ -20,6 +20,7 @@ from fer_tf.predict import EmotionRecognizer
 from fer_tf.predict_files import Options, predict_files, timelines_folder
 from fer_tf.predict_video import LONGEST_PAUSE, Camera, FileFilm, FilmWriter, written_film
 from fer_tf.smoothing import Follower
+from fer_tf.timeline import timeline
 
 CLASSES = list(EMOTIONS[:7])
 COUNT, FPS = 24, 10
@@ -196,6 +197,13 @@ def test_the_annotated_film_has_the_frames_in_their_time_and_the_panel(recognize
     assert np.ptp(box, axis=2).max() > 60 > np.ptp(frames[-1].image[:, :420].astype(int), axis=2).max(), "a box"
 
 
+@pytest.mark.parametrize("name", ["party_$5_and_$6", r"$\frac$", "_^{"])
+def test_names_of_films_are_no_formulas(name, tmp_path):
+    table = pd.DataFrame({"time": [0.0, 1.0], "track": [0, 0], "fear": [0.2, 0.6], "anger": [0.8, 0.4]})
+    timeline(table, ["fear", "anger"], name).savefig(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size
+
+
 def test_a_timeline_is_drawn_for_every_film(recognizer, film, two_faces, tmp_path):
     finder = EmotionRecognizer(recognizer.model, 4, "haar")
     out = tmp_path / "scores.csv"
@@ -270,7 +278,9 @@ class Capture:
 def test_a_camera_is_predicted_frame_by_frame(recognizer, tmp_path):
     capture = Capture(7)
     frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv", annotate=tmp_path / "marked")
-    assert set(frame["path"]) == {"webcam:2"} and frame["frame"].tolist() == list(range(7))
+    assert summary.cut_short == [("webcam:2", "stopped giving pictures")] and set(frame["path"]) == {"webcam:2"}
+    frame = frame[frame["error"].isna()]
+    assert frame["frame"].tolist() == list(range(7))
     np.testing.assert_allclose(frame["time"], 0.1 * np.arange(1, 8), atol=1e-6)
     expected = recognizer.predict([picture[..., ::-1] for picture in capture.frames])
     np.testing.assert_allclose(scores(frame), scores(expected), atol=1e-6)
@@ -319,10 +329,19 @@ def test_a_camera_that_is_not_there_has_its_row(recognizer, tmp_path):
     assert len(frame) == 1 and capture.released
 
 
+def test_a_camera_without_a_picture_has_failed(recognizer, tmp_path):
+    """As Linux's second device of a camera, or one that may not be used."""
+    frame, summary = predicted(recognizer, [Capture(0).camera()], tmp_path / "out.csv")
+    assert summary.failed == [("webcam:2", "is open but gives no picture; is it a camera, and allowed?")]
+    assert len(frame) == 1
+
+
 def test_a_camera_s_rows_begin_anew(recognizer, tmp_path):
     stop_in(recognizer, [Capture(5).camera()], tmp_path / "out.csv", after=2)
-    frame, _ = predicted(recognizer, [Capture(3).camera()], tmp_path / "out.csv")
+    frame, _ = predicted(recognizer, [Capture(3).camera(seconds=0.35)], tmp_path / "out.csv")
     assert len(frame) == 3
+    kept = pd.read_csv(tmp_path / "out.csv.part.old")
+    assert kept["frame"].tolist() == [0, 1], "what was seen before the stop is not thrown away"
 
 
 @pytest.mark.parametrize("bad", [-1, "0", 1.5])

@@ -50,7 +50,7 @@ def explain(
     from ..safe_text import one_line
 
     check_choice("--faces", faces, ("all", "largest"))
-    files = collect_files(images, leave_out=written_files(out))
+    files = collect_files(images, written_files(out), lambda text: print(one_line(text), file=sys.stderr))
     if not files:
         raise InputError(f"{', '.join(images)}: holds no file")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
@@ -65,6 +65,6 @@ def explain(
     for path in drawn.loc[~drawn["detected"].astype(bool), "path"] if recognizer.detector != "none" else ():
         print(f"no face found: {one_line(path)}: the whole picture was explained (detected is False)", file=sys.stderr)
     for path, error in zip(failed["path"], failed["error"], strict=True):
-        print(f"not read: {path}: {error}", file=sys.stderr)
+        print(f"not read: {one_line(path)}: {one_line(error)}", file=sys.stderr)
     if len(failed):
         raise typer.Exit(1)

@@ -29,7 +29,10 @@ def predict(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder [default: the bundled one]."),
+        typer.Option(
+            help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (a program: only ones you trust) "
+            "[default: the bundled one]."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -84,13 +87,13 @@ def predict(
     check_pace(every, fps)
     options = Options(every, fps, smooth, annotate, explain)
     leave_out = written_places(out, options) if out else [annotate] if annotate else []
-    files = collect_files(images or [], leave_out)
+    files = collect_files(images or [], leave_out, _remark)
     if not files and webcam is None:
         raise InputError(f"{', '.join(images)}: holds no file")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin, runtime=runtime)
     files += [Camera(webcam, seconds, every, fps)] if webcam is not None else []
     if out is None:
-        failed, cut_short = _print_table(FileStream(recognizer, files, options))
+        failed, cut_short = _print_table(FileStream(recognizer, files, options, sys.stderr.isatty()), len(files))
     else:
         failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), _remark)
         for path in timelines:
@@ -102,13 +105,18 @@ def predict(
         raise typer.Exit(1)
 
 
-def _print_table(stream):
-    """Prints all rows; (failed, cut short) as of `predict_files`."""
+def _print_table(stream, count):
+    """Prints all rows of `count` files; (failed, cut short) as of `predict_files`."""
     import pandas as pd
+    from tqdm.auto import tqdm
 
     from ..safe_text import one_line
 
-    tables = [table for table, _ in stream.batches() if len(table)]
+    tables = []
+    with tqdm(total=count, disable=not stream.progress, unit="file", leave=False) as bar:
+        for table, after in stream.batches():
+            tables += [table] if len(table) else []
+            bar.update(after["file"] - bar.n if after else 0)
     frame = pd.concat(tables, ignore_index=True)
     shown = frame[[name for name in _SHOWN if name in frame]].assign(path=frame["path"].map(one_line))
     shown = shown.astype(object).where(shown.notna(), "")
@@ -122,8 +130,10 @@ def _report(faults, what):
     from ..safe_text import one_line
 
     for path, error in faults:
-        print(f"{what}: {one_line(path)}: {error}", file=sys.stderr)
+        print(f"{what}: {one_line(path)}: {one_line(error)}", file=sys.stderr)
 
 
 def _remark(text):
-    print(text, file=sys.stderr)
+    from ..safe_text import one_line
+
+    print(one_line(text), file=sys.stderr)

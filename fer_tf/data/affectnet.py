@@ -8,12 +8,12 @@ and numbered folders alike; 8 none, 9 uncertain and 10 no face are left out, wit
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
 from ..checks import DataError, MissingDataError, check_choice, check_whole
 from ..emotions import AFFECTNET_CODES, EMOTIONS
+from ..paths import expanded
 from .affectnet_forms import read_listing
 from .affectnet_lists import BOX
 from .base import MEMORY_LIMIT, ArrayImages, DatasetSpec, FaceDataset, FileImages, image_store
@@ -120,7 +120,7 @@ def _cut_validation(root, table, seed):
 
 def _occluded(root, table, occluded):
     """Which rows are test pictures that the list names, bool [N], and a note on how many names were found."""
-    path = Path(occluded).expanduser()
+    path = expanded(occluded)
     path = root / path if (root / path).is_file() else path
     if not path.is_file():
         raise MissingDataError(f"occluded: there is no {path} (nor {root / path}); RAN's lists are at "

@@ -15,7 +15,7 @@ from fer_tf.explain import explain
 from fer_tf.explain_files import FileExplainer
 from fer_tf.explain_plots import blended
 from fer_tf.models import build_model
-from fer_tf.predict import EmotionRecognizer
+from fer_tf.predict import EmotionRecognizer, read_picture
 from fer_tf.saving import save_model
 
 COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence", "target", "method", "layer", "file",
@@ -75,7 +75,7 @@ def test_a_picture_shows_the_face_beside_its_map(capsys, pictures, averaged_path
     shown = read_image(f"maps/{row['file']}").astype(int)
     assert shown.shape == (288 + 26, 2 * 288, 3)
     recognizer = EmotionRecognizer(averaged_path, detector="none")
-    _, crops = recognizer.predict_with_crops([face])
+    _, crops = recognizer.predict_with_crops([read_picture(face)])
     item = explain(recognizer.model, crops, "integrated_gradients", "fear")
     np.testing.assert_array_equal(shown[:288, 288:], blended(crops, item, 288)[0])
     left = shown[:288, :288]

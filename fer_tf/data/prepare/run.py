@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from ...checks import DataError, check_whole
+from ...paths import expanded
 from .layouts import LAYOUTS, NO_FACE, plan
 from .pictures import pictures
 from .settings import Settings
@@ -66,7 +67,7 @@ def prepare_datasets(
     """
     settings = Settings(**settings)
     workers = check_whole("workers", min(8, os.cpu_count() or 1) if workers is None else workers, 1, 64)
-    out = Path(out).expanduser()
+    out = expanded(out)
     check_place(names, out, data_dir)
     settings.wake_detector()
     sources = load_sources(names, data_dir, protocol, options, seed)

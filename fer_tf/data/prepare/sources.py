@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ...checks import InputError, check_choice, check_names
-from ...paths import data_root
+from ...paths import data_root, expanded
 from .. import DATASETS, load_dataset, parse_options
 
 # Names that mean a student's own folder: pictures may be written there, to be loaded by that name.
@@ -13,7 +13,7 @@ _OWN = ("folder", "csv")
 
 def check_place(names, out, data_dir):
     """Raises `InputError` if `out` lies in the folder of a dataset: raw data is never written to."""
-    out, root = Path(out).expanduser().resolve(), data_root(data_dir)
+    out, root = expanded(out).resolve(), data_root(data_dir)
     for name in {*DATASETS, *names} - ({*_OWN} - {*names}):
         raw = (root / name).resolve()
         if out == raw or raw in out.parents:
