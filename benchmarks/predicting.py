@@ -2,10 +2,11 @@
 
     python benchmarks/predicting.py [DATA_DIR]
 
-128 JPEGs of 320×240, a face in each (FER2013's test faces where DATA_DIR has them, else drawn ones; enlarged to 144
+256 JPEGs of 320×240, a face in each (FER2013's test faces where DATA_DIR has them, else drawn ones; enlarged to 144
 px), the same files for all. Each variant in a process of its own, models loaded and warm before the clock starts;
 `faces` tells how many the detector found. The small CNN has random weights: speed does not depend on them. `fer` is the
-PyPI package, left out where it cannot be imported (`pip install --no-deps fer "setuptools<81"` suffices).
+PyPI package, left out where it cannot be imported (`pip install --no-deps fer "setuptools<81"` suffices), as are ONNX
+Runtime and LiteRT (`make extras`).
 """
 
 import importlib.util
@@ -17,27 +18,34 @@ import cv2
 import numpy as np
 from _measure import best_of, in_own_process, print_table, report
 
-COUNT, SIDE, SIZE = 128, 144, (240, 320)
-# name -> (detector, pictures a step) of EmotionRecognizer
+COUNT, SIDE, SIZE = 256, 144, (240, 320)
+# name -> (detector, pictures a step, runtime) of EmotionRecognizer
 OURS = {
-    "fer-tf crops, 1": ("none", 1),
-    "fer-tf crops, 256": ("none", 256),
-    "fer-tf haar, 1": ("haar", 1),
-    "fer-tf haar, 256": ("haar", 256),
-    "fer-tf mtcnn, 1": ("mtcnn", 1),
-    "fer-tf mtcnn, 256": ("mtcnn", 256),
+    "fer-tf crops, 1": ("none", 1, "keras"),
+    "fer-tf crops, 256": ("none", 256, "keras"),
+    "fer-tf onnx crops, 1": ("none", 1, "onnx"),
+    "fer-tf onnx crops, 256": ("none", 256, "onnx"),
+    "fer-tf tflite crops, 1": ("none", 1, "tflite"),
+    "fer-tf tflite crops, 256": ("none", 256, "tflite"),
+    "fer-tf haar, 1": ("haar", 1, "keras"),
+    "fer-tf haar, 256": ("haar", 256, "keras"),
+    "fer-tf onnx haar, 256": ("haar", 256, "onnx"),
+    "fer-tf mtcnn, 1": ("mtcnn", 1, "keras"),
+    "fer-tf mtcnn, 256": ("mtcnn", 256, "keras"),
 }
+NEEDS = {"onnx": ("onnx", "tf2onnx", "onnxruntime"), "tflite": ("ai_edge_litert",), "keras": ()}
 PLAIN = ("plain crops", "plain haar")
 
 
 def main():
-    variants = [*PLAIN, *OURS, *(["fer haar"] if importlib.util.find_spec("fer") else [])]
+    ours = [name for name, (_, _, runtime) in OURS.items() if all(map(importlib.util.find_spec, NEEDS[runtime]))]
+    variants = [*PLAIN, *ours, *(["fer haar"] if importlib.util.find_spec("fer") else [])]
     with tempfile.TemporaryDirectory() as folder:
         write_pictures(Path(folder), sys.argv[1] if len(sys.argv) > 1 else None)
         rows = [in_own_process(__file__, variant, folder) for variant in variants]
     for kind in ("crops", "haar", "mtcnn"):
         part = [row for row in rows if kind in row["variant"] or row["variant"] == f"plain {kind}"]
-        print_table(part, "pictures/s", part[0]["variant"])
+        print_table(part, "faces/s", part[0]["variant"])
         print()
 
 
@@ -83,10 +91,14 @@ def plain_way(model, detector):
     return predict
 
 
-def our_way(model, detector, batch_size):
+def our_way(model, detector, batch_size, runtime):
+    from fer_tf.emotions import EMOTIONS
     from fer_tf.predict import EmotionRecognizer
+    from fer_tf.saving import save_model
 
-    recognizer = EmotionRecognizer(model, batch_size, detector)
+    with tempfile.TemporaryDirectory() as folder:  # the other runtimes export a file
+        save_model(model, Path(folder) / "cnn.h5", EMOTIONS[:7])
+        recognizer = EmotionRecognizer(Path(folder) / "cnn.h5", batch_size, detector, runtime=runtime)
     return lambda paths: int((recognizer.predict(paths)["detected"] | (detector == "none")).sum())
 
 

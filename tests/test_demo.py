@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+import cv2
 import numpy as np
 import pytest
 from fixtures import BROKEN, assert_refused, run_cli
@@ -367,6 +369,37 @@ def test_in_a_browser_a_picture_gets_its_bars_and_a_fault_its_message(page, scen
         browser.close()
     assert not faults and not kept
     assert not [url for url in asked if not url.startswith((page, "data:", "blob:"))]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+def test_in_a_browser_the_camera_is_followed_until_it_is_stopped(page, scene, tmp_path):
+    """Chromium's camera shows a film here: one frame, again and again."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    (tmp_path / "scene.mjpeg").write_bytes(content_of(cv2.cvtColor(scene, cv2.COLOR_GRAY2RGB), "JPEG", quality=95))
+    given = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM, args=[*given, f"--use-file-for-fake-video-capture={tmp_path / 'scene.mjpeg'}"]
+        )
+        tab = browser.new_page()
+        faults, frames = [], []
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.on("request", lambda request: frames.append(1) if "data:image" in (request.post_data or "") else None)
+        tab.goto(page)
+        tab.get_by_role("tab", name="Live").click(timeout=60_000)
+        tab.click("text=Start the webcam")
+        answer = tab.locator(".fer-result img[src^='data:image/jpeg']:visible")
+        answer.wait_for(timeout=60_000)
+        assert re.fullmatch(rf"1 ({'|'.join(CLASSES)}), 2 ({'|'.join(CLASSES)})", answer.get_attribute("alt"))
+        seen = len(frames)
+        tab.wait_for_timeout(3000)
+        assert len(frames) > seen + 1, "answer by answer the next frame is sent"
+        tab.click("text=Stop")
+        tab.wait_for_timeout(1000)
+        stopped = len(frames)
+        tab.wait_for_timeout(2000)
+        assert len(frames) == stopped and not faults
+        browser.close()
 
 
 # the command
