@@ -225,6 +225,15 @@ EXPERIMENTS = {
         width=0.3,
         **{**MATCHED, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 12, "matching_epochs": 8},
     ),
+    "expnet_strong": Experiment(
+        model="facenet2expnet",
+        source="beyond the documents: FaceNet2ExpNet's expression net alone, at 0.3 of its width, with the recipe of "
+        "`cnn_strong`: what two processor cores train within an hour",
+        width=0.3,
+        depth=512,
+        weight_decay=1e-4,
+        **{**EXPNET, "epochs": 36, "shift": 0.05},
+    ),
     "ran_facenet2expnet": Experiment(
         model="ran_facenet2expnet",
         source="document [1], My_model: region attention over FaceNet2ExpNet's features",
