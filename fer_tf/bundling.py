@@ -206,7 +206,7 @@ def _limits(record):
           for name, scores in test["lists"].items()),
         "- By brightness of the picture (%): "
         + ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"]) + ".",
-        f"- Limits: {record['limits']}.",
+        f"- Limits: {record.get('limits') or limits(record)}.",
     ]  # fmt: skip
     return "\n".join(about) + "\n"
 

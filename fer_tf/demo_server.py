@@ -4,6 +4,7 @@ Gradio is an optional package. Its statistics, its history of runs in the browse
 off, and the browser is told to load nothing from elsewhere.
 """
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -145,7 +146,8 @@ def serve(app, listening, open_browser=True):
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     if open_browser:
         threading.Timer(1.0, webbrowser.open, [address(listening)]).start()
-    server.run(sockets=[listening])
+    with contextlib.suppress(KeyboardInterrupt):  # which the server raises again after its end
+        server.run(sockets=[listening])
 
 
 def address(listening):

@@ -62,10 +62,11 @@ class FileExplainer:
         """
         out, step = Path(out), self.recognizer.batch_size
         out.mkdir(parents=True, exist_ok=True)
-        rows, sheets = [], _Sheets(out, self.layers)
+        rows, sheets, done = [], _Sheets(out, self.layers), 0
         with tqdm(total=len(paths), disable=not progress, unit="image", desc="explain") as bar:
             for pictures in in_chunks(map(read_picture, paths), step):
-                rows += self._explained(paths[bar.n : bar.n + len(pictures)], pictures, bar.n, out, sheets)
+                rows += self._explained(paths[done : done + len(pictures)], pictures, done, out, sheets)
+                done += len(pictures)  # a bar that is not shown does not count
                 bar.update(len(pictures))
         sheets.finish()
         table = pd.DataFrame(rows, columns=COLUMNS)

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -282,6 +283,5 @@ def _is_array(images):
 
 
 def _untensored(images):
-    """Tensors as arrays: else their first axis would be taken for a sequence of pictures."""
-    is_tensor = hasattr(images, "__array__") and hasattr(images, "dtype") and hasattr(images, "ndim")
-    return np.asarray(images) if is_tensor and not _is_array(images) and not isinstance(images, pd.Series) else images
+    """The backend's tensors as arrays: else their first axis would be taken for a sequence of pictures."""
+    return keras.ops.convert_to_numpy(images) if keras.ops.is_tensor(images) else images

@@ -121,14 +121,14 @@ class Camera:
         while misses < MISSES and not is_asked():
             is_there, pixels = capture.read()
             now = self._clock() - begin
-            if now > self.seconds:
-                return
             misses = 0 if is_there else misses + 1
+            if now > self.seconds:
+                break
             index += bool(is_there)
             if is_there and index % self.every == 0 and now >= due:
                 due = max(due + self._step, now - self._step)
                 yield Picture(self.name, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), "", index, now)
-        if misses == MISSES and index < 0:
+        if misses and index < 0:
             raise DataError(f"{self.name}: is open but gives no picture; is it a camera, and allowed?")
         if misses == MISSES:
             self.complaint = "stopped giving pictures"

@@ -1,12 +1,13 @@
 """A csv that is written row by row beside its place and moved there when it is complete; a stopped one goes on.
 
 Beside `scores.csv` lie meanwhile `scores.csv.part`, the rows, and `scores.csv.part.json`, which says what they belong
-to and up to which byte they are whole. Rows that cannot be gone on from are moved to `scores.csv.part.old`.
+to and up to which byte they are whole. Rows that cannot be gone on from are kept as `scores.csv.part1.old`, 2, ...
 """
 
 import contextlib
 import csv
 import errno
+import io
 import itertools
 import json
 import os
@@ -22,9 +23,9 @@ FOREIGN = ("path", "error")
 
 
 def unfinished_files(out):
-    """What a csv that is being written to `out` has beside it: the rows, the note, and rows of another job."""
+    """What a csv that is being written to `out` has beside it: the rows and the note."""
     out = Path(out)
-    return [out.with_name(f"{out.name}.part{end}") for end in ("", ".json", ".old")]
+    return [out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.json")]
 
 
 class ResumableCsv:
@@ -48,16 +49,23 @@ class ResumableCsv:
         if self.out.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(out))
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        self.part, self.note, old = unfinished_files(out)
+        self.part, self.note = unfinished_files(out)
         self.file = _opened_alone(self.part)
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self):
         self.state, whole = self._left()
-        self.put_aside = self._copied(old) if not whole and self._has_rows() else None
+        self.put_aside = self._copied() if self.state is None and self._has_rows() else None
         self.file.truncate(whole)
         self.file.seek(0, os.SEEK_END)
         if not whole:
-            self.note.unlink(missing_ok=True)
-            self._writer().writerow(self.columns)
+            self.file.write(self._header())
             self.file.flush()
+            self._write_note({})
 
     def _left(self):
         """(state, bytes) of the same job's whole rows; (None, 0) where there is none."""
@@ -68,14 +76,21 @@ class ResumableCsv:
         except (OSError, ValueError, KeyError, TypeError):
             return None, 0
 
-    def _has_rows(self):
-        """Whether more than one line is there: the first one names the columns."""
-        with open(self.part, "rb") as file:  # whatever lies there
-            return len(list(itertools.islice(file, 2))) > 1
+    def _header(self):
+        text = io.StringIO()
+        _writer(text).writerow(self.columns)
+        return text.getvalue()
 
-    def _copied(self, old):
-        # copied, not renamed: the lock is on this file
-        shutil.copyfile(self.part, old)
+    def _has_rows(self):
+        """Whether anything but the columns' names is there."""
+        header = self._header().encode()
+        with open(self.part, "rb") as file:
+            return not header.startswith(file.read(len(header) + 1))
+
+    def _copied(self):
+        names = (self.part.with_name(f"{self.part.name}{number}.old") for number in itertools.count(1))
+        old = next(name for name in names if not os.path.lexists(name))
+        shutil.copyfile(self.part, old)  # not renamed: the lock is on this file
         return old
 
     def write(self, table, state=None):
@@ -85,18 +100,18 @@ class ResumableCsv:
             table: DataFrame with the columns.
             state: what to go on from, if the job stops after these rows; a JSON value. None where one cannot.
         """
-        writer = self._writer()
+        writer = _writer(self.file)
         for row in table[self.columns].astype(object).where(table[self.columns].notna(), "").to_dict("records"):
             writer.writerow([_cell(name, value) for name, value in row.items()])
         self.file.flush()
         if state is not None:
-            write_text(self.note, json.dumps({"job": self.job, "bytes": self._size(), "state": state}))
+            self._write_note(state)
+
+    def _write_note(self, state):
+        write_text(self.note, json.dumps({"job": self.job, "bytes": self._size(), "state": state}))
 
     def _size(self):
         return os.fstat(self.file.fileno()).st_size
-
-    def _writer(self):
-        return csv.writer(self.file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
 
     def finish(self):
         """Moves the csv into its place."""
@@ -107,6 +122,10 @@ class ResumableCsv:
     def close(self):
         """Closes the file; what is written stays, to go on from."""
         self.file.close()
+
+
+def _writer(file):
+    return csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
 
 
 def _opened_alone(path):

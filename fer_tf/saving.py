@@ -65,6 +65,8 @@ def describe(model, class_names, provenance=None):
     outputs = int(model.output_shape[-1])
     if len(class_names) != outputs:
         raise InputError(f"class_names: {len(class_names)} names for a model with {outputs} outputs")
+    if fault := _provenance_fault(provenance or {}):
+        raise InputError(f"provenance: {fault}")
     return {
         "class_names": list(class_names),
         "input_shape": list(model.input_shape[1:]),
@@ -190,8 +192,8 @@ def _checked_description(path, model, description):
         names = [str(name) for name in names]
     if len(names) != outputs or len(set(names)) != len(names):
         raise ModelFileError(f"{path}: names {len(names)} classes ({', '.join(names)}) but has {outputs} outputs")
-    if not _is_provenance(description.get("provenance", {})):
-        raise ModelFileError(f"{path}: its {ATTRIBUTE} description has a provenance that is none")
+    if fault := _provenance_fault(description.get("provenance", {})):
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description's provenance {fault}")
     if shape is not None and not isinstance(shape, list):
         raise ModelFileError(f"{path}: its input_shape is {shape!r}")
     if shape is not None and tuple(shape) != tuple(model.input_shape[1:]):
@@ -204,13 +206,16 @@ def _checked_description(path, model, description):
     return description
 
 
-def _is_provenance(provenance):
-    """Whether it is a dict whose names, where it has them, are text."""
+def _provenance_fault(provenance):
+    """What is wrong with a provenance; "" where it is a dict whose names, as far as it has them, are text."""
     if not isinstance(provenance, dict):
-        return False
+        return "is no object"
+    for key in ("run", "dataset", "protocol", "dataset_fingerprint", "salient_by"):
+        if not isinstance(provenance.get(key) or "", str):
+            return f"has a {key} that is no text"
     absent = provenance.get("absent_classes") or []
-    texts = [provenance.get(key) or "" for key in ("run", "dataset", "protocol", "dataset_fingerprint", "salient_by")]
-    return isinstance(absent, list) and all(isinstance(name, str) for name in [*absent, *texts])
+    is_list = isinstance(absent, list | tuple) and all(isinstance(name, str) for name in absent)
+    return "" if is_list else "has absent_classes that are no list of names"
 
 
 def _check_emotion(path, name):

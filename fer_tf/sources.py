@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -73,18 +74,30 @@ def _meant(item, skipped, say):
 
 def _searched(folder, skipped, say):
     """The files below a folder that may be pictures or films."""
-    files = [path for path in list_files(folder) if not _is_timeline(path) and not _is_in(path, skipped)]
-    others = [path for path in files if path.suffix.lower() in BESIDE_PICTURES]
-    if others:
-        kinds = ", ".join(sorted({path.suffix.lower() for path in others}))
-        say(f"{shown_path(folder)}: {len(others):,} of its {len(files):,} files are no pictures ({kinds}) and left out")
-    return [path for path in files if path.suffix.lower() not in BESIDE_PICTURES]
+    return _likely(list_files(folder), folder, skipped, say)
+
+
+def _likely(files, where, skipped, say, wanted=""):
+    """Those of the files that may be pictures or films, or have the suffix `wanted`; how many do not is said."""
+    others = [path for path in files if _is_beside(path) and path.suffix.lower() != wanted]
+    told = [path for path in others if not _is_in(path, skipped)]
+    if told:
+        kinds = ", ".join(sorted({path.suffix.lower() for path in told}))
+        about = f"{len(told):,} of {len(files):,} files are left out, no pictures or timelines"
+        say(f"{shown_path(where)}: {about} ({kinds})")
+    left_out = set(others)
+    return [path for path in files if path not in left_out]
+
+
+def _is_beside(path):
+    return path.suffix.lower() in BESIDE_PICTURES or _is_timeline(path)
 
 
 def _is_timeline(path):
     """Whether it is a figure that `predict` drew beside a csv that is still there."""
     name = path.parent.name.removesuffix(TIMELINES)
-    return name != path.parent.name and path.parent.with_name(f"{name}.csv").is_file()
+    is_drawn = name != path.parent.name and re.fullmatch(r"\d{6}-.*\.(png|svg)", path.name)
+    return bool(is_drawn) and path.parent.with_name(f"{name}.csv").is_file()
 
 
 def _matches(pattern, skipped, say):
@@ -98,7 +111,10 @@ def _matches(pattern, skipped, say):
     except (ValueError, NotImplementedError, OSError):  # no pattern that could be meant
         return []
     shown = [hit for hit in hits if pattern.name.startswith(".") or not is_litter(hit)]
-    return [path for hit in shown for path in (_searched(hit, skipped, say) if os.path.isdir(hit) else [hit])]
+    folders = {hit for hit in shown if os.path.isdir(hit)}
+    highest = [hit for hit in shown if folders.isdisjoint(hit.parents)]
+    files = [path for hit in highest for path in (list_files(hit) if hit in folders else [hit])]
+    return _likely(files, pattern, skipped, say, pattern.suffix.lower())
 
 
 def _listed(path):

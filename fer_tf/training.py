@@ -175,8 +175,8 @@ def _is_fitted(run, directory, fingerprint):
     if not path.is_file() or runlog.read_json(directory / "training.json").get("fingerprint") != fingerprint:
         return False
     try:
-        return (saving.read_description(path) or {}).get("provenance", {}).get("fingerprint") == fingerprint
-    except InputError:
+        return saving.read_description(path)["provenance"]["fingerprint"] == fingerprint
+    except (InputError, KeyError, TypeError):
         return False
 
 

@@ -92,15 +92,28 @@ def test_what_is_written_is_not_predicted(recognizer, faces, home):
 
 
 def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
-    for name in ("a/1.png", "a/b/2.JPG", "old-timelines/000001-film.png", "mine-timelines/x.png"):
+    for name in (
+        "a/1.png",
+        "a/b/2.JPG",
+        "old-timelines/000001-x.png",
+        "old-timelines/x.png",
+        "mine-timelines/1.png",
+    ):
         write_face(home / name)
     write_face(home / "2.png").rename(home / "a" / "scan")
     for name in ("a/1.png.json", "a/b/notes.txt", "a/b/3.TXT", "old.csv"):
         (home / name).write_text("x")
     said = []
     found = names(collect_files(["a", "[mo]*-timelines"], say=said.append))
-    assert found == ["a/1.png", "a/b/2.JPG", "a/scan", "mine-timelines/x.png"]
-    assert said == ["a: 3 of its 6 files are no pictures (.json, .txt) and left out"]
+    assert found == ["a/1.png", "a/b/2.JPG", "a/scan", "mine-timelines/1.png", "old-timelines/x.png"]
+    assert said == [
+        "a: 3 of 6 files are left out, no pictures or timelines (.json, .txt)",
+        "[mo]*-timelines: 1 of 3 files are left out, no pictures or timelines (.png)",
+    ]
+    said.clear()
+    assert names(collect_files(["a/**"], say=said.append)) == ["a/1.png", "a/b/2.JPG", "a/scan"] and len(said) == 1
+    assert names(collect_files(["a/*"])) == ["a/1.png", "a/b/2.JPG", "a/scan"]
+    assert names(collect_files(["a/*.json"])) == ["a/1.png.json"]
     assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "named, it is tried, and its fault told"
 
 
@@ -194,13 +207,13 @@ def _changed_file(recognizer, files):
 
 
 @pytest.mark.parametrize("change", [_other_margin, _other_model, _other_files, _changed_file])
-def test_rows_of_another_job_are_dropped_and_it_is_said(recognizer, faces, home, change):
+def test_rows_of_another_job_are_put_aside_and_it_is_said(recognizer, faces, home, change):
     stop_in(recognizer, faces, home / "out.csv")
     other, files = change(recognizer, faces)
     remarks = []
     predict_files(other, files, home / "out.csv", progress=False, say=remarks.append)
-    assert len(remarks) == 1 and "begun anew" in remarks[0] and remarks[0].endswith("out.csv.part.old")
-    assert pd.read_csv(home / "out.csv.part.old")["path"].tolist() == list(map(str, faces[:4])), "not thrown away"
+    assert len(remarks) == 1 and "begun anew" in remarks[0] and remarks[0].endswith("out.csv.part1.old")
+    assert pd.read_csv(home / "out.csv.part1.old")["path"].tolist() == list(map(str, faces[:4])), "not thrown away"
     frame = pd.read_csv(home / "out.csv")
     assert frame["path"].tolist() == list(map(str, files))
     np.testing.assert_allclose(scores(frame), scores(other.predict(files)), atol=1e-6)
@@ -225,6 +238,26 @@ def test_an_exported_model_is_known_by_its_file(recognizer, faces, home):
             predict_files(other, faces, home / "out.csv", progress=False, say=remarks.append)
     assert [remark.split(": ", 1)[1][:14] for remark in remarks] == ["goes on after ", "cannot be gone"]
     assert pd.read_csv(home / "out.csv")["path"].tolist() == list(map(str, faces))
+
+
+def test_what_was_put_aside_is_not_overwritten(recognizer, faces, home):
+    for files in (faces, faces[1:], faces):
+        stop_in(recognizer, files, home / "out.csv")
+    kept = [pd.read_csv(home / f"out.csv.part{number}.old")["path"].tolist() for number in (1, 2)]
+    assert kept == [list(map(str, files[:4])) for files in (faces, faces[1:])]
+
+
+def test_a_foreign_file_of_the_rows_name_is_put_aside(recognizer, faces, home):
+    (home / "out.csv.part").write_bytes(b"\xff half a download")
+    predict_files(recognizer, faces, home / "out.csv", progress=False)
+    assert (home / "out.csv.part1.old").read_bytes() == b"\xff half a download"
+
+
+def test_what_cannot_be_put_aside_does_not_lock_the_csv(recognizer, faces, home):
+    stop_in(recognizer, faces, home / "out.csv")
+    with mock.patch("shutil.copyfile", side_effect=OSError("full")), pytest.raises(OSError, match="full"):
+        ResumableCsv(home / "out.csv", ["path"], "other")
+    ResumableCsv(home / "out.csv", ["path"], "other").close()
 
 
 def test_nothing_is_said_where_nothing_was_done(recognizer, faces, home):

@@ -12,7 +12,7 @@ from fixtures import cut, run_cli, write_face
 from PIL import Image
 from stopping import stop_in
 
-from fer_tf.checks import InputError
+from fer_tf.checks import DataError, InputError
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.video import read_frames
 from fer_tf.emotions import EMOTIONS
@@ -334,13 +334,15 @@ def test_a_camera_without_a_picture_has_failed(recognizer, tmp_path):
     frame, summary = predicted(recognizer, [Capture(0).camera()], tmp_path / "out.csv")
     assert summary.failed == [("webcam:2", "is open but gives no picture; is it a camera, and allowed?")]
     assert len(frame) == 1
+    with pytest.raises(DataError, match="webcam:2: is open but gives no picture"):  # each read may wait for seconds
+        list(Capture(0).camera(seconds=0.3))
 
 
 def test_a_camera_s_rows_begin_anew(recognizer, tmp_path):
     stop_in(recognizer, [Capture(5).camera()], tmp_path / "out.csv", after=2)
     frame, _ = predicted(recognizer, [Capture(3).camera(seconds=0.35)], tmp_path / "out.csv")
     assert len(frame) == 3
-    kept = pd.read_csv(tmp_path / "out.csv.part.old")
+    kept = pd.read_csv(tmp_path / "out.csv.part1.old")
     assert kept["frame"].tolist() == [0, 1], "what was seen before the stop is not thrown away"
 
 

@@ -56,9 +56,12 @@ def test_a_students_own_file_is_taken_with_a_warning(tmp_path):
         ({"class_names": ["anger"] * 8}, "names 8 classes"),
         ({"class_names": ["cat", *EMOTIONS[1:]]}, "is a model of other classes: unknown emotion 'cat'"),
         ({"class_names": "anger"}, "has no class_names"),
-        ({"class_names": EMOTION_LABELS, "provenance": None}, "has a provenance that is none"),
-        ({"class_names": EMOTION_LABELS, "provenance": {"absent_classes": [1]}}, "has a provenance that is none"),
-        ({"class_names": EMOTION_LABELS, "provenance": {"dataset": ["a"]}}, "has a provenance that is none"),
+        ({"class_names": EMOTION_LABELS, "provenance": None}, "description's provenance is no object"),
+        (
+            {"class_names": EMOTION_LABELS, "provenance": {"absent_classes": [1]}},
+            "provenance has absent_classes",
+        ),
+        ({"class_names": EMOTION_LABELS, "provenance": {"dataset": ["a"]}}, "provenance has a dataset that is no text"),
         ({"input_shape": [64, 64, 1]}, r"says input \(64, 64, 1\) but takes \(48, 48, 1\)"),
         ({"pixel_range": [0, 1]}, r"wants pixels in \[0, 1\]"),
     ],
@@ -107,6 +110,8 @@ def test_wrong_number_of_outputs_is_no_emotion_model(tmp_path):
 
 
 def test_names_must_fit_when_saving(model, tmp_path):
+    with pytest.raises(InputError, match="provenance: has a run that is no text"):
+        save_model(model, tmp_path / "m.h5", EMOTIONS, {"run": 3})
     with pytest.raises(InputError, match="class_names: 7 names for a model with 8 outputs"):
         save_model(model, tmp_path / "m.h5", EMOTIONS[:7])
     with pytest.raises(InputError, match="suffix of the model file: allowed are .h5, .keras"):
