@@ -140,8 +140,10 @@ class StrongestRegion(keras.layers.Layer):
     """The features of the crop with the highest weight, alone: document [1]'s pseudocode, where `example.jpg`, "the
     region with the highest weight value after RAN processing", is what the classifier is given.
 
-    Which crop it is has no gradient; the weight gets one because the features are scaled by 1 + (μ_k − μ_k) / μ_k, the
-    second and third held constant.
+    Which crop it is has no gradient. Backwards the crops are therefore mixed by their shares μ_k / Σ μ (a
+    straight-through estimate, Bengio et al. 2013): a crop's share rises where its features would have served better
+    than the others'. Shares, not the weights themselves: what pushes all weights the same way would soon have every
+    sigmoid at 0 or 1, and the choice be none.
 
     Call arguments:
         features: float [N, R, D].
@@ -150,10 +152,10 @@ class StrongestRegion(keras.layers.Layer):
     """
 
     def call(self, features, mu):
-        chosen = ops.one_hot(ops.argmax(mu[:, 1:], axis=1), mu.shape[1] - 1, dtype=features.dtype)
-        held = ops.stop_gradient(mu[:, 1:])
-        scale = 1.0 + (mu[:, 1:] - held) / ops.maximum(held, 1e-7)
-        return ops.sum((chosen * scale)[..., None] * features[:, 1:], axis=1)
+        weights = mu[:, 1:]
+        chosen = ops.one_hot(ops.argmax(weights, axis=1), weights.shape[1], dtype=features.dtype)
+        shares = weights / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1e-7)
+        return ops.sum((chosen + shares - ops.stop_gradient(shares))[..., None] * features[:, 1:], axis=1)
 
     def compute_output_shape(self, features_shape, mu_shape):
         return (features_shape[0], features_shape[2])

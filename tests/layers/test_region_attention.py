@@ -172,8 +172,9 @@ def test_strongest_region_of_tiny_weights_is_taken_as_it_is(features):
     np.testing.assert_allclose(found, features[:, 3], rtol=1e-6)
 
 
-def test_strongest_region_gives_its_weight_a_gradient(rng, features):
-    """Σ g·F_k / μ_k for the chosen crop k, nothing for the others; the features get g where they were taken."""
+def test_strongest_region_gives_the_weights_a_gradient(rng, features):
+    """That of the crops mixed by their shares, Σ g·(F_j − Σ share_k F_k) / Σ μ for crop j, which moves no weights
+    all the same way; the features get g where they were taken."""
     tf = pytest.importorskip("tensorflow")
     mu, given = tf.constant(rng.uniform(0.2, 0.8, (PICTURES, REGIONS)).astype(np.float32)), tf.constant(features)
     upstream = rng.normal(size=(PICTURES, DEPTH)).astype(np.float32)
@@ -183,10 +184,11 @@ def test_strongest_region_gives_its_weight_a_gradient(rng, features):
     by_mu, by_features = (item.numpy() for item in tape.gradient(score, [mu, given]))
     expected, taken = np.zeros((PICTURES, REGIONS)), np.zeros(features.shape)
     for row, weights in enumerate(mu.numpy()):
-        index = 1 + weights[1:].argmax()
-        expected[row, index] = features[row, index] @ upstream[row] / weights[index]
-        taken[row, index] = upstream[row]
+        gains, total = features[row, 1:] @ upstream[row], weights[1:].sum()
+        expected[row, 1:] = (gains - weights[1:] @ gains / total) / total
+        taken[row, 1 + weights[1:].argmax()] = upstream[row]
     np.testing.assert_allclose(by_mu, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose((by_mu * mu.numpy()).sum(axis=1), 0, atol=1e-5)
     np.testing.assert_allclose(by_features, taken, rtol=1e-4, atol=1e-6)
 
 
