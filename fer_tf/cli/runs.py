@@ -205,7 +205,7 @@ def release(
         print(path)
 
 
-@app.command(epilog="Example: `fer-tf bundle cnn_strong-fer2013-official-seed0 fer2013.h5 --data-dir data/raw`")
+@app.command(epilog="Example: `fer-tf bundle expnet_strong-fer2013-official-seed0 fer2013.h5 --data-dir data/raw`")
 def bundle(
     run: Annotated[str, typer.Argument(help="Name of a finished run in reports/runs/.")],
     file: Annotated[str, typer.Argument(help="Name of the file that ships, ends in .h5.")],
