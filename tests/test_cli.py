@@ -137,7 +137,7 @@ def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer
 
 def test_predict_does_what_it_can_and_reports_the_rest(capsys, home, tiny_model_path):
     good = [write_face(home / name) for name in ("in/a.png", "in/deep/er/b.JPG", "in/with blank ü.png")]
-    bad = [BROKEN["half a png"](home / "in/deep/half.png"), BROKEN["text"](home / "in/notes.txt")]
+    bad = [BROKEN["half a png"](home / "in/deep/half.png"), BROKEN["text"](home / "in/notes.jpg")]
     bad.append(BROKEN["link to itself"](home / "in/link.png"))
     (home / "in/Thumbs.db").write_text("litter")
     os.symlink(home / "in", home / "in/deep/loop")

@@ -25,6 +25,7 @@ PARTICULAR = {
     "head_epochs",
     "unfreeze",
     "attention",
+    "normalise",
     "bias_weight",
     "reading",
     "matching_epochs",

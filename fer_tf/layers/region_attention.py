@@ -143,7 +143,7 @@ class StrongestRegion(keras.layers.Layer):
     Which crop it is has no gradient. Backwards the crops are therefore mixed by their shares μ_k / Σ μ (a
     straight-through estimate, Bengio et al. 2013): a crop's share rises where its features would have served better
     than the others'. Shares, not the weights themselves: what pushes all weights the same way would soon have every
-    sigmoid at 0 or 1, and the choice be none.
+    sigmoid at 0 or 1, and the choice be none. This holds in training; else the gradient is that of the crop alone.
 
     Call arguments:
         features: float [N, R, D].
@@ -151,11 +151,12 @@ class StrongestRegion(keras.layers.Layer):
     Returns: float [N, D].
     """
 
-    def call(self, features, mu):
+    def call(self, features, mu, training=False):
         weights = mu[:, 1:]
         chosen = ops.one_hot(ops.argmax(weights, axis=1), weights.shape[1], dtype=features.dtype)
         shares = weights / ops.maximum(ops.sum(weights, axis=1, keepdims=True), 1e-7)
-        return ops.sum((chosen + shares - ops.stop_gradient(shares))[..., None] * features[:, 1:], axis=1)
+        chosen = chosen + shares - ops.stop_gradient(shares) if training else chosen
+        return ops.sum(chosen[..., None] * features[:, 1:], axis=1)
 
     def compute_output_shape(self, features_shape, mu_shape):
         return (features_shape[0], features_shape[2])

@@ -180,7 +180,7 @@ def test_strongest_region_gives_the_weights_a_gradient(rng, features):
     upstream = rng.normal(size=(PICTURES, DEPTH)).astype(np.float32)
     with tf.GradientTape() as tape:
         tape.watch([mu, given])
-        score = tf.reduce_sum(StrongestRegion()(given, mu) * upstream)
+        score = tf.reduce_sum(StrongestRegion()(given, mu, training=True) * upstream)
     by_mu, by_features = (item.numpy() for item in tape.gradient(score, [mu, given]))
     expected, taken = np.zeros((PICTURES, REGIONS)), np.zeros(features.shape)
     for row, weights in enumerate(mu.numpy()):
