@@ -28,6 +28,11 @@ STRONG = {
     "label_smoothing": 0.1,
     "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2}, "smoke": {**CNN_SMOKE, "width": 0.125},
 }  # fmt: skip
+# Khaireddin & Chen's SGD with Nesterov momentum; rate, decay and epochs are the kit's.
+VGG_BN = {
+    **STRONG, "optimizer": "sgd", "learning_rate": 0.02, "schedule": "cosine", "weight_decay": 1e-4, "batch_size": 64,
+    "epochs": 120,
+}  # fmt: skip
 # ResNet18's 83 M multiply-adds at 48 px come seven times. Adam, batch 64, rate and schedule are the kit's; the paper
 # trains by SGD in larger batches.
 RAN = {

@@ -1,8 +1,11 @@
 """What the commands share: the applications and the options they have in common."""
 
+import sys
 from typing import Annotated
 
 import typer
+
+from ..safe_text import one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,3 +32,8 @@ Options = Annotated[
 ]
 Size = Annotated[str, typer.Option(help="full, quick or smoke.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, name=value; may be repeated.")]
+
+
+def tell(text):
+    """A remark in one line, beside what the command prints."""
+    print(one_line(text), file=sys.stderr)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..quiet import import_keras
-from .common import app
+from .common import app, tell
 
 
 @app.command(
@@ -47,10 +47,9 @@ def explain(
     from ..checks import InputError, check_choice
     from ..explain_files import TABLE, FileExplainer, written_files
     from ..predict import EmotionRecognizer, collect_files
-    from ..safe_text import one_line
 
     check_choice("--faces", faces, ("all", "largest"))
-    files = collect_files(images, written_files(out), lambda text: print(one_line(text), file=sys.stderr))
+    files = collect_files(images, written_files(out), tell)
     if not files:
         raise InputError(f"{', '.join(images)}: holds no file")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
@@ -63,8 +62,8 @@ def explain(
     drawn = table[table["error"] == ""].drop_duplicates(["path", "face"])
     print(f"{len(drawn)} faces of {len(files) - len(failed)} of {len(files)} files explained; {out / TABLE}")
     for path in drawn.loc[~drawn["detected"].astype(bool), "path"] if recognizer.detector != "none" else ():
-        print(f"no face found: {one_line(path)}: the whole picture was explained (detected is False)", file=sys.stderr)
+        tell(f"no face found: {path}: the whole picture was explained (detected is False)")
     for path, error in zip(failed["path"], failed["error"], strict=True):
-        print(f"not read: {one_line(path)}: {one_line(error)}", file=sys.stderr)
+        tell(f"not read: {path}: {error}")
     if len(failed):
         raise typer.Exit(1)

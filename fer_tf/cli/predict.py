@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ..quiet import import_keras
-from .common import app
+from ..safe_text import one_line
+from .common import app, tell
 
 _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "error"]
 
@@ -87,7 +88,7 @@ def predict(
     check_pace(every, fps)
     options = Options(every, fps, smooth, annotate, explain)
     leave_out = written_places(out, options) if out else [annotate] if annotate else []
-    files = collect_files(images or [], leave_out, _remark)
+    files = collect_files(images or [], leave_out, tell)
     if not files and webcam is None:
         raise InputError(f"{', '.join(images)}: holds no file")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin, runtime=runtime)
@@ -95,7 +96,7 @@ def predict(
     if out is None:
         failed, cut_short = _print_table(FileStream(recognizer, files, options, sys.stderr.isatty()), len(files))
     else:
-        failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), _remark)
+        failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), tell)
         for path in timelines:
             print(f"timeline  {path}.png")
         print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
@@ -109,8 +110,6 @@ def _print_table(stream, count):
     """Prints all rows of `count` files; (failed, cut short) as of `predict_files`."""
     import pandas as pd
     from tqdm.auto import tqdm
-
-    from ..safe_text import one_line
 
     tables = []
     with tqdm(total=count, disable=not stream.progress, unit="file", leave=False) as bar:
@@ -127,13 +126,5 @@ def _print_table(stream, count):
 
 
 def _report(faults, what):
-    from ..safe_text import one_line
-
     for path, error in faults:
-        print(f"{what}: {one_line(path)}: {one_line(error)}", file=sys.stderr)
-
-
-def _remark(text):
-    from ..safe_text import one_line
-
-    print(one_line(text), file=sys.stderr)
+        tell(f"{what}: {path}: {error}")
