@@ -19,7 +19,7 @@ from .models.facenet2expnet import READINGS
 from .models.features import FEATURE_MODELS
 from .models.ran import ATTENTIONS
 from .models.resnet import STEMS
-from .models.transfer import starts_from_nothing
+from .models.transfer import is_pretrained
 from .recipes import (
     ABLATED,
     CNN_QUICK,
@@ -380,6 +380,11 @@ def differences(name, experiment, size="full"):
     return label + ", ".join(changed) if changed else ""
 
 
+def unused(experiment, keys):
+    """Those of the settings `keys` that neither the experiment's model nor its training looks at."""
+    return [key for key in keys if not _is_used(key, experiment)]
+
+
 def _is_used(key, experiment):
     """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
     `make reproduce` is no difference to those that do not take it."""
@@ -387,7 +392,7 @@ def _is_used(key, experiment):
         return bool(experiment.salient_by)
     if key in ("face_net", "face_net_epochs", "matching_rate", "matching_power"):
         return bool(experiment.matching_epochs)
-    if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and starts_from_nothing(experiment):
+    if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and not is_pretrained(experiment):
         return False
     of_models = {option for model in MODELS for option in model_options(model)}
     return key not in of_models or key in model_options(experiment.model)

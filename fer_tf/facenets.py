@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
 
-from . import data, identities, runlog
+from . import identities, runlog
 from .checks import InputError, MissingDataError, ModelFileError
 from .data.cache import cached_parts, file_fingerprint
 from .data.images import convert
@@ -83,7 +83,7 @@ def open_face_net(name, seed=0):
     """The face net meant by an experiment's `face_net`.
 
     Args:
-        name: "identities" (trained here, on the identities of the synthetic faces: no download), "keras_facenet"
+        name: "identities" (trained here on drawn people, none of whom is in a dataset: no download), "keras_facenet"
             (Inception-ResNet v1 of the package keras-facenet), or the file of a Keras model with a spatial map, looked
             for as `load_model` does. A file is given (pixels - 127.5) / 128, as MobileFaceNet wants them; a model of
             the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
@@ -101,18 +101,18 @@ def open_face_net(name, seed=0):
 def face_net_fingerprint(name, seed=0):
     """What a run that is matched to this face net depends on, without opening it where that takes long."""
     if name == "identities":
-        return runlog.fingerprint({"seed": seed, "code": runlog.code_fingerprint([identities])})
+        drawn = identities.drawing_fingerprint(seed)
+        return runlog.fingerprint({"drawn": drawn, "code": runlog.code_fingerprint([identities])})
     path = _facenet_file() if name == "keras_facenet" else _own_file(name)
     return file_fingerprint(path)[:16]
 
 
 def _identities(seed):
-    """The kit's own: trained once on the training identities of the synthetic faces, then kept in models/."""
+    """The kit's own: trained once on people drawn for it, then kept in models/."""
     fingerprint = face_net_fingerprint("identities", seed)
     path = runlog.model_path(f"identities-seed{seed}-{fingerprint}")
     if not path.is_file():
-        ds = data.load_dataset("synthetic", seed=seed)
-        model = identities.identity_net(ds.train, ds.table["identity"].to_numpy()[ds.train.rows], seed)
+        model = identities.identity_net(*identities.draw_people(seed), seed)
         with replacing(path) as part:
             save_h5(model, part)
     return FaceNet(up_to_last_map(_loaded(path)), 127.5, 127.5, fingerprint, "identities")
@@ -139,11 +139,11 @@ def _facenet_file():
 
 def _keras_facenet():
     """keras-facenet's network, built anew and given its weights: its saved form cannot be loaded by this Keras."""
-    path = _facenet_file()
     try:
         from keras_facenet.inception_resnet_v1 import InceptionResNetV1
     except ImportError:
         raise InputError("face_net: keras_facenet needs the package: pip install keras-facenet==0.3.2") from None
+    path = _facenet_file()
     # 160 px is what its weights were trained at
     model = InceptionResNetV1(input_shape=(160, 160, 3), classes=512, weights_path=str(path))
     trunk = keras.Model(model.input, model.get_layer("AvgPool").input)
@@ -154,14 +154,18 @@ def _own_file(name):
     if name == "none":
         raise InputError(
             "face_net: allowed are identities, keras_facenet or a Keras model's file (which is given (pixels - 127.5) "
-            "/ 128; raw pixels if the kit saved it); received 'none'"
+            "/ 128; raw pixels if the kit saved it); received 'none', which goes with matching_epochs=0 alone"
         )
-    return find_model(name)
+    try:
+        return find_model(name)
+    except ModelFileError as error:
+        raise ModelFileError(f"face_net: {error}; models/README.md tells where to get one") from None
 
 
 def _from_file(name):
     path = _own_file(name)
     trunk = up_to_last_map(_loaded(path))
+    _check_rows(trunk, path)
     offset, scale = (127.5, 128.0) if _description(path) is None else (0.0, 1.0)
     return FaceNet(trunk, offset, scale, file_fingerprint(path)[:16], path.name)
 
@@ -189,6 +193,13 @@ def up_to_last_map(model):
     return keras.Model(model.inputs[0], _output(maps[-1]))
 
 
+def _check_rows(trunk, path):
+    """Refuses a net that gives several maps a picture, as one that folds regions into the batch."""
+    rows = len(trunk.predict_on_batch(np.zeros((1, *trunk.input_shape[1:]), np.float32)))
+    if rows != 1:
+        raise InputError(f"face_net: must give one map a picture; {path} gives {rows}: it looks at regions")
+
+
 def _output(layer):
     """A layer's output in the graph it stands in (a nested model's own `output` is the one inside it), or None."""
     try:
@@ -212,21 +223,18 @@ def cached_maps(face_net, split, grid, flipped=False):
         flipped: of the mirrored pictures.
     Returns: float16 [N, h, w, D], read from the disk as needed: AffectNet's take 8 GB with keras-facenet.
     """
-    digest = hashlib.sha256(f"{face_net.fingerprint} {grid} {flipped} {split.store.shape}".encode())
-    add_pictures(digest, split)
+    digest = hashlib.sha256(f"{face_net.fingerprint} {grid} {flipped} {pictures_fingerprint(split)}".encode())
     name = f"facemaps-{Path(face_net.name).stem}"
     shape = (len(split), *grid, face_net.depth)
     return cached_parts(name, digest.hexdigest(), shape, np.float16, lambda: _parts(face_net, split, grid, flipped))
 
 
-def add_pictures(digest, split):
-    """What maps depend on: pixels, or for streamed sets the files and their times."""
-    if not split.streamed:
-        digest.update(np.ascontiguousarray(split.images))
-        return
-    for path in split.paths:
-        status = Path(path).stat()
-        digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+def pictures_fingerprint(split):
+    """Of what a net sees of a split: pixels, or for streamed sets the files and how they are read."""
+    digest = hashlib.sha256()
+    for part in split.store.described():
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _parts(face_net, split, grid, flipped):

@@ -187,14 +187,14 @@ def fine_tuned(face_net, training_data, epochs, batch_size, seed):
     Returns: `FaceNet` with other weights and another fingerprint.
     """
     counts = [len(training_data.train), epochs, batch_size, seed]
-    pictures = hashlib.sha256(plan.target_matrix(training_data.train).tobytes())
-    facenets.add_pictures(pictures, training_data.train)
-    fingerprint = runlog.fingerprint({"face_net": face_net.fingerprint, "counts": counts,
-                                      "pictures": pictures.hexdigest()})  # fmt: skip
+    targets = hashlib.sha256(plan.target_matrix(training_data.train).tobytes()).hexdigest()
+    pictures = facenets.pictures_fingerprint(training_data.train)
+    fingerprint = runlog.fingerprint({"face_net": face_net.fingerprint, "counts": counts, "targets": targets,
+                                      "pictures": pictures})  # fmt: skip
     path = runlog.model_path(f"face_net-fine_tuned-{fingerprint}").with_suffix(".weights.h5")
     keras.utils.set_random_seed(seed)
     trunk = face_net.trunk
-    trunk.trainable = True
+    _free(trunk)
     if path.is_file():
         trunk.load_weights(path)
     else:
@@ -202,6 +202,15 @@ def fine_tuned(face_net, training_data, epochs, batch_size, seed):
         with replacing(path) as part:
             trunk.save_weights(part)
     return replace(face_net, fingerprint=fingerprint, name=f"{face_net.name} (fine-tuned)")
+
+
+def _free(model):
+    """Lets every layer learn, also those that were saved frozen: what says `trainable` already passes nothing down."""
+    model.trainable = True
+    for layer in model.layers:
+        layer.trainable = True
+        if isinstance(layer, keras.Model):
+            _free(layer)
 
 
 def _train_on_expressions(face_net, split, epochs, batch_size, seed):

@@ -1,7 +1,7 @@
 """Fitting a model on train and val: phases, compiling, epochs, selection of the best one. No test split here."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -69,7 +69,7 @@ def start(training_data, experiment, seed):
     adapt(model, training_data.train)
     if model.trainable_variables and experiment.epochs:
         for phase in phases(experiment):
-            _check_phase(model, phase)
+            _check_phase(model, phase, experiment)
     if is_matched:
         _check_depth(model, face_net, experiment)
     return model
@@ -82,8 +82,8 @@ def _check_depth(model, face_net, experiment):
                          f"depth={face_net.depth}; received {found}")  # fmt: skip
 
 
-def _check_phase(model, phase):
-    if backbones.has_backbone(model):
+def _check_phase(model, phase, experiment):
+    if backbones.has_backbone(model) and (transfer.is_pretrained(experiment) or not (phase.name or phase.unfreeze)):
         backbones.check_unfreeze(model, phase.unfreeze)
     elif phase.name not in ("", JOINT) or phase.unfreeze:
         raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
@@ -141,10 +141,13 @@ def _policy(name):
 
 
 def _as_float32(model, experiment, training_data):
-    """The same weights in a model that computes in float32: what is saved predicts alike on every machine."""
+    """The same weights in a model that computes in float32: what is saved predicts alike on every machine.
+
+    Built with its pretrained weights once more: some families have further layers with them (see `load_backbone`).
+    """
     if experiment.precision == "float32":
         return model
-    plain = build(replace(experiment, weights="none"), training_data)
+    plain = build(experiment, training_data)
     plain.set_weights(model.get_weights())
     return plain
 
@@ -170,8 +173,7 @@ def _with_scores_out(model):
 
 def _free(model, phase, experiment):
     if backbones.has_backbone(model):
-        freeze_norm = experiment.freeze_norm and not transfer.starts_from_nothing(experiment)
-        backbones.set_trainable(model, phase.unfreeze, freeze_norm)
+        backbones.set_trainable(model, phase.unfreeze, experiment.freeze_norm and transfer.is_pretrained(experiment))
 
 
 def compile_model(model, experiment, learning_rate=None):

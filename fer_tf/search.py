@@ -14,7 +14,7 @@ import keras
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import experiments, facenets, fitting, keeper, plots, runlog, search_plots, training
+from . import experiments, fitting, keeper, plots, runlog, search_plots, training
 from .checks import InputError
 from .evaluation.tables import write_csv
 from .paths import reports_root
@@ -76,8 +76,8 @@ def run_search(
     base, combinations = _experiments(name, size, overrides, space, random, seed)
     ds = _load(base, dataset, data_dir, protocol, seed, options)
     record = training.run_record(name, base, ds, size, seed, options)
-    matched = _face_nets([base, *(found for _, found in combinations)], seed)
-    basis = runlog.as_json({**{key: record[key] for key in _BASIS}, "space": space.values, **matched})
+    networks = _networks([base, *(found for _, found in combinations)], seed)
+    basis = runlog.as_json({**{key: record[key] for key in _BASIS}, "space": space.values, **networks})
     trials = [
         Trial(runlog.fingerprint([basis, settings]), settings, found, family(found)) for settings, found in combinations
     ]
@@ -99,10 +99,11 @@ def _experiments(name, size, overrides, space, random, seed):
     return base, [_resolved(name, size, overrides, found) for found in space.combinations(random, seed)]
 
 
-def _face_nets(resolved, seed):
-    """{"face_nets": fingerprint by name} of those that trials are matched to, {} where none is."""
-    names = sorted({item.face_net for item in resolved if item.matching_epochs})
-    return {"face_nets": {name: facenets.face_net_fingerprint(name, seed) for name in names}} if names else {}
+def _networks(resolved, seed):
+    """{"networks": fingerprints} of the trained networks that trials are given, {} where none is."""
+    files = {(item.face_net, bool(item.matching_epochs), item.weights): item for item in resolved}
+    given = {str(names): training.given_networks(files[names], seed) for names in sorted(files)}
+    return {"networks": given} if any(given.values()) else {}
 
 
 def _load(base, dataset, data_dir, protocol, seed, options):

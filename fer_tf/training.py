@@ -1,6 +1,7 @@
 """Running an experiment: fit on train, select on val, read test once, leave a record."""
 
 from importlib import import_module
+from pathlib import Path
 
 import keras
 
@@ -22,7 +23,9 @@ from . import (
 )
 from .checks import InputError, check_choice
 from .data import doctor, duplicates, pipeline, plan
+from .data.cache import file_fingerprint
 from .evaluation import comparison, metrics, tables
+from .models.transfer import is_pretrained
 
 
 def run_experiment(
@@ -128,8 +131,7 @@ def run_record(name, experiment, ds, size, seed, options):
         "dataset_source": ds.source,
         "code": runlog.code_fingerprint(_fitting_code(experiment)),
     }
-    if experiment.matching_epochs:
-        basis["face_net"] = facenets.face_net_fingerprint(experiment.face_net, seed)
+    basis |= given_networks(experiment, seed)
     about = {
         "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor, duplicates]),
         "size": size,
@@ -141,6 +143,17 @@ def run_record(name, experiment, ds, size, seed, options):
         "backend": keras.backend.backend(),
     }
     return {**basis, "fingerprint": runlog.fingerprint(basis), **about}
+
+
+def given_networks(experiment, seed):
+    """Fingerprints of the trained networks that an experiment is given, by setting: the same name may come to hold
+    another."""
+    found = {}
+    if experiment.matching_epochs:
+        found["face_net"] = facenets.face_net_fingerprint(experiment.face_net, seed)
+    if is_pretrained(experiment) and Path(experiment.weights).is_file():
+        found["weights"] = file_fingerprint(experiment.weights)[:16]
+    return found
 
 
 def _differences(name, experiment, size, options, ds):

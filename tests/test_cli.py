@@ -179,6 +179,12 @@ def test_predict_does_not_write_into_a_folder_s_place(capsys, home, tiny_model_p
 MAJORITY = ("train", "majority", "--dataset", "fer2013", "--size", "smoke")
 
 
+def test_a_setting_that_the_experiment_does_not_use_is_told(capsys, home, fer2013_root):
+    """It would else seem to have been tried."""
+    answer = run_cli(capsys, *MAJORITY, "--data-dir", fer2013_root, "--set", "attention=self", "--set", "l2=0.5")
+    assert answer.code == 0 and "attention, l2: majority does not use what was set, it changes nothing" in answer.err
+
+
 @pytest.mark.parametrize(
     "arguments, texts",
     [

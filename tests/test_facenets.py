@@ -12,6 +12,7 @@ from tiny_face_net import DEPTH, SIDE, tiny_face_net
 
 from fer_tf import facenets
 from fer_tf.checks import InputError, MissingDataError, ModelFileError
+from fer_tf.data.affectnet import BoxedImages
 from fer_tf.data.base import FileImages
 from fer_tf.data.images import convert
 from fer_tf.emotions import EMOTIONS
@@ -191,8 +192,16 @@ def test_a_face_net_is_looked_for_in_the_models_folder(face_net_file, fresh_home
     face_net_file[0].rename(fresh_home / "models" / "moved.h5")
     monkeypatch.chdir(fresh_home)
     assert open_face_net("moved.h5").depth == DEPTH
-    with pytest.raises(ModelFileError, match="no model file lost.h5"):
+    with pytest.raises(ModelFileError, match="face_net: no model file lost.h5.*models/README.md"):
         open_face_net("lost.h5")
+
+
+def test_a_net_over_regions_is_no_face_net(tmp_path):
+    """Its maps are those of crops, seven a picture: rows of other pictures would be learned from."""
+    model = build_model("ran", (24, 24, 1), 7, backbone="cnn", width=0.1)
+    save_model(model, tmp_path / "regions.h5", EMOTIONS[:7])
+    with pytest.raises(InputError, match="face_net: must give one map a picture; .*regions.h5 gives 7"):
+        open_face_net(str(tmp_path / "regions.h5"))
 
 
 def test_a_broken_file_is_named(tmp_path):
@@ -282,6 +291,17 @@ def test_streamed_pictures_are_known_by_their_files(face_net_file, own_cache, ti
     cv2.imwrite(str(paths[0]), 255 - split.images[0])
     changed = cached_maps(face_net, streamed, (3, 3))
     assert face_net.seen == 24 and (changed[0] != found[0]).any()
+
+
+def test_streamed_pictures_are_known_by_how_they_are_read(tiny_faces, tmp_path):
+    """Of the same files: another side, gray or colour, another face box."""
+    split, path = tiny_faces.limited(8).train.alone(), tmp_path / "face.png"
+    cv2.imwrite(str(path), split.images[0])
+    paths, boxes = np.array([path] * len(split), dtype=object), np.tile([2, 2, 20, 20], (len(split), 1))
+    stores = [FileImages(paths, (48, 48), 1), FileImages(paths, (32, 32), 1), FileImages(paths, (48, 48), 3)]
+    stores += [BoxedImages(paths, (48, 48), 1, found) for found in (boxes, boxes + 1)]
+    found = [facenets.pictures_fingerprint(replace(split, store=store)) for store in (*stores, stores[-1])]
+    assert len(set(found)) == len(stores) and found[-1] == found[-2]
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

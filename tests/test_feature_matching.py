@@ -13,6 +13,7 @@ from tiny_face_net import DEPTH, tiny_face_net
 from fer_tf import experiments, facenets, feature_matching, fitting, identities
 from fer_tf import keeper as keeping
 from fer_tf.checks import InputError
+from fer_tf.data import synthetic
 from fer_tf.data.base import ArrayImages
 from fer_tf.feature_matching import FeatureDistance, MapBatches
 from fer_tf.saving import load_model
@@ -349,6 +350,23 @@ def test_fine_tuning_makes_another_face_net_and_is_kept(fresh_home, face_net_pat
         np.testing.assert_array_equal(one, other)
 
 
+def test_fine_tuning_moves_layers_that_were_saved_frozen(fresh_home, little, tmp_path):
+    """As whoever made the face net by transfer leaves it; a nested network's layers too."""
+    inner = tiny_face_net()
+    inputs = keras.Input(inner.input_shape[1:])
+    x = keras.layers.Conv2D(3, 1, name="own")(inputs)
+    x = keras.Model(inner.input, inner.get_layer("second").output, name="nested")(x)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+    for layer in model.layers:
+        layer.trainable = False
+    model.save(tmp_path / "frozen.h5")
+    plain = facenets.open_face_net(str(tmp_path / "frozen.h5"))
+    start = plain.trunk.get_weights()
+    tuned = feature_matching.fine_tuned(plain, little, 1, 20, 0)
+    moved = [np.abs(one - other).max() > 1e-6 for one, other in zip(tuned.trunk.get_weights(), start, strict=True)]
+    assert len(moved) == 6 and all(moved)
+
+
 def test_fine_tuning_depends_on_all_that_it_is_given(fresh_home, face_net_path, little, monkeypatch):
     """Other pictures under the same labels too: the synthetic faces of another difficulty, a set at another size."""
     monkeypatch.setattr(feature_matching, "_train_on_expressions", lambda *_: None)
@@ -361,6 +379,7 @@ def test_fine_tuning_depends_on_all_that_it_is_given(fresh_home, face_net_path, 
             (little, (2, 10, 0)),
             (little, (2, 20, 1)),
             (replace(little, train=other), (2, 20, 0)),
+            (replace(little, train=replace(little.train, store=little.train.store.converted((24, 24), 1))), (2, 20, 0)),
         ]
     ]
     assert len(set(found)) == len(found)
@@ -395,10 +414,21 @@ def test_mirrored_maps_are_used_where_the_run_mirrors(fresh_home, own_cache, fac
     assert none is None, "validation pictures are taken as they are"
 
 
-def test_identities_nets_of_other_seeds_are_other_nets():
-    """Told without training one."""
+def test_identities_nets_of_other_seeds_are_other_nets(monkeypatch):
+    """Told without training one; also where the faces come to be drawn in another way."""
     first, again, other = (facenets.face_net_fingerprint("identities", seed) for seed in (0, 0, 1))
     assert first == again != other
+    monkeypatch.setattr(synthetic, "version", lambda _: "another")
+    assert facenets.face_net_fingerprint("identities", 0) != first
+
+
+def test_the_face_net_of_drawn_people_knows_nobody_of_a_dataset(tiny_faces):
+    """Else it would have seen the people of test, and of the faces that a share of train leaves out."""
+    images, people = identities.draw_people(0)
+    assert len(images) == len(people) == identities.PICTURES and len(set(people)) == identities.PEOPLE
+    assert not set(people) & set(tiny_faces.table["identity"])
+    limit = synthetic.COUNT * 1000  # the pool grows with the set
+    assert people.min() > limit // synthetic.PER_IDENTITY
 
 
 def test_a_net_of_identities_learns_who_is_shown(tiny_faces, monkeypatch):
@@ -406,7 +436,7 @@ def test_a_net_of_identities_learns_who_is_shown(tiny_faces, monkeypatch):
     monkeypatch.setattr(identities, "EPOCHS", 1)
     split = tiny_faces.limited(40).train.alone()
     people = [f"person {row % 4}" for row in range(len(split))]
-    model = identities.identity_net(split, people, seed=0)
+    model = identities.identity_net(split.images, people, seed=0)
     assert model.output_shape == (None, 4)
     assert facenets.up_to_last_map(model).output_shape == (None, 6, 6, identities.DEPTH)
     for name in ("facenet2expnet", "ran_facenet2expnet"):

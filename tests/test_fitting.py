@@ -1,5 +1,7 @@
 """Fitting in phases: head first, then blocks of a pretrained net; a killed run goes on in the phase it was in."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -114,6 +116,42 @@ def test_fine_tuning_moves_what_it_says(fresh_home, tiny_faces, unfreeze, freeze
     overrides = {"epochs": 1, "head_epochs": 0, "unfreeze": unfreeze, "freeze_norm": freeze_norm}
     before, after, *_ = fitted(tiny_faces, fresh_home, **overrides)
     assert moved(before, after) == expected
+
+
+def test_the_backbone_of_region_attention_is_frozen_like_any_other(fresh_home, tiny_faces):
+    """It stands one model deeper, in the features that all regions share."""
+    experiment = experiments.resolve("ran", "smoke", settings(epochs=2, head_epochs=1, unfreeze="conv1"))
+    data = tiny_faces.limited(40).training_data()
+    start = fitting.start(data, experiment, 0)
+    first = [layer.get_weights() for layer in backbones.find_backbone(start).layers if layer.weights]
+    end, _ = fitting.fit(data, experiment, 0, fitting.Progress(fresh_home, "f", verbose=False), start)
+    layers = [layer for layer in backbones.find_backbone(end).layers if layer.weights]
+    names, last = [layer.name for layer in layers], [layer.get_weights() for layer in layers]
+    assert moved(dict(zip(names, first, strict=True)), dict(zip(names, last, strict=True))) == ["conv1"]
+    with pytest.raises(InputError, match="head_epochs, unfreeze: ran has no pretrained part"):
+        fitting.start(data, replace(experiment, weights="none"), 0)
+
+
+def test_what_comes_back_of_mixed_precision_has_all_layers_of_the_pretrained_net(
+    fresh_home, tiny_faces, monkeypatch
+):  # fmt: skip
+    """EfficientNet has a scaling without weights with ImageNet's weights alone: a net built without would be given
+    them, and be saved and tested in its place."""
+    build = getattr(keras.applications, BACKBONE)
+
+    def with_scaling(include_top, weights, input_shape):
+        inner = build(include_top, weights, input_shape)
+        if weights != "imagenet":
+            return inner
+        return keras.Model(inner.input, keras.layers.Rescaling(0.1, name="own_scaling")(inner.output))
+
+    monkeypatch.setattr(keras.applications, BACKBONE, with_scaling)
+    given = settings(weights="imagenet", epochs=1, head_epochs=1, precision="mixed_bfloat16")
+    data = tiny_faces.limited(40).training_data()
+    experiment = experiments.resolve("akhand", "smoke", given)
+    end, _ = fitting.fit(data, experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))
+    assert {layer.compute_dtype for layer in end.get_layer(backbones.BACKBONE).layers} == {"float32"}
+    assert "own_scaling" in [layer.name for layer in end.get_layer(backbones.BACKBONE).layers]
 
 
 def test_without_pretrained_weights_nothing_stays_at_random(fresh_home, tiny_faces, capsys):

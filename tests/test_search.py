@@ -317,7 +317,7 @@ def test_another_face_net_under_the_same_name_is_another_search(fresh_home, fake
     tiny_face_net(seed=4).save(path)
     capsys.readouterr()
     run_search("facenet2expnet", space, **options)
-    assert len(trained) == 2 and "the search with other face_nets is kept in" in capsys.readouterr().out
+    assert len(trained) == 2 and "the search with other networks is kept in" in capsys.readouterr().out
 
 
 def test_no_checkpoint_of_stage_1_is_left(fresh_home, fake, monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from fixtures import GuardedDataset, assert_refused_before_writing, with_poisone
 from fer_tf import data, experiments, fitting, runlog, scoring
 from fer_tf import keeper as keeping
 from fer_tf.checks import InputError
-from fer_tf.training import run_experiment
+from fer_tf.training import given_networks, run_experiment
 
 OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
 
@@ -345,3 +346,14 @@ def test_time_is_recorded(fresh_home):
     facts = run.metrics["training"]
     assert 0 < facts["seconds"] <= time.perf_counter() - started
     assert facts["epochs"] == 2 and facts["best_epoch"] in (1, 2) and facts["peak_memory_mb"] > 100
+
+
+def test_other_weights_under_the_same_name_are_another_run(tmp_path):
+    path = tmp_path / "own.weights.h5"
+    experiment = experiments.resolve("mobilenet", "smoke", {"weights": str(path), "width": 1.0})
+    found = []
+    for content in (b"first", b"second"):
+        path.write_bytes(content)
+        found.append(given_networks(experiment, 0)["weights"])
+    assert found[0] != found[1]
+    assert given_networks(replace(experiment, weights="none"), 0) == {}

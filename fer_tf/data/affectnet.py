@@ -185,6 +185,11 @@ class BoxedImages(FileImages):
             pixels = cut_box(pixels, self.boxes[row], self.paths[row])
         return resize(pixels, self.shape[:2])
 
+    def described(self):
+        """Bytes that change with the files, their times, how they are read and what is cut out."""
+        yield from super().described()
+        yield np.ascontiguousarray(self.boxes)
+
     def taken(self, rows):
         """A store of the given rows only."""
         return BoxedImages(self.paths[rows], self.shape[:2], self.shape[2], self.boxes[rows])

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,11 @@ class ArrayImages:
         """Images of the given rows, uint8 [len(rows), H, W, C]."""
         return self.array[rows]
 
+    def described(self):
+        """Bytes that change with the pictures, part by part: what is computed from them is kept under their hash."""
+        yield repr(tuple(self.shape)).encode()
+        yield np.ascontiguousarray(self.array)
+
     def taken(self, rows):
         """A store of the given rows only."""
         return ArrayImages(self.array[rows])
@@ -54,6 +60,13 @@ class FileImages:
         with ThreadPoolExecutor(4) as pool:
             images = list(pool.map(lambda row: read_image(self.paths[row], channels, (height, width)), rows))
         return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
+
+    def described(self):
+        """Bytes that change with the files, their times, or how they are read; see `ArrayImages.described`."""
+        yield repr(tuple(self.shape)).encode()
+        for path in self.paths:
+            status = Path(path).stat()
+            yield f"{path} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "replace")
 
     def taken(self, rows):
         """A store of the given rows only."""

@@ -41,7 +41,7 @@ def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default")
     check_whole("image_size", image_size, low=16, high=1024)
     check_choice("difficulty", difficulty, DIFFICULTIES)
     settings = {"count": count, "seed": seed, "size": image_size, "difficulty": difficulty}
-    source = _source_fingerprint(settings)
+    source = source_fingerprint(settings)
     arrays = cached_arrays("synthetic", source, lambda: _draw(settings))
     table = pd.DataFrame(json.loads(str(arrays["table"])))
     table.insert(0, "label", table["emotion"].map(EMOTIONS.index))
@@ -75,7 +75,7 @@ def _masks(settings, table):
     }
 
 
-def _source_fingerprint(settings):
+def source_fingerprint(settings):
     """Changes with the settings, the drawing code and the drawing libraries."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in sorted((Path(__file__).parent / "drawn_faces").glob("*.py")):

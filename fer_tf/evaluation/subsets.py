@@ -38,13 +38,14 @@ def subset_accuracy(predictions, masks, seed=0):
     return _in_order(pd.DataFrame(rows), subset=masks.columns, model=frames)
 
 
-def occlusion_curve(share, correct, edges=EDGES):
+def occlusion_curve(share, correct, edges=EDGES, least=1):
     """Accuracy against how much of the picture is covered.
 
     Args:
         share: float [N], the covered share of each picture, 0..1.
         correct: dict model -> bool [N], whether it was right.
         edges: upper edges of the bins, rising to at least the largest share; an edge of 0 gathers the uncovered.
+        least: pictures in a bin; one with fewer is joined with the next, the last with the one before (but not with 0).
     Returns: DataFrame, a row a bin with images and model: bin, images, model, accuracy, low, high (95 % Wilson).
     """
     share, edges = np.asarray(share, float), list(edges)
@@ -52,11 +53,23 @@ def occlusion_curve(share, correct, edges=EDGES):
         raise InputError("share: must be numbers from 0 to 1, one a picture")
     if (np.diff(edges) <= 0).any() or not edges or edges[-1] < share.max():
         raise InputError(f"edges: must rise to at least the largest share, {share.max():g}; received {edges}")
-    bins = range_groups(share, edges)
+    bins = range_groups(share, _joined(edges, share, least))
     parts = [accuracy_by(_right(model, hits, len(share)), bins).assign(model=model) for model, hits in correct.items()]
     table = pd.concat(parts).rename(columns={"group": "bin", "n": "images"})
     table = _in_order(table, bin=bins.categories, model=correct).sort_values(["bin", "model"], ignore_index=True)
     return table[["bin", "images", "model", "accuracy", "low", "high"]]
+
+
+def _joined(edges, share, least):
+    """Those of the edges between which, and below the first of which, lie at least so many shares; the last stays."""
+    kept = []
+    for edge in edges:
+        below = kept[-1] if kept else -np.inf
+        if ((share > below) & (share <= edge)).sum() >= least:
+            kept.append(edge)
+    if kept[-1:] == edges[-1:]:
+        return kept
+    return [*(kept[:-1] if kept[-1:] != [0] else kept), edges[-1]]
 
 
 def _by_name(model, frame):

@@ -97,7 +97,11 @@ def load_backbone(name, side, weights=None, width=1.0):
 def _with_file(model, weights):
     if not Path(weights).is_file():
         raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet or a .weights.h5 file")
-    model.load_weights(weights)
+    try:
+        model.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:  # no HDF5, another net's layers or shapes
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"weights: {weights} does not fit {model.name} ({reason})") from None
     return model
 
 
@@ -186,12 +190,12 @@ def set_trainable(model, unfreeze="", freeze_norm=True):
     """Chooses which part of a transfer model's backbone learns.
 
     Args:
-        model: with a nested model `backbone`.
+        model: with a nested model `backbone`, at any depth: RAN's stands in its region features.
         unfreeze: None freezes all of it; "" frees all; a layer's name frees from that layer to the end; a share like
             "0.25" frees the last quarter of its layers with weights.
         freeze_norm: keep batch normalisation at the pretraining's statistics (and scale) also in what learns.
     """
-    backbone = model.get_layer(BACKBONE)
+    backbone = find_backbone(model)
     parts = [layer for layer in backbone.layers if layer.weights]
     first = _first_trainable(backbone, parts, unfreeze)
     backbone.trainable = True
@@ -218,10 +222,18 @@ def _first_trainable(backbone, parts, unfreeze):
 
 def check_unfreeze(model, unfreeze):
     """Raises `InputError` if `set_trainable` would; changes nothing."""
-    backbone = model.get_layer(BACKBONE)
+    backbone = find_backbone(model)
     _first_trainable(backbone, [layer for layer in backbone.layers if layer.weights], unfreeze)
 
 
 def has_backbone(model):
-    """True if a part of the model is pretrained and can be frozen."""
-    return any(layer.name == BACKBONE for layer in model.layers)
+    """True if a part of the model can come pretrained and be frozen."""
+    return find_backbone(model) is not None
+
+
+def find_backbone(model):
+    """The nested model `backbone`, None where there is none."""
+    if model.name == BACKBONE:
+        return model
+    nested = (find_backbone(layer) for layer in model.layers if isinstance(layer, keras.Model))
+    return next((found for found in nested if found is not None), None)

@@ -49,6 +49,11 @@ def akhand(
     )  # fmt: skip
 
 
+def is_pretrained(experiment):
+    """True where a part of the model comes with weights, ImageNet's or a file's."""
+    return experiment.weights not in ("", "none")
+
+
 def starts_from_nothing(experiment):
     """True for one of these models without pretrained weights: there is nothing in it that could be kept frozen."""
-    return experiment.model in ("vgg16", "mobilenet", "akhand") and experiment.weights in ("", "none")
+    return experiment.model in ("vgg16", "mobilenet", "akhand") and not is_pretrained(experiment)

@@ -122,6 +122,21 @@ def test_curve_counts_bins_by_model():
 
 
 @pytest.mark.parametrize(
+    "share, names",
+    [
+        ([0] * 9 + [0.05] * 5 + [0.15] * 5 + [0.25] * 2 + [0.9], ["0", "to 0.1", "to 1"]),
+        ([0] * 9 + [0.05] * 2 + [0.15] * 5 + [0.9] * 5, ["0", "to 0.2", "to 1"]),
+        ([0] * 9 + [0.9], ["0", "to 1"]),
+        ([0] * 2, ["to 1"]),
+    ],
+)
+def test_bins_of_few_pictures_are_joined(share, names):
+    """A point that two faces decide looks like a fall of the curve."""
+    table = occlusion_curve(np.array(share), {"a": np.zeros(len(share), bool)}, edges=(0, 0.1, 0.2, 0.3, 1), least=5)
+    assert list(table["bin"]) == names and table["images"].sum() == len(share)
+
+
+@pytest.mark.parametrize(
     "change, message",
     [
         ({"share": [0.5, 1.2]}, "share: must be numbers from 0 to 1"),

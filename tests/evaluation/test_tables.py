@@ -181,13 +181,15 @@ def test_lists_stand_beside_the_whole_test_set():
     assert list(table["accuracy"]) == [70, 50] and table["published"].tolist()[1] == 83.63
     assert np.isnan(table["published"][0]) and set(table["95 % interval"]) == {"40.0 to 90.0"}
     assert lists_table([(record, {"test": scores, "lists": {}})]).empty
+    other = lists_table([({**record, "dataset": "affectnet"}, metrics)])
+    assert other["published"].isna().all(), "the paper's figures are of FER+'s lists"
 
 
 def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings():
     truth, label = np.repeat([0, 1], [80, 20]), np.repeat([0, 1, 0, 1], [60, 20, 5, 15])
     test = {"confusion": confusion_matrix(truth, label).tolist(), "balanced_accuracy": 0.75,
             "macro_precision": precision_score(truth, label, average="macro"),
-            "macro_f1": f1_score(truth, label, average="macro")}  # fmt: skip
+            "macro_f1": f1_score(truth, label, average="macro"), "accuracy": 0.75}  # fmt: skip
     record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
     other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
     table = document1_table([(record, {"test": test}), (other, {"test": test})])
@@ -197,6 +199,7 @@ def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings()
         "Recall": 75.0,
         "Precision": 100 * test["macro_precision"],
         "F1-score": 100 * test["macro_f1"],
+        "Accuracy": 75.0,
     }.items():
         value, low, high = map(float, re.findall(r"[\d.]+", table[column][0]))
         assert value == pytest.approx(wanted, abs=0.06) and low < value < high

@@ -92,6 +92,17 @@ def test_the_strongest_reading_gives_the_classifier_that_crop_alone(faces, name,
     np.testing.assert_allclose(model.predict_on_batch(faces), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("name, options", [("ran", {"attention": "strongest"}),
+                                           ("ran_facenet2expnet", {"reading": "strongest"})])  # fmt: skip
+def test_classification_alone_trains_the_weights_of_the_strongest_reading(faces, name, options):
+    """The crop itself is chosen in a step that has no gradient: without a way round, nothing would learn to choose."""
+    model = small(name, bias_weight=0.0, **options)
+    before = model.get_layer("self_attention").get_weights()[0]
+    model.compile(keras.optimizers.SGD(0.1), "categorical_crossentropy", jit_compile=False)
+    model.train_on_batch(faces, np.eye(CLASSES, dtype=np.float32)[np.arange(6) % CLASSES])
+    assert np.abs(model.get_layer("self_attention").get_weights()[0] - before).max() > 1e-6
+
+
 @pytest.mark.parametrize("attention, times", [("none", 1), ("self", 1), ("relation", 2), ("strongest", 1)])
 def test_what_the_classifier_gets(faces, attention, times):
     model = small(attention=attention)

@@ -198,6 +198,17 @@ def test_a_missing_weights_file_is_named():
         backbones.load_backbone("MobileNet", 32, "lost.weights.h5")
 
 
+@pytest.mark.parametrize("kind", ["another net's", "no weights"])
+def test_a_weights_file_that_does_not_fit_is_named(tmp_path, kind):
+    path = tmp_path / "other.weights.h5"
+    path.write_bytes(b"no weights")
+    if kind == "another net's":
+        inputs = keras.Input((32, 32, 3))
+        keras.Model(inputs, keras.layers.Conv2D(2, 3)(inputs)).save_weights(path)
+    with pytest.raises(InputError, match="weights: .*other.weights.h5 does not fit mobilenet"):
+        backbones.load_backbone("MobileNet", 32, str(path))
+
+
 def test_imagenet_without_network_says_where_the_file_belongs(no_network):
     with pytest.raises(MissingDataError) as caught:
         build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")
