@@ -14,6 +14,7 @@ class Experiment:
         source: where the settings come from.
         claims: ids of the rows of claims.csv that this experiment answers.
         defining: settings that make it this experiment and no other: they cannot be overridden.
+        small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced beside that.
         optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9.
         schedule: "constant", "cosine" (to zero) or "plateau" (times 0.3 after `plateau` epochs without a better
             validation loss).
@@ -49,6 +50,7 @@ class Experiment:
     source: str = ""
     claims: tuple = ()
     defining: tuple = ()
+    small_of: str = ""
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     batch_size: int = 64
@@ -114,4 +116,4 @@ class Experiment:
 
 
 # What describes an experiment and is no setting of a run.
-ABOUT = ("source", "claims", "defining", "quick", "smoke")
+ABOUT = ("source", "claims", "defining", "small_of", "quick", "smoke")

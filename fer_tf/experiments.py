@@ -222,6 +222,7 @@ EXPERIMENTS = {
     ),
     "facenet2expnet_small": Experiment(
         model="facenet2expnet",
+        small_of="facenet2expnet",
         source="`facenet2expnet` at 0.3 of its width, matched to a MobileFaceNet: for two processor cores",
         width=0.3,
         **{**MATCHED, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 12, "matching_epochs": 8},
@@ -250,6 +251,7 @@ EXPERIMENTS = {
     ),
     "ran_facenet2expnet_small": Experiment(
         model="ran_facenet2expnet",
+        small_of="ran_facenet2expnet",
         source="`ran_facenet2expnet` at a quarter of its width, matched to a MobileFaceNet: for two processor cores",
         width=0.25,
         **{**MY_MODEL, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 10, "matching_epochs": 10},
@@ -261,6 +263,7 @@ EXPERIMENTS = {
     ),
     "vgg_bn_small": Experiment(
         model="vgg_bn",
+        small_of="vgg_bn",
         source="`vgg_bn` at half width (1.2 M parameters) and 40 epochs: one to four hours of two processor cores",
         width=0.5,
         **{**VGG_BN, "epochs": 40, "erase": 0.0},
@@ -373,19 +376,14 @@ def _typed(key, text):
 
 def differences(name, experiment, size="full"):
     """In which ways a resolved experiment is not the table's full one, as text ("" if it is)."""
-    full, now = EXPERIMENTS[name].settings(), experiment.settings()
-    used = [key for key in full if key != "jit" and _is_used(key, experiment)]
+    full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
+    used = [key for key in full if key != "jit" and is_used(key, experiment)]
     changed = [f"{key} {now[key]} for {full[key]}" for key in used if now[key] != full[key]]
     label = f"{size} size: " if size != "full" else ""
     return label + ", ".join(changed) if changed else ""
 
 
-def unused(experiment, keys):
-    """Those of the settings `keys` that neither the experiment's model nor its training looks at."""
-    return [key for key in keys if not _is_used(key, experiment)]
-
-
-def _is_used(key, experiment):
+def is_used(key, experiment):
     """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
     `make reproduce` is no difference to those that do not take it."""
     if key == "saliency":

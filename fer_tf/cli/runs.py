@@ -58,7 +58,7 @@ def train(
     An interrupted training goes on after its last finished epoch when the same command is given again.
     """
     import_keras()
-    from ..experiments import parse_overrides, resolve, unused
+    from ..experiments import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
     overrides |= {} if epochs is None else {"epochs": epochs}
@@ -67,7 +67,8 @@ def train(
     from ..data import parse_options
     from ..training import run_experiment, run_folds
 
-    if idle := unused(resolve(experiment, size, overrides), overrides):
+    settled = resolve(experiment, size, overrides)
+    if idle := [key for key in overrides if not is_used(key, settled)]:
         tell(f"{', '.join(idle)}: {experiment} does not use what was set, it changes nothing")
     chosen = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
     settings = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
