@@ -4,7 +4,8 @@ import os
 import sys
 
 INTERRUPTED = 130
-STOPPED = "stopped; the same train, search, reproduce or predict --out goes on from here (without --force)"
+OUT_OF_TIME = 75  # sysexits.h: a temporary failure, try again
+STOPPED = "stopped; the same train, search, queue, reproduce or predict --out resumes here (without --force)"
 
 
 def main():
@@ -13,13 +14,15 @@ def main():
     for name in ("FER_TF_DATA", "FER_TF_REPORTS", "FER_TF_MODELS", "FER_TF_CACHE"):
         if os.environ.get(name):  # notebooks run elsewhere and must mean the same folder
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
-    from .checks import InputError
+    from .checks import InputError, OutOfTime
     from .cli import app
 
     try:
         app(prog_name="fer-tf")
     except InputError as error:
         _stop(f"error: {error}", 2)
+    except OutOfTime as error:
+        _stop(f"stopped: {error}; the same command resumes it", OUT_OF_TIME)
     except KeyboardInterrupt:
         _stop(STOPPED, INTERRUPTED)
     except SystemExit as end:

@@ -23,6 +23,10 @@ class ModelFileError(InputError):
     """A file that should hold a model does not, or contradicts itself."""
 
 
+class OutOfTime(Exception):
+    """A training that stopped because its time budget ends; the same command resumes it."""
+
+
 def check_choice(parameter, value, allowed):
     """Returns `value` if it is one of `allowed`; otherwise raises `InputError` naming them."""
     if value not in allowed:

@@ -15,9 +15,18 @@ class Experiment:
         claims: ids of the rows of claims.csv that this experiment answers.
         defining: settings that make it this experiment and no other: they cannot be overridden.
         small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced beside that.
-        optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9.
+        optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9; adamw leaves biases and
+            normalisation out of the weight decay.
         schedule: "constant", "cosine" (to zero) or "plateau" (times 0.3 after `plateau` epochs without a better
             validation loss).
+        warmup: with the cosine schedule, epochs (also a part of one) in which the rate rises from zero, step by step;
+            the cosine then falls step by step, too.
+        clip_norm: gradients are scaled down where the norm of all of them together is larger; 0: never.
+        ema: decay of an exponential moving average of the weights (0.999, say), which is then what is validated and
+            kept; 0: the weights themselves.
+        sizes: progressive resizing, "32:12,40:12,48:24": 12 epochs with pictures of 32 px, 12 of 40, 24 of 48. "": all
+            epochs with the pictures as they are. For models with a pooled head; validation is at the size of training,
+            and the best epoch is one at the last size.
         patience: epochs without a better validation loss after which training stops; 0 never stops.
         class_weights: weight classes inversely to their frequency.
         sampling: "shuffle" or "balanced" (classes equally likely).
@@ -38,7 +47,16 @@ class Experiment:
         face_net_epochs: train the face net on expressions first, so many epochs (0: as it is).
         matching_epochs: of stage 1, before `epochs`; 0 leaves it out.
         matching_rate, matching_power: its learning rate (Adam, cosine) and the p of its distance.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16"; the saved model is float32.
+        frozen_until: of `face_transfer`, the last layer of the face network that does not learn ("": all learn).
+        shape: of `compact`, see `fer_tf.models.compact`.
+        pair_relu: of `deepfer`, see `fer_tf.models.deepfer`.
+        teacher: runs whose answers are learned beside the labels (distillation): names of finished runs, or of
+            experiments whose runs on the same data with the same seed are meant, separated by "+"; "": none.
+        teacher_share: λ of the teacher's part in the loss; temperature: T, see `fer_tf.losses.Distillation`.
+        teacher_views: "once" (the teacher's mean answer to a picture and its mirror image, computed once) or
+            "augmented" (its answer to each changed picture, which costs its forward pass at every step).
+        precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": float32 or bfloat16, whichever a short
+            measurement at the start finds faster here. The saved model is float32.
         salient_by: an experiment whose model, trained on the same pictures first, gives the maps of document [3]'s
             saliency step ("": none); saliency: "weight" or "crop", see `fer_tf.explain.salient`.
         rotation .. erase: see `Augmentation`.
@@ -57,6 +75,10 @@ class Experiment:
     epochs: int = 30
     schedule: str = "constant"
     plateau: int = 3
+    warmup: float = 0.0
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    sizes: str = ""
     patience: int = 0
     dropout: float = 0.5
     width: float = 1.0
@@ -86,6 +108,13 @@ class Experiment:
     depth: int = 512
     face_net: str = "none"
     face_net_epochs: int = 0
+    frozen_until: str = ""
+    shape: str = "tapered"
+    pair_relu: bool = True
+    teacher: str = ""
+    teacher_share: float = 0.5
+    temperature: float = 1.5
+    teacher_views: str = "once"
     matching_epochs: int = 0
     matching_rate: float = 1e-3
     matching_power: float = 2.0

@@ -15,6 +15,7 @@ from .layers.region_attention import NORMALISES
 from .losses import LOSSES
 from .models import MODELS, model_options
 from .models.backbones import check_backbone
+from .models.compact import SHAPES
 from .models.facenet2expnet import READINGS
 from .models.features import FEATURE_MODELS
 from .models.ran import ATTENTIONS
@@ -24,7 +25,9 @@ from .recipes import (
     ABLATED,
     CNN_QUICK,
     CNN_SMOKE,
+    COMPACT,
     EXPNET,
+    FACE_TRANSFER,
     MATCHED,
     MY_MODEL,
     RAN,
@@ -40,10 +43,11 @@ from .recipes import (
 )
 
 SIZES = ("full", "quick", "smoke")
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "cosine", "plateau")
 SALIENCIES = ("weight", "crop")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
+TEACHER_VIEWS = ("once", "augmented")
 
 EXPERIMENTS = {
     "majority": Experiment(
@@ -68,7 +72,8 @@ EXPERIMENTS = {
     ),
     "cnn_batch32": Experiment(
         model="cnn",
-        source="document [2], table 1, second row: Adam 1e-4, batch 32, 25 epochs, early stopping (patience 5 as in `cnn`)",
+        source="document [2], table 1, second row: Adam 1e-4, batch 32, 25 epochs, "
+        "early stopping (patience 5 as in `cnn`)",
         claims=(3,),
         learning_rate=1e-4,
         batch_size=32,
@@ -283,6 +288,26 @@ EXPERIMENTS = {
         width=0.25,
         **{**MY_MODEL, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 10, "matching_epochs": 10},
     ),
+    "face_transfer": Experiment(
+        model="face_transfer",
+        source="document [1], section D a and its third question: a face network (MobileFaceNet) fine-tuned on "
+        "expressions directly, its lower half frozen",
+        face_net="mobilefacenet.h5",
+        frozen_until="plus3",
+        **FACE_TRANSFER,
+    ),
+    "compact": Experiment(
+        model="compact",
+        source="beyond the documents: a small residual net that a processor trains fast, from the labels alone",
+        **COMPACT,
+    ),
+    "compact_taught": Experiment(
+        model="compact",
+        source="beyond the documents: `compact` that also learns the answers of `face_transfer` (Hinton et al. 2015)",
+        teacher="face_transfer",
+        defining=("teacher",),
+        **COMPACT,
+    ),
     "vgg_bn": Experiment(
         model="vgg_bn",
         source="beyond the documents: after Pramerdorfer & Kampel 2016 and Khaireddin & Chen 2021",
@@ -325,12 +350,14 @@ _BOUNDS = {
     "weight_decay": (0, 1), "l2": (0, 1), "image_size": (0, 4096), "image_channels": (0, 3), "resolution": (0, 1024),
     "head_epochs": (0, None), "head_learning_rate": (1e-8, 10), "margin": (0, 1), "bias_weight": (0, None),
     "depth": (1, None), "face_net_epochs": (0, None), "matching_epochs": (0, None), "matching_rate": (1e-8, 10),
-    "matching_power": (1, 16),
+    "matching_power": (1, 16), "warmup": (0, None), "clip_norm": (0, None), "ema": (0, 0.99999),
+    "teacher_share": (0, 1), "temperature": (0.01, 100),
 }  # fmt: skip
 _CHOICES = {
     "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "sampling": SAMPLINGS, "jit": ("auto", "on", "off"), "loss": LOSSES,
     "precision": PRECISIONS, "crops": CROP_SETS, "attention": ATTENTIONS, "normalise": NORMALISES, "reading": READINGS,
     "stem": STEMS, "saliency": SALIENCIES,
+    "teacher_views": TEACHER_VIEWS, "shape": SHAPES,
 }  # fmt: skip
 
 
@@ -353,7 +380,10 @@ def resolve(name, size="full", overrides=None):
         raise InputError(
             f"{key}: {name} is defined by {key} {defaults[key]}, it cannot be set; take another experiment"
         )
-    return replace(experiment, **{key: _checked(key, value, defaults[key]) for key, value in changes.items()})
+    resolved = replace(experiment, **{key: _checked(key, value, defaults[key]) for key, value in changes.items()})
+    if resolved.warmup and resolved.schedule != "cosine":
+        raise InputError(f"warmup: needs schedule=cosine; received schedule {resolved.schedule!r}")
+    return resolved
 
 
 def _checked(key, value, default):
@@ -365,6 +395,8 @@ def _checked(key, value, default):
         raise InputError(f"{key}: must be {wanted}; received {value!r} ({got})")
     if key in _BOUNDS:
         check_range(key, value, *_BOUNDS[key])
+    if key == "sizes" and not re.fullmatch(r"(\d+:\d+(\.\d+)?(,(?=\d)|$))*", value):
+        raise InputError(f"sizes: must be size:epochs pairs such as 32:12,48:24; received {value!r}")
     if key == "salient_by" and value:
         return check_choice(key, value, EXPERIMENTS)
     if key == "backbone":
@@ -415,8 +447,12 @@ def is_used(key, experiment):
     `make reproduce` is no difference to those that do not take it."""
     if key == "saliency":
         return bool(experiment.salient_by)
-    if key in ("face_net", "face_net_epochs", "matching_rate", "matching_power"):
+    if key in ("teacher_share", "temperature", "teacher_views"):
+        return bool(experiment.teacher)
+    if key in ("face_net_epochs", "matching_rate", "matching_power"):
         return bool(experiment.matching_epochs)
+    if key == "face_net":
+        return bool(experiment.matching_epochs) or key in model_options(experiment.model)
     if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and not is_pretrained(experiment):
         return False
     of_models = {option for model in MODELS for option in model_options(model)}

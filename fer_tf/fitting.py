@@ -1,15 +1,17 @@
 """Fitting a model on train and val: phases, compiling, epochs, selection of the best one. No test split here."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import pandas as pd
 
-from . import facenets, feature_matching, layers, losses, models, runlog
+from . import facenets, feature_matching, layers, models, precision, runlog
 from .checks import InputError
+from .compiling import at_size, compile_model, compile_with
 from .data import pipeline, plan
+from .experiment import Experiment
 from .keeper import EpochKeeper, Phase, say
 from .models import backbones, transfer
 
@@ -62,17 +64,54 @@ def start(training_data, experiment, seed):
     """
     # before the seed is set: whether the face net has to be trained first must make no difference
     is_matched = bool(experiment.matching_epochs and experiment.epochs)
-    face_net = facenets.open_face_net(experiment.face_net, seed) if is_matched else None
+    face_net = facenets.open_face_net(experiment.face_net, seed) if needs_face_net(experiment) else None
     keras.utils.set_random_seed(seed)
-    with _policy(experiment.precision):
-        model = build(experiment, training_data)
+    with _policy("float32" if experiment.precision == "auto" else experiment.precision):
+        model = build(experiment, training_data, face_net)
     adapt(model, training_data.train)
     if model.trainable_variables and experiment.epochs:
         for phase in phases(experiment):
             _check_phase(model, phase, experiment)
+        for size, _, _ in size_bounds(experiment, 0, experiment.epochs, training_data.image_shape[0]):
+            at_size(model, size)
     if is_matched:
         _check_depth(model, face_net, experiment)
     return model
+
+
+def needs_face_net(experiment: Experiment) -> bool:
+    """True if an experiment's model is made of a face network, or is matched to one first."""
+    return bool(experiment.epochs and (experiment.matching_epochs or uses_face_net(experiment.model)))
+
+
+def uses_face_net(model_name: str) -> bool:
+    """True if a face network is a part of the model."""
+    return "face_net" in models.model_options(model_name)
+
+
+def size_bounds(experiment: Experiment, start: int, end: int, side: int) -> list:
+    """The epochs start .. end - 1 by picture size: (size, first epoch, epoch after the last) in order.
+
+    The numbers behind the sizes are shares of the epochs, so that a shorter training has the same course.
+
+    Args:
+        experiment: its `sizes`, such as "32:1,48:2".
+        start, end: epochs.
+        side: of the dataset's pictures, which must be the last size.
+    """
+    if not experiment.sizes:
+        return [(side, start, end)]
+    pairs = [(int(size), float(share)) for size, share in (part.split(":") for part in experiment.sizes.split(","))]
+    if pairs[-1][0] != side:
+        raise InputError(f"sizes: the last must be the pictures' own, {side}; received {experiment.sizes!r}")
+    total, done, bounds, first = sum(share for _, share in pairs), 0.0, [], start
+    for size, share in pairs:
+        done += share
+        last = end if size == side else min(start + round((end - start) * done / total), end - 1)
+        if last > first:
+            bounds.append((size, first, last))
+            first = last
+    return bounds
 
 
 def _check_depth(model, face_net, experiment):
@@ -89,7 +128,7 @@ def _check_phase(model, phase, experiment):
         raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
 
 
-def fit(training_data, experiment, seed, progress, model=None):
+def fit(training_data, experiment, seed, progress, model=None, teacher=None):
     """Builds and trains a model; the best epoch by validation accuracy is what comes back.
 
     Args:
@@ -98,13 +137,19 @@ def fit(training_data, experiment, seed, progress, model=None):
         seed: int.
         progress: `Progress`.
         model: what `start` gave for the same arguments, if it has been called already.
+        teacher: `fer_tf.teachers.Teacher` of an experiment that has one.
     Returns: `keras.Model`, and the facts of its training as a dict: parameters, peak_memory_mb and, where it was
-        trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds.
+        trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds, precision.
     """
     model = start(training_data, experiment, seed) if model is None else model
     (progress.directory / "history.csv").unlink(missing_ok=True)
     if not model.trainable_variables or not experiment.epochs:
         return model, _facts(model, [])
+    measured = {"chosen": experiment.precision}
+    if experiment.precision == "auto":
+        measured = _measured_precision(training_data, experiment, seed, progress)
+        experiment = replace(experiment, precision=measured["chosen"])
+        model = model if experiment.precision == "float32" else start(training_data, experiment, seed)
     if transfer.starts_from_nothing(experiment):
         say(progress.verbose, f"{progress.name}: weights none, nothing is pretrained: all of it learns, in one phase")
     keeper = EpochKeeper(model, experiment, progress)
@@ -116,15 +161,19 @@ def fit(training_data, experiment, seed, progress, model=None):
         if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
             continue
         _free(model, phase, experiment)
-        compile_model(trained, experiment, phase.learning_rate)
+        an_epoch = -(-len(training_data.train) // experiment.batch_size)
+        steps = ((phase.end - phase.start) * an_epoch, an_epoch)
+        compile_model(trained, experiment, phase.learning_rate, steps)
         keeper.begin(trained, phase, done)
-        _run_epochs(trained, training_data, experiment, seed, keeper, max(done, phase.start))
+        for size, first, end in size_bounds(experiment, phase.start, phase.end, training_data.image_shape[0]):
+            if done < end and not (phase.is_last and keeper.is_over):
+                _run_epochs(trained, size, training_data, experiment, seed, keeper, max(done, first), end, teacher)
         done = phase.end
     keeper.restore_best()
     if backbones.has_backbone(model):
         # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
         backbones.set_trainable(model, "", freeze_norm=False)
-    facts = _facts(model, keeper.state["history"])
+    facts = {**_facts(model, keeper.state["history"]), "precision": measured}
     facts |= feature_matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
     return _as_float32(model, experiment, training_data), facts
 
@@ -147,15 +196,45 @@ def _as_float32(model, experiment, training_data):
     """
     if experiment.precision == "float32":
         return model
-    plain = build(experiment, training_data)
+    face_net = facenets.open_face_net(experiment.face_net) if uses_face_net(experiment.model) else None
+    plain = build(experiment, training_data, face_net)
     plain.set_weights(model.get_weights())
     return plain
 
 
-def build(experiment, training_data):
-    """The experiment's model for this data; settings go to the builder's options of the same name."""
+def _measured_precision(training_data, experiment, seed, progress):
+    """What `precision.choose` found when this run began: kept, so that a resumed run goes on in the same precision."""
+    path = progress.directory / "precision.json"
+    stored = runlog.read_json(path)
+    if stored.get("fingerprint") == progress.fingerprint:
+        return stored["measured"]
+    targets = plan.target_matrix(training_data.train)[: experiment.batch_size]
+    targets = targets if not experiment.teacher else targets.repeat(2, axis=1)
+
+    def compiled(name):
+        model = start(training_data, replace(experiment, precision=name), seed)
+        compile_with(model, keras.optimizers.SGD(1e-6), experiment)
+        return model
+
+    images = training_data.train.fetch(range(len(targets)))
+    measured = precision.choose(compiled, images, targets)
+    runlog.write_json(path, {"fingerprint": progress.fingerprint, "measured": measured})
+    say(progress.verbose, f"{progress.name}: precision {measured['chosen']} ({measured})")
+    return measured
+
+
+def build(experiment, training_data, face_net=None):
+    """The experiment's model for this data; settings go to the builder's options of the same name.
+
+    Args:
+        experiment: resolved.
+        training_data: its image shape and classes are what counts.
+        face_net: `FaceNet` of a model that is made of one.
+    """
     accepted = models.model_options(experiment.model)
     options = {key: value for key, value in experiment.settings().items() if key in accepted}
+    if "face_net" in accepted:
+        options["face_net"] = face_net
     return models.build_model(experiment.model, training_data.image_shape, len(training_data.class_names), **options)
 
 
@@ -176,36 +255,38 @@ def _free(model, phase, experiment):
         backbones.set_trainable(model, phase.unfreeze, experiment.freeze_norm and transfer.is_pretrained(experiment))
 
 
-def compile_model(model, experiment, learning_rate=None):
-    """Compiles for training; XLA is on with an accelerator, or as the experiment's `jit` says."""
-    wants_jit = {"on": True, "off": False, "auto": runlog.has_accelerator()}[experiment.jit]
-    rate = learning_rate or experiment.learning_rate
-    decay = experiment.weight_decay or None
-    optimizer = {
-        "adam": lambda: keras.optimizers.Adam(rate, weight_decay=decay),
-        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay),
-    }[experiment.optimizer]()
-    loss = losses.classification_loss(experiment.label_smoothing, experiment.loss)
-    # an object, not its name: one made while the step is traced makes TensorFlow trace the step a second time
-    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    model.compile(optimizer, loss, metrics=[accuracy], jit_compile=wants_jit)
-    if model.jit_compile != wants_jit:  # some layers switch XLA off for the whole model without a word
-        raise InputError(f"jit: {model.name} cannot be compiled by XLA, a layer in it does not support it")
+def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, end, teacher):
+    """The epochs first .. end - 1 with pictures of one size."""
+    train, val, model = training_data.train, training_data.val, trained
+    if size != training_data.image_shape[0]:
+        train, val = (_resized(split, size) for split in (train, val))
+        model = at_size(trained, size)
+        compile_with(model, trained.optimizer, experiment)
+    batches, steps = _batches(train, experiment, seed, first, end, teacher)
+    keeper.size = size
+    model.fit(
+        batches, initial_epoch=first, epochs=end, steps_per_epoch=steps,
+        validation_data=pipeline.evaluation_batches(val), callbacks=[keeper], verbose=0, shuffle=False,
+    )  # fmt: skip
 
 
-def _run_epochs(model, training_data, experiment, seed, keeper, first):
-    split = training_data.train
+def _resized(split, size):
+    """The split with square pictures of another side."""
+    alone = split.alone()
+    return replace(alone, store=alone.store.converted((size, size), alone.store.shape[-1]))
+
+
+def _batches(split, experiment, seed, first, end, teacher):
+    """The augmented batches of the epochs first .. end - 1, and how many an epoch has."""
     weights = plan.balanced_class_weights(split.labels, len(split.class_names)) if experiment.class_weights else None
+    targets, asked_once = plan.target_matrix(split), teacher and experiment.teacher_views == "once"
     epoch_plan = plan.EpochPlan(
-        plan.target_matrix(split), experiment.batch_size, seed, len(layers.DRAWS), experiment.sampling,
-        experiment.mixup, weights,
+        targets, experiment.batch_size, seed, len(layers.DRAWS), experiment.sampling, experiment.mixup, weights,
+        teacher.answers(split) if asked_once else None,
     )  # fmt: skip
     stages = layers.augmentation_stages(experiment.augmentation())
-    batches = pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, keeper.phase.end)
-    model.fit(
-        batches, initial_epoch=first, epochs=keeper.phase.end, steps_per_epoch=epoch_plan.steps,
-        validation_data=pipeline.evaluation_batches(training_data.val), callbacks=[keeper], verbose=0, shuffle=False,
-    )  # fmt: skip
+    answer = teacher.live() if teacher and not asked_once else None
+    return pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, end, answer), epoch_plan.steps
 
 
 def _facts(model, history):

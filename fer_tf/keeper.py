@@ -1,6 +1,7 @@
 """Keeping what an epoch leaves: the best weights, a checkpoint to resume from, the history, a line of progress."""
 
 import json
+import os
 import sys
 import time
 import zipfile
@@ -11,10 +12,15 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from .checks import OutOfTime
 from .layers import RegionBias
 from .paths import replacing
 
 CHECKPOINT = "checkpoint.npz"
+# A time (seconds since 1970) at which training must have stopped; the queue's time budget sets it for its runs.
+STOP_AT = "FER_TF_STOP_AT"
+# The first epoch's length is guessed from so many batches, without the first few, which compile.
+_GUESS_FROM, _GUESS_AT = 5, 25
 _SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "region_biased_loss")
 
 
@@ -46,9 +52,10 @@ class Phase:
 
 
 class EpochKeeper(keras.callbacks.Callback):
-    """Sets the rate, keeps the best epoch, stops early, writes a checkpoint an epoch and shows progress.
+    """Sets the rate, keeps the best epoch, stops early, writes a checkpoint after each epoch and shows progress.
 
-    Its whole state is in the checkpoint (one file, moved into place), so a killed run goes on as if nothing was.
+    Its whole state is in the checkpoint (one file, moved into place), so a killed run resumes as if nothing had
+    happened. With a moving average of the weights (`ema`), the averages are validated and kept as the best.
     """
 
     def __init__(self, model, experiment, progress):
@@ -63,6 +70,9 @@ class EpochKeeper(keras.callbacks.Callback):
         self.biased = [layer for layer in model.layers if isinstance(layer, RegionBias)]
         self.phase = None
         self.bar = None
+        self.size = None
+        self.averages = None
+        self.stop_at = float(os.environ.get(STOP_AT) or "inf")
 
     @property
     def is_over(self):
@@ -70,7 +80,7 @@ class EpochKeeper(keras.callbacks.Callback):
         return bool(self.experiment.patience) and self.state["waited"] >= self.experiment.patience
 
     def resume(self):
-        """Restores the checkpoint's weights if it is of this run; returns the epoch to go on with."""
+        """Restores the checkpoint's weights if it is of this run; returns the number of epochs already done."""
         path = self.progress.directory / CHECKPOINT
         try:
             with np.load(path) as file:
@@ -94,7 +104,7 @@ class EpochKeeper(keras.callbacks.Callback):
             variable.assign(value)
 
     def begin(self, model, phase, done):
-        """Enters a phase after `done` epochs: with the checkpoint's optimizer state in its middle, else afresh."""
+        """Enters a phase after `done` epochs; in its middle, with the optimizer state of the checkpoint."""
         self.phase = phase
         model.optimizer.build(model.trainable_variables)
         if done > phase.start and self.slots:
@@ -104,8 +114,12 @@ class EpochKeeper(keras.callbacks.Callback):
             self.state |= {"rate": phase.learning_rate, "waited": 0, "best_loss": None}
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.state["rate"] = self._rate(epoch)
-        self.model.optimizer.learning_rate.assign(self.state["rate"])
+        history = self.state["history"]
+        if history and time.time() + history[-1]["seconds"] > self.stop_at:
+            self._run_out_of_time(history[-1]["seconds"])
+        if not self.experiment.warmup:
+            self.state["rate"] = self._rate(epoch)
+            self.model.optimizer.learning_rate.assign(self.state["rate"])
         for layer in self.biased:
             layer.start_mean()
         self.started = time.perf_counter()
@@ -116,6 +130,40 @@ class EpochKeeper(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
+        if self.state["history"] or self.stop_at == float("inf"):
+            return
+        if batch == _GUESS_FROM:
+            self.guess_from = time.perf_counter()
+        elif batch == _GUESS_AT:
+            a_batch = (time.perf_counter() - self.guess_from) / (_GUESS_AT - _GUESS_FROM)
+            left = a_batch * (self.params["steps"] - batch)
+            if time.time() + left > self.stop_at:
+                self._run_out_of_time(left)
+
+    def _run_out_of_time(self, seconds):
+        raise OutOfTime(f"{self.progress.name}: no time left for another epoch ({seconds:.0f} s)")
+
+    def on_test_begin(self, logs=None):
+        """Puts the averaged weights into the model for validation."""
+        if not self.experiment.ema:
+            return
+        variables = self._trained_variables()
+        self.raw = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        self.model.optimizer.finalize_variable_values(variables)
+
+    def on_test_end(self, logs=None):
+        """Takes the averaged weights out again; training continues with the others."""
+        if not self.experiment.ema:
+            return
+        variables = self._trained_variables()
+        self.averages = {id(variable): keras.ops.convert_to_numpy(variable) for variable in variables}
+        for variable, value in zip(variables, self.raw, strict=True):
+            variable.assign(value)
+
+    def _trained_variables(self):
+        if hasattr(self.model, "jax_state_sync"):  # JAX holds the weights elsewhere while it trains
+            self.model.jax_state_sync()
+        return self.model.trainable_variables
 
     def _rate(self, epoch):
         if self.experiment.schedule == "cosine":
@@ -127,6 +175,9 @@ class EpochKeeper(keras.callbacks.Callback):
         self.bar.close()
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         row |= {"phase": self.phase.name} if self.phase.name else {}
+        row |= {"size": self.size} if self.experiment.sizes else {}
+        if self.experiment.warmup:
+            self.state["rate"] = float(self.model.optimizer.learning_rate)
         if self.biased:
             row["region_biased_loss"] = self.biased[0].mean_loss
         row |= {
@@ -141,11 +192,15 @@ class EpochKeeper(keras.callbacks.Callback):
         self.model.stop_training = self.phase.is_last and self.is_over
 
     def _keep_best(self, row):
-        """Best is the highest validation accuracy; of equals, the lowest validation loss."""
+        """Best is the highest validation accuracy at the last size; of equals, the lowest validation loss."""
         best = self.state["best"]
         if best is None or _standing(row) > _standing(best):
             self.state["best"] = row
-            self.best_values = [keras.ops.convert_to_numpy(variable) for variable in self.kept]
+            averages = self.averages or {}
+            self.best_values = [
+                averages[id(variable)] if id(variable) in averages else keras.ops.convert_to_numpy(variable)
+                for variable in self.kept
+            ]
 
     def _wait(self, row):
         """Counts epochs without a better validation loss; the plateau schedule lowers the rate by them."""
@@ -180,5 +235,6 @@ class EpochKeeper(keras.callbacks.Callback):
 
 
 def _standing(row):
-    """What makes an epoch the best: validation accuracy where there is one, of equals the lowest validation loss."""
-    return row.get("val_accuracy", 0.0), -row["val_loss"]
+    """What makes an epoch the best: pictures of the last size (sizes only grow), then validation accuracy where there
+    is one, then the lowest validation loss."""
+    return row.get("size", 0), row.get("val_accuracy", 0.0), -row["val_loss"]

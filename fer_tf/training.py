@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from . import (
+    compiling,
     data,
     experiments,
     explain,
@@ -20,6 +21,7 @@ from . import (
     runlog,
     saving,
     scoring,
+    teachers,
 )
 from .checks import InputError, check_choice
 from .data import doctor, duplicates, pipeline, plan
@@ -52,6 +54,7 @@ def run_experiment(
     options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
     ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
     tested = ds.test_fingerprint()  # before a limit: smoke runs compare with each other on what they have in common
+    whole = ds
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
     check_splits(ds, experiment)
@@ -62,7 +65,8 @@ def run_experiment(
         ds = explain.salient_dataset(saving.load_model(first.model_path), ds, experiment.saliency, verbose)
     run = runlog.run_name(name, dataset, ds.protocol, seed, options)
     directory = runlog.run_directory(run)
-    record = {**run_record(name, experiment, ds, size, seed, options), "test_fingerprint": tested}
+    teacher = teachers.open_teacher(experiment, whole, seed, options)
+    record = {**run_record(name, experiment, ds, size, seed, options, teacher), "test_fingerprint": tested}
     with runlog.locked(run):
         # built before anything is moved or removed: settings that cannot be trained leave all as it was
         model = fitting.start(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
@@ -70,7 +74,7 @@ def run_experiment(
         if force:
             _forget(run, directory)
         if not _is_fitted(run, directory, record["fingerprint"]):
-            _fit(run, directory, record, ds, experiment, verbose, model)
+            _fit(run, directory, record, ds, experiment, verbose, model, teacher)
         _keep_record(directory, record)
         if scoring.is_current(directory, record):
             keeper.say(verbose, f"{run}: up to date")
@@ -116,7 +120,7 @@ def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="
     }
 
 
-def run_record(name, experiment, ds, size, seed, options):
+def run_record(name, experiment, ds, size, seed, options, teacher=None):
     """What a run stands on; its fingerprint changes when its weights might."""
     basis = {
         "experiment": name,
@@ -132,6 +136,7 @@ def run_record(name, experiment, ds, size, seed, options):
         "code": runlog.code_fingerprint(_fitting_code(experiment)),
     }
     basis |= given_networks(experiment, seed)
+    basis |= {"teacher": teacher.fingerprint} if teacher else {}
     about = {
         "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor, duplicates]),
         "size": size,
@@ -141,6 +146,7 @@ def run_record(name, experiment, ds, size, seed, options):
         "notes": ds.notes,
         "counts": ds.counts().to_dict(),
         "backend": keras.backend.backend(),
+        "teacher_runs": list(teacher.runs) if teacher else [],
     }
     return {**basis, "fingerprint": runlog.fingerprint(basis), **about}
 
@@ -149,7 +155,7 @@ def given_networks(experiment, seed):
     """Fingerprints of the trained networks that an experiment is given, by setting: the same name may come to hold
     another."""
     found = {}
-    if experiment.matching_epochs:
+    if fitting.needs_face_net(experiment):
         found["face_net"] = facenets.face_net_fingerprint(experiment.face_net, seed)
     if is_pretrained(experiment) and Path(experiment.weights).is_file():
         found["weights"] = file_fingerprint(experiment.weights)[:16]
@@ -172,8 +178,9 @@ def _fitting_code(experiment):
     while fresh:
         fresh = {module for item in fresh for module in _own_modules(item)} - used
         used |= fresh
-    matching = {feature_matching, facenets, identities} if experiment.matching_epochs else set()
-    return {fitting, keeper, losses, plan, pipeline, pipeline.feeder(), *matching, *used}
+    matching = {feature_matching, facenets, identities} if fitting.needs_face_net(experiment) else set()
+    taught = {teachers} if experiment.teacher else set()
+    return {fitting, compiling, keeper, losses, plan, pipeline, pipeline.feeder(), *matching, *taught, *used}
 
 
 def _own_modules(module):
@@ -216,7 +223,7 @@ def _forget(run, directory):
         path.unlink(missing_ok=True)
 
 
-def _fit(run, directory, record, ds, experiment, verbose, model):
+def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     """Fits `model` (None: built here) and saves it, and writes the facts of its training.
 
     Facts come before the model, and both bear the fingerprint: whatever moment it is killed at, the two are either of
@@ -227,7 +234,7 @@ def _fit(run, directory, record, ds, experiment, verbose, model):
     runlog.write_json(directory / "record.json", {**record, "environment": environment})
     keeper.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose)
-    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model)
+    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
     stamp = {"fingerprint": record["fingerprint"], "environment": environment}
     runlog.write_json(directory / "training.json", {**stamp, **facts})
     provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,

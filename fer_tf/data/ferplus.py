@@ -21,6 +21,7 @@ LABEL_MODES = {
     "majority": "the emotion with more than half of the votes",
     "probability": "the leading emotions' votes as a distribution",
     "crossentropy": "as probability; the paper's name for training against the distribution",
+    "soft": "training images as probability, val and test images as majority: learned softly, tested as in the papers",
     "multitarget": "all emotions with at least 30 % of the votes, equally true (as a distribution of their votes)",
 }
 VOTES = {"label": "data/FER2013*/label.csv", "new": "fer2013new.csv"}
@@ -53,7 +54,11 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     lists = read_lists(root, row_of, len(split))
     faces = fer2013.load(root.parent / "fer2013", "official", seed, stream)
     _check_rows(root, faces, split)
-    shares = vote_shares(counts, label_mode)
+    if label_mode == "soft":
+        is_train = (split == "train")[:, None]
+        shares = np.where(is_train, vote_shares(counts, "probability"), vote_shares(counts, "majority"))
+    else:
+        shares = vote_shares(counts, label_mode)
     kept = np.flatnonzero((split != "") & (shares.sum(axis=1) > 0))
     order = [FERPLUS_COLUMNS.index(name) for name in EMOTIONS]
     shares = shares[kept][:, order]
@@ -62,16 +67,18 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     )
     table[[f"votes {name}" for name in FERPLUS_COLUMNS]] = counts[kept]
     add_columns(table, lists)
+    # the test images and labels of "soft" are those of "majority", so predictions of the two compare row by row
+    tested_as = "majority" if label_mode == "soft" else label_mode
     soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
     ds = FaceDataset(
         "ferplus", protocol, EMOTIONS, table.reset_index(drop=True), faces.store.taken(kept),
-        notes=_notes(counts, split, kept), source=f"{faces.source[:20]}{source[:20]}{label_mode}{votes}",
+        notes=_notes(counts, split, kept), source=f"{faces.source[:20]}{source[:20]}{tested_as}{votes}",
         probabilities=soft, deviation=faces.deviation,
     )  # fmt: skip
     if protocol == "six":
         ds = ds.with_classes(EMOTIONS[:6])
         ds.store = ds.store.converted((64, 64), 3)
-    ds.notes.extend(list_notes(ds, lists, label_mode))
+    ds.notes.extend(list_notes(ds, lists, tested_as))
     return ds
 
 

@@ -5,7 +5,7 @@ import keras
 from . import plain_pipeline
 
 
-def training_batches(split, plan, stages, mix, first_epoch, epochs):
+def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
     """The epochs first_epoch..epochs-1, `plan.steps` batches each: tf.data under TensorFlow, else a generator.
 
     The stages are compiled by XLA, which runs them several times faster than op by op, also on a processor.
@@ -16,9 +16,10 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs):
         stages: functions (float images [B, H, W, C], draws [B, D]) -> float images: the augmentation's steps.
         mix: function (images, partners, shares [B]) -> images, used where the plan has mixup.
         first_epoch, epochs: ints; a resumed run begins later.
+        answer: function images -> float [B, C]: a teacher's answers to the changed pictures, which follow the targets.
     Yields: images float32 [B, H, W, C] 0..255, targets float [B, C], weights float [B].
     """
-    return feeder().training_batches(split, plan, stages, mix, first_epoch, epochs)
+    return feeder().training_batches(split, plan, stages, mix, first_epoch, epochs, answer)
 
 
 def evaluation_batches(split, batch_size=256):

@@ -9,7 +9,7 @@ from keras import ops
 from .plan import target_matrix
 
 
-def training_batches(split, plan, stages, mix, first_epoch, epochs):
+def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
     """See `fer_tf.data.pipeline.training_batches`."""
     fetch = _fetcher(split)
     stages = [_compiled(stage) for stage in stages]
@@ -26,7 +26,10 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs):
             if plan.mixup:
                 # partners get their own change: the draws of the picture beside them in the batch
                 images = mix(images, augmented(batch.partners, batch.draws[::-1]), batch.shares)
-            yield images, batch.targets, batch.weights
+            targets = batch.targets
+            if answer:
+                targets = np.concatenate([targets, ops.convert_to_numpy(answer(images))], axis=1, dtype=np.float32)
+            yield images, targets, batch.weights
 
 
 class _InOrder(keras.utils.PyDataset):

@@ -15,8 +15,8 @@ SAMPLINGS = ("shuffle", "balanced")
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """One batch: positions int [B], targets float [B, C], weights float [B], draws float [B, D], partners int [B]
-    and shares float [B] (mixup; share 1 where it is off)."""
+    """One batch: positions int [B], targets float [B, C] (with a teacher's answers [B, 2C]), weights float [B],
+    draws float [B, D], partners int [B] and shares float [B] (mixup; share 1 where it is off)."""
 
     positions: np.ndarray
     targets: np.ndarray
@@ -38,6 +38,7 @@ class EpochPlan:
         sampling: "shuffle" (each image once) or "balanced" (as many images, classes equally likely).
         mixup: alpha of the Beta distribution, 0 for none.
         class_weights: float [C] or None.
+        answers: float [N, C], a teacher's probabilities, which follow the targets; None: there is no teacher.
     """
 
     targets: np.ndarray
@@ -47,10 +48,16 @@ class EpochPlan:
     sampling: str = "shuffle"
     mixup: float = 0.0
     class_weights: np.ndarray | None = None
+    answers: np.ndarray | None = None
 
     def __post_init__(self):
         check_choice("sampling", self.sampling, SAMPLINGS)
         check_range("batch_size", self.batch_size, low=1)
+
+    @property
+    def columns(self):
+        """Columns of a batch's targets."""
+        return self.targets.shape[1] * (1 if self.answers is None else 2)
 
     @property
     def steps(self):
@@ -65,13 +72,19 @@ class EpochPlan:
         partners = rng.permutation(order)
         shares = rng.beta(self.mixup, self.mixup, len(order)) if self.mixup else np.ones(len(order))
         shares = shares.astype(np.float32)
-        targets = self.targets[order] * shares[:, None] + self.targets[partners] * (1 - shares[:, None])
+        targets = self._mixed(self.targets, order, partners, shares)
         weights = np.ones(len(order)) if self.class_weights is None else targets @ self.class_weights
+        if self.answers is not None:
+            targets = np.concatenate([targets, self._mixed(self.answers, order, partners, shares)], axis=1)
         arrays = (order, targets, weights, draws, partners, shares)
         types = (np.int32, np.float32, np.float32, np.float32, np.int32, np.float32)
         arrays = [np.asarray(array, dtype) for array, dtype in zip(arrays, types, strict=True)]
         for start in range(0, len(order), self.batch_size):
             yield BatchPlan(*(array[start : start + self.batch_size] for array in arrays))
+
+    @staticmethod
+    def _mixed(values, order, partners, shares):
+        return values[order] * shares[:, None] + values[partners] * (1 - shares[:, None])
 
     def _order(self, rng):
         if self.sampling == "shuffle":

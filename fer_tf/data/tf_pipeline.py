@@ -7,7 +7,7 @@ import numpy as np
 from .plan import BatchPlan, target_matrix
 
 
-def training_batches(split, plan, stages, mix, first_epoch, epochs):
+def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
     """See `fer_tf.data.pipeline.training_batches`."""
     import tensorflow as tf
 
@@ -30,6 +30,8 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs):
         if plan.mixup:
             # partners get their own change: the draws of the picture beside them in the batch
             images = mix(images, augmented(partners, tf.reverse(draws, [0])), shares)
+        if answer:
+            targets = tf.concat([targets, tf.cast(answer(images), tf.float32)], axis=1)
         return images, targets, weights
 
     data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
@@ -40,8 +42,7 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs):
 def _signature(plan):
     import tensorflow as tf
 
-    classes = plan.targets.shape[1]
-    shapes = {"targets": (None, classes), "draws": (None, plan.draws)}
+    shapes = {"targets": (None, plan.columns), "draws": (None, plan.draws)}
     whole = {"positions", "partners"}
     return tuple(
         tf.TensorSpec(shapes.get(field.name, (None,)), tf.int32 if field.name in whole else tf.float32)

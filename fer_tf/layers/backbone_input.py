@@ -8,6 +8,7 @@ from ..checks import check_choice, check_whole
 
 # as `keras.applications.imagenet_utils.preprocess_input` names them; "raw" is for networks that normalise themselves
 MODES = ("tf", "caffe", "torch", "raw")
+_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green, blue (ITU-R BT.601, as in Pillow)
 _CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red of ImageNet
 _TORCH_MEAN, _TORCH_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -19,21 +20,25 @@ class BackboneInput(keras.layers.Layer):
     Args:
         size: side in pixels of the square pictures the backbone gets.
         mode: "tf" (-1..1), "caffe" (BGR minus ImageNet's mean), "torch" (0..1, standardised) or "raw" (0..255).
+        channels: that the backbone gets: 3, or 1 (mode "raw" only; of RGB the luminance).
     Call arguments:
         inputs: [N, H, W, 1 or 3], range 0..255.
-    Returns: float [N, size, size, 3].
+    Returns: float [N, size, size, channels].
     """
 
-    def __init__(self, size, mode, **kwargs):
+    def __init__(self, size, mode, channels=3, **kwargs):
         super().__init__(**kwargs)
         self.size, self.mode = check_whole("size", size, low=1), check_choice("mode", mode, MODES)
+        self.channels = check_choice("channels", channels, (1, 3) if mode == "raw" else (3,))
 
     def call(self, inputs):
         x = ops.cast(inputs, "float32")
         if x.shape[1:3] != (self.size, self.size):
             x = ops.image.resize(x, (self.size, self.size), interpolation="bilinear", data_format="channels_last")
-        if x.shape[-1] == 1:
+        if x.shape[-1] == 1 and self.channels == 3:
             x = ops.repeat(x, 3, axis=-1)
+        elif x.shape[-1] == 3 and self.channels == 1:
+            x = ops.sum(x * np.array(_LUMINANCE, "float32"), axis=-1, keepdims=True)
         return ops.cast(self._normalised(x), self.compute_dtype)
 
     def _normalised(self, x):
@@ -46,7 +51,7 @@ class BackboneInput(keras.layers.Layer):
         return x
 
     def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.size, self.size, 3)
+        return (input_shape[0], self.size, self.size, self.channels)
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "mode": self.mode}
+        return {**super().get_config(), "size": self.size, "mode": self.mode, "channels": self.channels}

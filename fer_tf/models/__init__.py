@@ -9,6 +9,8 @@ import inspect
 from ..checks import InputError, check_choice, check_names, check_whole
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
+from .compact import compact
+from .face_transfer import face_transfer
 from .facenet2expnet import facenet2expnet, ran_facenet2expnet
 from .majority import majority
 from .ran import ran
@@ -26,6 +28,7 @@ MODELS = {
     "cnn4_se_residual": cnn4_se_residual,
     "resnet18": resnet18,
     "vgg_bn": vgg_bn,
+    "compact": compact,
     "ucar_cnn": ucar_cnn,
     "vgg16": vgg16,
     "mobilenet": mobilenet,
@@ -35,6 +38,7 @@ MODELS = {
     "ran": ran,
     "facenet2expnet": facenet2expnet,
     "ran_facenet2expnet": ran_facenet2expnet,
+    "face_transfer": face_transfer,
 }
 
 

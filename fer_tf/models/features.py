@@ -6,6 +6,7 @@ from ..checks import InputError, check_choice
 from .backbones import backbone_names, transfer_model
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
+from .compact import compact
 from .resnet import resnet18
 from .transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
@@ -16,6 +17,7 @@ FEATURE_MODELS = {
     "cnn4": cnn4,
     "cnn4_se": cnn4_se,
     "cnn4_se_residual": cnn4_se_residual,
+    "compact": compact,
     "deep_emotion": deep_emotion,
     "deepfer": deepfer,
     "resnet18": resnet18,

@@ -1,0 +1,78 @@
+"""Compiling a model for training: optimizer, rate schedule, loss; the same weights for pictures of other sizes."""
+
+import keras
+from keras import layers as keras_layers
+
+from . import losses, runlog
+from .checks import InputError
+from .experiment import Experiment
+
+
+def compile_model(
+    model: keras.Model, experiment: Experiment, learning_rate: float | None = None, steps: int = 0
+) -> None:
+    """Compiles for training; XLA is on with an accelerator, or as the experiment's `jit` says.
+
+    Args:
+        model: to be trained.
+        experiment: resolved.
+        learning_rate: of the phase; None: the experiment's.
+        steps: of the whole phase and of one epoch, a pair; needed with `warmup`.
+    """
+    rate = learning_rate or experiment.learning_rate
+    compile_with(model, optimizer(experiment, scheduled(experiment, rate, steps)), experiment)
+
+
+def compile_with(model: keras.Model, its_optimizer: keras.Optimizer, experiment: Experiment) -> None:
+    """Compiles a model with an optimizer that may have trained the same weights before."""
+    wants_jit = {"on": True, "off": False, "auto": runlog.has_accelerator()}[experiment.jit]
+    teacher = (experiment.teacher_share, experiment.temperature) if experiment.teacher else None
+    loss = losses.classification_loss(experiment.label_smoothing, experiment.loss, teacher)
+    # an object, not its name: one made while the step is traced makes TensorFlow trace the step a second time
+    model.compile(its_optimizer, loss, metrics=[losses.LabelAccuracy()], jit_compile=wants_jit)
+    if model.jit_compile != wants_jit:  # some layers switch XLA off for the whole model without a word
+        raise InputError(f"jit: {model.name} cannot be compiled by XLA, a layer in it does not support it")
+
+
+def scheduled(experiment: Experiment, rate: float, steps: tuple | int):
+    """The rate as the optimizer takes it: a number that training sets every epoch or, with `warmup`, a schedule by
+    steps: linear from zero to the rate, then a cosine to zero."""
+    if not experiment.warmup:
+        return rate
+    total, an_epoch = steps
+    warm = min(round(experiment.warmup * an_epoch), total - 1)
+    return keras.optimizers.schedules.CosineDecay(0.0, total - warm, warmup_target=rate, warmup_steps=warm)
+
+
+def optimizer(experiment: Experiment, rate) -> keras.Optimizer:
+    """The experiment's optimizer with its weight decay, clipping and moving average of the weights."""
+    options = {
+        "weight_decay": experiment.weight_decay or None,
+        "global_clipnorm": experiment.clip_norm or None,
+        "use_ema": bool(experiment.ema),
+        "ema_momentum": experiment.ema or 0.99,
+    }
+    if experiment.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **options)
+    if experiment.optimizer == "adam":
+        return keras.optimizers.Adam(rate, **options)
+    adamw = keras.optimizers.AdamW(rate, **{**options, "weight_decay": experiment.weight_decay})
+    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return adamw
+
+
+def at_size(model: keras.Model, side: int) -> keras.Model:
+    """The same layers, with the same weights, for square pictures of another side.
+
+    Args:
+        model: functional, with a head that pools.
+        side: pixels.
+    Raises: `InputError` for a model whose weights fit one size only (a flattened head).
+    """
+    inputs = keras.Input((side, side, model.input_shape[-1]), name="image")
+    try:
+        return keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)
+    except ValueError:
+        has_flatten = any(isinstance(layer, keras_layers.Flatten) for layer in model.layers)
+        reason = "it flattens its last map" if has_flatten else "its layers fit one size only"
+        raise InputError(f"sizes: {model.name} cannot take pictures of {side} px: {reason}") from None

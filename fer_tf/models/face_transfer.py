@@ -1,0 +1,90 @@
+"""A face-recognition network, fine-tuned on expressions (document [1], section D a and its third question)."""
+
+import keras
+from keras import layers
+
+from ..checks import InputError, check_choice, check_whole
+from ..layers import BackboneInput
+from .folding import fold_batch_norm
+from .parts import classifier, conv_norm, scaled
+
+FROZEN, TRAINED = "frozen_part", "trained_part"
+
+
+def face_transfer(input_shape, num_classes, face_net=None, frozen_until="", resolution=0, dropout=0.4, width=1.0):
+    """A face network with a new head: its lower part stays as it is, the rest learns expressions.
+
+    The lower part runs in inference mode with its batch normalisation folded into its convolutions, so a training
+    step needs one cheap forward pass of it and no backward pass.
+
+    Args:
+        input_shape: (height, width, 1 or 3).
+        num_classes: C.
+        face_net: an open face network with `trunk` (`keras.Model`, [N, S, S, 3] → map [N, h, w, D]), `offset` and
+            `scale` (it takes (pixels − offset) / scale), see `fer_tf.facenets.FaceNet`; None builds a small one with
+            random weights.
+        frozen_until: the last layer of the frozen part; "": nothing is frozen.
+        resolution: side that pictures are resized to; 0: the face network's own.
+        dropout: share dropped before the scores, 0..1.
+        width: scales the filters of the small random network.
+    Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
+    Raises: `InputError` for a layer that the face network does not have, or that it cannot be cut at.
+    """
+    trunk, offset, scale = _small_trunk(width), 127.5, 127.5
+    if face_net is not None:
+        trunk, offset, scale = face_net.trunk, face_net.offset, face_net.scale
+    side = check_whole("resolution", resolution, low=0) or trunk.input_shape[1]
+    lower, upper = _cut(_at_side(trunk, side), frozen_until)
+    inputs = keras.Input(input_shape, name="image")
+    x = BackboneInput(side, "raw", trunk.input_shape[-1], name="backbone_input")(inputs)
+    x = layers.Rescaling(1 / scale, offset=-offset / scale, name="normalise")(x)
+    x = upper(lower(x) if lower else x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(inputs, classifier(x, num_classes, dropout), name="face_transfer")
+
+
+def _small_trunk(width):
+    """Four convolutions with random weights, in the place of a face network: for tests and for a look at the graph."""
+    inputs = x = keras.Input((48, 48, 3), name="face")
+    for block, channels in enumerate(scaled((32, 64, 128, 128), width), start=1):
+        x = layers.ReLU(name=f"conv{block}_relu")(conv_norm(x, channels, f"conv{block}"))
+        x = layers.MaxPooling2D(name=f"pool{block}")(x) if block < 4 else x
+    return keras.Model(inputs, x, name="face_net")
+
+
+def _at_side(trunk, side):
+    """The same network for pictures of another side."""
+    if trunk.input_shape[1:3] == (side, side):
+        return trunk
+    try:
+        model = keras.models.clone_model(trunk, input_tensors=keras.Input((side, side, trunk.input_shape[3])))
+        model.set_weights(trunk.get_weights())
+    except (TypeError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise InputError(f"resolution: the face network cannot take pictures of {side} px ({reason})") from None
+    return model
+
+
+def _cut(trunk, frozen_until):
+    """The frozen part with its batch norms folded (None: nothing is frozen), and the part that learns."""
+    if not frozen_until:
+        return None, _renamed(trunk, TRAINED)
+    names = [layer.name for layer in trunk.layers]
+    border = trunk.get_layer(check_choice("frozen_until", frozen_until, names)).output
+    try:
+        upper = keras.Model(border, trunk.output, name=TRAINED)
+    except ValueError:
+        raise InputError(
+            f"frozen_until: a path of the face network goes around {frozen_until}; take a layer that all paths pass"
+        ) from None
+    lower = fold_batch_norm(keras.Model(trunk.input, border))
+    lower = _renamed(lower, FROZEN)
+    lower.trainable = False
+    for layer in upper.layers:
+        layer.trainable = True
+    return lower, upper
+
+
+def _renamed(model, name):
+    model.name = name
+    return model
