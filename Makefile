@@ -18,9 +18,10 @@ OPTION ?=
 SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
 	LOSS LABEL_SMOOTHING MIXUP WEIGHT_DECAY L2 IMAGE_SIZE IMAGE_CHANNELS WEIGHTS RESOLUTION STEM \
 	HEAD_LEARNING_RATE FREEZE_NORM CROPS MARGIN DEPTH FACE_NET MATCHING_RATE MATCHING_POWER \
-	PRECISION SALIENCY ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
+	WARMUP CLIP_NORM EMA PRECISION SALIENCY ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
 # What one value cannot be given to all notebooks for: other models refuse it, or it would undo their comparisons.
-PARTICULAR := BACKBONE HEAD_EPOCHS UNFREEZE ATTENTION NORMALISE BIAS_WEIGHT READING MATCHING_EPOCHS FACE_NET_EPOCHS SALIENT_BY
+PARTICULAR := BACKBONE HEAD_EPOCHS UNFREEZE ATTENTION NORMALISE BIAS_WEIGHT READING MATCHING_EPOCHS FACE_NET_EPOCHS SALIENT_BY \
+	FROZEN_UNTIL SHAPE PAIR_RELU SIZES TEACHER TEACHER_SHARE TEMPERATURE TEACHER_VIEWS
 lower = $(shell echo $(1) | tr A-Z a-z)
 # Only from make's own command line: a shell may have a COLOR or WIDTH of its own.
 given = $(filter command,$(firstword $(origin $(1))))
@@ -29,7 +30,7 @@ OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call l
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
-KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS PYTHON VENV
+KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS QUEUE PYTHON VENV
 EMPTY :=
 GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
 $(foreach name,$(filter $(PARTICULAR),$(GIVEN)),$(error $(name) does not fit all notebooks; write for one: \
@@ -39,7 +40,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 	$(warning $(name) of the environment is not used; write: make ... $(name)=$($(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup extras test test-all reproduce lab lint format bench report clean
+.PHONY: help setup extras test test-all reproduce queue lab lint format bench report clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -61,6 +62,10 @@ extras: $(STAMP)  ## also what export, exported models and the demo page need (a
 
 reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.html
 	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)
+
+QUEUE ?= queues/measured.csv
+queue: $(STAMP)  ## work through queues/measured.csv (QUEUE=mine.csv: another list); resumes where it stopped
+	@$(BIN)/python -m fer_tf queue $(QUEUE) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
 test: lint  ## lint, unit and contract tests, every notebook at smoke size
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

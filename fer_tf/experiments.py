@@ -192,6 +192,13 @@ EXPERIMENTS = {
         # half of deep_emotion's rate: its seven convolutions have no normalisation
         **{**REPORT3, "learning_rate": 5e-4},
     ),
+    "deepfer_literal": Experiment(
+        model="deepfer",
+        source="document [3] read literally: no ReLU between the two convolutions of a pair",
+        pair_relu=False,
+        defining=("pair_relu",),
+        **{**REPORT3, "learning_rate": 5e-4},
+    ),
     "deepfer_salient": Experiment(
         model="deepfer",
         source="document [3], JAFFE: DeepFER trained and tested on pictures that DeepFER's occlusion maps weigh",
@@ -210,6 +217,14 @@ EXPERIMENTS = {
         model="ran",
         source="`ran`'s backbone alone on the whole face",
         attention="none",
+        defining=ABLATED,
+        **RAN,
+    ),
+    "ran_mean": Experiment(
+        model="ran",
+        source="the control of `ran`: the same regions with equal weights, nothing of them learned",
+        attention="mean",
+        bias_weight=0.0,
         defining=ABLATED,
         **RAN,
     ),
@@ -258,6 +273,14 @@ EXPERIMENTS = {
         source="`facenet2expnet` at 0.3 of its width, matched to a MobileFaceNet: for two processor cores",
         width=0.3,
         **{**MATCHED, "face_net": "mobilefacenet.h5", "depth": 512, "epochs": 12, "matching_epochs": 8},
+    ),
+    "facenet2expnet_small_scratch": Experiment(
+        model="facenet2expnet",
+        source="the control of `facenet2expnet_small`: the same net from scratch, with the epochs of both its stages",
+        defining=("matching_epochs",),
+        width=0.3,
+        depth=512,
+        **{**EXPNET, "epochs": 20},
     ),
     "expnet_strong": Experiment(
         model="facenet2expnet",

@@ -142,7 +142,9 @@ def _expression_net(model):
 def _fit(net, training_data, targets, experiment, seed, progress):
     """Trains on targets: maps of train, of val, of mirrored train or None, and their unit."""
     maps, val_maps, mirrored, unit = targets
-    settings = replace(experiment, epochs=experiment.matching_epochs, schedule="cosine", patience=0)
+    settings = replace(
+        experiment, epochs=experiment.matching_epochs, schedule="cosine", patience=0, warmup=0.0, ema=0.0, sizes=""
+    )  # stage 2's course is not stage 1's
     keeper = EpochKeeper(net, settings, replace(progress, directory=progress.directory / FOLDER))
     done = keeper.resume()
     jit = {"on": True, "off": False, "auto": runlog.has_accelerator()}[experiment.jit]

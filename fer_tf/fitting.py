@@ -12,7 +12,7 @@ from .checks import InputError
 from .compiling import at_size, compile_model, compile_with
 from .data import pipeline, plan
 from .experiment import Experiment
-from .keeper import EpochKeeper, Phase, say
+from .keeper import EpochKeeper, Phase, say, standing
 from .models import backbones, transfer
 
 
@@ -25,12 +25,17 @@ class Progress:
         fingerprint: a checkpoint with another one is not resumed.
         name: for lines of progress.
         verbose: a bar over batches and a line an epoch.
+        task: fingerprint of settings and data without the code; with $FER_TF_ANY_CODE, a checkpoint of the same task is
+            resumed also if the training code has changed since.
+        code: fingerprint of the training code.
     """
 
     directory: Path
     fingerprint: str
     name: str = ""
     verbose: bool = True
+    task: str = ""
+    code: str = ""
 
 
 # Stage 2 of FaceNet2ExpNet; stage 1, "matching", has a history of its own.
@@ -173,7 +178,7 @@ def fit(training_data, experiment, seed, progress, model=None, teacher=None):
     if backbones.has_backbone(model):
         # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
         backbones.set_trainable(model, "", freeze_norm=False)
-    facts = {**_facts(model, keeper.state["history"]), "precision": measured}
+    facts = {**_facts(model, keeper.state["history"]), "precision": measured, "codes": keeper.state["codes"]}
     facts |= feature_matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
     return _as_float32(model, experiment, training_data), facts
 
@@ -262,7 +267,11 @@ def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, e
         train, val = (_resized(split, size) for split in (train, val))
         model = at_size(trained, size)
         compile_with(model, trained.optimizer, experiment)
-    batches, steps = _batches(train, experiment, seed, first, end, teacher)
+    # asked about the pictures at their own size, also where the student is shown smaller ones
+    asked_once = teacher and experiment.teacher_views == "once"
+    answers = teacher.answers(training_data.train) if asked_once else None
+    answer = teacher.live() if teacher and not asked_once else None
+    batches, steps = _batches(train, experiment, seed, first, end, answers, answer)
     keeper.size = size
     model.fit(
         batches, initial_epoch=first, epochs=end, steps_per_epoch=steps,
@@ -276,16 +285,14 @@ def _resized(split, size):
     return replace(alone, store=alone.store.converted((size, size), alone.store.shape[-1]))
 
 
-def _batches(split, experiment, seed, first, end, teacher):
+def _batches(split, experiment, seed, first, end, answers, answer):
     """The augmented batches of the epochs first .. end - 1, and how many an epoch has."""
     weights = plan.balanced_class_weights(split.labels, len(split.class_names)) if experiment.class_weights else None
-    targets, asked_once = plan.target_matrix(split), teacher and experiment.teacher_views == "once"
     epoch_plan = plan.EpochPlan(
-        targets, experiment.batch_size, seed, len(layers.DRAWS), experiment.sampling, experiment.mixup, weights,
-        teacher.answers(split) if asked_once else None,
+        plan.target_matrix(split), experiment.batch_size, seed, len(layers.DRAWS), experiment.sampling,
+        experiment.mixup, weights, answers,
     )  # fmt: skip
     stages = layers.augmentation_stages(experiment.augmentation())
-    answer = teacher.live() if teacher and not asked_once else None
     return pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, end, answer), epoch_plan.steps
 
 
@@ -294,8 +301,7 @@ def _facts(model, history):
     found = {"parameters": model.count_params(), "peak_memory_mb": runlog.peak_memory_mb()}
     if not history:
         return found
-    history = pd.DataFrame(history)
-    best = history.sort_values(["val_accuracy", "val_loss"], ascending=[False, True]).iloc[0]
+    best, history = max(history, key=standing), pd.DataFrame(history)
     return found | {
         "epochs": len(history),
         "best_epoch": int(best["epoch"]),

@@ -19,6 +19,9 @@ from .paths import replacing
 CHECKPOINT = "checkpoint.npz"
 # A time (seconds since 1970) at which training must have stopped; the queue's time budget sets it for its runs.
 STOP_AT = "FER_TF_STOP_AT"
+# "1": resume a checkpoint of the same settings and data also if the training code has changed since. The record lists
+# the fingerprints of all code that had a part in a run.
+ANY_CODE = "FER_TF_ANY_CODE"
 # The first epoch's length is guessed from so many batches, without the first few, which compile.
 _GUESS_FROM, _GUESS_AT = 5, 25
 _SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "region_biased_loss")
@@ -63,7 +66,14 @@ class EpochKeeper(keras.callbacks.Callback):
         self.experiment, self.progress = experiment, progress
         # before compiling: metric counters are not part of the state; random states of dropout are
         self.kept = list(model.variables)
-        self.state = {"history": [], "best": None, "best_loss": None, "waited": 0, "rate": None}
+        self.state = {
+            "history": [],
+            "best": None,
+            "best_loss": None,
+            "waited": 0,
+            "rate": None,
+            "codes": [progress.code],
+        }
         self.best_values = None
         self.slots = []
         # its value is kept by a layer: a metric inside a layer is lost under JAX
@@ -88,9 +98,10 @@ class EpochKeeper(keras.callbacks.Callback):
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return 0  # none, or damaged: from the beginning
         header = json.loads(str(stored["state"]))
-        if header["fingerprint"] != self.progress.fingerprint:
+        if header["fingerprint"] != self.progress.fingerprint and not self._is_same_task(header, stored):
             return 0
-        self.state = header["state"]
+        codes = header["state"].get("codes", [])
+        self.state = {**header["state"], "codes": [*codes, *({self.progress.code} - set(codes))]}
         self._assign([stored[f"model{index}"] for index in range(len(self.kept))])
         self.best_values = [stored[f"best{index}"] for index in range(len(self.kept))]
         self.slots = [stored[key] for key in stored if key.startswith("optimizer")]
@@ -98,6 +109,13 @@ class EpochKeeper(keras.callbacks.Callback):
         done = len(self.state["history"])
         say(self.progress.verbose, f"{self.progress.name}: resumed after epoch {done}")
         return done
+
+    def _is_same_task(self, header, stored):
+        """True for a checkpoint of other code that may be resumed: asked for, same settings and data, same weights."""
+        shapes = [tuple(variable.shape) for variable in self.kept]
+        stored_shapes = [stored[key].shape for key in stored if key.startswith("model")]
+        wanted = os.environ.get(ANY_CODE) == "1" and self.progress.task
+        return bool(wanted) and header.get("task") == self.progress.task and shapes == stored_shapes
 
     def _assign(self, values):
         for variable, value in zip(self.kept, values, strict=True):
@@ -194,7 +212,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def _keep_best(self, row):
         """Best is the highest validation accuracy at the last size; of equals, the lowest validation loss."""
         best = self.state["best"]
-        if best is None or _standing(row) > _standing(best):
+        if best is None or standing(row) > standing(best):
             self.state["best"] = row
             averages = self.averages or {}
             self.best_values = [
@@ -213,7 +231,8 @@ class EpochKeeper(keras.callbacks.Callback):
 
     def _write(self):
         slots = self.model.optimizer.variables
-        arrays = {"state": np.array(json.dumps({"fingerprint": self.progress.fingerprint, "state": self.state}))}
+        header = {"fingerprint": self.progress.fingerprint, "task": self.progress.task, "state": self.state}
+        arrays = {"state": np.array(json.dumps(header))}
         for key, values in (("model", self.kept), ("optimizer", slots), ("best", self.best_values)):
             arrays |= {f"{key}{index}": keras.ops.convert_to_numpy(value) for index, value in enumerate(values)}
         with replacing(self.progress.directory / CHECKPOINT) as part:
@@ -234,7 +253,7 @@ class EpochKeeper(keras.callbacks.Callback):
         self._assign(self.best_values)
 
 
-def _standing(row):
+def standing(row: dict) -> tuple:
     """What makes an epoch the best: pictures of the last size (sizes only grow), then validation accuracy where there
     is one, then the lowest validation loss."""
     return row.get("size", 0), row.get("val_accuracy", 0.0), -row["val_loss"]

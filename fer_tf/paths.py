@@ -42,6 +42,11 @@ def reports_root():
     return expanded(chosen) if chosen else project_root() / "reports"
 
 
+def results_root():
+    """Where the measured records that ship with the kit are."""
+    return project_root() / "reports" / "results"
+
+
 def models_root():
     """Where runs write their models: $FER_TF_MODELS, else models/ of the project."""
     chosen = os.environ.get("FER_TF_MODELS")

@@ -6,8 +6,8 @@ import shutil
 from . import report_tables, runlog
 from .checks import InputError
 from .evaluation import tables
-from .paths import project_root, write_text
-from .report import CLAIM_COLUMNS, claims, compare, released_runs, results_root, shown
+from .paths import project_root, results_root, write_text
+from .report import CLAIM_COLUMNS, claims, compare, released_runs, shown
 
 FILES = ("record.json", "metrics.json", "training.json", "history.csv", "predict.csv", "ground_truth.csv",
          "matching/history.csv")  # fmt: skip

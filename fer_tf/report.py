@@ -13,7 +13,7 @@ from PIL import Image
 
 from . import plots, report_tables, runlog
 from .evaluation import comparison, tables
-from .paths import project_root, reports_root, write_text
+from .paths import reports_root, results_root, write_text
 
 NUMBERS = {
     "accuracy": "{:.3f}", "balanced accuracy": "{:.3f}", "macro F1": "{:.3f}", "top-2": "{:.3f}", "ECE": "{:.3f}",
@@ -36,11 +36,6 @@ RUN_FIGURES = {
     "confusion": "Confusion matrix of {} on test images, as counts and as shares of the true class.",
     "learning_curves": "Loss and accuracy of {} by epoch, on training and validation images.",
 }
-
-
-def results_root():
-    """Where the measured records that ship with the kit lie."""
-    return project_root() / "reports" / "results"
 
 
 def released_runs():

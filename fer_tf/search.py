@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from . import experiments, fitting, keeper, plots, runlog, search_plots, training
-from .checks import InputError
+from .checks import InputError, OutOfTime
 from .evaluation.tables import write_csv
 from .paths import reports_root
 from .search_spaces import read_space
@@ -123,6 +123,8 @@ def _resolved(name, size, overrides, settings):
         raise InputError(
             f"search: {name} learns pictures that another model's maps change; search {experiment.salient_by}"
         )
+    if experiment.teacher:
+        raise InputError(f"search: {name} learns a teacher's answers; search the same model without one")
     return {key: getattr(experiment, key) for key in settings}, experiment
 
 
@@ -211,6 +213,8 @@ def _train(directory, trial, data, seed):
     try:
         _, facts = fitting.fit(data, trial.experiment, seed, progress)
         row |= {"parameters": facts["parameters"], **outcome(_history(directory, trial.id))}
+    except OutOfTime:
+        raise  # no fault of the trial's: the next call resumes it
     except Exception as error:  # a backend raises anything where memory or a kernel fails
         lines = str(error).strip().splitlines() or [""]
         row |= {"status": "failed", "message": f"{type(error).__name__}: {lines[0][:200]}"}

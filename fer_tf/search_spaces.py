@@ -54,6 +54,11 @@ SPACES = {
             "patience": [0, 5],
         },
     ),
+    "document3": Space(
+        "document3",
+        "document [3], equation 1: λ is tuned on validation; the values are the kit's",
+        {"l2": [0.0, 1e-5, 1e-4, 1e-3]},
+    ),
     "document2": Space(
         "document2",
         "document [2], hyperparameters: rate 0.0001, Adam and SGD, batch 32 and 64, 20, 25 and 30 epochs; it searches "

@@ -6,6 +6,7 @@ import numpy as np
 
 from . import fitting, runlog
 from .experiment import Experiment
+from .keeper import standing
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def outcome(history):
     rows = history.to_dict("records")
     best = rows[0]
     for row in rows[1:]:
-        if (row["val_accuracy"], -row["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
+        if standing(row) > standing(best):
             best = row
     found = {"status": "done", "message": ""}
     if not np.isfinite(best["val_loss"]):

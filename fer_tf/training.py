@@ -27,6 +27,7 @@ from .checks import InputError, check_choice
 from .data import doctor, duplicates, pipeline, plan
 from .data.cache import file_fingerprint
 from .evaluation import comparison, metrics, tables
+from .experiment import Experiment
 from .models.transfer import is_pretrained
 
 
@@ -148,7 +149,11 @@ def run_record(name, experiment, ds, size, seed, options, teacher=None):
         "backend": keras.backend.backend(),
         "teacher_runs": list(teacher.runs) if teacher else [],
     }
-    return {**basis, "fingerprint": runlog.fingerprint(basis), **about}
+    # only what differs from the defaults: a setting that is added to the kit later does not make this another task
+    defaults = Experiment("").settings()
+    chosen = {key: value for key, value in basis["settings"].items() if value != defaults[key]}
+    task = runlog.fingerprint({**basis, "settings": chosen, "code": ""})
+    return {**basis, "fingerprint": runlog.fingerprint(basis), "task": task, **about}
 
 
 def given_networks(experiment, seed):
@@ -233,7 +238,7 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     environment = runlog.environment()
     runlog.write_json(directory / "record.json", {**record, "environment": environment})
     keeper.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
-    progress = fitting.Progress(directory, record["fingerprint"], run, verbose)
+    progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
     model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
     stamp = {"fingerprint": record["fingerprint"], "environment": environment}
     runlog.write_json(directory / "training.json", {**stamp, **facts})

@@ -6,7 +6,7 @@ import pytest
 
 from fer_tf.checks import InputError
 from fer_tf.experiments import resolve
-from fer_tf.losses import SquaredHinge, classification_loss
+from fer_tf.losses import Distillation, LabelAccuracy, SquaredHinge, classification_loss
 from fer_tf.saving import load_model
 
 
@@ -131,3 +131,41 @@ def test_a_net_trained_by_the_hinge_gives_probabilities(fresh_home):
     assert probabilities.min() >= 0
     # what was selected on is what is evaluated
     assert history["val_accuracy"].max() == pytest.approx(run.metrics["val"]["accuracy"], abs=1e-6)
+
+
+@pytest.mark.parametrize("share, temperature, smoothing", [(0.0, 1.0, 0.1), (0.5, 1.5, 0.0), (1.0, 3.0, 0.0)])
+def test_distillation_against_the_formula(share, temperature, smoothing, one_hot, rng):
+    """(1 − λ)·CE(y, p) + λ·T²·KL(q_T ‖ p_T), from the scores and not from the probabilities."""
+    student, teacher = rng.normal(0, 2, (2, 12, 7))
+    smoothed = one_hot * (1 - smoothing) + smoothing / 7
+    entropy = -np.sum(smoothed * np.log(softmax(student)), axis=1)
+    q, p = softmax(teacher / temperature), softmax(student / temperature)
+    divergence = np.sum(q * (np.log(q) - np.log(p)), axis=1)
+    expected = np.mean((1 - share) * entropy + share * temperature**2 * divergence)
+    both = np.concatenate([one_hot, softmax(teacher)], axis=1).astype(np.float32)
+    found = classification_loss(smoothing, teacher=(share, temperature))(both, softmax(student).astype(np.float32))
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_student_that_answers_as_its_teacher_has_no_divergence(soft, one_hot):
+    both = np.concatenate([one_hot, soft], axis=1)
+    assert float(Distillation(1.0, 2.0)(both, soft)) == pytest.approx(0, abs=1e-5)
+
+
+def test_without_answers_distillation_is_crossentropy(one_hot, rng):
+    """As in validation, where the labels alone count."""
+    probabilities = softmax(rng.normal(0, 2, (12, 7))).astype(np.float32)
+    found, plain = classification_loss(teacher=(0.7, 2.0)), classification_loss()
+    assert float(found(one_hot, probabilities)) == pytest.approx(float(plain(one_hot, probabilities)), rel=1e-6)
+
+
+def test_accuracy_looks_at_the_labels_and_not_at_the_teacher(one_hot):
+    wrong = np.roll(one_hot, 1, axis=1)
+    metric = LabelAccuracy()
+    metric.update_state(np.concatenate([one_hot, wrong], axis=1), one_hot)
+    assert float(metric.result()) == 1.0
+
+
+def test_a_teacher_goes_with_crossentropy_only():
+    with pytest.raises(InputError, match="loss with a teacher: allowed are crossentropy; received 'squared_hinge'"):
+        classification_loss(loss="squared_hinge", teacher=(0.5, 1.0))

@@ -31,6 +31,14 @@ PARTICULAR = {
     "matching_epochs",
     "face_net_epochs",
     "salient_by",
+    "frozen_until",
+    "shape",
+    "pair_relu",
+    "sizes",
+    "teacher",
+    "teacher_share",
+    "temperature",
+    "teacher_views",
 }
 
 
@@ -71,4 +79,6 @@ def test_a_setting_of_the_environment_is_not_taken_and_told():
 
 def test_help_lists_the_targets():
     text = subprocess.run(["make", "help"], cwd=project_root(), capture_output=True, text=True).stdout
-    assert all(f"make {target} " in text for target in ("setup", "reproduce", "test", "test-all", "lab", "lint"))
+    assert all(
+        f"make {target} " in text for target in ("setup", "reproduce", "queue", "test", "test-all", "lab", "lint")
+    )

@@ -4,6 +4,7 @@
 from .common import app
 
 from . import runs  # noqa: F401
+from . import queue  # noqa: F401
 from . import search  # noqa: F401
 from . import predict  # noqa: F401
 from . import explain  # noqa: F401

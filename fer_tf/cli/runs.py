@@ -194,16 +194,24 @@ def report():
     print(build_report())
 
 
-@app.command(epilog="Example: `fer-tf release cnn-fer2013-official-seed0`")
+@app.command(
+    epilog="Examples: `fer-tf release cnn-fer2013-official-seed0`, `fer-tf release --queue queues/measured.csv`"
+)
 def release(
-    runs: Annotated[list[str], typer.Argument(help="Names of finished runs in reports/runs/.")],
+    runs: Annotated[list[str] | None, typer.Argument(help="Names of finished runs in reports/runs/.")] = None,
+    queue: Annotated[str | None, typer.Option(help="All finished runs of this queue file.")] = None,
     reduced: Annotated[bool, typer.Option("--reduced", help="Also runs at less than their source's settings.")] = False,
 ):
     """Copies the records of finished runs into reports/results/, and renders its tables and README's again."""
     import_keras()
+    from ..checks import InputError
+    from ..queue_file import read_queue
+    from ..queueing import finished_names
     from ..release import add_runs, render_results
 
-    add_runs(runs, reduced)
+    if bool(runs) == bool(queue):
+        raise InputError("release: give the names of runs, or --queue FILE")
+    add_runs(runs or finished_names(read_queue(queue)), reduced)
     for path in render_results():
         print(path)
 

@@ -17,7 +17,7 @@ from ..layers import (
 from .features import feature_extractor
 from .parts import classifier
 
-ATTENTIONS = ("none", "self", "relation", "strongest")
+ATTENTIONS = ("none", "mean", "self", "relation", "strongest")
 REGION_FEATURES = "region_features"
 
 
@@ -63,13 +63,16 @@ def attend(features, attention, normalise, margin, bias_weight):
     Args:
         features: float [N, R, D].
         attention: "self" (F_m, [N, D]), "relation" (P, [N, 2D]), "strongest" (the features of the crop with the
-            highest μ alone, [N, D]) or "none" (features are [N, D] and pass).
+            highest μ alone, [N, D]), "mean" (the control: the same regions with equal weights, μ = ν = 1, nothing of
+            them learned; P is then F_m twice, so F_m is given, [N, D]) or "none" (features are [N, D] and pass).
         normalise, margin, bias_weight: see `ran`.
     """
     if attention == "none":
         return features
     # sums of sigmoids in half precision would lose the small differences that the margin is about
     features = layers.Activation("linear", dtype="float32", name="features")(features)
+    if attention == "mean":
+        return layers.GlobalAveragePooling1D(dtype="float32", name="region_mean")(features)
     mu, pooled = RegionSelfAttention(normalise, dtype="float32", name="self_attention")(features)
     # F_m goes through it too: what no output depends on, Keras leaves out of the model, its loss with it
     mu, pooled = RegionBias(bias_weight, margin, dtype="float32", name="region_bias")(mu, pooled)

@@ -33,10 +33,15 @@ def deep_emotion(input_shape, num_classes, dropout=0.5, width=1.0, l2=0.0):
     return keras.Model(inputs, _head(x, num_classes, units, dropout, l2), name="deep_emotion")
 
 
-def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), dropout=0.5, width=1.0, l2=0.0):
+def deepfer(
+    input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), pair_relu=True, dropout=0.5, width=1.0, l2=0.0
+):
     """DeepFER (document [3]): seven convolutions, "each two except the last one followed by max-pooling layer and
     rectified linear unit", dropout; the attention branch regresses an affine map and the *input picture* is warped by
     it before the features are taken.
+
+    Deep-Emotion describes its convolutions with the same sentence, so both are read alike: a ReLU after the first
+    convolution of a pair, too. Without it, a pair is almost one linear 5×5 convolution.
 
     The document prints no widths: read as 32 to 256 filters of 3×3 (1.1 M parameters, 97 M multiply-adds at 48 px), a
     head of 50 units as in Deep-Emotion, from which it comes; pixels centred. The loss takes λ‖w‖² of "the last four
@@ -46,19 +51,21 @@ def deepfer(input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), d
         input_shape: (height, width, channels), sides at least 22.
         num_classes: C.
         filters: channels of the seven convolutions.
+        pair_relu: False reads the sentence literally: no ReLU between the two convolutions of a pair.
         dropout: share dropped, 0..1.
         width: scales all layers but the six affine parameters.
         l2: λ on the weights of the four dense layers.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
     inputs, x = _warped_input("deepfer", input_shape, width, l2, centred=True)
+    # There is no normalisation, so the start decides whether the signal keeps its size: He's where every convolution
+    # has a ReLU; without one between a pair, He's grows and kills the head's units, and LeCun's keeps it.
+    start = "he_normal" if pair_relu else "lecun_normal"
     for index, channels in enumerate(scaled(filters, width), start=1):
-        # no normalisation between them, and 2,304 features that are never negative: a start that lets the signal grow
-        # (He) kills the 50 units of the head within an epoch, one that lets it fade (Keras's default) learns nothing
-        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer="lecun_normal", name=f"conv{index}")(x)
+        x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=start, name=f"conv{index}")(x)
         if index % 2 == 0:
             x = layers.MaxPooling2D(name=f"pool{index // 2}")(x)
-        if index % 2 == 0 or index == len(filters):
+        if pair_relu or index % 2 == 0 or index == len(filters):
             x = layers.ReLU(name=f"relu{index}")(x)
     return keras.Model(inputs, _head(x, num_classes, scaled((50,), width)[0], dropout, l2), name="deepfer")
 

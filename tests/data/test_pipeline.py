@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras import ops
 from PIL import Image
 
 from fer_tf.data.base import ArrayImages, FileImages, Split
@@ -64,3 +65,16 @@ def test_evaluation_keeps_the_order_and_the_pixels(splits):
         assert images.dtype == np.uint8
         targets = np.concatenate([np.asarray(batch[1]) for batch in batches])
         np.testing.assert_array_equal(targets.argmax(axis=1), split.labels)
+
+
+def test_a_teacher_is_asked_about_the_changed_pictures(splits):
+    """Its answers follow the targets; here a "teacher" that answers with the mean pixel."""
+    settings = Augmentation(brightness=0.4)
+    plan = EpochPlan(target_matrix(splits[0]), 8, 1, len(DRAWS))
+
+    def answer(images):
+        return ops.repeat(ops.mean(images, axis=(1, 2)), 3, axis=1)
+
+    for images, targets, _ in training_batches(splits[0], plan, augmentation_stages(settings), mix, 0, 1, answer):
+        expected = np.asarray(images).mean(axis=(1, 2))
+        np.testing.assert_allclose(np.asarray(targets)[:, 3:], np.repeat(expected, 3, axis=1), rtol=1e-4)

@@ -1,0 +1,108 @@
+"""What an epoch costs beside its arithmetic: input, validation, callbacks and checkpoint, for the nets of the queue.
+
+    python benchmarks/epoch_overhead.py
+
+`step` is the bare training step of the same net on one batch that is already in memory, times the steps of an epoch.
+Each further row adds one thing, the last is an epoch as `fer-tf train` runs it. Without validation, which is work of
+its own, an epoch must cost at most 5 % more than its steps.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from _measure import in_own_process, print_table, report
+
+EXPERIMENTS = ("cnn", "compact", "vgg_bn_small")
+IMAGES, BATCH, EPOCHS = 2048, 64, 3
+VARIANTS = {
+    "step": "the bare step on one batch held in memory, times the steps of an epoch",
+    "input": "fit on the kit's augmented batches",
+    "validation": "and with validation on an eighth as many pictures",
+    "epoch": "as `fer-tf train`: and with the best weights, the checkpoint and the history",
+}
+
+
+def main():
+    for experiment in EXPERIMENTS:
+        rows = [{**in_own_process(__file__, variant, experiment), "variant": variant} for variant in VARIANTS]
+        print(f"\n{experiment}")
+        table = print_table(rows, "s/epoch", "step", faster="lower")["s/epoch"]
+        extra = table["epoch"] - table["validation"] + table["input"]
+        print(f"without validation: {100 * (extra / table['step'] - 1):+.1f} % of the steps (allowed: 5 %)")
+    for variant, meaning in VARIANTS.items():
+        print(f"{variant:10} {meaning}")
+
+
+def measure(variant, name):
+    """Seconds of an epoch: the median of those after the first."""
+    from fer_tf.quiet import import_keras
+
+    import_keras()
+    from fer_tf import experiments, fitting
+
+    experiment = experiments.resolve(name, overrides={"epochs": EPOCHS, "batch_size": BATCH, "sizes": ""})
+    experiment = experiments.replace(experiment, precision="float32")
+    data = training_data()
+    if variant == "epoch":
+        with tempfile.TemporaryDirectory() as folder:
+            _, facts = fitting.fit(data, experiment, 0, fitting.Progress(Path(folder), "f", verbose=False))
+        report(**{"s/epoch": round(facts["seconds_per_epoch"], 3)})
+        return
+    model = fitting.start(data, experiment, 0)
+    steps = IMAGES // BATCH
+    fitting.compile_model(model, experiment, steps=(steps * EPOCHS, steps))
+    timed = held_steps if variant == "step" else fitted_epochs
+    report(**{"s/epoch": round(float(np.median(timed(model, data, experiment, variant)[1:])), 3)})
+
+
+def training_data():
+    from fer_tf.data.base import ArrayImages, Split, TrainingData
+
+    rng, names = np.random.default_rng(0), tuple("abcdefgh")
+    splits = [
+        Split(ArrayImages(rng.integers(0, 256, (count, 48, 48, 1), dtype=np.uint8)), np.arange(count),
+              rng.integers(0, 8, count), names)
+        for count in (IMAGES, IMAGES // 8)
+    ]  # fmt: skip
+    return TrainingData(*splits, names, (48, 48, 1))
+
+
+def held_steps(model, data, experiment, variant):
+    """Seconds of each epoch's steps on one batch."""
+    import tensorflow as tf
+
+    from fer_tf.data.plan import target_matrix
+
+    images, targets = data.train.images[:BATCH].astype(np.float32), target_matrix(data.train)[:BATCH]
+    batch = tf.data.Dataset.from_tensors((tf.constant(images), tf.constant(targets))).repeat()
+    return _seconds(model, batch, None)
+
+
+def fitted_epochs(model, data, experiment, variant):
+    """Seconds of each epoch on the kit's batches, with or without validation."""
+    from fer_tf import fitting
+    from fer_tf.data import pipeline
+
+    batches, _ = fitting._batches(data.train, experiment, 0, 0, EPOCHS, None, None)
+    return _seconds(model, batches, pipeline.evaluation_batches(data.val) if variant == "validation" else None)
+
+
+def _seconds(model, batches, validation):
+    import keras
+
+    times = [time.perf_counter()]
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.perf_counter()))
+    model.fit(batches, epochs=EPOCHS, steps_per_epoch=IMAGES // BATCH, validation_data=validation, verbose=0,
+              shuffle=False, callbacks=[clock])  # fmt: skip
+    return np.diff(times)
+
+
+if __name__ == "__main__":
+    import sys
+
+    if len(sys.argv) > 1:
+        measure(*sys.argv[1:])
+    else:
+        main()

@@ -1,0 +1,94 @@
+"""A face network cut in two: what is folded gives the same, what is frozen stays, what is missing is named."""
+
+import keras
+import numpy as np
+import pytest
+
+from fer_tf.checks import InputError
+from fer_tf.facenets import FaceNet
+from fer_tf.models import build_model
+from fer_tf.models.face_transfer import FROZEN, TRAINED
+from fer_tf.models.folding import fold_batch_norm
+
+
+def trained_like(model, rng):
+    """Random weights everywhere, so that no normalisation is the identity."""
+    model.set_weights([rng.uniform(0.5, 1.5, value.shape) for value in model.get_weights()])
+    return model
+
+
+def small_net():
+    """Padding, a depthwise convolution, PReLU and a shortcut, as MobileFaceNet has them."""
+    inputs = keras.Input((24, 24, 3))
+    x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv")(inputs)
+    x = keras.layers.BatchNormalization(name="conv_norm")(x)
+    x = first = keras.layers.PReLU(shared_axes=[1, 2], name="conv_relu")(x)
+    x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=True, name="depthwise")(x)
+    x = keras.layers.BatchNormalization(scale=False, name="depthwise_norm")(x)
+    x = keras.layers.Add(name="sum")([first, x])
+    x = keras.layers.BatchNormalization(name="late_norm")(x)
+    return keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=2, name="last")(x), name="small")
+
+
+def test_folding_changes_no_output(rng):
+    model = trained_like(small_net(), rng)
+    folded = fold_batch_norm(model)
+    images = rng.normal(size=(3, 24, 24, 3)).astype(np.float32)
+    np.testing.assert_allclose(folded.predict_on_batch(images), model.predict_on_batch(images), rtol=1e-4)
+    names = [layer.name for layer in folded.layers]
+    assert "conv_norm" not in names and "depthwise_norm" not in names
+    assert "late_norm" in names, "a norm that follows a sum has nothing to be folded into"
+    assert not folded.trainable_variables
+
+
+def face_net(rng):
+    return FaceNet(trained_like(small_net(), rng), 127.5, 128.0, "f", "small")
+
+
+def test_cut_or_whole_the_outputs_are_the_same(rng):
+    net = face_net(rng)
+    whole = build_model("face_transfer", face_net=net)
+    cut = build_model("face_transfer", face_net=net, frozen_until="sum")
+    cut.get_layer("scores").set_weights(whole.get_layer("scores").get_weights())
+    images = rng.integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
+    np.testing.assert_allclose(cut.predict_on_batch(images), whole.predict_on_batch(images), atol=1e-5)
+
+
+def test_the_face_net_sees_its_own_range(rng):
+    """(pixels − 127.5) / 128 of gray repeated to RGB, at its own size."""
+    net = face_net(rng)
+    model = build_model("face_transfer", (24, 24, 1), face_net=net)
+    images = rng.integers(0, 256, (2, 24, 24, 1), dtype=np.uint8)
+    expected = net.trunk.predict_on_batch((np.repeat(images, 3, axis=3).astype(np.float32) - 127.5) / 128)
+    inner = keras.Model(model.input, model.get_layer("pool").output)
+    np.testing.assert_allclose(inner.predict_on_batch(images), expected.mean(axis=(1, 2)), rtol=1e-4)
+
+
+def test_training_moves_the_upper_part_alone(rng):
+    model = build_model("face_transfer", face_net=face_net(rng), frozen_until="sum", dropout=0.0)
+    lower, upper = (model.get_layer(name).get_weights() for name in (FROZEN, TRAINED))
+    model.compile("sgd", "categorical_crossentropy", jit_compile=False)
+    images = rng.integers(0, 256, (8, 48, 48, 1)).astype(np.float32)
+    model.train_on_batch(images, np.eye(7, dtype=np.float32)[np.arange(8) % 7])
+    for before, after in zip(lower, model.get_layer(FROZEN).get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    moved = [np.any(one != two) for one, two in zip(upper, model.get_layer(TRAINED).get_weights(), strict=True)]
+    assert all(moved)
+
+
+def test_another_resolution_keeps_the_weights(rng):
+    net = face_net(rng)
+    model = build_model("face_transfer", face_net=net, resolution=32)
+    assert model.get_layer(TRAINED).input_shape == (None, 32, 32, 3)
+    for one, two in zip(net.trunk.get_weights(), model.get_layer(TRAINED).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_cut_that_a_shortcut_goes_around_is_refused(rng):
+    with pytest.raises(InputError, match="frozen_until: a path of the face network goes around depthwise"):
+        build_model("face_transfer", face_net=face_net(rng), frozen_until="depthwise")
+
+
+def test_an_unknown_layer_is_named(rng):
+    with pytest.raises(InputError, match="frozen_until: allowed are .*conv_relu.*; received 'banana'"):
+        build_model("face_transfer", face_net=face_net(rng), frozen_until="banana")

@@ -1,0 +1,159 @@
+"""Moving averages, progressive resizing, warm-up, precision and teachers in whole runs, also interrupted ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fer_tf import fitting, keeper, losses, precision, teachers
+from fer_tf.checks import InputError, OutOfTime
+from fer_tf.data import load_dataset
+from fer_tf.data.plan import target_matrix
+from fer_tf.experiments import resolve
+from fer_tf.inference import predict_probabilities
+from fer_tf.saving import load_model
+from fer_tf.training import run_experiment
+
+PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0, "contrast": 0.0, "flip": False}
+ALL = {"epochs": 4, "width": 0.05, "sizes": "24:1,48:1", "ema": 0.9, "optimizer": "adamw", **PLAIN}
+TEACHER = {"size": "smoke", "dataset_options": {"count": 400}, "limit": 96, "epochs": 1, "verbose": False, **PLAIN}
+
+
+def fit(tiny_faces, home, teacher=None, **overrides):
+    """Fits the compact net on 64 faces; returns the model, the facts and the history."""
+    experiment = resolve("compact", "smoke", {**ALL, "teacher": "cnn" if teacher else "", **overrides})
+    data = tiny_faces.limited(64).training_data()
+    model, facts = fitting.fit(data, experiment, 0, fitting.Progress(home, "f", verbose=False), teacher=teacher)
+    return model, facts, pd.read_csv(home / "history.csv")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run that can teach, in a home of its own."""
+    home = tmp_path_factory.mktemp("teacher")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_TF_REPORTS", str(home / "reports"))
+        patch.setenv("FER_TF_MODELS", str(home / "models"))
+        yield run_experiment("cnn", **TEACHER)
+
+
+def test_an_interrupted_fit_with_all_of_them_ends_bit_for_bit_the_same(tmp_path, tiny_faces, monkeypatch):
+    """Stopped in the middle of the small pictures and in the middle of the large ones."""
+    for stop in (1, 3):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(keeper.EpochKeeper, "on_epoch_begin", stopping_at(stop))
+            fit(tiny_faces, tmp_path / "stopped")
+    stopped, _, one = fit(tiny_faces, tmp_path / "stopped")
+    whole, facts, other = fit(tiny_faces, tmp_path / "whole")
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
+    for first, second in zip(stopped.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert other["size"].tolist() == [24, 24, 48, 48]
+    assert facts["best_epoch"] >= 3, "the best epoch is one at the last size"
+
+
+def stopping_at(number):
+    begin = keeper.EpochKeeper.on_epoch_begin
+
+    def stopped(self, epoch, logs=None):
+        if epoch == number:
+            raise KeyboardInterrupt
+        begin(self, epoch, logs)
+
+    return stopped
+
+
+def test_what_is_validated_and_kept_is_the_average(tmp_path, tiny_faces):
+    """The kept weights have the validation loss of the best epoch's row; the raw weights would have another."""
+    model, facts, history = fit(tiny_faces, tmp_path, sizes="", epochs=2, ema=0.8)
+    val = tiny_faces.limited(64).val
+    loss = losses.classification_loss()(target_matrix(val), predict_probabilities(model, val))
+    assert float(loss) == pytest.approx(history.set_index("epoch").loc[facts["best_epoch"], "val_loss"], rel=1e-4)
+
+
+def test_a_time_that_has_come_stops_training_after_its_checkpoint(tmp_path, tiny_faces, monkeypatch):
+    keep = keeper.EpochKeeper._keep_best
+
+    def running_out(self, row):
+        self.stop_at = 0.0
+        keep(self, row)
+
+    monkeypatch.setattr(keeper.EpochKeeper, "_keep_best", running_out)
+    with pytest.raises(OutOfTime, match="no time left for another epoch"):
+        fit(tiny_faces, tmp_path, sizes="", epochs=2)
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 1 and (tmp_path / keeper.CHECKPOINT).is_file()
+
+
+def test_precision_is_measured_only_where_it_can_pay(monkeypatch):
+    def never(name):
+        raise AssertionError("no model is needed on a processor without bfloat16")
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
+    assert precision.choose(never, None, None)["chosen"] == "float32"
+
+
+@pytest.mark.parametrize("faster", ["float32", "mixed_bfloat16"])
+def test_the_faster_precision_is_taken_recorded_and_kept(tmp_path, tiny_faces, monkeypatch, faster):
+    times = {"float32": 1.0, "mixed_bfloat16": 2.0} if faster == "float32" else {"float32": 2.0, "mixed_bfloat16": 1.0}
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "_milliseconds", lambda model, *_: times[model.get_layer("pool").dtype_policy.name])
+    model, facts, _ = fit(tiny_faces, tmp_path, sizes="", epochs=1)
+    assert facts["precision"] == {"chosen": faster, "milliseconds_per_picture": times}
+    assert model.get_layer("pool").dtype_policy.name == "float32", "what is saved computes in float32"
+    monkeypatch.setattr(precision, "_milliseconds", None)  # a resumed run does not measure again
+    experiment, progress = resolve("compact", "smoke", ALL), fitting.Progress(tmp_path, "f", verbose=False)
+    assert fitting._measured_precision(None, experiment, 0, progress)["chosen"] == faster
+
+
+def opened(trained, tiny_faces, names="cnn"):
+    return teachers.open_teacher(resolve("compact", overrides={"teacher": names}), tiny_faces, 0)
+
+
+def test_a_student_learns_its_teachers_answers(trained, tiny_faces, tmp_path):
+    """With the labels left out (λ = 1), training brings the student's answers closer to the teacher's."""
+    teacher = opened(trained, tiny_faces)
+    options = {"teacher_share": 1.0, "sizes": "", "learning_rate": 0.01, "ema": 0.0}
+    wanted = teacher.answers(tiny_faces.limited(64).train)
+    distances = []
+    for epochs in (1, 12):
+        model, _, _ = fit(tiny_faces, tmp_path / str(epochs), teacher, epochs=epochs, **options)
+        answers = predict_probabilities(model, tiny_faces.limited(64).train)
+        distances.append(np.abs(answers - wanted).mean())
+    assert distances[1] < 0.8 * distances[0]
+
+
+def test_a_teacher_that_is_asked_at_every_step_trains_at_every_size(trained, tiny_faces, tmp_path):
+    options = {"teacher_views": "augmented", "epochs": 2, "flip": True}
+    _, _, history = fit(tiny_faces, tmp_path, opened(trained, tiny_faces), **options)
+    assert history["size"].tolist() == [24, 48] and np.isfinite(history["loss"]).all()
+
+
+def test_the_record_names_the_teacher(trained):
+    found = run_experiment("compact", **{**TEACHER, "width": 0.05, "sizes": "", "teacher": "cnn"})
+    assert found.record["teacher_runs"] == [trained.name] and found.record["teacher"]
+
+
+def test_another_teacher_makes_another_run(trained, tiny_faces):
+    one, both = (opened(trained, tiny_faces, names) for names in (trained.name, f"cnn+{trained.name}"))
+    assert one.runs == (trained.name,) and both.runs == (trained.name, trained.name)
+    assert one.fingerprint != both.fingerprint
+
+
+def test_answers_are_the_mean_of_picture_and_mirror_in_the_students_order(trained, tiny_faces):
+    model, split = load_model(trained.model_path), tiny_faces.test
+    order = tuple(reversed(tiny_faces.class_names))
+    teacher = teachers.Teacher(("cnn",), (model,), order, "f")
+    both = [model.predict_on_batch(images) for images in (split.images, split.images[:, :, ::-1])]
+    np.testing.assert_allclose(teacher.answers(split), np.mean(both, axis=0)[:, ::-1], atol=1e-6)
+    live = teacher.live()(split.images.astype(np.float32))
+    np.testing.assert_allclose(np.asarray(live), both[0][:, ::-1], atol=1e-5)
+
+
+def test_a_teacher_that_may_have_seen_the_test_images_is_refused(trained):
+    other = load_dataset("synthetic", count=300)
+    with pytest.raises(InputError, match="teacher: cnn-.* was not trained on this split of synthetic"):
+        opened(trained, other)
+
+
+def test_a_teacher_that_is_not_there_is_named(trained, tiny_faces):
+    with pytest.raises(InputError, match="teacher: there is no finished run banana; train it first, or name another"):
+        opened(trained, tiny_faces, "banana")
