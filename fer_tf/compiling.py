@@ -61,18 +61,20 @@ def optimizer(experiment: Experiment, rate) -> keras.Optimizer:
     return adamw
 
 
+def check_sizes(model: keras.Model) -> None:
+    """Raises `InputError` for a model whose weights fit one picture size only: a flattened map, or a model inside."""
+    for layer in model.layers:
+        if isinstance(layer, keras_layers.Flatten | keras_layers.Reshape | keras.Model):
+            raise InputError(f"sizes: {model.name} takes one picture size only, because of its layer {layer.name}")
+
+
 def at_size(model: keras.Model, side: int) -> keras.Model:
     """The same layers, with the same weights, for square pictures of another side.
 
     Args:
-        model: functional, with a head that pools.
+        model: functional, with a head that pools; see `check_sizes`.
         side: pixels.
-    Raises: `InputError` for a model whose weights fit one size only (a flattened head).
     """
+    check_sizes(model)
     inputs = keras.Input((side, side, model.input_shape[-1]), name="image")
-    try:
-        return keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)
-    except ValueError:
-        has_flatten = any(isinstance(layer, keras_layers.Flatten) for layer in model.layers)
-        reason = "it flattens its last map" if has_flatten else "its layers fit one size only"
-        raise InputError(f"sizes: {model.name} cannot take pictures of {side} px: {reason}") from None
+    return keras.models.clone_model(model, input_tensors=inputs, clone_function=lambda layer: layer)

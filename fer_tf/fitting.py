@@ -9,7 +9,7 @@ import pandas as pd
 
 from . import facenets, feature_matching, layers, models, precision, runlog
 from .checks import InputError
-from .compiling import at_size, compile_model, compile_with
+from .compiling import at_size, check_sizes, compile_model, compile_with
 from .data import pipeline, plan
 from .experiment import Experiment
 from .keeper import EpochKeeper, Phase, say, standing
@@ -77,8 +77,9 @@ def start(training_data, experiment, seed):
     if model.trainable_variables and experiment.epochs:
         for phase in phases(experiment):
             _check_phase(model, phase, experiment)
-        for size, _, _ in size_bounds(experiment, 0, experiment.epochs, training_data.image_shape[0]):
-            at_size(model, size)
+        if experiment.sizes:
+            size_bounds(experiment, 0, experiment.epochs, training_data.image_shape[0])
+            check_sizes(model)
     if is_matched:
         _check_depth(model, face_net, experiment)
     return model
@@ -180,7 +181,7 @@ def fit(training_data, experiment, seed, progress, model=None, teacher=None):
         backbones.set_trainable(model, "", freeze_norm=False)
     facts = {**_facts(model, keeper.state["history"]), "precision": measured, "codes": keeper.state["codes"]}
     facts |= feature_matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
-    return _as_float32(model, experiment, training_data), facts
+    return _as_float32(model, experiment, training_data, seed), facts
 
 
 @contextmanager
@@ -194,14 +195,14 @@ def _policy(name):
         keras.config.set_dtype_policy(before)
 
 
-def _as_float32(model, experiment, training_data):
+def _as_float32(model, experiment, training_data, seed):
     """The same weights in a model that computes in float32: what is saved predicts alike on every machine.
 
     Built with its pretrained weights once more: some families have further layers with them (see `load_backbone`).
     """
     if experiment.precision == "float32":
         return model
-    face_net = facenets.open_face_net(experiment.face_net) if uses_face_net(experiment.model) else None
+    face_net = facenets.open_face_net(experiment.face_net, seed) if uses_face_net(experiment.model) else None
     plain = build(experiment, training_data, face_net)
     plain.set_weights(model.get_weights())
     return plain

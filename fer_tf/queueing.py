@@ -90,7 +90,8 @@ def is_finished(entry: Entry) -> bool:
     it was.
     """
     if entry.kind == "search":
-        return _note(entry).get("state") == "done" and (entry.directory / "trials.csv").is_file()
+        note, wanted = _note(entry), {"state": "done", "command": entry.command()}
+        return note == wanted and (entry.directory / "trials.csv").is_file()
     released = results_root() / "runs" / entry.name
     return any(_is_record_of(entry, directory) for directory in (entry.directory, released))
 
@@ -281,18 +282,28 @@ def _launch(entry, settings, stop_at, slot, lock):
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=project_root(),
             pass_fds=[lock.fileno()] if os.name == "posix" else (), start_new_session=True,
         )  # fmt: skip
-    with contextlib.suppress(OSError, AttributeError, PermissionError):
-        own = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, process.pid, min(19, own + settings.nice))
+    _lower_priority(process.pid, settings.nice)
     with contextlib.suppress(OSError, AttributeError, ValueError):
         _pin(process.pid, slot, settings)
     return process
 
 
+def _lower_priority(pid, nice):
+    """Lets other work go first. Linux shares a processor between sessions before it looks at niceness within one (its
+    autogroups), so a run, which is a session of its own, needs both."""
+    if not nice:
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+
+
 def _pin(pid, slot, settings):
-    """Gives each run cores of its own where there are enough: JAX, unlike TensorFlow, takes no number of threads."""
+    """Gives each run cores of its own where the runs fill the machine: JAX, unlike TensorFlow, takes no number of
+    threads."""
     cores = sorted(os.sched_getaffinity(0))
-    if settings.slots * settings.threads <= len(cores):
+    if settings.slots > 1 and settings.slots * settings.threads == len(cores):
         os.sched_setaffinity(pid, cores[slot * settings.threads : (slot + 1) * settings.threads])
 
 
@@ -430,9 +441,20 @@ def pack(entries: list, path: str | Path) -> list:
     return left_out
 
 
-def finished_names(entries: list) -> list:
-    """Names of the finished runs of a queue that `fer-tf release` takes: trainings and classical runs."""
-    names = [entry.name for entry in entries if entry.kind in ("train", "classical") and is_finished(entry)]
+def finished_names(entries: list, reduced: bool = False) -> tuple:
+    """The finished trainings and classical runs of a queue that `fer-tf release` takes.
+
+    Args:
+        entries: of `read_queue`.
+        reduced: also take runs at less than their source's settings.
+    Returns: names of the runs, and names of those that were left out because they are reduced.
+    Raises: `InputError` if there is none to take.
+    """
+    directories = [entry.directory for entry in entries if entry.kind in ("train", "classical") and is_finished(entry)]
+    own = [directory for directory in directories if directory.is_dir()]  # the others are released already
+    left_out = [] if reduced else [each.name for each in own if runlog.read_record(each).get("reduced")]
+    names = [directory.name for directory in own if directory.name not in left_out]
     if not names:
-        raise InputError("queue: no run of it is finished yet")
-    return names
+        reason = f"; {len(left_out)} finished runs are reduced (--reduced takes them)" if left_out else ""
+        raise InputError(f"queue: no finished run of it can be released{reason}")
+    return names, left_out

@@ -80,7 +80,7 @@ def test_another_size_has_the_same_weights(rng):
 
 
 def test_a_flattened_head_fits_one_size():
-    with pytest.raises(InputError, match="sizes: cnn cannot take pictures of 32 px: it flattens its last map"):
+    with pytest.raises(InputError, match="sizes: cnn takes one picture size only, because of its layer flatten"):
         at_size(build_model("cnn", width=0.1), 32)
 
 

@@ -23,7 +23,7 @@ pytestmark = [
 
 KILLS = 10
 ROWS = ["experiment,seed,overrides,options,size"]
-ROWS += [f"cnn,{seed},epochs=12 rotation=10,count=400,smoke" for seed in range(3)]
+ROWS += [f"cnn,{seed},epochs=12 patience=0 rotation=10,count=400,smoke" for seed in range(3)]
 PATIENCE = 900  # seconds after which something hangs
 
 
@@ -40,7 +40,7 @@ def start(tmp_path, monkeypatch):
         before = signal.signal(signal.SIGINT, signal.SIG_IGN) if is_ctrl_c_ignored else None
         with open(tmp_path / f"{home}.log", "a") as log:
             process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "fer_tf", "queue", str(file), "--workers", "2"],
+                [sys.executable, "-u", "-m", "fer_tf", "queue", str(file), "--workers", "2", "--nice", "0"],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -322,6 +322,32 @@ def test_a_record_with_other_settings_is_not_the_rows_run(fresh_home):
     assert not queueing.is_finished(entry)
 
 
+def test_a_record_from_before_a_setting_was_there_is_still_the_rows_run(fresh_home):
+    entry = cnn()
+    settings = record_of(entry)["settings"]
+    older = {key: value for key, value in settings.items() if key != "ema"}
+    finish(entry, settings=older)
+    assert settings["ema"] == 0 and queueing.is_finished(entry)
+    assert not queueing.is_finished(cnn(overrides="ema=0.9"))
+
+
+def test_a_record_that_ships_is_not_trained_again_unless_another_run_needs_the_model(fake, monkeypatch):
+    monkeypatch.setattr(queueing, "results_root", lambda: fake.home / "results")
+    entries = planned(fake, 2)
+    for path, text in files_of(entries[0]).items():
+        if not path.endswith(".h5"):
+            write(fake.home / "results" / "runs" / entries[0].name / Path(path).name, text)
+    assert run(entries) == dict.fromkeys([entry.name for entry in entries], "finished")
+    assert fake.starts() == ["1"]
+    ensemble = Entry("ensemble", members="+".join(entry.name for entry in entries), priority=9)
+    fake.plan(ensemble)
+    assert set(run([ensemble, *entries]).values()) == {"finished"}
+    assert fake.starts() == ["1", "0", "ensemble"]
+    # and with all there, nothing
+    run([ensemble, *entries])
+    assert len(fake.starts()) == 3
+
+
 def test_classical_runs_and_ensembles_are_finished_by_their_records(fresh_home):
     svm = Entry("hog_svm", size="smoke")
     ensemble = Entry("ensemble", members="a+b")
@@ -470,11 +496,15 @@ def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_hom
 
 def test_only_finished_trainings_are_for_a_release(fresh_home):
     entries = [cnn(), cnn(1), Entry("hog_svm", size="smoke"), Entry("ensemble", members="a+b")]
-    with pytest.raises(InputError, match="no run of it is finished yet"):
+    with pytest.raises(InputError, match="no finished run of it can be released"):
         queueing.finished_names(entries)
     for entry in (entries[1], entries[2], entries[3]):
         finish(entry)
-    assert queueing.finished_names(entries) == [entries[1].name, entries[2].name]
+    assert queueing.finished_names(entries) == ([entries[1].name, entries[2].name], [])
+    record = json.loads((entries[1].directory / "record.json").read_text())
+    (entries[1].directory / "record.json").write_text(json.dumps({**record, "reduced": "epochs 2 for 30"}))
+    assert queueing.finished_names(entries) == ([entries[2].name], [entries[1].name])
+    assert queueing.finished_names(entries, reduced=True) == ([entries[1].name, entries[2].name], [])
 
 
 def call(monkeypatch, *words):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..quiet import import_keras
 from .common import DataDir, app
 
 DEFAULT = "queues/measured.csv"
@@ -35,6 +36,7 @@ def queue(
     A failed run is noted with its reason and does not stop the others. Finished runs are not run again, also if the
     code has changed since: their records say which code it was.
     """
+    import_keras()
     from ..paths import data_root
     from ..queue_file import parse_budget, read_queue
     from ..queueing import Settings, run_queue, status

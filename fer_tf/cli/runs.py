@@ -211,7 +211,11 @@ def release(
 
     if bool(runs) == bool(queue):
         raise InputError("release: give the names of runs, or --queue FILE")
-    add_runs(runs or finished_names(read_queue(queue)), reduced)
+    if queue:
+        runs, left_out = finished_names(read_queue(queue), reduced)
+        if left_out:
+            print(f"left out, because they are reduced: {', '.join(left_out)} (--reduced takes them, marked as such)")
+    add_runs(runs, reduced)
     for path in render_results():
         print(path)
 

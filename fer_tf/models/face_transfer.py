@@ -53,11 +53,20 @@ def _small_trunk(width):
 
 
 def _at_side(trunk, side):
-    """The same network for pictures of another side."""
-    if trunk.input_shape[1:3] == (side, side):
-        return trunk
+    """A copy for pictures of another side that computes in the present precision (mixed_bfloat16, say)."""
+
+    def copy(layer):
+        if isinstance(layer, layers.Lambda) and "scale" in layer.arguments:
+            # keras-facenet's residual scaling: Keras does not load a saved Lambda
+            return layers.Rescaling(layer.arguments["scale"], name=layer.name)
+        return layer.__class__.from_config({**layer.get_config(), "dtype": keras.config.dtype_policy().name})
+
+    def call(layer, *args, **kwargs):
+        return layer(args[0]) if isinstance(layer, layers.Rescaling) else layer(*args, **kwargs)
+
     try:
-        model = keras.models.clone_model(trunk, input_tensors=keras.Input((side, side, trunk.input_shape[3])))
+        inputs = keras.Input((side, side, trunk.input_shape[3]))
+        model = keras.models.clone_model(trunk, input_tensors=inputs, clone_function=copy, call_function=call)
         model.set_weights(trunk.get_weights())
     except (TypeError, ValueError) as error:
         reason = str(error).strip().split("\n")[0][:200]

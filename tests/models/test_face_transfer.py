@@ -92,3 +92,32 @@ def test_a_cut_that_a_shortcut_goes_around_is_refused(rng):
 def test_an_unknown_layer_is_named(rng):
     with pytest.raises(InputError, match="frozen_until: allowed are .*conv_relu.*; received 'banana'"):
         build_model("face_transfer", face_net=face_net(rng), frozen_until="banana")
+
+
+def test_it_computes_in_the_precision_that_is_asked_for(rng):
+    """A network that was saved in float32 would else stay in it, and bfloat16 would speed up nothing."""
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        model = build_model("face_transfer", face_net=face_net(rng), frozen_until="sum")
+    finally:
+        keras.config.set_dtype_policy(before)
+    for part in (FROZEN, TRAINED):
+        convolutions = [layer for layer in model.get_layer(part).layers if isinstance(layer, keras.layers.Conv2D)]
+        assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"}
+
+
+def test_residual_scaling_by_a_lambda_layer_can_be_saved(rng, tmp_path):
+    """As keras-facenet's network has it; Keras would refuse to load the Lambda."""
+    inputs = keras.Input((24, 24, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(inputs)
+    scaled = keras.layers.Lambda(lambda x, scale: x * scale, arguments={"scale": 0.17}, name="scaling")(x)
+    trunk = keras.Model(inputs, keras.layers.add([x, scaled], name="sum"), name="facenet")
+    model = build_model("face_transfer", (24, 24, 1), face_net=FaceNet(trunk, 127.5, 127.5, "f", "facenet"))
+    images = rng.integers(0, 256, (2, 24, 24, 1), dtype=np.uint8)
+    maps = trunk.predict_on_batch((np.repeat(images, 3, axis=3).astype(np.float32) - 127.5) / 127.5)
+    pooled = keras.Model(model.input, model.get_layer("pool").output).predict_on_batch(images)
+    np.testing.assert_allclose(pooled, maps.mean(axis=(1, 2)), rtol=1e-4, atol=1e-5)
+    model.save(tmp_path / "m.h5")
+    loaded = keras.models.load_model(tmp_path / "m.h5", compile=False)
+    np.testing.assert_allclose(loaded.predict_on_batch(images), model.predict_on_batch(images), atol=1e-6)
