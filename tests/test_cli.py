@@ -198,7 +198,7 @@ def test_a_setting_that_the_experiment_does_not_use_is_told(capsys, home, fer201
         ((*MAJORITY, "--set", "epochs=1.5"), ["epochs: must be int; received '1.5'"]),
         ((*MAJORITY, "--set", "flip=maybe"), ["flip: allowed are true, false", "'maybe'"]),
         ((*MAJORITY, "--set", "epochs"), ["must be name=value; received 'epochs'"]),
-        ((*MAJORITY, "--set", "optimizer=adamm"), ["optimizer: allowed are adam, sgd; received 'adamm'"]),
+        ((*MAJORITY, "--set", "optimizer=adamm"), ["optimizer: allowed are adam, adamw, sgd; received 'adamm'"]),
         ((*MAJORITY, "--set", "batch_size=0"), ["batch_size: must be a number >= 1"]),
         ((*MAJORITY, "--set", "learning_rate=nan"), ["learning_rate: must be a number"]),
         ((*MAJORITY, "--set", "mixup=inf"), ["mixup: must be a number"]),
@@ -373,7 +373,7 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
 
     monkeypatch.setattr("fer_tf.data.load_dataset", interrupt)
     answer = run_cli(capsys, "data", "doctor", "synthetic")
-    assert_refused(answer, "stopped; the same", "goes on from here", code=130)
+    assert_refused(answer, "stopped; the same", "resumes here", code=130)
 
 
 def test_a_program_of_its_own_refuses_in_one_line(home):

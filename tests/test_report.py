@@ -192,7 +192,8 @@ def test_documents_tables_are_written_in_three_forms(fresh_home):
 def released_home(fresh_home, monkeypatch):
     """A project of its own with a README, so that the real released results stay as they are."""
     (fresh_home / "README.md").write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
-    monkeypatch.setattr(report, "project_root", lambda: fresh_home)
+    for module in (report, release):
+        monkeypatch.setattr(module, "results_root", lambda: fresh_home / "reports" / "results")
     monkeypatch.setattr(release, "project_root", lambda: fresh_home)
     return fresh_home
 

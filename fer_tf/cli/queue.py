@@ -16,7 +16,7 @@ DEFAULT = "queues/measured.csv"
 @app.command(
     epilog="Examples: `fer-tf queue queues/measured.csv` (resume it at any time by the same command), "
     "`fer-tf queue status`, `fer-tf queue mine.csv --workers 1 --threads 8`, "
-    "`KERAS_BACKEND=jax fer-tf queue mine.csv --workers 1 --budget 12m --pack out.tar` (a rented GPU)"
+    "`fer-tf queue mine.csv --workers 1 --budget 12m --pack out.tar` (with KERAS_BACKEND=jax: on a rented GPU)"
 )
 def queue(
     what: Annotated[str, typer.Argument(help="A csv or yaml file with one run per row, or `status`.")],

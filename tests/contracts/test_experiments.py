@@ -48,7 +48,7 @@ def test_overrides_are_typed():
         ({"flip": 1}, "flip: must be bool; received 1"),
         ({"learning_rate": -1.0}, "learning_rate: must be a number >= 1e-08 and <= 10; received -1.0"),
         ({"crops": "banana"}, "crops: allowed are fixed6, fixed5, random5; received 'banana'"),
-        ({"attention": "banana"}, "attention: allowed are none, self, relation, strongest; received 'banana'"),
+        ({"attention": "banana"}, "attention: allowed are none, mean, self, relation, strongest; received 'banana'"),
         ({"normalise": "banana"}, "normalise: allowed are sigmoid, softmax; received 'banana'"),
         ({"reading": "banana"}, "reading: allowed are combined, strongest; received 'banana'"),
         ({"stem": "banana"}, "stem: allowed are standard, small; received 'banana'"),
