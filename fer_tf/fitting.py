@@ -122,8 +122,10 @@ def size_bounds(experiment: Experiment, start: int, end: int, side: int) -> list
 def _check_depth(model, face_net, experiment):
     found = feature_matching._expression_net(model).output_shape[-1]
     if found != face_net.depth:
-        raise InputError(f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
-                         f"depth={face_net.depth}; received {found}")  # fmt: skip
+        raise InputError(
+            f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
+            f"depth={face_net.depth}; received {found}"
+        )
 
 
 def _check_phase(model, phase, experiment):
@@ -274,9 +276,15 @@ def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, e
     batches, steps = _batches(train, experiment, seed, first, end, answers, answer)
     keeper.size = size
     model.fit(
-        batches, initial_epoch=first, epochs=end, steps_per_epoch=steps,
-        validation_data=pipeline.evaluation_batches(val), callbacks=[keeper], verbose=0, shuffle=False,
-    )  # fmt: skip
+        batches,
+        initial_epoch=first,
+        epochs=end,
+        steps_per_epoch=steps,
+        validation_data=pipeline.evaluation_batches(val),
+        callbacks=[keeper],
+        verbose=0,
+        shuffle=False,
+    )
 
 
 def _resized(split, size):
@@ -289,9 +297,15 @@ def _batches(split, experiment, seed, first, end, answers, answer):
     """The augmented batches of the epochs first .. end - 1, and how many an epoch has."""
     weights = plan.balanced_class_weights(split.labels, len(split.class_names)) if experiment.class_weights else None
     epoch_plan = plan.EpochPlan(
-        plan.target_matrix(split), experiment.batch_size, seed, len(layers.DRAWS), experiment.sampling,
-        experiment.mixup, weights, answers,
-    )  # fmt: skip
+        plan.target_matrix(split),
+        experiment.batch_size,
+        seed,
+        len(layers.DRAWS),
+        experiment.sampling,
+        experiment.mixup,
+        weights,
+        answers,
+    )
     stages = layers.augmentation_stages(experiment.augmentation())
     return pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, end, answer), epoch_plan.steps
 

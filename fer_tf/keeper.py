@@ -142,9 +142,12 @@ class EpochKeeper(keras.callbacks.Callback):
             layer.start_mean()
         self.started = time.perf_counter()
         self.bar = tqdm(
-            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.experiment.epochs}", unit="batch", leave=False,
+            total=self.params["steps"],
+            desc=f"epoch {epoch + 1}/{self.experiment.epochs}",
+            unit="batch",
+            leave=False,
             disable=not (self.progress.verbose and sys.stderr.isatty()),
-        )  # fmt: skip
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()

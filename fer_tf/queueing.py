@@ -278,9 +278,14 @@ def _launch(entry, settings, stop_at, slot, lock):
         log.flush()
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "fer_tf", *entry.command(settings.data_dir)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=project_root(),
-            pass_fds=[lock.fileno()] if os.name == "posix" else (), start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=project_root(),
+            pass_fds=[lock.fileno()] if os.name == "posix" else (),
+            start_new_session=True,
+        )
     with contextlib.suppress(OSError, AttributeError, PermissionError):
         own = os.getpriority(os.PRIO_PROCESS, 0)
         os.setpriority(os.PRIO_PROCESS, process.pid, min(19, own + settings.nice))

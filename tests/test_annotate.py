@@ -66,9 +66,15 @@ def test_bars_are_as_long_as_the_probabilities():
 
 @pytest.mark.parametrize(
     "shape, expected",
-    [((1, 1), (SHORTEST, SHORTEST)), ((48, 48), (SHORTEST, SHORTEST)), ((400, 300), (400, 300)),
-     ((4000, 2000), (LONGEST, LONGEST // 2)), ((1, 20000), (1, LONGEST)), ((20000, 3), (LONGEST, 1))],
-)  # fmt: skip
+    [
+        ((1, 1), (SHORTEST, SHORTEST)),
+        ((48, 48), (SHORTEST, SHORTEST)),
+        ((400, 300), (400, 300)),
+        ((4000, 2000), (LONGEST, LONGEST // 2)),
+        ((1, 20000), (1, LONGEST)),
+        ((20000, 3), (LONGEST, 1)),
+    ],
+)
 def test_small_pictures_are_enlarged_and_large_ones_shrunk(shape, expected):
     image = annotate(gray(*shape, 3), [Shown(0, (0, 0, *shape[::-1]), ONE)], CLASSES)
     assert image.shape[1] == expected[1] + PANEL and image.shape[0] == max(expected[0], 26 + 16 * len(CLASSES))
@@ -93,8 +99,10 @@ def test_frames_of_a_film_come_out_in_one_size():
     crop = np.zeros((48, 48, 1), np.uint8)
     of_many = [Shown(number, (0, 0, 9, 9), ONE, crop, np.ones((48, 48))) for number in range(9)]
     for with_crops, some in ((True, of_many), (False, [face._replace(crop=None, map=None) for face in of_many])):
-        shapes = {annotate(gray(120, 160), some[:count], CLASSES, steady=True, with_crops=with_crops).shape
-                  for count in (0, 1, 9)}  # fmt: skip
+        shapes = {
+            annotate(gray(120, 160), some[:count], CLASSES, steady=True, with_crops=with_crops).shape
+            for count in (0, 1, 9)
+        }
         assert len(shapes) == 1
 
 

@@ -52,7 +52,9 @@ def test_vectors_are_not_halved(tiny_model_path, tmp_path):
     halve(path)
     kinds = {}
     with h5py.File(path) as file:
-        file.visititems(lambda _, item: kinds.setdefault(item.ndim, set()).add(str(item.dtype)) if hasattr(item, "ndim") else None)  # fmt: skip  # noqa: E501
+        file.visititems(
+            lambda _, item: kinds.setdefault(item.ndim, set()).add(str(item.dtype)) if hasattr(item, "ndim") else None
+        )
     assert kinds[1] == {"float32"} and kinds[2] == kinds[4] == {"float16"}
 
 
@@ -96,7 +98,7 @@ def test_readme_shows_the_figures_and_the_command(shipped):
     [
         ({"anger": 0.5, "fear": 0.2}, "weakest at fear"),
         ({"anger": 0.5, "fear": 0.0, "disgust": 0.0}, "never right on fear and disgust"),
-    ],  # fmt: skip
+    ],
 )
 def test_what_a_model_cannot_do_is_said(recall, told):
     assert weakness(recall) == told

@@ -46,8 +46,10 @@ def demo(recognizer):
 @pytest.fixture(scope="module")
 def scene():
     """uint8 [200, 420]: two drawn faces, the larger on the right."""
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     pixels = np.full((200, 420), 128, np.uint8)
     pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
     return pixels
@@ -295,9 +297,19 @@ def test_the_page_answers_and_writes_no_file(page, scene, writes, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    "path", ["upload", "upload/", "component_server", "run/picture", "api/picture", "call/picture", "vibe-code",
-             "process_recording", "%75pload"]
-)  # fmt: skip
+    "path",
+    [
+        "upload",
+        "upload/",
+        "component_server",
+        "run/picture",
+        "api/picture",
+        "call/picture",
+        "vibe-code",
+        "process_recording",
+        "%75pload",
+    ],
+)
 def test_ways_into_gradio_that_the_page_does_not_need_are_closed(page, path, writes):
     part = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
     writes.on, writes.found = True, []

@@ -13,8 +13,15 @@ def test_order_is_fer2013s_with_contempt_last():
 
 def test_proposal_labels_are_the_same_eight_emotions_in_their_own_order():
     assert [canonical_emotion(name) for name in EMOTION_LABELS] == [
-        "neutral", "happiness", "anger", "sadness", "fear", "surprise", "disgust", "contempt",
-    ]  # fmt: skip
+        "neutral",
+        "happiness",
+        "anger",
+        "sadness",
+        "fear",
+        "surprise",
+        "disgust",
+        "contempt",
+    ]
 
 
 def test_no_spelling_means_two_emotions():

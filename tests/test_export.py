@@ -20,8 +20,15 @@ from fer_tf.saving import describe, model_info, save_model
 NAMES = {"onnx": "m.onnx", "tflite": "m.tflite", "savedmodel": "m"}
 # Those with long graphs, and kinds of what others here have.
 LONG = ("akhand", "cnn4_se", "cnn4_se_residual", "deepfer", "mobilenet", "ran_facenet2expnet", "resnet18", "vgg16")
-FORMS = [("onnx", None), ("onnx", "float16"), ("onnx", "int8"), ("tflite", None), ("tflite", "float16"),
-         ("tflite", "int8"), ("savedmodel", None)]  # fmt: skip
+FORMS = [
+    ("onnx", None),
+    ("onnx", "float16"),
+    ("onnx", "int8"),
+    ("tflite", None),
+    ("tflite", "float16"),
+    ("tflite", "int8"),
+    ("savedmodel", None),
+]
 
 
 @pytest.fixture(scope="module")

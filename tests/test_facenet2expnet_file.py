@@ -113,8 +113,9 @@ def test_an_exported_file_can_be_exported_again(tmp_path, faces, classes, absent
 def test_a_students_own_list_of_layers_can_be_exported(tmp_path, faces):
     """Keras gives a loaded `Sequential` no `input`."""
     kinds = keras.layers
-    own = keras.Sequential([keras.Input((48, 48, 1)), kinds.Rescaling(1 / 255), kinds.Flatten(),
-                            kinds.Dense(8, activation="softmax")])  # fmt: skip
+    own = keras.Sequential(
+        [keras.Input((48, 48, 1)), kinds.Rescaling(1 / 255), kinds.Flatten(), kinds.Dense(8, activation="softmax")]
+    )
     save_model(own, tmp_path / "own.h5", EMOTIONS)
     loaded = load_model(save_facenet2expnet(load_model(tmp_path / "own.h5"), tmp_path / "out.h5"))
     np.testing.assert_allclose(loaded.predict_on_batch(faces), own.predict_on_batch(faces)[:, ORDER], atol=1e-6)

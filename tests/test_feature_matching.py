@@ -211,8 +211,10 @@ def test_the_mean_map_has_distance_one_on_train_and_its_distance_on_val_is_kept(
     given = experiment(face_net_path, matching_epochs=1, flip=True)
     feature_matching.match(fitting.build(given, little), little, given, 0, quiet(fresh_home))
     maps, val_maps, _, unit = trained.targets
-    found = [MapBatches(split, part, batch_size=100, unit=unit)[0][1]
-             for split, part in ((little.train, maps), (little.val, val_maps))]  # fmt: skip
+    found = [
+        MapBatches(split, part, batch_size=100, unit=unit)[0][1]
+        for split, part in ((little.train, maps), (little.val, val_maps))
+    ]
     mean = np.broadcast_to(found[0].mean(axis=0), found[0].shape)
     loss = FeatureDistance(2.0)
     assert float(loss(found[0], mean)) == pytest.approx(1, rel=1e-3)

@@ -132,9 +132,7 @@ def test_the_backbone_of_region_attention_is_frozen_like_any_other(fresh_home, t
         fitting.start(data, replace(experiment, weights="none"), 0)
 
 
-def test_what_comes_back_of_mixed_precision_has_all_layers_of_the_pretrained_net(
-    fresh_home, tiny_faces, monkeypatch
-):  # fmt: skip
+def test_what_comes_back_of_mixed_precision_has_all_layers_of_the_pretrained_net(fresh_home, tiny_faces, monkeypatch):
     """EfficientNet has a scaling without weights with ImageNet's weights alone: a net built without would be given
     them, and be saved and tested in its place."""
     build = getattr(keras.applications, BACKBONE)

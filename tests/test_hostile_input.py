@@ -135,8 +135,16 @@ def test_pictures_of_odd_sizes_are_predicted(recognizer, tmp_path, detector):
 def test_a_picture_turned_by_exif_is_predicted_as_it_is_seen(recognizer, tmp_path, turn):
     upright = np.zeros((40, 60), np.uint8)
     upright[:20, :30], upright[20:, 30:] = 255, 90
-    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T,
-              6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1)}[turn]  # fmt: skip
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[turn]
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)

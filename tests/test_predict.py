@@ -89,8 +89,10 @@ def test_a_picture_is_scored_alike_in_any_batch_order_and_company(recognizer, fa
 def scene(tmp_path_factory):
     """A gray scene with two drawn faces, the larger on the right, and one without any."""
     home = tmp_path_factory.mktemp("scene")
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     pixels = np.full((200, 420), 128, np.uint8)
     pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
     Image.fromarray(pixels).save(home / "two.png")

@@ -136,8 +136,25 @@ def test_links_to_folders_above_end(home):
 
 # safe in spreadsheets
 
-NAMES = ["=1+1.png", "+a.png", "-a.png", "@a.png", "\ta.png", "\na.png", "\ra.png", "'a.png", "''=a.png", " =a.png",
-         "＝a.png", "a=b.png", "a,b;c.png", 'a"b.png', "a\nb.png", "a\r\nb.png", "plain.png"]  # fmt: skip
+NAMES = [
+    "=1+1.png",
+    "+a.png",
+    "-a.png",
+    "@a.png",
+    "\ta.png",
+    "\na.png",
+    "\ra.png",
+    "'a.png",
+    "''=a.png",
+    " =a.png",
+    "＝a.png",
+    "a=b.png",
+    "a,b;c.png",
+    'a"b.png',
+    "a\nb.png",
+    "a\r\nb.png",
+    "plain.png",
+]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "", "'", "="])

@@ -117,8 +117,10 @@ def test_a_film_cut_short_gives_what_it_has_and_says_so(recognizer, tmp_path):
 @pytest.fixture(scope="module")
 def two_faces(tmp_path_factory):
     """A film of two drawn faces: the smaller moves right and is away in frames 8 and 9; nobody in the last three."""
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     frames = []
     for index in range(15):
         pixels = np.full((200, 420), 128, np.uint8)
@@ -210,8 +212,9 @@ def test_a_timeline_is_drawn_for_every_film(recognizer, film, two_faces, tmp_pat
     _, summary = predicted(finder, [film, write_face(tmp_path / "a.png"), two_faces], out)
     folder = timelines_folder(out)
     assert folder.name == "scores-timelines" and summary.timelines == [folder / "000001-film", folder / "000003-two"]
-    assert sorted(os.listdir(folder)) == [f"{name}.{kind}" for name in ("000001-film", "000003-two")
-                                          for kind in ("png", "svg")]  # fmt: skip
+    assert sorted(os.listdir(folder)) == [
+        f"{name}.{kind}" for name in ("000001-film", "000003-two") for kind in ("png", "svg")
+    ]
     picture = np.asarray(Image.open(folder / "000003-two.png").convert("RGB")).astype(int)
     assert np.ptp(picture, axis=2).max() > 100, "coloured lines"
 

@@ -163,8 +163,10 @@ def test_runs_on_other_test_images_are_not_ranked_with_each_other(fresh_home):
         run_experiment("cnn", size="smoke", dataset_options=options, verbose=False)
     page = report.build_report().read_text()
     headings = re.findall(r"<h2 id=[^>]*>(synthetic[^<]*)</h2>", page)
-    assert headings == ["synthetic, protocol identity, count 400",
-                        "synthetic, protocol identity, count 400, difficulty easy"]  # fmt: skip
+    assert headings == [
+        "synthetic, protocol identity, count 400",
+        "synthetic, protocol identity, count 400, difficulty easy",
+    ]
     assert page.count("On test images cnn gets") == 2 and "trained models" not in page
 
 

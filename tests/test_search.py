@@ -79,8 +79,11 @@ def test_document_4s_grid_is_128_trials_out_of_16_trainings(fresh_home, fake, ca
     equals = found.table[found.table["val_accuracy"] == best["val_accuracy"]]
     assert found.top().iloc[0]["epochs_run"] == equals["epochs_run"].min()
     assert {path.name for path in (found.directory / "figures").iterdir()} == {
-        "heat_map.png", "heat_map.svg", "parallel.png", "parallel.svg"
-    }  # fmt: skip
+        "heat_map.png",
+        "heat_map.svg",
+        "parallel.png",
+        "parallel.svg",
+    }
 
 
 @pytest.mark.parametrize(
@@ -380,8 +383,14 @@ def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, messa
 
 
 def test_heat_map_takes_the_best_over_the_other_settings():
-    table = pd.DataFrame({"batch_size": [8, 8, 16], "learning_rate": [0.1, 0.1, 0.01], "dropout": [0.1, 0.5, 0.1],
-                          "val_accuracy": [0.3, 0.6, 0.4]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "batch_size": [8, 8, 16],
+            "learning_rate": [0.1, 0.1, 0.01],
+            "dropout": [0.1, 0.5, 0.1],
+            "val_accuracy": [0.3, 0.6, 0.4],
+        }
+    )
     figure = search_plots.heat_map(table, ["batch_size", "learning_rate", "dropout"])
     assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0.400", "0.600"]
     assert figure.axes[0].get_xlabel() == "batch size" and figure.axes[0].get_ylabel() == "learning rate"

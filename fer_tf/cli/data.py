@@ -113,9 +113,23 @@ def data_prepare(
     from ..data.prepare import prepare_datasets
 
     done = prepare_datasets(
-        names, out, data_dir, protocol, options or [], seed, workers, force, size=size, channels=channels,
-        format=format, layout=layout, detector=detector, margin=margin, align=align, missing=missing,
-    )  # fmt: skip
+        names,
+        out,
+        data_dir,
+        protocol,
+        options or [],
+        seed,
+        workers,
+        force,
+        size=size,
+        channels=channels,
+        format=format,
+        layout=layout,
+        detector=detector,
+        margin=margin,
+        align=align,
+        missing=missing,
+    )
     _print_prepared(done)
     broken = done.skipped[done.skipped["reason"] == "cannot be read"]
     if len(broken):

@@ -44,9 +44,19 @@ def search(
     if grid == bool(random):
         raise InputError("search: give one of --grid and --random N")
     run_search(
-        experiment, space, random or 0, dataset, protocol, seed, size, data_dir,
-        parse_options(dataset, options or []), out, retry, **parse_overrides(" ".join(settings or [])),
-    )  # fmt: skip
+        experiment,
+        space,
+        random or 0,
+        dataset,
+        protocol,
+        seed,
+        size,
+        data_dir,
+        parse_options(dataset, options or []),
+        out,
+        retry,
+        **parse_overrides(" ".join(settings or [])),
+    )
 
 
 @app.command(

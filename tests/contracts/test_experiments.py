@@ -33,8 +33,11 @@ def test_document_2_settings():
 
 def test_overrides_are_typed():
     assert parse_overrides("epochs=2 learning_rate=1, flip=yes schedule=cosine") == {
-        "epochs": 2, "learning_rate": 1.0, "flip": True, "schedule": "cosine",
-    }  # fmt: skip
+        "epochs": 2,
+        "learning_rate": 1.0,
+        "flip": True,
+        "schedule": "cosine",
+    }
     assert resolve("cnn", overrides={"learning_rate": 1}).learning_rate == 1.0
 
 

@@ -10,8 +10,11 @@ from fer_tf.saving import load_model, model_info, save_model
 
 # `akhand` is, at this size, `mobilenet` with another head, and `ran_facenet2expnet` is made of two others: what takes
 # long is tried on them by `make test-all`
-LEARNING = [pytest.param(name, marks=pytest.mark.slow) if name in ("akhand", "ran_facenet2expnet") else name
-            for name in MODELS if name != "majority"]  # fmt: skip
+LEARNING = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("akhand", "ran_facenet2expnet") else name
+    for name in MODELS
+    if name != "majority"
+]
 SHAPES = [((48, 48, 1), 7), ((64, 64, 3), 6), ((48, 48, 1), 8)]
 
 

@@ -349,6 +349,11 @@ def test_more_than_memory_holds_is_refused_before_anything_is_decoded(root, monk
 
 def test_spec_offers_what_load_takes():
     assert disfa.SPEC.options == {
-        "camera": "left", "fold": 0, "stride": 10, "anger": False, "image_size": 96, "image_channels": 3,
-    }  # fmt: skip
+        "camera": "left",
+        "fold": 0,
+        "stride": 10,
+        "anger": False,
+        "image_size": 96,
+        "image_channels": 3,
+    }
     assert all(spec in disfa.SPEC.how_to_get for spec in ("{root}", "https://"))

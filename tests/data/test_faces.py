@@ -247,8 +247,10 @@ def test_wrong_arguments(change, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("image", [np.zeros((9, 9)), np.zeros((9, 9, 1)), np.zeros((0, 9, 3), np.uint8), "a.png",
-                                   np.zeros((9, 9, 4), np.uint8)])  # fmt: skip
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((9, 9)), np.zeros((9, 9, 1)), np.zeros((0, 9, 3), np.uint8), "a.png", np.zeros((9, 9, 4), np.uint8)],
+)
 def test_wrong_pictures(image):
     with pytest.raises(InputError, match=r"images: each must be uint8 \[H, W, 1 or 3\]; number 1 is"):
         detect_faces([black(9, 9), image], "none")

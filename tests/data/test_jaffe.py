@@ -68,8 +68,14 @@ def test_labels_subjects_and_pixels(home):
     assert len(ds.table) == 213 and ds.deviation == "" and ds.notes == []
     assert ds.image_shape == (32, 32, 1)
     assert ds.counts()["all"].drop("all").to_dict() == {
-        "anger": 30, "disgust": 29, "fear": 32, "happiness": 31, "sadness": 31, "surprise": 30, "neutral": 30,
-    }  # fmt: skip
+        "anger": 30,
+        "disgust": 29,
+        "fear": 32,
+        "happiness": 31,
+        "sadness": 31,
+        "surprise": 30,
+        "neutral": 30,
+    }
     for row, of in ds.table.iterrows():
         subject, code, _ = of["photo"].split(".")
         assert of["subject"] == subject and of["emotion"] == CODES[code[:2]] == ds.class_names[of["label"]]

@@ -31,8 +31,11 @@ def test_options_are_typed():
     assert parse_options("ckplus", [given[0]]) == {"fold": 3}
     assert parse_options("ferplus", given[1:]) == {"label_mode": "probability"}
     assert parse_options("folder", "classes=anger,happiness stream=true image_size=64 channels=3") == {
-        "classes": ("anger", "happiness"), "stream": True, "image_size": 64, "channels": 3,
-    }  # fmt: skip
+        "classes": ("anger", "happiness"),
+        "stream": True,
+        "image_size": 64,
+        "channels": 3,
+    }
     assert parse_options("rafdb", "classes=6 stream=None") == {"classes": 6, "stream": None}
     assert parse_options("fer2013", "train_share=0.3") == {"train_share": 0.3}
     assert parse_options("fer2013", "train_share=1") == parse_options("fer2013", "train_share=1.0") == {}

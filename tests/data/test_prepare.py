@@ -101,9 +101,15 @@ def test_numbers_mean_nothing_without_prepares_word_nor_with_a_broken_one(tmp_pa
 
 def test_two_datasets_make_one_aggregate(tmp_path, fer2013_root, source):
     done = prepare_datasets(
-        ["synthetic", "fer2013"], tmp_path / "out", fer2013_root, protocol=["fer2013=pooled"], layout="names", size=48,
-        options=[f"synthetic.count={SYNTHETIC_COUNT}", "classes=6"], format="png",
-    )  # fmt: skip
+        ["synthetic", "fer2013"],
+        tmp_path / "out",
+        fer2013_root,
+        protocol=["fer2013=pooled"],
+        layout="names",
+        size=48,
+        options=[f"synthetic.count={SYNTHETIC_COUNT}", "classes=6"],
+        format="png",
+    )
     faces = load_dataset("fer2013", fer2013_root, "pooled", classes=6)
     both = source.with_classes(EMOTIONS[:6]).counts() + faces.counts()
     ds = load_dataset("csv", tmp_path / "out")

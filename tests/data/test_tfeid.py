@@ -8,10 +8,15 @@ from fer_tf.checks import DataError, MissingDataError
 from fer_tf.data import check_dataset, load_dataset
 
 FOLDERS = {
-    "dfh_anger_x": ("anger", "ag"), "dfh_contempt_x": ("contempt", "cx"), "dfh_disguest_x": ("disgust", "dg"),
-    "dfh_fear_x": ("fear", "fg"), "dfh_happiness_x": ("happiness", "hg"), "dfh_neutral_x": ("neutral", "ng"),
-    "dfh_sadness_x": ("sadness", "sg"), "dfh_surprise_x": ("surprise", "pg"),
-}  # fmt: skip
+    "dfh_anger_x": ("anger", "ag"),
+    "dfh_contempt_x": ("contempt", "cx"),
+    "dfh_disguest_x": ("disgust", "dg"),
+    "dfh_fear_x": ("fear", "fg"),
+    "dfh_happiness_x": ("happiness", "hg"),
+    "dfh_neutral_x": ("neutral", "ng"),
+    "dfh_sadness_x": ("sadness", "sg"),
+    "dfh_surprise_x": ("surprise", "pg"),
+}
 PEOPLE = [f"{sex}{number:02d}" for sex in "fm" for number in range(1, 11)]
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
 

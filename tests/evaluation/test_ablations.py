@@ -19,8 +19,15 @@ def run(experiment, accuracy, **changes):
     label = np.where(RNG.random(300) < accuracy, TRUTH, (TRUTH + 1) % 4)
     names = [f"{number}.png" for number in range(300)]
     predictions = pd.DataFrame({"name": names, "truth": NAMES[TRUTH], "label": NAMES[label]})
-    record = {"experiment": experiment, "dataset": "ferplus", "protocol": "official", "dataset_options": {}, "seed": 0,
-              "test_fingerprint": "a", "reduced": ""} | changes  # fmt: skip
+    record = {
+        "experiment": experiment,
+        "dataset": "ferplus",
+        "protocol": "official",
+        "dataset_options": {},
+        "seed": 0,
+        "test_fingerprint": "a",
+        "reduced": "",
+    } | changes
     found = (label == TRUTH).mean()
     return record, {"test": {"accuracy": found, "intervals": {"accuracy": [found - 0.05, found + 0.05]}}}, predictions
 
@@ -56,10 +63,16 @@ def test_what_else_differs_is_told():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 1}, {"dataset": "fer2013"}, {"protocol": "six"}, {"test_fingerprint": "b"},
-     {"dataset_options": {"train_share": 0.3}}, {"settings": {"limit": 160}}],
+    [
+        {"seed": 1},
+        {"dataset": "fer2013"},
+        {"protocol": "six"},
+        {"test_fingerprint": "b"},
+        {"dataset_options": {"train_share": 0.3}},
+        {"settings": {"limit": 160}},
+    ],
     ids=lambda changes: next(iter(changes)),
-)  # fmt: skip
+)
 def test_runs_at_other_settings_are_not_compared(changes):
     assert ablations_table([run("ran_backbone", 0.6), run("ran", 0.8, **changes)]).empty
     both = [run("ran_backbone", 0.6, **changes), run("ran", 0.8, **changes)]

@@ -22,9 +22,7 @@ def overconfident(rng):
 def test_bins_are_counted_image_by_image(overconfident, bins):
     y_true, y_prob = overconfident
     table = calibration.reliability(y_true, y_prob, bins)
-    assert list(table.columns) == [
-        "low", "high", "images", "confidence", "accuracy", "accuracy_low", "accuracy_high",
-    ]  # fmt: skip
+    assert list(table.columns) == ["low", "high", "images", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
     assert len(table) == bins and table["images"].sum() == 600
     sure = np.array([max(row) for row in y_prob])
     for row in table.itertuples():
@@ -84,8 +82,16 @@ def test_brier_score_by_hand():
 
 
 def test_outcomes_of_a_runs_predictions():
-    frame = pd.DataFrame({"name": ["a", "b"], "truth": ["fear", "anger"], "label": ["fear", "fear"],
-                          "anger": [0.1, 0.4], "disgust": [0.2, 0.1], "fear": [0.7, 0.5]})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "name": ["a", "b"],
+            "truth": ["fear", "anger"],
+            "label": ["fear", "fear"],
+            "anger": [0.1, 0.4],
+            "disgust": [0.2, 0.1],
+            "fear": [0.7, 0.5],
+        }
+    )
     y_true, y_prob = calibration.outcomes(frame, NAMES)
     assert list(y_true) == [2, 0]
     np.testing.assert_array_equal(y_prob, [[0.1, 0.2, 0.7], [0.4, 0.1, 0.5]])

@@ -16,12 +16,15 @@ def run(experiment, hits, claims=(), protocol="official", seed=0, reduced="", da
     y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
     result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
     record = {
-        "experiment": experiment, "dataset": dataset, "protocol": protocol, "seed": seed, "reduced": reduced,
-        "claims": list(claims), "environment": {"device": "a processor"},
-    }  # fmt: skip
-    metrics = {
-        "test": result, "val": result, "without_copies": {"accuracy": 0.5}, "training": {"parameters": 7},
-    }  # fmt: skip
+        "experiment": experiment,
+        "dataset": dataset,
+        "protocol": protocol,
+        "seed": seed,
+        "reduced": reduced,
+        "claims": list(claims),
+        "environment": {"device": "a processor"},
+    }
+    metrics = {"test": result, "val": result, "without_copies": {"accuracy": 0.5}, "training": {"parameters": 7}}
     return f"{experiment}-{protocol}-seed{seed}", record, metrics
 
 

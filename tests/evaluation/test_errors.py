@@ -9,11 +9,17 @@ from fer_tf.evaluation import errors
 
 # name, truth, label, confidence, subject
 ROWS = [
-    ("a", "fear", "fear", 0.90, "x"), ("b", "fear", "sadness", 0.60, "x"), ("c", "fear", "sadness", 0.80, "y"),
-    ("d", "fear", "anger", 0.95, "y"), ("e", "sadness", "sadness", 0.70, "x"), ("f", "sadness", "fear", 0.55, "y"),
-    ("g", "anger", "sadness", 0.80, "y"), ("h", "anger", "anger", 0.99, "x"), ("i", "fear", "sadness", 0.80, "y"),
+    ("a", "fear", "fear", 0.90, "x"),
+    ("b", "fear", "sadness", 0.60, "x"),
+    ("c", "fear", "sadness", 0.80, "y"),
+    ("d", "fear", "anger", 0.95, "y"),
+    ("e", "sadness", "sadness", 0.70, "x"),
+    ("f", "sadness", "fear", 0.55, "y"),
+    ("g", "anger", "sadness", 0.80, "y"),
+    ("h", "anger", "anger", 0.99, "x"),
+    ("i", "fear", "sadness", 0.80, "y"),
     ("j", "sadness", "sadness", 0.50, "x"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture

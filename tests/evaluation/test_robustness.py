@@ -158,11 +158,22 @@ def test_curves_by_hand(plain):
     images, labels = plain
     table = robustness_curves(Bright(), images, labels, ("dark", "bright"), {"darker": (0.9, 0.5), "block": ()})
     assert list(table.columns) == [
-        "corruption", "level", "unit", "images", "accuracy", "low", "high", "macro F1", "change",
-    ]  # fmt: skip
+        "corruption",
+        "level",
+        "unit",
+        "images",
+        "accuracy",
+        "low",
+        "high",
+        "macro F1",
+        "change",
+    ]
     assert list(zip(table["corruption"], table["level"], strict=True)) == [
-        ("darker", 1), ("darker", 0.9), ("darker", 0.5), ("block", 0),
-    ]  # fmt: skip
+        ("darker", 1),
+        ("darker", 0.9),
+        ("darker", 0.5),
+        ("block", 0),
+    ]
     # 35 of 40 are right; 120 × 0.9 is still bright; at half of it all are called dark, which 25 are
     assert list(table["accuracy"]) == [0.875, 0.875, 0.625, 0.875]
     assert list(table["change"]) == [0, 0, -0.25, 0]

@@ -22,8 +22,15 @@ def run(experiment, hits, claims, seed=0, reduced="", dataset="fer2013"):
     y_true = np.arange(100) % 3
     y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
     result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
-    record = {"experiment": experiment, "dataset": dataset, "protocol": "official", "seed": seed, "reduced": reduced,
-              "claims": claims, "environment": {"device": "a processor"}}  # fmt: skip
+    record = {
+        "experiment": experiment,
+        "dataset": dataset,
+        "protocol": "official",
+        "seed": seed,
+        "reduced": reduced,
+        "claims": claims,
+        "environment": {"device": "a processor"},
+    }
     return f"{experiment}-seed{seed}", record, {"test": result, "val": result}
 
 
@@ -153,8 +160,9 @@ def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
     row = table[table["claimed"] == 72.33].iloc[0]
     assert (row["settings"], row["claimed val"]) == ("official; full set", 68.06)
     assert table[table["claimed"] == 67.4].iloc[0][["Method", "remark"]].tolist() == [
-        "Bag of Words (Ionescu et al.)", "quoted by the document",
-    ]  # fmt: skip
+        "Bag of Words (Ionescu et al.)",
+        "quoted by the document",
+    ]
 
 
 def test_document_3_claimed_beside_measured_over_seeds():
@@ -187,9 +195,13 @@ def test_lists_stand_beside_the_whole_test_set():
 
 def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings():
     truth, label = np.repeat([0, 1], [80, 20]), np.repeat([0, 1, 0, 1], [60, 20, 5, 15])
-    test = {"confusion": confusion_matrix(truth, label).tolist(), "balanced_accuracy": 0.75,
-            "macro_precision": precision_score(truth, label, average="macro"),
-            "macro_f1": f1_score(truth, label, average="macro"), "accuracy": 0.75}  # fmt: skip
+    test = {
+        "confusion": confusion_matrix(truth, label).tolist(),
+        "balanced_accuracy": 0.75,
+        "macro_precision": precision_score(truth, label, average="macro"),
+        "macro_f1": f1_score(truth, label, average="macro"),
+        "accuracy": 0.75,
+    }
     record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
     other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
     table = document1_table([(record, {"test": test}), (other, {"test": test})])

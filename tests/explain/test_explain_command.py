@@ -18,8 +18,22 @@ from fer_tf.models import build_model
 from fer_tf.predict import EmotionRecognizer, read_picture
 from fer_tf.saving import save_model
 
-COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence", "target", "method", "layer", "file",
-           "error"]  # fmt: skip
+COLUMNS = [
+    "path",
+    "face",
+    "x",
+    "y",
+    "w",
+    "h",
+    "detected",
+    "label",
+    "confidence",
+    "target",
+    "method",
+    "layer",
+    "file",
+    "error",
+]
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +116,10 @@ def test_files_that_cannot_be_read_all_have_their_row(capsys, pictures, averaged
 
 def test_every_face_of_a_picture_is_explained(capsys, tmp_path, monkeypatch, averaged_path):
     monkeypatch.chdir(tmp_path)
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     pixels = np.full((200, 420), 128, np.uint8)
     pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
     Image.fromarray(pixels).save("two.png")

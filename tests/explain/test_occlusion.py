@@ -66,8 +66,9 @@ def by_hand(model, image, target, size, stride, fill, form):
 def test_maps_are_those_of_a_loop_over_squares(images, form, size, stride, fill):
     model, targets = anywhere(), np.array([0, 1, 2, 0, 1])
     found = explain(model, images, "occlusion", targets, form=form, size=size, stride=stride, fill=fill)
-    expected = [by_hand(model, image, target, size, stride, fill, form)
-                for image, target in zip(images, targets, strict=True)]  # fmt: skip
+    expected = [
+        by_hand(model, image, target, size, stride, fill, form) for image, target in zip(images, targets, strict=True)
+    ]
     assert found.shape == (5, 20, 16) and found.dtype == np.float32
     assert np.ptp(expected) > 0.2
     np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -41,8 +41,9 @@ def faces(tiny_faces):
 def ds(tiny_faces, tmp_path, monkeypatch):
     """40 pictures of the drawn faces, some of them in no split, and an empty cache."""
     monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
-    rows = np.concatenate([getattr(tiny_faces, name).rows[:count] for name, count in
-                           (("train", 18), ("val", 10), ("test", 12))])  # fmt: skip
+    rows = np.concatenate(
+        [getattr(tiny_faces, name).rows[:count] for name, count in (("train", 18), ("val", 10), ("test", 12))]
+    )
     table = tiny_faces.table.iloc[rows].reset_index(drop=True)
     table.loc[[2, 20], "split"] = ""
     return replace(tiny_faces, table=table, store=tiny_faces.store.taken(rows))
@@ -68,8 +69,11 @@ def test_weighted_pictures_are_the_product_with_their_map(model, faces, floor):
 def box_by_hand(item, share):
     """The largest sum, tried everywhere."""
     height, width = (round(share * side) for side in item.shape)
-    sums = {(y, x): item[y : y + height, x : x + width].sum()
-            for y in range(item.shape[0] - height + 1) for x in range(item.shape[1] - width + 1)}  # fmt: skip
+    sums = {
+        (y, x): item[y : y + height, x : x + width].sum()
+        for y in range(item.shape[0] - height + 1)
+        for x in range(item.shape[1] - width + 1)
+    }
     return (*max(sums, key=sums.get), height, width)
 
 

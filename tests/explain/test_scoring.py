@@ -10,8 +10,20 @@ from fer_tf.checks import InputError
 from fer_tf.explain import centre_gaussian, explain, mass_inside, pointing_game, score_maps
 from fer_tf.models import build_model
 
-COLUMNS = ["method", "pictures", "left out", "pointing", "pointing low", "pointing high", "mass inside", "mass low",
-           "mass high", "area", "pointing p", "mass p"]  # fmt: skip
+COLUMNS = [
+    "method",
+    "pictures",
+    "left out",
+    "pointing",
+    "pointing low",
+    "pointing high",
+    "mass inside",
+    "mass low",
+    "mass high",
+    "area",
+    "pointing p",
+    "mass p",
+]
 
 
 @pytest.fixture
@@ -52,8 +64,10 @@ def test_of_several_highest_pixels_the_expectation_counts(masks):
 
 
 def test_mass_is_the_share_of_the_sum(maps, masks):
-    expected = [sum(maps[row, y, x] for y in range(9) for x in range(7) if masks[row, y, x]) / maps[row].sum()
-                for row in range(40)]  # fmt: skip
+    expected = [
+        sum(maps[row, y, x] for y in range(9) for x in range(7) if masks[row, y, x]) / maps[row].sum()
+        for row in range(40)
+    ]
     np.testing.assert_allclose(mass_inside(maps, masks), expected)
     np.testing.assert_allclose(mass_inside(7 * maps, masks), expected)
 

@@ -79,8 +79,9 @@ def test_without_attention_it_is_the_backbone_on_the_whole_face(faces):
     assert not any(isinstance(layer, RegionCrops | RegionSelfAttention | RegionBias) for layer in model.layers)
 
 
-@pytest.mark.parametrize("name, options", [("ran", {"attention": "strongest"}),
-                                           ("ran_facenet2expnet", {"reading": "strongest"})])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, options", [("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {"reading": "strongest"})]
+)
 def test_the_strongest_reading_gives_the_classifier_that_crop_alone(faces, name, options):
     """Document [1]: `example.jpg` is the region with the highest weight value."""
     model = small(name, **options)
@@ -92,8 +93,9 @@ def test_the_strongest_reading_gives_the_classifier_that_crop_alone(faces, name,
     np.testing.assert_allclose(model.predict_on_batch(faces), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name, options", [("ran", {"attention": "strongest"}),
-                                           ("ran_facenet2expnet", {"reading": "strongest"})])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, options", [("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {"reading": "strongest"})]
+)
 def test_classification_alone_trains_the_weights_of_the_strongest_reading(faces, name, options):
     """The crop itself is chosen in a step that has no gradient: without a way round, nothing would learn to choose."""
     model = small(name, bias_weight=0.0, **options)
@@ -149,8 +151,9 @@ def test_a_step_minimises_cross_entropy_and_the_weighted_region_bias(faces, atte
 def test_the_region_bias_alone_trains_the_crops_up(faces):
     """Its gradient reaches q0 through the model: after some steps some crop is ahead by the margin."""
     model = small(attention="relation", margin=0.3, bias_weight=1.0)
-    model.compile(keras.optimizers.Adam(0.1), lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred, axis=-1),
-                  jit_compile=False)  # fmt: skip
+    model.compile(
+        keras.optimizers.Adam(0.1), lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred, axis=-1), jit_compile=False
+    )
     model.get_layer("self_attention").q0.assign(np.zeros(model.get_layer("self_attention").q0.shape))
     targets = np.eye(CLASSES, dtype=np.float32)[np.arange(6) % CLASSES]
     found = [float(model.train_on_batch(faces, targets)) for _ in range(8)]

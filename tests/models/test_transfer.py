@@ -112,8 +112,20 @@ def test_every_backbone_gets_its_pretrainings_normalisation(rng):
 
 # A small one of every family, and those whose graph is another one in .h5 than in Keras.
 QUICK = ("VGG16", "MobileNet")
-SMALLEST = (*QUICK, "ResNet50V2", "MobileNetV2", "MobileNetV3Small", "ResNet50", "DenseNet121", "InceptionV3",
-            "InceptionResNetV2", "Xception", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0")  # fmt: skip
+SMALLEST = (
+    *QUICK,
+    "ResNet50V2",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "ResNet50",
+    "DenseNet121",
+    "InceptionV3",
+    "InceptionResNetV2",
+    "Xception",
+    "NASNetMobile",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+)
 
 
 @pytest.mark.parametrize(

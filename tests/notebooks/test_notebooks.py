@@ -9,8 +9,15 @@ from fer_tf import notebooks
 from fer_tf.checks import InputError
 from fer_tf.notebooks import NotebookError, notebook_paths, reproduce
 
-PARAMETERS = {"dataset": "synthetic", "data_dir": "", "protocol": "", "seed": 0, "size": "smoke", "overrides": "",
-              "dataset_options": "count=400"}  # fmt: skip
+PARAMETERS = {
+    "dataset": "synthetic",
+    "data_dir": "",
+    "protocol": "",
+    "seed": 0,
+    "size": "smoke",
+    "overrides": "",
+    "dataset_options": "count=400",
+}
 PATHS = notebook_paths()
 
 
