@@ -215,6 +215,11 @@ def _row(record):
 def _limits(record):
     test, environment = record["test"], record["trained_on"]
     recall = ", ".join(f"{name} {100 * value:.0f}" for name, value in test["recall"].items())
+    lists = [
+        f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
+        for name, scores in test["lists"].items()
+    ]
+    brightness = ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"])
     about = [
         f"## {record['file']}\n",
         f"- Trained by `{record['command']}` on {environment['device']} ({environment['cores']} cores), revision "
@@ -224,13 +229,8 @@ def _limits(record):
         f"- Expected calibration error {100 * test['ece']:.1f} points; largest change of a probability by half "
         f"precision {record['float16_difference']:.4f}.",
         *_teacher(record["settings"]),
-        *(
-            f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
-            for name, scores in test["lists"].items()
-        ),
-        "- By brightness of the picture (%): "
-        + ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"])
-        + ".",
+        *lists,
+        f"- By brightness of the picture (%): {brightness}.",
         f"- Limits: {record.get('limits') or limits(record)}.",
     ]
     return "\n".join(about) + "\n"

@@ -191,19 +191,9 @@ def _fit(training_data, experiment, seed, verbose):
     describe = FEATURES[experiment.features]
     features = [describe(split, progress=verbose) for split in (training_data.train, training_data.val)]
     labels = training_data.train.labels, training_data.val.labels
-    machine = classical.fit_svm(
-        features[0],
-        labels[0],
-        features[1],
-        labels[1],
-        experiment.kernel,
-        experiment.Cs,
-        experiment.gammas,
-        experiment.landmarks,
-        len(training_data.class_names),
-        seed,
-        verbose,
-    )
+    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
+    count = len(training_data.class_names)
+    machine = classical.fit_svm(features[0], labels[0], features[1], labels[1], *grid, count, seed, verbose)
     return machine, features[1]
 
 

@@ -93,19 +93,8 @@ def _claimed_accuracies(claimed):
     # two claims of one model on one set are told apart by their settings, or by what is said of them
     part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
     part["run"] = _told("reduced: " in remark for remark in part["remark"])
-    return part[
-        [
-            "document",
-            "model",
-            "settings",
-            "claimed",
-            "claimed under",
-            "measured under",
-            "reproduced",
-            "95 % interval",
-            "run",
-        ]
-    ]
+    columns = ["document", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
+    return part[[*columns, "95 % interval", "run"]]
 
 
 def _told(reduced):

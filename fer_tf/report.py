@@ -92,13 +92,13 @@ def build_report():
     local, released, claimed = runlog.finished_runs(), released_runs(), claims()[CLAIM_COLUMNS]
     documents = report_tables.document_tables(local, all_runs())
     report_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
+    parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
+    pages = [_released(key, part) for key, part in parts]
     page = _template().render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=runlog.environment(),
         groups=_groups(local),
-        released=[_released(key, part) for key, part in compare(released).groupby(["dataset", "protocol"])]
-        if released
-        else [],
+        released=pages,
         claims=_table(claimed, "Claimed and reproduced"),
         documents=[
             (name, report_tables.CAPTIONS[name], _table(table, report_tables.CAPTIONS[name], 1))

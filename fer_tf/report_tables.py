@@ -91,17 +91,12 @@ def _document2(runs):
 def _document4(runs):
     claims = comparison.read_claims().set_index("id", drop=False)
     of_run = {run.name: claims.loc[run.record["claims"][0]] for run in runs}
-    return documents.document4_table(
-        [
-            (
-                run.record,
-                run.metrics,
-                run.history,
-                of_run[run.name] if of_run[run.name]["dataset"] == run.record["dataset"] else None,
-            )
-            for run in runs
-        ]
-    )
+    rows = []
+    for run in runs:
+        claim = of_run[run.name]
+        is_answer = claim["dataset"] == run.record["dataset"]
+        rows.append((run.record, run.metrics, run.history, claim if is_answer else None))
+    return documents.document4_table(rows)
 
 
 def _with_place(table, runs):

@@ -284,14 +284,10 @@ def _tell(verbose, count, trial, row):
     if not verbose:
         return
     settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
-    came = (
-        row["message"]
-        if row["status"] == "failed"
-        else (
-            f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
-            f"{row['seconds']:.1f} s"
-        )
-    )
+    came = row["message"]
+    if row["status"] != "failed":
+        came = f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
+        came += f"{row['seconds']:.1f} s"
     shared = "" if row["trained_with"] == trial.id else f" (read from {row['trained_with']})"
     tqdm.write(f"  {count}  {settings}  {row['status']}: {came}{shared}", file=sys.stdout)
     sys.stdout.flush()

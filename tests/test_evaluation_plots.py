@@ -110,17 +110,9 @@ def test_confusion_examples_of_no_error(frame, tmp_path):
 
 
 def test_cross_heat_map(tmp_path):
+    about = {"model": "cnn", "protocol": "official", "n": 9, "low": 0.1, "high": 0.9}
     rows = [
-        {
-            "model": "cnn",
-            "trained_on": one,
-            "tested_on": other,
-            "protocol": "official",
-            "n": 9,
-            "accuracy": value,
-            "low": 0.1,
-            "high": 0.9,
-        }
+        {**about, "trained_on": one, "tested_on": other, "accuracy": value}
         for one, other, value in (("fer2013", "fer2013", 0.6), ("fer2013", "jaffe", 0.35), ("jaffe", "jaffe", 0.9))
     ]
     table = cross.cross_table(rows)

@@ -57,14 +57,8 @@ def _rows(question, group, experiments):
     tests = [{}]
     for above, pair, p_holm in zip(names, against, holm([pair.p_value for pair in against]), strict=False):
         step = by_models[above, pair.second]
-        tests.append(
-            {
-                "difference": _difference(pair),
-                "p": _shown(pair.p_value),
-                "p Holm": _shown(p_holm),
-                "p to the row above": _shown(step.p_value),
-            }
-        )
+        test = {"difference": _difference(pair), "p": _shown(pair.p_value), "p Holm": _shown(p_holm)}
+        tests.append({**test, "p to the row above": _shown(step.p_value)})
     return [
         _row(question, record, metrics, test, group[0][0])
         for (record, metrics, _), test in zip(group, tests, strict=True)

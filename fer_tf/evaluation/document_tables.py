@@ -39,9 +39,8 @@ def document1_table(runs):
         }
         figures = {label: _with_interval(test[key], intervals[key]) for label, key in measures.items()}
         given = "×".join(map(str, record["image_shape"]))
-        rows.append(
-            {"Model": name, "Author, year": author, "input": given, **figures, "settings": record["reduced"] or "full"}
-        )
+        about = {"Model": name, "Author, year": author, "input": given}
+        rows.append({**about, **figures, "settings": record["reduced"] or "full"})
     return pd.DataFrame(rows)
 
 

@@ -145,6 +145,12 @@ def write_csv(root, rows, columns="path,label"):
     return root.parent
 
 
+def rows_of_six(more=""):
+    """Two rows in each split."""
+    labels, splits = ["happy", "sad"] * 3, ["train", "train", "val", "val", "test", "test"]
+    return [f"{name}.png,{label},{split}{more}" for name, label, split in zip("abcdef", labels, splits, strict=True)]
+
+
 def test_an_absent_split_is_drawn_by_subject(tmp_path):
     people = dict(zip("abcdefgh", "ppqqrrss", strict=True))
     rows = [
@@ -157,33 +163,21 @@ def test_an_absent_split_is_drawn_by_subject(tmp_path):
 
 
 def test_subjects_in_several_splits_are_told(tmp_path):
-    rows = [
-        f"{name}.png,{label},{split},p"
-        for name, label, split in zip(
-            "abcdef", ["happy", "sad"] * 3, ["train", "train", "val", "val", "test", "test"], strict=True
-        )
-    ]
+    rows = rows_of_six(",p")
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
     assert "1 subjects stand in several splits: the set's own split has it so" in ds.notes
 
 
 def test_pictures_without_a_subject_are_not_one_person(tmp_path):
-    rows = [
-        f"{name}.png,{label},{who}"
-        for name, label, who in zip("abcdefgh", ["happy", "sad"] * 4, "pp      ", strict=True)
-    ]
+    people = zip("abcdefgh", ["happy", "sad"] * 4, "pp      ", strict=True)
+    rows = [f"{name}.png,{label},{who}" for name, label, who in people]
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,subject"))
     assert all(len(split) for split in (ds.train, ds.val, ds.test))
     assert "6 pictures without a subject are taken as a person each" in ds.notes
 
 
 def test_a_picture_named_twice(tmp_path):
-    rows = [
-        f"{name}.png,{label},{split}"
-        for name, label, split in zip(
-            "abcdef", ["happy", "sad"] * 3, ["train", "train", "val", "val", "test", "test"], strict=True
-        )
-    ]
+    rows = rows_of_six()
     home = write_csv(tmp_path / "csv", [*rows, "./a.png,joy,train"], "path,label,split")
     ds = load_dataset("csv", home)
     assert len(ds.table) == 6 and "1 rows name a picture again and are left out" in ds.notes
