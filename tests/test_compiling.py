@@ -86,7 +86,7 @@ def test_a_flattened_head_fits_one_size():
 
 
 @pytest.mark.parametrize(
-    "sizes, start, end, expected",
+    ("sizes", "start", "end", "expected"),
     [
         ("", 0, 9, [(48, 0, 9)]),
         ("32:12,40:12,48:24", 0, 48, [(32, 0, 12), (40, 12, 24), (48, 24, 48)]),

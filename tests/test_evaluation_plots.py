@@ -57,7 +57,7 @@ def test_mcnemar_heat_map_has_stars_where_models_differ(frame, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "p_value, points, text",
+    ("p_value", "points", "text"),
     [
         (0.0009, 1.04, "+1.0\n***"),
         (0.001, -2, "−2.0\n**"),

@@ -42,7 +42,7 @@ def test_overrides_are_typed():
 
 
 @pytest.mark.parametrize(
-    "overrides, message",
+    ("overrides", "message"),
     [
         ({"epoch": 2}, "overrides: unknown 'epoch'; allowed are .*epochs"),
         ({"model": "majority"}, "overrides: unknown 'model'"),
@@ -66,7 +66,7 @@ def test_wrong_overrides(overrides, message):
 
 
 @pytest.mark.parametrize(
-    "name, overrides",
+    ("name", "overrides"),
     [
         ("ran_backbone", {"attention": "self"}),
         ("ran_self", {"attention": "relation"}),
@@ -97,7 +97,7 @@ def test_phases_without_pretrained_weights_are_no_difference():
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("epochs", "each must be name=value"),
         ("epochs=many", "epochs: must be int"),

@@ -36,11 +36,12 @@ def faces(tiny_faces):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("shape, classes", SHAPES)
+@pytest.mark.parametrize(("shape", "classes"), SHAPES)
 def test_probabilities_for_sizes_and_class_counts(name, shape, classes, rng):
     images = rng.integers(0, 256, (3, *shape), dtype=np.uint8)
     probabilities = small(name, shape, classes).predict_on_batch(images)
-    assert probabilities.shape == (3, classes) and probabilities.dtype == np.float32
+    assert probabilities.shape == (3, classes)
+    assert probabilities.dtype == np.float32
     assert probabilities.min() >= 0
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
@@ -61,7 +62,9 @@ def test_saved_models_predict_the_same(name, suffix, tmp_path, faces):
     loaded = load_model(tmp_path / f"m{suffix}")
     np.testing.assert_allclose(loaded.predict_on_batch(faces), model.predict_on_batch(faces), atol=1e-6)
     info = model_info(loaded)
-    assert info["class_names"] == list(names) and info["input_shape"] == [48, 48, 1] and info["pixel_range"] == [0, 255]
+    assert info["class_names"] == list(names)
+    assert info["input_shape"] == [48, 48, 1]
+    assert info["pixel_range"] == [0, 255]
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -71,7 +74,8 @@ def test_one_step_compiled_by_xla_lowers_the_loss(name, faces):
     targets = np.eye(7, dtype=np.float32)[np.arange(20) % 7]
     before = float(model.train_on_batch(faces, targets))
     after = [float(model.train_on_batch(faces, targets)) for _ in range(6)]
-    assert model.jit_compile and min(after) < before  # single steps may rise, differently on other processors
+    assert model.jit_compile
+    assert min(after) < before  # single steps may rise, differently on other processors
 
 
 @pytest.mark.parametrize("name", LEARNING)

@@ -39,7 +39,8 @@ def test_folder_of_classes_by_any_name(tmp_path, pictures):
         assert NAMES[folder] == ds.class_names[ds.table["label"][row]]
     np.testing.assert_array_equal(ds.store.array[ds.table["name"] == "happy/ä 7.PNG"][0, ..., 0], pictures[7])
     again, other = load_dataset("folder", tmp_path / "my data"), load_dataset("folder", tmp_path / "my data", seed=1)
-    assert (ds.table["split"] == again.table["split"]).all() and (ds.table["split"] != other.table["split"]).any()
+    assert (ds.table["split"] == again.table["split"]).all()
+    assert (ds.table["split"] != other.table["split"]).any()
 
 
 def test_own_splits_are_kept_and_the_absent_one_is_drawn(tmp_path, pictures):
@@ -78,7 +79,8 @@ def csv_home(tmp_path, pictures):
 
 def test_csv_splits_by_subject(csv_home):
     ds = load_dataset("csv", csv_home, image_channels=3, image_size=32)
-    assert ds.class_names == ("happiness", "sadness") and ds.image_shape == (32, 32, 3)
+    assert ds.class_names == ("happiness", "sadness")
+    assert ds.image_shape == (32, 32, 3)
     people = ds.table.groupby("split")["subject"].agg(set)
     assert set(people.index) == {"train", "val", "test"}
     assert sum(map(len, people)) == len(set.union(*people)) == 5
@@ -94,7 +96,7 @@ def test_csv_with_its_own_split(csv_home):
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         ("faces/3.png,sad", "faces/3.png,bored", "list.csv, line 5: unknown label 'bored'; allowed are anger"),
         ("faces/3.png", "faces/nowhere.png", r"list.csv, line 5: there is no .*nowhere.png \(1 files are missing\)"),
@@ -159,7 +161,8 @@ def test_an_absent_split_is_drawn_by_subject(tmp_path):
     ]
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
     assert (ds.table.groupby(ds.table["subject"].str.strip())["split"].nunique() == 1).all()
-    assert "test drawn from train, by subject" in ds.notes and len(ds.test)
+    assert "test drawn from train, by subject" in ds.notes
+    assert len(ds.test)
 
 
 def test_subjects_in_several_splits_are_told(tmp_path):
@@ -180,7 +183,8 @@ def test_a_picture_named_twice(tmp_path):
     rows = rows_of_six()
     home = write_csv(tmp_path / "csv", [*rows, "./a.png,joy,train"], "path,label,split")
     ds = load_dataset("csv", home)
-    assert len(ds.table) == 6 and "1 rows name a picture again and are left out" in ds.notes
+    assert len(ds.table) == 6
+    assert "1 rows name a picture again and are left out" in ds.notes
     write_csv(tmp_path / "csv", [*rows, "a.png,sad,train"], "path,label,split")
     with pytest.raises(DataError, match="line 2: .*a.png stands under two labels"):
         load_dataset("csv", home)

@@ -90,7 +90,7 @@ def test_seeds_of_a_cell_are_averaged_and_models_are_not_mixed():
 
 
 @pytest.mark.parametrize(
-    "record, wanted",
+    ("record", "wanted"),
     [
         # what models written by earlier versions say of their set is a hash
         ({"model": "cnn", "provenance": {"run": "cnn-jaffe-subject-fold0-seed0", "dataset": "2e6f"}}, ("cnn", "jaffe")),
