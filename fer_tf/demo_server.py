@@ -103,7 +103,8 @@ class Guard:
         """Answers a request; see ASGI."""
         refused = self._refusal(scope) if scope["type"] == "http" else None
         if refused:
-            return await _answer(send, *refused)
+            await _answer(send, *refused)
+            return
 
         async def guarded(message):
             if message["type"] == "http.response.start":
