@@ -135,7 +135,8 @@ def _check_phase(model, phase, experiment):
         raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
 
 
-def fit(training_data, experiment, seed, progress, model=None, teacher=None):
+# One function on purpose: a run resumes only under the code that it began with (`runlog.code_fingerprint`).
+def fit(training_data, experiment, seed, progress, model=None, teacher=None):  # noqa: C901
     """Builds and trains a model; the best epoch by validation accuracy is what comes back.
 
     Args:

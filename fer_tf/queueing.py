@@ -196,9 +196,7 @@ def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.Dat
     queue_folder().mkdir(parents=True, exist_ok=True)
     stop_at = None if settings.budget is None else time.time() + settings.budget
     todo = _todo(entries)
-    for entry in todo:
-        if settings.retry or _note(entry).get("state") != "failed":
-            _forget_note(entry)
+    _forget_notes(todo, settings.retry)
     keeper.say(verbose, f"{len(entries)} runs, {len(entries) - len(todo)} finished; {settings.slots} at once")
     jobs, last_line = [], time.monotonic()
     try:
@@ -220,6 +218,13 @@ def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.Dat
     finally:
         _stop(jobs)
     return status(entries)
+
+
+def _forget_notes(todo, retry):
+    """Forgets how the entries ended before; failures stay noted unless they are tried again."""
+    for entry in todo:
+        if retry or _note(entry).get("state") != "failed":
+            _forget_note(entry)
 
 
 def progress_line(entries: list) -> str:

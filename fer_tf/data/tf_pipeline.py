@@ -7,7 +7,8 @@ import numpy as np
 from .plan import BatchPlan, target_matrix
 
 
-def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
+# One function on purpose: a run resumes only under the code that it began with (`runlog.code_fingerprint`).
+def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):  # noqa: C901
     """See `fer_tf.data.pipeline.training_batches`."""
     import tensorflow as tf
 
