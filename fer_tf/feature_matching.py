@@ -39,6 +39,7 @@ class FeatureDistance(keras.losses.Loss):
         self.power = check_range("matching_power", power, low=1)
 
     def call(self, y_true, y_pred):
+        """The distance of each picture's maps, float [N]."""
         distance = ops.abs(ops.cast(y_pred, "float32") - ops.cast(y_true, "float32"))
         return ops.mean(distance**self.power, axis=(1, 2, 3))
 
@@ -72,6 +73,7 @@ class MapBatches(keras.utils.PyDataset):
         return images, maps / self.unit
 
     def on_epoch_end(self):
+        """Draws the next epoch's order."""
         self.epoch += 1
         self._lay_out()
 
