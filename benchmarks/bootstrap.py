@@ -39,11 +39,14 @@ def plain_loop(y_true, y_pred, replicates):
     for _ in range(replicates):
         rows = rng.integers(0, len(y_true), len(y_true))
         truth, answer = y_true[rows], y_pred[rows]
-        samples.append([
-            accuracy_score(truth, answer), balanced_accuracy_score(truth, answer),
-            precision_score(truth, answer, average="macro", zero_division=0),
-            f1_score(truth, answer, average="macro", zero_division=0),
-        ])  # fmt: skip
+        samples.append(
+            [
+                accuracy_score(truth, answer),
+                balanced_accuracy_score(truth, answer),
+                precision_score(truth, answer, average="macro", zero_division=0),
+                f1_score(truth, answer, average="macro", zero_division=0),
+            ]
+        )
     return np.percentile(samples, [2.5, 97.5], axis=0).T
 
 

@@ -26,9 +26,11 @@ def main(data_dir):
             print(f"{record['file']:18} left out: {error}")
             continue
         now, then = measure(path, ds), record["test"]
-        print(f"{record['file']:18} {record['dataset']} {record['protocol']}, {now['n']:,} images: accuracy "
-              f"{now['accuracy']:.4f} now, {then['accuracy']:.4f} in the record; macro F1 {now['macro_f1']:.4f}, "
-              f"{then['macro_f1']:.4f}; difference {now['accuracy'] - then['accuracy']:+.4f}")  # fmt: skip
+        print(
+            f"{record['file']:18} {record['dataset']} {record['protocol']}, {now['n']:,} images: accuracy "
+            f"{now['accuracy']:.4f} now, {then['accuracy']:.4f} in the record; macro F1 {now['macro_f1']:.4f}, "
+            f"{then['macro_f1']:.4f}; difference {now['accuracy'] - then['accuracy']:+.4f}"
+        )
         if record["file"] == DEFAULT and importlib.util.find_spec("fer"):
             compare_with_fer(ds.test)
 

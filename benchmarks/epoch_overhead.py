@@ -62,10 +62,14 @@ def training_data():
 
     rng, names = np.random.default_rng(0), tuple("abcdefgh")
     splits = [
-        Split(ArrayImages(rng.integers(0, 256, (count, 48, 48, 1), dtype=np.uint8)), np.arange(count),
-              rng.integers(0, 8, count), names)
+        Split(
+            ArrayImages(rng.integers(0, 256, (count, 48, 48, 1), dtype=np.uint8)),
+            np.arange(count),
+            rng.integers(0, 8, count),
+            names,
+        )
         for count in (IMAGES, IMAGES // 8)
-    ]  # fmt: skip
+    ]
     return TrainingData(*splits, names, (48, 48, 1))
 
 
@@ -94,8 +98,15 @@ def _seconds(model, batches, validation):
 
     times = [time.perf_counter()]
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.perf_counter()))
-    model.fit(batches, epochs=EPOCHS, steps_per_epoch=IMAGES // BATCH, validation_data=validation, verbose=0,
-              shuffle=False, callbacks=[clock])  # fmt: skip
+    model.fit(
+        batches,
+        epochs=EPOCHS,
+        steps_per_epoch=IMAGES // BATCH,
+        validation_data=validation,
+        verbose=0,
+        shuffle=False,
+        callbacks=[clock],
+    )
     return np.diff(times)
 
 

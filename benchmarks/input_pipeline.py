@@ -51,10 +51,14 @@ def write_folder(folder):
 def layers():
     import keras
 
-    return keras.Sequential([
-        keras.layers.RandomFlip("horizontal"), keras.layers.RandomRotation(10 / 360), keras.layers.RandomZoom(0.1),
-        keras.layers.RandomTranslation(0.1, 0.1),
-    ])  # fmt: skip
+    return keras.Sequential(
+        [
+            keras.layers.RandomFlip("horizontal"),
+            keras.layers.RandomRotation(10 / 360),
+            keras.layers.RandomZoom(0.1),
+            keras.layers.RandomTranslation(0.1, 0.1),
+        ]
+    )
 
 
 def kit(_):

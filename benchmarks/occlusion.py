@@ -40,6 +40,7 @@ def one_by_one(model, image, size=12, stride=3):
             drops.append(before[before.argmax()] - model.predict(copy[None], verbose=0)[0][before.argmax()])
             if len(drops) == SINGLE:
                 return drops
+    return drops
 
 
 def work(variant, model):

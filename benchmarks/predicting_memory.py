@@ -23,8 +23,9 @@ PICTURES, SIDE = 100, 96
 def main(counts):
     with tempfile.TemporaryDirectory() as folder:
         originals = write_pictures(Path(folder) / "originals")
-        rows = [in_own_process(__file__, count, make_links(Path(folder) / str(count), originals, count))
-                for count in counts]  # fmt: skip
+        rows = [
+            in_own_process(__file__, count, make_links(Path(folder) / str(count), originals, count)) for count in counts
+        ]
     print_table(rows, "peak MB", rows[0]["variant"])
 
 

@@ -11,9 +11,7 @@ STOPPED = "stopped; the same train, search, queue, reproduce or predict --out re
 def main():
     """Runs the command line; a wrong input is one line on stderr and exit code 2, never a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    for name in ("FER_TF_DATA", "FER_TF_REPORTS", "FER_TF_MODELS", "FER_TF_CACHE"):
-        if os.environ.get(name):  # notebooks run elsewhere and must mean the same folder
-            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
+    _make_folders_absolute()
     from .checks import InputError, OutOfTime
     from .cli import app
 
@@ -33,6 +31,13 @@ def main():
         sys.exit(141)
     except OSError as error:
         _stop(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 2)
+
+
+def _make_folders_absolute():
+    """Notebooks run in another folder and must mean the same ones."""
+    for name in ("FER_TF_DATA", "FER_TF_REPORTS", "FER_TF_MODELS", "FER_TF_CACHE"):
+        if os.environ.get(name):
+            os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))
 
 
 def _stop(message, code):

@@ -30,11 +30,15 @@ def bundled_path(name=DEFAULT):
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
         known = ", ".join(each["file"] for each in bundled_records()) or "none"
-        raise ModelFileError(f"model: no bundled {name} in {path.parent} (there: {known}); give the path of a trained "
-                             "one (`fer-tf train cnn` makes one)")  # fmt: skip
+        raise ModelFileError(
+            f"model: no bundled {name} in {path.parent} (there: {known}); give the path of a trained "
+            "one (`fer-tf train cnn` makes one)"
+        )
     if sha256(path) != json.loads(record.read_text(encoding="utf-8"))["sha256"]:
-        raise ModelFileError(f"{path}: is not the file that {record.name} tells of (its SHA-256 differs); "
-                             f"`git checkout {path.name}` in {path.parent} brings it back")  # fmt: skip
+        raise ModelFileError(
+            f"{path}: is not the file that {record.name} tells of (its SHA-256 differs); "
+            f"`git checkout {path.name}` in {path.parent} brings it back"
+        )
     return path
 
 

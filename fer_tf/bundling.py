@@ -95,8 +95,13 @@ def measure(path, ds):
     figures = {key: test[key] for key in TEST_FIGURES}
     recall = {name: scores["recall"] for name, scores in test["per_class"].items()}
     without = {key: near[key] for key in ("n", "accuracy") if key in near}
-    return {**figures, "recall": recall, "without_near_copies": without, "lists": run.metrics["lists"],
-            "brightness": light}  # fmt: skip
+    return {
+        **figures,
+        "recall": recall,
+        "without_near_copies": without,
+        "lists": run.metrics["lists"],
+        "brightness": light,
+    }
 
 
 def _by_brightness(predictions, ds):
@@ -120,15 +125,25 @@ def _record(run, shipped):
     about = {key: run.record[key] for key in ("experiment", "dataset", "protocol", "seed", "reduced", "source")}
     training = run.metrics["training"]
     return {
-        "file": shipped.name, "sha256": sha256(shipped), "bytes": shipped.stat().st_size, "run": run.name, **about,
-        "command": command(run.record), "fingerprint": run.record["fingerprint"],
-        "class_names": read_description(shipped)["class_names"], "image_shape": run.record["image_shape"],
-        "dataset_options": run.record["dataset_options"], "settings": run.record["settings"],
+        "file": shipped.name,
+        "sha256": sha256(shipped),
+        "bytes": shipped.stat().st_size,
+        "run": run.name,
+        **about,
+        "command": command(run.record),
+        "fingerprint": run.record["fingerprint"],
+        "class_names": read_description(shipped)["class_names"],
+        "image_shape": run.record["image_shape"],
+        "dataset_options": run.record["dataset_options"],
+        "settings": run.record["settings"],
         "test_fingerprint": run.record["test_fingerprint"],
-        "parameters": training["parameters"], "epochs": training["epochs"], "best_epoch": training["best_epoch"],
-        "trained_on": training["environment"], "notes": run.record["notes"],
+        "parameters": training["parameters"],
+        "epochs": training["epochs"],
+        "best_epoch": training["best_epoch"],
+        "trained_on": training["environment"],
+        "notes": run.record["notes"],
         "test_accuracy_of_the_run": run.metrics["test"]["accuracy"],
-    }  # fmt: skip
+    }
 
 
 def command(record):
@@ -151,8 +166,10 @@ def _changed(experiment, record):
 def _check(record, run):
     lost = run.metrics["test"]["accuracy"] - record["test"]["accuracy"]
     if abs(lost) > TOLERANCE:
-        raise InputError(f"{run.name}: its file gives accuracy {record['test']['accuracy']:.4f} in half precision, "
-                         f"its record says {run.metrics['test']['accuracy']:.4f}")  # fmt: skip
+        raise InputError(
+            f"{run.name}: its file gives accuracy {record['test']['accuracy']:.4f} in half precision, "
+            f"its record says {run.metrics['test']['accuracy']:.4f}"
+        )
     if record["bytes"] > LARGEST:
         raise InputError(f"{run.name}: its file has {record['bytes']:,} bytes, more than the {LARGEST:,} that ship")
 
@@ -182,17 +199,27 @@ def _row(record):
     low, high = (100 * value for value in test["intervals"]["accuracy"])
     near = test["without_near_copies"].get("accuracy")
     return {
-        "file": record["file"], "experiment": record["command"].split()[2], "classes": len(record["class_names"]),
-        "trained on": f"{record['dataset']} {record['protocol']}, seed {record['seed']}", "epochs": record["epochs"],
-        "test accuracy": f"{100 * test['accuracy']:.1f}", "95 % interval": f"{low:.1f} to {high:.1f}",
-        "without near copies": "" if near is None else f"{100 * near:.1f}", "macro F1": f"{100 * test['macro_f1']:.1f}",
+        "file": record["file"],
+        "experiment": record["command"].split()[2],
+        "classes": len(record["class_names"]),
+        "trained on": f"{record['dataset']} {record['protocol']}, seed {record['seed']}",
+        "epochs": record["epochs"],
+        "test accuracy": f"{100 * test['accuracy']:.1f}",
+        "95 % interval": f"{low:.1f} to {high:.1f}",
+        "without near copies": "" if near is None else f"{100 * near:.1f}",
+        "macro F1": f"{100 * test['macro_f1']:.1f}",
         "MB": f"{record['bytes'] / 1e6:.1f}",
-    }  # fmt: skip
+    }
 
 
 def _limits(record):
     test, environment = record["test"], record["trained_on"]
     recall = ", ".join(f"{name} {100 * value:.0f}" for name, value in test["recall"].items())
+    lists = [
+        f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
+        for name, scores in test["lists"].items()
+    ]
+    brightness = ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"])
     about = [
         f"## {record['file']}\n",
         f"- Trained by `{record['command']}` on {environment['device']} ({environment['cores']} cores), revision "
@@ -202,12 +229,10 @@ def _limits(record):
         f"- Expected calibration error {100 * test['ece']:.1f} points; largest change of a probability by half "
         f"precision {record['float16_difference']:.4f}.",
         *_teacher(record["settings"]),
-        *(f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
-          for name, scores in test["lists"].items()),
-        "- By brightness of the picture (%): "
-        + ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"]) + ".",
+        *lists,
+        f"- By brightness of the picture (%): {brightness}.",
         f"- Limits: {record.get('limits') or limits(record)}.",
-    ]  # fmt: skip
+    ]
     return "\n".join(about) + "\n"
 
 
@@ -215,8 +240,10 @@ def _teacher(settings):
     """A line on the face net that a model was matched to, which does not ship; none where there was none."""
     if not settings["matching_epochs"]:
         return []
-    return [f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship: what it is, its "
-            "licence and where it goes is in [models/README.md](../README.md)."]  # fmt: skip
+    return [
+        f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship: what it is, its "
+        "licence and where it goes is in [models/README.md](../README.md)."
+    ]
 
 
 def limits(record):

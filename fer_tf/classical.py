@@ -51,9 +51,17 @@ CLASSICAL = {
 
 
 def run_classical(
-    name, dataset="synthetic", protocol=None, seed=0, data_dir=None, size="full", dataset_options=None, force=False,
-    verbose=True, **overrides,
-):  # fmt: skip
+    name,
+    dataset="synthetic",
+    protocol=None,
+    seed=0,
+    data_dir=None,
+    size="full",
+    dataset_options=None,
+    force=False,
+    verbose=True,
+    **overrides,
+):
     """Fits on train, selects and calibrates on val, reads test once, and leaves a record in reports/runs/.
 
     The record is one of a network's in all that tables, reports and comparisons read; there is no model file. A
@@ -106,18 +114,29 @@ def _check_splits(ds):
 def _record(name, experiment, ds, size, seed, options):
     """What a run stands on, in the form of a network's; its fingerprint changes when its predictions might."""
     basis = {
-        "experiment": name, "settings": experiment.settings(), "size": size, "seed": seed, "dataset": ds.name,
-        "protocol": ds.protocol, "dataset_options": {key: str(value) for key, value in options.items()},
-        "class_names": list(ds.class_names), "image_shape": list(ds.image_shape),
-        "dataset_fingerprint": ds.fingerprint(), "dataset_source": ds.source,
+        "experiment": name,
+        "settings": experiment.settings(),
+        "size": size,
+        "seed": seed,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "dataset_options": {key: str(value) for key, value in options.items()},
+        "class_names": list(ds.class_names),
+        "image_shape": list(ds.image_shape),
+        "dataset_fingerprint": ds.fingerprint(),
+        "dataset_source": ds.source,
         "code": runlog.code_fingerprint([classical]),
-    }  # fmt: skip
+    }
     about = {
         "evaluation_code": runlog.code_fingerprint([scoring, metrics, comparison, tables, doctor]),
-        "reduced": _differences(name, experiment, ds, size, options), "source": experiment.source,
-        "claims": list(experiment.claims), "notes": ds.notes, "counts": ds.counts().to_dict(),
-        "test_fingerprint": ds.test_fingerprint(), "backend": "scikit-learn",
-    }  # fmt: skip
+        "reduced": _differences(name, experiment, ds, size, options),
+        "source": experiment.source,
+        "claims": list(experiment.claims),
+        "notes": ds.notes,
+        "counts": ds.counts().to_dict(),
+        "test_fingerprint": ds.test_fingerprint(),
+        "backend": "scikit-learn",
+    }
     return {**basis, "fingerprint": runlog.fingerprint(basis), **about}
 
 
@@ -154,9 +173,12 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
     started, describe = time.perf_counter(), FEATURES[experiment.features]
     machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
     facts = {
-        "parameters": machine.parameters, "peak_memory_mb": runlog.peak_memory_mb(),
-        "seconds": round(time.perf_counter() - started, 2), "chosen": machine.chosen, "trials": machine.trials,
-    }  # fmt: skip
+        "parameters": machine.parameters,
+        "peak_memory_mb": runlog.peak_memory_mb(),
+        "seconds": round(time.perf_counter() - started, 2),
+        "chosen": machine.chosen,
+        "trials": machine.trials,
+    }
     stamp = {"fingerprint": record["fingerprint"], "environment": environment}
     runlog.write_json(directory / "training.json", {**stamp, **facts})
     keeper.say(verbose, f"{run}: {_told(machine.chosen)}; evaluating on {len(ds.test)} test images")
@@ -169,10 +191,9 @@ def _fit(training_data, experiment, seed, verbose):
     describe = FEATURES[experiment.features]
     features = [describe(split, progress=verbose) for split in (training_data.train, training_data.val)]
     labels = training_data.train.labels, training_data.val.labels
-    machine = classical.fit_svm(
-        features[0], labels[0], features[1], labels[1], experiment.kernel, experiment.Cs, experiment.gammas,
-        experiment.landmarks, len(training_data.class_names), seed, verbose,
-    )  # fmt: skip
+    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
+    count = len(training_data.class_names)
+    machine = classical.fit_svm(features[0], labels[0], features[1], labels[1], *grid, count, seed, verbose)
     return machine, features[1]
 
 

@@ -141,10 +141,15 @@ class Demo:
         names = self.recognizer.class_names
         rows = zip(found.rows, found.probabilities, strict=True)
         return [
-            [row["face"] + 1, names[shares.argmax()], round(float(shares.max()), 3), *(row[side] for side in "xywh"),
-             "yes" if row["detected"] else "no: whole picture"]
+            [
+                row["face"] + 1,
+                names[shares.argmax()],
+                round(float(shares.max()), 3),
+                *(row[side] for side in "xywh"),
+                "yes" if row["detected"] else "no: whole picture",
+            ]
             for row, shares in rows
-        ]  # fmt: skip
+        ]
 
     def _live(self, pixels, follower, now):
         found = self.recognizer.recognise([Picture("", pixels)])

@@ -18,13 +18,27 @@ from .runtimes import required
 
 PACKAGE = "gradio>=6,<7"
 _SWITCHED_OFF = {
-    "GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False", "GRADIO_MCP_SERVER": "False",
-    "GRADIO_SSR_MODE": "False", "GRADIO_SHARE": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1",
-}  # fmt: skip
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "GRADIO_RUN_HISTORY": "False",
+    "GRADIO_MCP_SERVER": "False",
+    "GRADIO_SSR_MODE": "False",
+    "GRADIO_SHARE": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+}
 # The addresses that the page asks for. Gradio has many more, some of which store files or fetch from elsewhere.
 _API = "/gradio_api"
-_READ = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", f"{_API}/theme.css",
-         f"{_API}/startup-events", f"{_API}/queue/data"}  # fmt: skip
+_READ = {
+    "/",
+    "/config",
+    "/theme.css",
+    "/favicon.ico",
+    "/manifest.json",
+    "/robots.txt",
+    f"{_API}/theme.css",
+    f"{_API}/startup-events",
+    f"{_API}/queue/data",
+}
 _READ_BELOW = ("/static/", "/assets/", f"{_API}/heartbeat/")
 _SENT = {f"{_API}/queue/join", f"{_API}/cancel", f"{_API}/reset"}
 _POLICY = (
@@ -89,7 +103,8 @@ class Guard:
         """Answers a request; see ASGI."""
         refused = self._refusal(scope) if scope["type"] == "http" else None
         if refused:
-            return await _answer(send, *refused)
+            await _answer(send, *refused)
+            return
 
         async def guarded(message):
             if message["type"] == "http.response.start":
@@ -115,8 +130,11 @@ class Guard:
 
 async def _answer(send, status, text):
     content = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(content)).encode()),
-               (b"connection", b"close")]  # fmt: skip
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(content)).encode()),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
 

@@ -16,36 +16,67 @@ FER2013_CODES = dict(enumerate(EMOTIONS[:7]))
 
 # FER+'s vote columns in their own order (Barsoum 2016); the last two are no emotions.
 FERPLUS_COLUMNS = [
-    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
-]  # fmt: skip
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+]
 
 # RAF-DB's basic labels (Li, Deng & Du 2017).
-RAFDB_CODES = {
-    1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral",
-}  # fmt: skip
+RAFDB_CODES = {1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"}
 
 # AffectNet's expression codes (Mollahosseini 2017); 8 none, 9 uncertain and 10 no face are no emotions.
 AFFECTNET_CODES = {
-    0: "neutral", 1: "happiness", 2: "sadness", 3: "surprise", 4: "fear", 5: "disgust", 6: "anger", 7: "contempt",
-}  # fmt: skip
+    0: "neutral",
+    1: "happiness",
+    2: "sadness",
+    3: "surprise",
+    4: "fear",
+    5: "disgust",
+    6: "anger",
+    7: "contempt",
+}
 
 # CK+'s emotion files (Lucey et al. 2010), and the codes of the csv copy ckextended.csv: two different orders.
 CKPLUS_CODES = {
-    0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise",
-}  # fmt: skip
+    0: "neutral",
+    1: "anger",
+    2: "contempt",
+    3: "disgust",
+    4: "fear",
+    5: "happiness",
+    6: "sadness",
+    7: "surprise",
+}
 CKPLUS_CSV_CODES = dict(enumerate(EMOTIONS))
 
 # JAFFE's file names (Lyons et al. 1998): KA.AN1.39.tiff.
 JAFFE_CODES = {
-    "AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "SA": "sadness", "SU": "surprise",
+    "AN": "anger",
+    "DI": "disgust",
+    "FE": "fear",
+    "HA": "happiness",
+    "SA": "sadness",
+    "SU": "surprise",
     "NE": "neutral",
-}  # fmt: skip
+}
 
 # TFEID's file names as public code reads them (f01_dfh_ag.jpg); contempt's letters are not known.
 TFEID_CODES = {
-    "ag": "anger", "dg": "disgust", "fg": "fear", "hg": "happiness", "sg": "sadness", "pg": "surprise",
+    "ag": "anger",
+    "dg": "disgust",
+    "fg": "fear",
+    "hg": "happiness",
+    "sg": "sadness",
+    "pg": "surprise",
     "ng": "neutral",
-}  # fmt: skip
+}
 
 # Every spelling by which an emotion goes in folder names, file names and csv columns of the known datasets.
 ALIASES = {

@@ -110,8 +110,10 @@ def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", 
     labels = datasets[0].val.labels
     val = np.stack([_predict(model, ds, "val", tta) for model, ds in zip(models, datasets, strict=True)])
     weights = greedy_weights(val, labels) if select == "greedy" else weights
-    test = [_predict(model, ds, "test", tta) if weight else None
-            for model, ds, weight in zip(models, datasets, weights, strict=True)]  # fmt: skip
+    test = [
+        _predict(model, ds, "test", tta) if weight else None
+        for model, ds, weight in zip(models, datasets, weights, strict=True)
+    ]
     members = [
         {"run": run.name, "weight": weight, "val_accuracy": np.mean(found.argmax(axis=1) == labels)}
         for run, weight, found in zip(runs, weights, val, strict=True)
@@ -221,8 +223,10 @@ def _shared_splits(runs, datasets):
     notes = datasets[0].notes
     if held.sum() < (splits == "val").sum(axis=1).max():
         notes = [*notes, f"validation: the {held.sum()} images that every run held out"]
-    return [replace(ds, table=ds.table.assign(split=pd.Series(shared, ds.table.index, object)), notes=notes)
-            for ds in datasets]  # fmt: skip
+    return [
+        replace(ds, table=ds.table.assign(split=pd.Series(shared, ds.table.index, object)), notes=notes)
+        for ds in datasets
+    ]
 
 
 def _predict(model, ds, split, tta):
@@ -269,11 +273,17 @@ def _record(runs, members, ds, select, tta, name):
     used = sum(member["weight"] > 0 for member in members)
     told = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
-        "fingerprint": made, "evaluation_code": "",
+        "fingerprint": made,
+        "evaluation_code": "",
         "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{made[:8]}",
-        "members": members, "select": select, "tta": tta, "dataset": ds.name, "protocol": ds.protocol,
-        "class_names": list(ds.class_names), "test_fingerprint": first["test_fingerprint"],
+        "members": members,
+        "select": select,
+        "tta": tta,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "class_names": list(ds.class_names),
+        "test_fingerprint": first["test_fingerprint"],
         "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
         "notes": [*ds.notes, told, *_told(tta)],
         "environment": runlog.environment(),
-    }  # fmt: skip
+    }

@@ -29,8 +29,9 @@ def reliability_diagram(tables):
         above.plot([0, 1], [0, 1], "--", color="gray", linewidth=1)
         filled = table[table["images"] > 0]
         spread = [filled["accuracy"] - filled["accuracy_low"], filled["accuracy_high"] - filled["accuracy"]]
-        above.errorbar(filled["confidence"], filled["accuracy"], yerr=spread, fmt="o-", color=_COLOURS[0], capsize=2,
-                       clip_on=False)  # fmt: skip
+        above.errorbar(
+            filled["confidence"], filled["accuracy"], yerr=spread, fmt="o-", color=_COLOURS[0], capsize=2, clip_on=False
+        )
         above.set(xlim=(0, 1), ylim=(0, 1), title=f"{title}\nECE {gap:.3f}")
         width = table["high"] - table["low"]
         below.bar(table["low"], table["images"], width, align="edge", color=_COLOURS[0], edgecolor="white")
@@ -56,9 +57,18 @@ def mcnemar_heat_map(differences, p_values):
     limit = max(1.0, np.nanmax(np.abs(points.to_numpy()))) if points.notna().any(axis=None) else 1.0
     bar = {"label": "accuracy of the row minus the column, points"}
     sns.heatmap(
-        points, annot=texts, fmt="", cmap="RdBu", vmin=-limit, vmax=limit, square=True, linewidths=0.5, ax=axis,
-        annot_kws={"size": 8}, cbar_kws=bar,
-    )  # fmt: skip
+        points,
+        annot=texts,
+        fmt="",
+        cmap="RdBu",
+        vmin=-limit,
+        vmax=limit,
+        square=True,
+        linewidths=0.5,
+        ax=axis,
+        annot_kws={"size": 8},
+        cbar_kws=bar,
+    )
     axis.set_title("McNemar, Holm's adjusted p: * < 0.05, ** < 0.01, *** < 0.001", fontsize=9)
     axis.set(xlabel="", ylabel="")
     _slant(axis)

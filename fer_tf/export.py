@@ -118,8 +118,10 @@ def check_out(out, form, quantize):
     if form == "savedmodel" and quantize:
         raise InputError(f"quantize: a SavedModel holds float32 alone; {quantize} can be had as onnx and tflite")
     if keras.backend.backend() != "tensorflow":
-        raise InputError(f"export: needs KERAS_BACKEND=tensorflow; received {keras.backend.backend()}. A file saved "
-                         "under another backend loads there")  # fmt: skip
+        raise InputError(
+            f"export: needs KERAS_BACKEND=tensorflow; received {keras.backend.backend()}. A file saved "
+            "under another backend loads there"
+        )
     out = expanded(out)
     is_wrong = out.suffix in MODEL_SUFFIXES if form == "savedmodel" else out.suffix != SUFFIXES[form]
     if is_wrong:

@@ -124,9 +124,12 @@ def _facenet_file():
     path = folder / KERAS_FACENET
     try:
         keras.utils.get_file(
-            KERAS_FACENET.name, KERAS_FACENET_URL, cache_dir=folder, cache_subdir=KERAS_FACENET.parent,
+            KERAS_FACENET.name,
+            KERAS_FACENET_URL,
+            cache_dir=folder,
+            cache_subdir=KERAS_FACENET.parent,
             file_hash=KERAS_FACENET_SHA256,
-        )  # fmt: skip
+        )
     except Exception as error:  # Keras raises a bare Exception when it cannot fetch, ValueError on another hash
         raise MissingDataError(
             f"face_net: keras_facenet's weights are not at {path} and could not be fetched ({KERAS_FACENET_URL}: "

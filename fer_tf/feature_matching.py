@@ -39,6 +39,7 @@ class FeatureDistance(keras.losses.Loss):
         self.power = check_range("matching_power", power, low=1)
 
     def call(self, y_true, y_pred):
+        """The distance of each picture's maps, float [N]."""
         distance = ops.abs(ops.cast(y_pred, "float32") - ops.cast(y_true, "float32"))
         return ops.mean(distance**self.power, axis=(1, 2, 3))
 
@@ -72,6 +73,7 @@ class MapBatches(keras.utils.PyDataset):
         return images, maps / self.unit
 
     def on_epoch_end(self):
+        """Draws the next epoch's order."""
         self.epoch += 1
         self._lay_out()
 
@@ -94,8 +96,10 @@ def match(model, training_data, experiment, seed, progress):
     say(progress.verbose, f"{progress.name}: stage 1, matching {EXPRESSION_NET} to {experiment.face_net}")
     face_net = facenets.open_face_net(experiment.face_net, seed)
     if net.output_shape[-1] != face_net.depth:
-        raise InputError(f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
-                         f"depth={face_net.depth}; received {net.output_shape[-1]}")  # fmt: skip
+        raise InputError(
+            f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
+            f"depth={face_net.depth}; received {net.output_shape[-1]}"
+        )
     if experiment.face_net_epochs:
         face_net = fine_tuned(face_net, training_data, experiment.face_net_epochs, experiment.batch_size, seed)
     grid = net.output_shape[1:3]
@@ -148,16 +152,22 @@ def _fit(net, training_data, targets, experiment, seed, progress):
     keeper = EpochKeeper(net, settings, replace(progress, directory=progress.directory / FOLDER))
     done = keeper.resume()
     jit = {"on": True, "off": False, "auto": runlog.has_accelerator()}[experiment.jit]
-    net.compile(keras.optimizers.Adam(experiment.matching_rate), FeatureDistance(experiment.matching_power),
-                jit_compile=jit)  # fmt: skip
+    net.compile(
+        keras.optimizers.Adam(experiment.matching_rate), FeatureDistance(experiment.matching_power), jit_compile=jit
+    )
     phase = Phase("matching", 0, settings.epochs, experiment.matching_rate)
     keeper.begin(net, phase, done)
     if done < settings.epochs:
         batches = MapBatches(training_data.train, maps, mirrored, experiment.batch_size, seed, done, unit)
         net.fit(
-            batches, initial_epoch=done, epochs=settings.epochs, callbacks=[keeper], verbose=0, shuffle=False,
+            batches,
+            initial_epoch=done,
+            epochs=settings.epochs,
+            callbacks=[keeper],
+            verbose=0,
+            shuffle=False,
             validation_data=MapBatches(training_data.val, val_maps, unit=unit),
-        )  # fmt: skip
+        )
     keeper.restore_best()
 
 
@@ -170,11 +180,15 @@ def matching_facts(directory):
     if not path.is_file():
         return {}
     history = pd.read_csv(path)
-    return {"matching": {
-        "epochs": len(history), "first_val_loss": float(history["val_loss"].iloc[0]),
-        "best_val_loss": float(history["val_loss"].min()), "seconds": float(history["seconds"].sum()),
-        **json.loads((directory / FOLDER / _MEAN_MAP).read_text()),
-    }}  # fmt: skip
+    return {
+        "matching": {
+            "epochs": len(history),
+            "first_val_loss": float(history["val_loss"].iloc[0]),
+            "best_val_loss": float(history["val_loss"].min()),
+            "seconds": float(history["seconds"].sum()),
+            **json.loads((directory / FOLDER / _MEAN_MAP).read_text()),
+        }
+    }
 
 
 def fine_tuned(face_net, training_data, epochs, batch_size, seed):
@@ -191,8 +205,9 @@ def fine_tuned(face_net, training_data, epochs, batch_size, seed):
     counts = [len(training_data.train), epochs, batch_size, seed]
     targets = hashlib.sha256(plan.target_matrix(training_data.train).tobytes()).hexdigest()
     pictures = facenets.pictures_fingerprint(training_data.train)
-    fingerprint = runlog.fingerprint({"face_net": face_net.fingerprint, "counts": counts, "targets": targets,
-                                      "pictures": pictures})  # fmt: skip
+    fingerprint = runlog.fingerprint(
+        {"face_net": face_net.fingerprint, "counts": counts, "targets": targets, "pictures": pictures}
+    )
     path = runlog.model_path(f"face_net-fine_tuned-{fingerprint}").with_suffix(".weights.h5")
     keras.utils.set_random_seed(seed)
     trunk = face_net.trunk

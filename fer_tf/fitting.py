@@ -123,8 +123,10 @@ def size_bounds(experiment: Experiment, start: int, end: int, side: int) -> list
 def _check_depth(model, face_net, experiment):
     found = feature_matching._expression_net(model).output_shape[-1]
     if found != face_net.depth:
-        raise InputError(f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
-                         f"depth={face_net.depth}; received {found}")  # fmt: skip
+        raise InputError(
+            f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
+            f"depth={face_net.depth}; received {found}"
+        )
 
 
 def _check_phase(model, phase, experiment):
@@ -145,7 +147,7 @@ def fit(training_data, experiment, seed, progress, model=None, teacher=None):
         model: what `start` gave for the same arguments, if it has been called already.
         teacher: `fer_tf.teachers.Teacher` of an experiment that has one.
     Returns: `keras.Model`, and the facts of its training as a dict: parameters, peak_memory_mb and, where it was
-        trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds, precision.
+        trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds, precision, codes.
     """
     model = start(training_data, experiment, seed) if model is None else model
     (progress.directory / "history.csv").unlink(missing_ok=True)
@@ -159,6 +161,18 @@ def fit(training_data, experiment, seed, progress, model=None, teacher=None):
     if transfer.starts_from_nothing(experiment):
         say(progress.verbose, f"{progress.name}: weights none, nothing is pretrained: all of it learns, in one phase")
     keeper = EpochKeeper(model, experiment, progress)
+    _train(model, training_data, experiment, seed, progress, keeper, teacher)
+    keeper.restore_best()
+    if backbones.has_backbone(model):
+        # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
+        backbones.set_trainable(model, "", freeze_norm=False)
+    facts = {**_facts(model, keeper.state["history"]), "precision": measured, "codes": keeper.state["codes"]}
+    facts |= feature_matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
+    return _as_float32(model, experiment, training_data, seed), facts
+
+
+def _train(model, training_data, experiment, seed, progress, keeper, teacher):
+    """All phases, from where the checkpoint left off; stage 1 comes before them where there is one."""
     trained = _with_scores_out(model) if experiment.loss == "squared_hinge" else model
     done = keeper.resume()
     if experiment.matching_epochs and not done:
@@ -167,21 +181,19 @@ def fit(training_data, experiment, seed, progress, model=None, teacher=None):
         if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
             continue
         _free(model, phase, experiment)
-        an_epoch = -(-len(training_data.train) // experiment.batch_size)
-        steps = ((phase.end - phase.start) * an_epoch, an_epoch)
-        compile_model(trained, experiment, phase.learning_rate, steps)
-        keeper.begin(trained, phase, done)
-        for size, first, end in size_bounds(experiment, phase.start, phase.end, training_data.image_shape[0]):
-            if done < end and not (phase.is_last and keeper.is_over):
-                _run_epochs(trained, size, training_data, experiment, seed, keeper, max(done, first), end, teacher)
+        _run_phase(trained, phase, training_data, experiment, seed, keeper, done, teacher)
         done = phase.end
-    keeper.restore_best()
-    if backbones.has_backbone(model):
-        # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
-        backbones.set_trainable(model, "", freeze_norm=False)
-    facts = {**_facts(model, keeper.state["history"]), "precision": measured, "codes": keeper.state["codes"]}
-    facts |= feature_matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
-    return _as_float32(model, experiment, training_data, seed), facts
+
+
+def _run_phase(trained, phase, training_data, experiment, seed, keeper, done, teacher):
+    """The epochs of a phase that are left after `done` epochs, size by size."""
+    an_epoch = -(-len(training_data.train) // experiment.batch_size)
+    steps = ((phase.end - phase.start) * an_epoch, an_epoch)
+    compile_model(trained, experiment, phase.learning_rate, steps)
+    keeper.begin(trained, phase, done)
+    for size, first, end in size_bounds(experiment, phase.start, phase.end, training_data.image_shape[0]):
+        if done < end and not (phase.is_last and keeper.is_over):
+            _run_epochs(trained, size, training_data, experiment, seed, keeper, max(done, first), end, teacher)
 
 
 @contextmanager
@@ -275,9 +287,15 @@ def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, e
     batches, steps = _batches(train, experiment, seed, first, end, answers, answer)
     keeper.size = size
     model.fit(
-        batches, initial_epoch=first, epochs=end, steps_per_epoch=steps,
-        validation_data=pipeline.evaluation_batches(val), callbacks=[keeper], verbose=0, shuffle=False,
-    )  # fmt: skip
+        batches,
+        initial_epoch=first,
+        epochs=end,
+        steps_per_epoch=steps,
+        validation_data=pipeline.evaluation_batches(val),
+        callbacks=[keeper],
+        verbose=0,
+        shuffle=False,
+    )
 
 
 def _resized(split, size):
@@ -290,9 +308,15 @@ def _batches(split, experiment, seed, first, end, answers, answer):
     """The augmented batches of the epochs first .. end - 1, and how many an epoch has."""
     weights = plan.balanced_class_weights(split.labels, len(split.class_names)) if experiment.class_weights else None
     epoch_plan = plan.EpochPlan(
-        plan.target_matrix(split), experiment.batch_size, seed, len(layers.DRAWS), experiment.sampling,
-        experiment.mixup, weights, answers,
-    )  # fmt: skip
+        plan.target_matrix(split),
+        experiment.batch_size,
+        seed,
+        len(layers.DRAWS),
+        experiment.sampling,
+        experiment.mixup,
+        weights,
+        answers,
+    )
     stages = layers.augmentation_stages(experiment.augmentation())
     return pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, end, answer), epoch_plan.steps
 

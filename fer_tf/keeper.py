@@ -132,6 +132,7 @@ class EpochKeeper(keras.callbacks.Callback):
             self.state |= {"rate": phase.learning_rate, "waited": 0, "best_loss": None}
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Sets the learning rate and starts the bar; stops the run if no time is left for an epoch."""
         history = self.state["history"]
         if history and time.time() + history[-1]["seconds"] > self.stop_at:
             self._run_out_of_time(history[-1]["seconds"])
@@ -142,11 +143,15 @@ class EpochKeeper(keras.callbacks.Callback):
             layer.start_mean()
         self.started = time.perf_counter()
         self.bar = tqdm(
-            total=self.params["steps"], desc=f"epoch {epoch + 1}/{self.experiment.epochs}", unit="batch", leave=False,
+            total=self.params["steps"],
+            desc=f"epoch {epoch + 1}/{self.experiment.epochs}",
+            unit="batch",
+            leave=False,
             disable=not (self.progress.verbose and sys.stderr.isatty()),
-        )  # fmt: skip
+        )
 
     def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar; in the first epoch, stops the run if the batches are too slow for the time left."""
         self.bar.update()
         if self.state["history"] or self.stop_at == float("inf"):
             return
@@ -190,6 +195,7 @@ class EpochKeeper(keras.callbacks.Callback):
         return self.state["rate"]
 
     def on_epoch_end(self, epoch, logs=None):
+        """Records the epoch, keeps the best weights, writes the checkpoint and decides whether to stop."""
         self.bar.close()
         row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
         row |= {"phase": self.phase.name} if self.phase.name else {}

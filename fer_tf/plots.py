@@ -16,9 +16,16 @@ from .checks import InputError
 from .paths import replacing, reports_root
 
 _STYLE = {
-    "figure.dpi": 100, "savefig.dpi": 150, "font.size": 10, "axes.titlesize": 11, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": False, "svg.hashsalt": "fer_tf", "figure.constrained_layout.use": True,
-}  # fmt: skip
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "svg.hashsalt": "fer_tf",
+    "figure.constrained_layout.use": True,
+}
 _COLOURS = sns.color_palette("colorblind")
 
 
@@ -222,10 +229,10 @@ def _outline(axis, box, index, share, is_strongest):
     """A crop's outline, a little inside its true place by its number, so that outlines do not hide each other."""
     left, top, width, height = box
     inset = 0.004 * index * (width + height)
-    axis.add_patch(Rectangle(
-        (left - 0.5 + inset, top - 0.5 + inset), width - 2 * inset, height - 2 * inset, fill=False,
-        edgecolor=_COLOURS[1 if is_strongest else 0], linewidth=0.4 + 2.2 * share, alpha=0.35 + 0.65 * share,
-    ))  # fmt: skip
+    corner = (left - 0.5 + inset, top - 0.5 + inset)
+    colour = _COLOURS[1 if is_strongest else 0]
+    style = {"edgecolor": colour, "linewidth": 0.4 + 2.2 * share, "alpha": 0.35 + 0.65 * share}
+    axis.add_patch(Rectangle(corner, width - 2 * inset, height - 2 * inset, fill=False, **style))
 
 
 @_styled

@@ -249,10 +249,12 @@ class EmotionRecognizer:
             return [[_face_row(0, None, pixels, self._fitted(pixels))] for pixels in pictures]
         found = faces.crop_faces(pictures, size, self.detector, **self.cropping)
         return [
-            [_face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
-             for index, crop in enumerate(crops)]
+            [
+                _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
+                for index, crop in enumerate(crops)
+            ]
             for pixels, crops in zip(pictures, found, strict=True)
-        ]  # fmt: skip
+        ]
 
     def _fitted(self, pixels):
         return convert(pixels[None], self.shape[:2], self.shape[2])[0]

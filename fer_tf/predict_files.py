@@ -294,8 +294,11 @@ def _write_timelines(recognizer, out, work):
     if not any(work.films):
         return []
     wanted, written = ["time", "track", *recognizer.class_names], []
-    numbers = {str(file) if isinstance(file, Camera) else shown_path(file): number
-               for number, file in enumerate(work.files) if work.films[number]}  # fmt: skip
+    numbers = {
+        str(file) if isinstance(file, Camera) else shown_path(file): number
+        for number, file in enumerate(work.files)
+        if work.films[number]
+    }
     for cell, rows in itertools.groupby(read_rows(out), lambda row: row["path"]):
         name = read_cell(cell)
         values = [[float(row[column] or "nan") for column in wanted] for row in rows if row["label"]]

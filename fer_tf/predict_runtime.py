@@ -48,8 +48,10 @@ def open_in_runtime(model, runtime=None):
 
 def _in_its_own(model, runtime):
     if runtime is not None and not isinstance(model, _OPENED.get(runtime, ())):
-        raise InputError(f"runtime: {model.path.name} is run by {model.runtime} alone; leave runtime out, or give the "
-                         f"Keras model (.h5 or .keras); received {runtime!r}")  # fmt: skip
+        raise InputError(
+            f"runtime: {model.path.name} is run by {model.runtime} alone; leave runtime out, or give the "
+            f"Keras model (.h5 or .keras); received {runtime!r}"
+        )
     return model
 
 
@@ -87,5 +89,7 @@ def _check_installed(runtime):
     """All packages that are missing are told at once, before anything is loaded."""
     missing = [package for module, package in _NEEDED[runtime].items() if not importlib.util.find_spec(module)]
     if missing:
-        raise InputError(f"runtime: {runtime} needs packages that are not installed ({', '.join(missing)}): "
-                         f"`pip install {' '.join(_NEEDED[runtime].values())}` brings it")  # fmt: skip
+        raise InputError(
+            f"runtime: {runtime} needs packages that are not installed ({', '.join(missing)}): "
+            f"`pip install {' '.join(_NEEDED[runtime].values())}` brings it"
+        )

@@ -197,9 +197,7 @@ def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.Dat
     queue_folder().mkdir(parents=True, exist_ok=True)
     stop_at = None if settings.budget is None else time.time() + settings.budget
     todo = _todo(entries)
-    for entry in todo:
-        if settings.retry or _note(entry).get("state") != "failed":
-            _forget_note(entry)
+    _forget_notes(todo, settings.retry)
     keeper.say(verbose, f"{len(entries)} runs, {len(entries) - len(todo)} finished; {settings.slots} at once")
     jobs, last_line = [], time.monotonic()
     try:
@@ -221,6 +219,13 @@ def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.Dat
     finally:
         _stop(jobs)
     return status(entries)
+
+
+def _forget_notes(todo, retry):
+    """Forgets how the entries ended before; failures stay noted unless they are tried again."""
+    for entry in todo:
+        if retry or _note(entry).get("state") != "failed":
+            _forget_note(entry)
 
 
 def progress_line(entries: list) -> str:
@@ -279,9 +284,14 @@ def _launch(entry, settings, stop_at, slot, lock):
         log.flush()
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "fer_tf", *entry.command(settings.data_dir)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=project_root(),
-            pass_fds=[lock.fileno()] if os.name == "posix" else (), start_new_session=True,
-        )  # fmt: skip
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=project_root(),
+            pass_fds=[lock.fileno()] if os.name == "posix" else (),
+            start_new_session=True,
+        )
     _lower_priority(process.pid, settings.nice)
     with contextlib.suppress(OSError, AttributeError, ValueError):
         _pin(process.pid, slot, settings)

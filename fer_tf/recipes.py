@@ -6,71 +6,156 @@ CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 320}
 REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
 # Document [4]: Adam and cross-entropy; learning rate, batch and epochs are in its grid, the best is not told.
 REPORT4 = {
-    "learning_rate": 1e-3, "batch_size": 64, "epochs": 30, "schedule": "plateau", "image_size": 64, "image_channels": 3,
-    "quick": {"epochs": 5, "width": 0.25}, "smoke": {**CNN_SMOKE, "width": 0.125},
-}  # fmt: skip
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "epochs": 30,
+    "schedule": "plateau",
+    "image_size": 64,
+    "image_channels": 3,
+    "quick": {"epochs": 5, "width": 0.25},
+    "smoke": {**CNN_SMOKE, "width": 0.125},
+}
 REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
 # Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3: frozen features are 13 points
 # better there, and at 144 px another 2, for twice the time (benchmarks/resolution.py).
-TRANSFER_QUICK = {"weights": "none", "resolution": 48, "width": 0.25, "epochs": 4, "head_epochs": 1,
-                   "learning_rate": 1e-3, "optimizer": "adam"}  # fmt: skip
+TRANSFER_QUICK = {
+    "weights": "none",
+    "resolution": 48,
+    "width": 0.25,
+    "epochs": 4,
+    "head_epochs": 1,
+    "learning_rate": 1e-3,
+    "optimizer": "adam",
+}
 TRANSFER_SMOKE = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
 TRANSFER = {
-    "weights": "imagenet", "resolution": 96, "head_epochs": 3, "head_learning_rate": 1e-3, **REPORT2_AUGMENTATION,
-    "quick": TRANSFER_QUICK, "smoke": TRANSFER_SMOKE,
-}  # fmt: skip
+    "weights": "imagenet",
+    "resolution": 96,
+    "head_epochs": 3,
+    "head_learning_rate": 1e-3,
+    **REPORT2_AUGMENTATION,
+    "quick": TRANSFER_QUICK,
+    "smoke": TRANSFER_SMOKE,
+}
 REPORT3 = {
-    "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "plateau", "l2": 1e-4, "flip": True,
-    "rotation": 10.0, "shift": 0.05, "quick": {"epochs": 5, "width": 0.5}, "smoke": CNN_SMOKE,
-}  # fmt: skip
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "epochs": 60,
+    "schedule": "plateau",
+    "l2": 1e-4,
+    "flip": True,
+    "rotation": 10.0,
+    "shift": 0.05,
+    "quick": {"epochs": 5, "width": 0.5},
+    "smoke": CNN_SMOKE,
+}
 STRONG = {
-    "rotation": 15.0, "zoom": 0.1, "shift": 0.1, "flip": True, "brightness": 0.1, "contrast": 0.2, "erase": 0.25,
+    "rotation": 15.0,
+    "zoom": 0.1,
+    "shift": 0.1,
+    "flip": True,
+    "brightness": 0.1,
+    "contrast": 0.2,
+    "erase": 0.25,
     "label_smoothing": 0.1,
-    "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2}, "smoke": {**CNN_SMOKE, "width": 0.125},
-}  # fmt: skip
+    "quick": {"epochs": 5, "width": 0.25, "dropout": 0.2},
+    "smoke": {**CNN_SMOKE, "width": 0.125},
+}
 # Khaireddin & Chen's SGD with Nesterov momentum; rate, decay and epochs are the kit's.
 VGG_BN = {
-    **STRONG, "optimizer": "sgd", "learning_rate": 0.02, "schedule": "cosine", "weight_decay": 1e-4, "batch_size": 64,
+    **STRONG,
+    "optimizer": "sgd",
+    "learning_rate": 0.02,
+    "schedule": "cosine",
+    "weight_decay": 1e-4,
+    "batch_size": 64,
     "epochs": 120,
-}  # fmt: skip
+}
 # ResNet18's 83 M multiply-adds at 48 px come seven times. Adam, batch 64, rate and schedule are the kit's; the paper
 # trains by SGD in larger batches.
 RAN = {
-    "backbone": "resnet18", "learning_rate": 1e-3, "batch_size": 64, "epochs": 60, "schedule": "cosine",
-    **REPORT2_AUGMENTATION, "dropout": 0.3,
-    "quick": {"backbone": "cnn", "epochs": 4, "width": 0.25}, "smoke": {**CNN_SMOKE, "backbone": "cnn", "limit": 160},
-}  # fmt: skip
+    "backbone": "resnet18",
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "epochs": 60,
+    "schedule": "cosine",
+    **REPORT2_AUGMENTATION,
+    "dropout": 0.3,
+    "quick": {"backbone": "cnn", "epochs": 4, "width": 0.25},
+    "smoke": {**CNN_SMOKE, "backbone": "cnn", "limit": 160},
+}
 # What `ran`'s ablations take away, one after another.
 ABLATED = ("attention", "bias_weight")
 # Embedded, stage 1 matches a face net trained on the synthetic identities, whose map has 128 channels.
 OFFLINE = {"face_net": "identities", "depth": 128}
 # 48 px gray: what the pseudocode's `preprocess_image` makes for FaceNet2ExpNet.h5.
 EXPNET = {
-    "image_size": 48, "image_channels": 1, "learning_rate": 1e-3, "batch_size": 64, "epochs": 40, "schedule": "cosine",
+    "image_size": 48,
+    "image_channels": 1,
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+    "epochs": 40,
+    "schedule": "cosine",
     **REPORT2_AUGMENTATION,
-    "quick": {"epochs": 4, "width": 0.25, **OFFLINE}, "smoke": {**CNN_SMOKE, **OFFLINE, "limit": 160},
-}  # fmt: skip
+    "quick": {"epochs": 4, "width": 0.25, **OFFLINE},
+    "smoke": {**CNN_SMOKE, **OFFLINE, "limit": 160},
+}
 MATCHED = {
-    **EXPNET, "face_net": "keras_facenet", "depth": 1792, "matching_epochs": 20,
-    "quick": {**EXPNET["quick"], "matching_epochs": 4}, "smoke": {**EXPNET["smoke"], "matching_epochs": 2},
-}  # fmt: skip
+    **EXPNET,
+    "face_net": "keras_facenet",
+    "depth": 1792,
+    "matching_epochs": 20,
+    "quick": {**EXPNET["quick"], "matching_epochs": 4},
+    "smoke": {**EXPNET["smoke"], "matching_epochs": 2},
+}
 MY_MODEL = {**MATCHED, "quick": {**MATCHED["quick"], "epochs": 3, "width": 0.125}}
 # Half of a face network fine-tuned on expressions. FER's pictures have 48 px: 96 px lose nothing of them and cost
 # three quarters of the network's own 112.
 FACE_TRANSFER = {
-    "image_size": 48, "image_channels": 1, "resolution": 96, "optimizer": "adamw", "learning_rate": 7e-4,
-    "schedule": "cosine", "warmup": 0.5, "weight_decay": 5e-4, "clip_norm": 1.0, "dropout": 0.4, "batch_size": 64,
-    "epochs": 6, "rotation": 12.0, "zoom": 0.12, "shift": 0.06, "flip": True, "contrast": 0.2, "erase": 0.25,
+    "image_size": 48,
+    "image_channels": 1,
+    "resolution": 96,
+    "optimizer": "adamw",
+    "learning_rate": 7e-4,
+    "schedule": "cosine",
+    "warmup": 0.5,
+    "weight_decay": 5e-4,
+    "clip_norm": 1.0,
+    "dropout": 0.4,
+    "batch_size": 64,
+    "epochs": 6,
+    "rotation": 12.0,
+    "zoom": 0.12,
+    "shift": 0.06,
+    "flip": True,
+    "contrast": 0.2,
+    "erase": 0.25,
     "precision": "auto",
     "quick": {"epochs": 4, "face_net": "identities", "frozen_until": "", "resolution": 0},
     "smoke": {"epochs": 2, "face_net": "identities", "frozen_until": "", "resolution": 0, "limit": 160},
-}  # fmt: skip
+}
 # What small nets need to get far on a processor: cheap small pictures first, a moving average at the end.
 COMPACT = {
-    "image_size": 48, "image_channels": 1, "optimizer": "sgd", "learning_rate": 0.05, "schedule": "cosine",
-    "warmup": 1.0, "weight_decay": 5e-4, "clip_norm": 5.0, "ema": 0.999, "dropout": 0.3, "batch_size": 64, "epochs": 48,
-    "sizes": "32:12,40:12,48:24", "rotation": 12.0, "zoom": 0.12, "shift": 0.08, "flip": True, "contrast": 0.2,
-    "erase": 0.25, "precision": "auto",
+    "image_size": 48,
+    "image_channels": 1,
+    "optimizer": "sgd",
+    "learning_rate": 0.05,
+    "schedule": "cosine",
+    "warmup": 1.0,
+    "weight_decay": 5e-4,
+    "clip_norm": 5.0,
+    "ema": 0.999,
+    "dropout": 0.3,
+    "batch_size": 64,
+    "epochs": 48,
+    "sizes": "32:12,40:12,48:24",
+    "rotation": 12.0,
+    "zoom": 0.12,
+    "shift": 0.08,
+    "flip": True,
+    "contrast": 0.2,
+    "erase": 0.25,
+    "precision": "auto",
     "quick": {"epochs": 8, "width": 0.25, "ema": 0.98, "warmup": 0.5},
     "smoke": {"epochs": 2, "width": 0.125, "ema": 0.9, "warmup": 0.5, "limit": 320},
-}  # fmt: skip
+}

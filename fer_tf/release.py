@@ -9,8 +9,15 @@ from .evaluation import tables
 from .paths import project_root, results_root, write_text
 from .report import CLAIM_COLUMNS, claims, compare, released_runs, shown
 
-FILES = ("record.json", "metrics.json", "training.json", "history.csv", "predict.csv", "ground_truth.csv",
-         "matching/history.csv")  # fmt: skip
+FILES = (
+    "record.json",
+    "metrics.json",
+    "training.json",
+    "history.csv",
+    "predict.csv",
+    "ground_truth.csv",
+    "matching/history.csv",
+)
 MARKS = ("<!-- results -->", "<!-- /results -->")
 
 
@@ -47,8 +54,9 @@ def render_results():
     tables.write_csv(root / "comparison.csv", table)
     tables.write_csv(root / "claimed_and_reproduced.csv", claimed)
     write_text(root / "claimed_and_reproduced.md", tables.markdown(claimed[CLAIM_COLUMNS]))
-    report_tables.write_tables(root / "tables", {**report_tables.document_tables(runs),
-                                                 "claimed_and_reproduced": claimed[CLAIM_COLUMNS]})  # fmt: skip
+    report_tables.write_tables(
+        root / "tables", {**report_tables.document_tables(runs), "claimed_and_reproduced": claimed[CLAIM_COLUMNS]}
+    )
     write_text(root / "comparison.md", tables.markdown(shown(table)))
     readme = project_root() / "README.md"
     write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(table, claimed)))
@@ -85,8 +93,8 @@ def _claimed_accuracies(claimed):
     # two claims of one model on one set are told apart by their settings, or by what is said of them
     part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
     part["run"] = _told("reduced: " in remark for remark in part["remark"])
-    return part[["document", "model", "settings", "claimed", "claimed under", "measured under", "reproduced",
-                 "95 % interval", "run"]]  # fmt: skip
+    columns = ["document", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
+    return part[[*columns, "95 % interval", "run"]]
 
 
 def _told(reduced):

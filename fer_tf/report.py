@@ -16,21 +16,44 @@ from .evaluation import comparison, tables
 from .paths import reports_root, results_root, write_text
 
 NUMBERS = {
-    "accuracy": "{:.3f}", "balanced accuracy": "{:.3f}", "macro F1": "{:.3f}", "top-2": "{:.3f}", "ECE": "{:.3f}",
-    "val accuracy": "{:.3f}", "accuracy without copies": "{:.3f}",
-    "accuracy without near copies": "{:.3f}", "parameters": "{:,}", "s/epoch": "{:.1f}",
-}  # fmt: skip
+    "accuracy": "{:.3f}",
+    "balanced accuracy": "{:.3f}",
+    "macro F1": "{:.3f}",
+    "top-2": "{:.3f}",
+    "ECE": "{:.3f}",
+    "val accuracy": "{:.3f}",
+    "accuracy without copies": "{:.3f}",
+    "accuracy without near copies": "{:.3f}",
+    "parameters": "{:,}",
+    "s/epoch": "{:.1f}",
+}
 # Figures that notebooks keep in reports/figures/<dataset>-<protocol>/, by how their names begin: where the page shows
 # them, and in which order. Others stay in the notebooks.
 SECTIONS = {
     "The data": ("samples", "sheet_", "class_counts", "mean_faces", "masks"),
     "Training": ("cnn_learning", "cnn4_curves", "transfer_learning", "stn_learning", "ran_learning", "facenet2expnet_"),
-    "What the models look at": ("explain_methods", "explain_occlusion", "explain_scores", "deep_emotion_windows",
-                                "deepfer_windows", "ran_region", "explain_attention", "my_model_strongest",
-                                "explain_saliency"),
-    "How sure, and how robust": ("comparison_", "reliability", "robustness", "cross", "accuracy_by", "ran_occlusion",
-                                 "confusions", "confident_errors"),
-}  # fmt: skip
+    "What the models look at": (
+        "explain_methods",
+        "explain_occlusion",
+        "explain_scores",
+        "deep_emotion_windows",
+        "deepfer_windows",
+        "ran_region",
+        "explain_attention",
+        "my_model_strongest",
+        "explain_saliency",
+    ),
+    "How sure, and how robust": (
+        "comparison_",
+        "reliability",
+        "robustness",
+        "cross",
+        "accuracy_by",
+        "ran_occlusion",
+        "confusions",
+        "confident_errors",
+    ),
+}
 # Captions of the figures that a run leaves in its own folder.
 RUN_FIGURES = {
     "confusion": "Confusion matrix of {} on test images, as counts and as shares of the true class.",
@@ -69,28 +92,41 @@ def build_report():
     local, released, claimed = runlog.finished_runs(), released_runs(), claims()[CLAIM_COLUMNS]
     documents = report_tables.document_tables(local, all_runs())
     report_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
+    parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
+    pages = [_released(key, part) for key, part in parts]
     page = _template().render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=runlog.environment(),
         groups=_groups(local),
-        released=[_released(key, part) for key, part in compare(released).groupby(["dataset", "protocol"])]
-        if released else [],
+        released=pages,
         claims=_table(claimed, "Claimed and reproduced"),
-        documents=[(name, report_tables.CAPTIONS[name], _table(table, report_tables.CAPTIONS[name], 1))
-                   for name, table in documents.items()],
+        documents=[
+            (name, report_tables.CAPTIONS[name], _table(table, report_tables.CAPTIONS[name], 1))
+            for name, table in documents.items()
+        ],
         tables=reports_root() / "tables",
         provenance=_table(_provenance(local), "What each run stands on"),
         notebooks=sorted((reports_root() / "notebooks").glob("*.html")),
         relative=lambda target: quote(target.relative_to(path.parent).as_posix()),
-    )  # fmt: skip
+    )
     write_text(path, page)
     return path
 
 
 CLAIM_COLUMNS = [
-    "document", "model", "dataset", "claimed under", "settings", "metric", "claimed", "measured under", "reproduced",
-    "95 % interval", "seeds", "remark",
-]  # fmt: skip
+    "document",
+    "model",
+    "dataset",
+    "claimed under",
+    "settings",
+    "metric",
+    "claimed",
+    "measured under",
+    "reproduced",
+    "95 % interval",
+    "seeds",
+    "remark",
+]
 
 
 def _template():
@@ -170,8 +206,12 @@ def _verdict(part):
 
 def _released(key, part):
     """Measured records that ship with the kit, on one dataset under one protocol."""
-    return {"dataset": key[0], "protocol": key[1], "bars": _picture(plots.accuracy_bars(_short_names(part))),
-            "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}")}  # fmt: skip
+    return {
+        "dataset": key[0],
+        "protocol": key[1],
+        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}"),
+    }
 
 
 def _figure_sections(group, groups):
@@ -241,12 +281,18 @@ def _provenance(runs):
     for run in runs:
         environment = run.record["environment"]
         versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
-        rows.append({
-            "run": run.name, "seed": run.record["seed"], "revision": environment["revision"],
-            "dataset fingerprint": run.record["dataset_fingerprint"], "settings fingerprint": run.record["fingerprint"],
-            "device": environment["device"], "cores": environment["cores"],
-            "versions": f"Python {environment['python']}, {versions}",
-        })  # fmt: skip
+        rows.append(
+            {
+                "run": run.name,
+                "seed": run.record["seed"],
+                "revision": environment["revision"],
+                "dataset fingerprint": run.record["dataset_fingerprint"],
+                "settings fingerprint": run.record["fingerprint"],
+                "device": environment["device"],
+                "cores": environment["cores"],
+                "versions": f"Python {environment['python']}, {versions}",
+            }
+        )
     return pd.DataFrame(rows)
 
 

@@ -43,8 +43,11 @@ def document_tables(runs, answers=None):
         a part of it were run, -> DataFrame, a row a run with the set and protocol it was tested on (document 3's: a row
         a claim); a document of whose models none was run is missing.
     """
-    makers = {"document1": (documents.DOCUMENT1_MODELS, _document1), "document2": (DOCUMENT2, _document2),
-              "document4": (DOCUMENT4, _document4)}  # fmt: skip
+    makers = {
+        "document1": (documents.DOCUMENT1_MODELS, _document1),
+        "document2": (DOCUMENT2, _document2),
+        "document4": (DOCUMENT4, _document4),
+    }
     found = {}
     for name, (experiments, make) in makers.items():
         order = list(experiments)  # the document's own
@@ -88,11 +91,12 @@ def _document2(runs):
 def _document4(runs):
     claims = comparison.read_claims().set_index("id", drop=False)
     of_run = {run.name: claims.loc[run.record["claims"][0]] for run in runs}
-    return documents.document4_table([
-        (run.record, run.metrics, run.history,
-         of_run[run.name] if of_run[run.name]["dataset"] == run.record["dataset"] else None)
-        for run in runs
-    ])  # fmt: skip
+    rows = []
+    for run in runs:
+        claim = of_run[run.name]
+        is_answer = claim["dataset"] == run.record["dataset"]
+        rows.append((run.record, run.metrics, run.history, claim if is_answer else None))
+    return documents.document4_table(rows)
 
 
 def _with_place(table, runs):

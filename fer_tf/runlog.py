@@ -200,9 +200,15 @@ def as_json(content):
 
 def environment():
     """Revision, versions and device a run stands on, as a dict; `onednn` since it rounds differently from Eigen."""
-    return {"revision": git_revision(), "python": platform.python_version(), "platform": platform.platform(),
-            "packages": package_versions(), "device": device_name(), "cores": os.cpu_count(),
-            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"}  # fmt: skip
+    return {
+        "revision": git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": package_versions(),
+        "device": device_name(),
+        "cores": os.cpu_count(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
+    }
 
 
 def package_versions():

@@ -53,8 +53,10 @@ class ExportedModel(ABC):
         except Exception as error:  # the runtimes raise anything from ValueError to their own kinds on a broken file
             raise ModelFileError(f"{path}: cannot be opened by {self.runtime} ({_first_line(error)})") from None
         if len(self.input_shape) != 4 or len(self.output_shape) != 2:
-            raise ModelFileError(f"{path}: takes {self.input_shape} and gives {self.output_shape}, not images and one "
-                                 "probability a class")  # fmt: skip
+            raise ModelFileError(
+                f"{path}: takes {self.input_shape} and gives {self.output_shape}, not images and one "
+                "probability a class"
+            )
         self.fer_tf_info = _checked_description(self.path, self, description)
         absent = self.fer_tf_info.get("provenance", {}).get("absent_classes")
         if absent:
@@ -86,8 +88,10 @@ class ExportedModel(ABC):
     @property
     def layers(self):
         """Refused: an exported model has none. Methods that look inside ask for them first."""
-        raise InputError(f"model: {self.path.name} has no layers to look into; give the Keras model (.h5 or .keras) "
-                         "without another runtime")  # fmt: skip
+        raise InputError(
+            f"model: {self.path.name} has no layers to look into; give the Keras model (.h5 or .keras) "
+            "without another runtime"
+        )
 
 
 class OnnxModel(ExportedModel):

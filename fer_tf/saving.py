@@ -187,23 +187,29 @@ def _checked_description(path, model, description):
         return describe(model, names)
     if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no class_names")
-    names, shape = description["class_names"], description.get("input_shape")
+    names = description["class_names"]
     if not all(isinstance(name, str) for name in names):
         names = [str(name) for name in names]
     if len(names) != outputs or len(set(names)) != len(names):
         raise ModelFileError(f"{path}: names {len(names)} classes ({', '.join(names)}) but has {outputs} outputs")
     if fault := _provenance_fault(description.get("provenance", {})):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description's provenance {fault}")
+    _check_input(path, model, description)
+    for name in names:
+        if name not in EMOTION_LABELS:
+            _check_emotion(path, name)
+    return description
+
+
+def _check_input(path, model, description):
+    """Checks the shape and the pixel range that a description says."""
+    shape = description.get("input_shape")
     if shape is not None and not isinstance(shape, list):
         raise ModelFileError(f"{path}: its input_shape is {shape!r}")
     if shape is not None and tuple(shape) != tuple(model.input_shape[1:]):
         raise ModelFileError(f"{path}: says input {tuple(shape)} but takes {tuple(model.input_shape[1:])}")
     if description.get("pixel_range", list(PIXEL_RANGE)) != list(PIXEL_RANGE):
         raise ModelFileError(f"{path}: wants pixels in {description['pixel_range']}, the kit gives {PIXEL_RANGE}")
-    for name in names:
-        if name not in EMOTION_LABELS:
-            _check_emotion(path, name)
-    return description
 
 
 def _provenance_fault(provenance):

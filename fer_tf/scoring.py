@@ -117,10 +117,16 @@ def evaluate_model(model, ds, name, out=None, tta="none"):
     overlap = _training_overlap(provenance, given, ds) + _unchanged_pictures(provenance)
     stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
     record = {
-        **stamp, "model": name, "tta": tta, "dataset": ds.name, "protocol": ds.protocol, "provenance": provenance,
-        "class_names": list(ds.class_names), "notes": [*ds.notes, *overlap],
+        **stamp,
+        "model": name,
+        "tta": tta,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "provenance": provenance,
+        "class_names": list(ds.class_names),
+        "notes": [*ds.notes, *overlap],
         "environment": runlog.environment(),
-    }  # fmt: skip
+    }
     runlog.write_json(directory / "record.json", record)
     runlog.write_json(directory / "training.json", {"parameters": model.count_params()})
     write_evaluation(directory, model, ds, record)

@@ -21,8 +21,19 @@ from .paths import reports_root
 from .search_spaces import read_space
 from .search_trials import Trial, epochs_within, family, ordered, outcome, ranked, trainings_needed
 
-_BASIS = ("experiment", "settings", "seed", "dataset", "protocol", "dataset_options", "class_names", "image_shape",
-          "dataset_fingerprint", "dataset_source", "code")  # fmt: skip
+_BASIS = (
+    "experiment",
+    "settings",
+    "seed",
+    "dataset",
+    "protocol",
+    "dataset_options",
+    "class_names",
+    "image_shape",
+    "dataset_fingerprint",
+    "dataset_source",
+    "code",
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +61,21 @@ class Search:
 
 
 def run_search(
-    name, space="document4", random=0, dataset="synthetic", protocol=None, seed=0, size="full", data_dir=None,
-    dataset_options=None, out=None, retry=False, share=True, verbose=True, **overrides,
-):  # fmt: skip
+    name,
+    space="document4",
+    random=0,
+    dataset="synthetic",
+    protocol=None,
+    seed=0,
+    size="full",
+    data_dir=None,
+    dataset_options=None,
+    out=None,
+    retry=False,
+    share=True,
+    verbose=True,
+    **overrides,
+):
     """Trains an experiment with every combination of a space's settings, or with some drawn at random.
 
     Only train and val are read. A trial whose training is the beginning of another's (fewer epochs, or earlier
@@ -140,8 +163,14 @@ def _bind(directory, title, basis, space, record):
         print(f"{title}: the search with other {', '.join(differing)} is kept in {aside}", flush=True)
     if not (directory / "search.json").is_file() and _aside(directory, wanted).is_dir():
         shutil.move(_aside(directory, wanted), directory)
-    about = {"name": title, "space_source": space.source, "counts": record["counts"], "notes": record["notes"],
-             "reduced": record["reduced"], "environment": runlog.environment()}  # fmt: skip
+    about = {
+        "name": title,
+        "space_source": space.source,
+        "counts": record["counts"],
+        "notes": record["notes"],
+        "reduced": record["reduced"],
+        "environment": runlog.environment(),
+    }
     runlog.write_json(directory / "search.json", {"fingerprint": wanted, "basis": basis, **about})
 
 
@@ -156,8 +185,12 @@ def _run_trials(directory, trials, ds, seed, share, retry, verbose):
     needed = trainings_needed(trials) if share else len(trials)
     keeper.say(verbose, f"{len(trials)} trials ({needed} trainings), {len(trials) - len(pending)} of them done before")
     data = ds.training_data() if pending else None
-    with tqdm(total=len(trials), initial=len(trials) - len(pending), unit="trial",
-              disable=not (verbose and sys.stderr.isatty())) as bar:  # fmt: skip
+    with tqdm(
+        total=len(trials),
+        initial=len(trials) - len(pending),
+        unit="trial",
+        disable=not (verbose and sys.stderr.isatty()),
+    ) as bar:
         for trial in pending:
             row = (_shared(directory, rows, trial) if share else None) or _train(directory, trial, data, seed)
             rows[trial.id] = row
@@ -223,8 +256,17 @@ def _train(directory, trial, data, seed):
     return {**row, "trained_with": trial.id}
 
 
-_COLUMNS = ("status", "message", "val_accuracy", "val_loss", "best_epoch", "epochs_run", "seconds", "parameters",
-            "trained_with")  # fmt: skip
+_COLUMNS = (
+    "status",
+    "message",
+    "val_accuracy",
+    "val_loss",
+    "best_epoch",
+    "epochs_run",
+    "seconds",
+    "parameters",
+    "trained_with",
+)
 
 
 def _table(rows):
@@ -242,10 +284,10 @@ def _tell(verbose, count, trial, row):
     if not verbose:
         return
     settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
-    came = row["message"] if row["status"] == "failed" else (
-        f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
-        f"{row['seconds']:.1f} s"
-    )  # fmt: skip
+    came = row["message"]
+    if row["status"] != "failed":
+        came = f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
+        came += f"{row['seconds']:.1f} s"
     shared = "" if row["trained_with"] == trial.id else f" (read from {row['trained_with']})"
     tqdm.write(f"  {count}  {settings}  {row['status']}: {came}{shared}", file=sys.stdout)
     sys.stdout.flush()

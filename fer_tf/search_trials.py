@@ -75,9 +75,12 @@ def outcome(history):
         first = next(row["epoch"] for row in rows if not np.isfinite(row["val_loss"]))
         found = {"status": "failed", "message": f"the loss is not a number from epoch {first} on"}
     return found | {
-        "val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"], "best_epoch": int(best["epoch"]),
-        "epochs_run": len(rows), "seconds": round(sum(row["seconds"] for row in rows), 2),
-    }  # fmt: skip
+        "val_accuracy": best["val_accuracy"],
+        "val_loss": best["val_loss"],
+        "best_epoch": int(best["epoch"]),
+        "epochs_run": len(rows),
+        "seconds": round(sum(row["seconds"] for row in rows), 2),
+    }
 
 
 def _reach(trial):

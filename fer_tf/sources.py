@@ -18,9 +18,31 @@ LIST_COLUMN = "path"
 TIMELINES = "-timelines"
 # What lies beside pictures in folders and is none. All other files there are tried, whatever they are called.
 BESIDE_PICTURES = {
-    ".aae", ".csv", ".h5", ".htm", ".html", ".ini", ".json", ".keras", ".log", ".md", ".npy", ".npz", ".old", ".part",
-    ".pdf", ".py", ".thm", ".tsv", ".txt", ".xml", ".xmp", ".yaml", ".yml", ".zip",
-}  # fmt: skip
+    ".aae",
+    ".csv",
+    ".h5",
+    ".htm",
+    ".html",
+    ".ini",
+    ".json",
+    ".keras",
+    ".log",
+    ".md",
+    ".npy",
+    ".npz",
+    ".old",
+    ".part",
+    ".pdf",
+    ".py",
+    ".thm",
+    ".tsv",
+    ".txt",
+    ".xml",
+    ".xmp",
+    ".yaml",
+    ".yml",
+    ".zip",
+}
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # as text, and with a preview
 
 

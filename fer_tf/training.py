@@ -32,9 +32,17 @@ from .models.transfer import is_pretrained
 
 
 def run_experiment(
-    name, dataset="synthetic", protocol=None, seed=0, size="full", data_dir=None, dataset_options=None, force=False,
-    verbose=True, **overrides,
-):  # fmt: skip
+    name,
+    dataset="synthetic",
+    protocol=None,
+    seed=0,
+    size="full",
+    data_dir=None,
+    dataset_options=None,
+    force=False,
+    verbose=True,
+    **overrides,
+):
     """Trains and evaluates an experiment, or returns its record if nothing it depends on has changed.
 
     An interrupted run goes on after its last finished epoch and ends where it would have ended. A finished run of the
@@ -61,8 +69,9 @@ def run_experiment(
     check_splits(ds, experiment)
     if experiment.salient_by:
         settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
-        first = run_experiment(experiment.salient_by, dataset, protocol, seed, size, data_dir, dataset_options,
-                               verbose=verbose, **settings)  # fmt: skip
+        first = run_experiment(
+            experiment.salient_by, dataset, protocol, seed, size, data_dir, dataset_options, verbose=verbose, **settings
+        )
         ds = explain.salient_dataset(saving.load_model(first.model_path), ds, experiment.saliency, verbose)
     run = runlog.run_name(name, dataset, ds.protocol, seed, options)
     directory = runlog.run_directory(run)
@@ -242,8 +251,14 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
     stamp = {"fingerprint": record["fingerprint"], "environment": environment}
     runlog.write_json(directory / "training.json", {**stamp, **facts})
-    provenance = {"run": run, "fingerprint": record["fingerprint"], "dataset": ds.name, "protocol": ds.protocol,
-                  "seed": record["seed"], "dataset_fingerprint": record["dataset_fingerprint"]}  # fmt: skip
+    provenance = {
+        "run": run,
+        "fingerprint": record["fingerprint"],
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "seed": record["seed"],
+        "dataset_fingerprint": record["dataset_fingerprint"],
+    }
     if experiment.salient_by:
         provenance["salient_by"] = experiment.salient_by
     saving.save_model(model, runlog.model_path(run), ds.class_names, provenance)

@@ -6,9 +6,7 @@ import numpy as np
 
 from fer_tf.data import load_dataset
 
-CODES = {
-    0: "neutral", 1: "happiness", 2: "sadness", 3: "surprise", 4: "fear", 5: "disgust", 6: "anger", 7: "contempt",
-}  # fmt: skip
+CODES = {0: "neutral", 1: "happiness", 2: "sadness", 3: "surprise", 4: "fear", 5: "disgust", 6: "anger", 7: "contempt"}
 HEADER = "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
 COUNTS = {"train": 10, "test": 2}
 SIDE = 32

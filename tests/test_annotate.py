@@ -27,7 +27,8 @@ def test_the_picture_stays_as_it_is_left_of_the_panel():
     pixels = np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8)
     kept = pixels.copy()
     image = annotate(pixels, [Shown(0, None, ONE)], CLASSES)
-    assert image.shape == (400, 500 + PANEL, 3) and image.dtype == np.uint8
+    assert image.shape == (400, 500 + PANEL, 3)
+    assert image.dtype == np.uint8
     np.testing.assert_array_equal(image[:, :500], pixels)
     np.testing.assert_array_equal(pixels, kept)
 
@@ -45,7 +46,9 @@ def test_a_label_stays_in_the_picture(box):
     image = annotate(gray(400, 500), [Shown(0, box, ONE)], CLASSES)
     drawn = of_colour(image[:, :500], 0)
     rows, columns = np.nonzero(drawn)
-    assert len(rows) and max(np.count_nonzero(drawn, axis=1)) > 40 and columns.max() < 500
+    assert len(rows)
+    assert max(np.count_nonzero(drawn, axis=1)) > 40
+    assert columns.max() < 500
 
 
 def bars(image, left, number=0):
@@ -65,20 +68,28 @@ def test_bars_are_as_long_as_the_probabilities():
 
 
 @pytest.mark.parametrize(
-    "shape, expected",
-    [((1, 1), (SHORTEST, SHORTEST)), ((48, 48), (SHORTEST, SHORTEST)), ((400, 300), (400, 300)),
-     ((4000, 2000), (LONGEST, LONGEST // 2)), ((1, 20000), (1, LONGEST)), ((20000, 3), (LONGEST, 1))],
-)  # fmt: skip
+    ("shape", "expected"),
+    [
+        ((1, 1), (SHORTEST, SHORTEST)),
+        ((48, 48), (SHORTEST, SHORTEST)),
+        ((400, 300), (400, 300)),
+        ((4000, 2000), (LONGEST, LONGEST // 2)),
+        ((1, 20000), (1, LONGEST)),
+        ((20000, 3), (LONGEST, 1)),
+    ],
+)
 def test_small_pictures_are_enlarged_and_large_ones_shrunk(shape, expected):
     image = annotate(gray(*shape, 3), [Shown(0, (0, 0, *shape[::-1]), ONE)], CLASSES)
-    assert image.shape[1] == expected[1] + PANEL and image.shape[0] == max(expected[0], 26 + 16 * len(CLASSES))
+    assert image.shape[1] == expected[1] + PANEL
+    assert image.shape[0] == max(expected[0], 26 + 16 * len(CLASSES))
 
 
 def test_boxes_are_enlarged_with_their_picture():
     image = annotate(gray(48, 48), [Shown(0, (12, 24, 24, 12), ONE)], CLASSES)
     scale = SHORTEST / 48
     rows, columns = np.nonzero(of_colour(image[:, :SHORTEST], 0))
-    assert rows.max() == round(36 * scale) and columns.min() == round(12 * scale)
+    assert rows.max() == round(36 * scale)
+    assert columns.min() == round(12 * scale)
 
 
 def test_many_faces_get_more_panels_and_the_rest_is_counted():
@@ -93,8 +104,10 @@ def test_frames_of_a_film_come_out_in_one_size():
     crop = np.zeros((48, 48, 1), np.uint8)
     of_many = [Shown(number, (0, 0, 9, 9), ONE, crop, np.ones((48, 48))) for number in range(9)]
     for with_crops, some in ((True, of_many), (False, [face._replace(crop=None, map=None) for face in of_many])):
-        shapes = {annotate(gray(120, 160), some[:count], CLASSES, steady=True, with_crops=with_crops).shape
-                  for count in (0, 1, 9)}  # fmt: skip
+        shapes = {
+            annotate(gray(120, 160), some[:count], CLASSES, steady=True, with_crops=with_crops).shape
+            for count in (0, 1, 9)
+        }
         assert len(shapes) == 1
 
 
@@ -106,4 +119,5 @@ def test_a_crop_stands_beside_its_map():
     shown = image[26:130, 508:612]
     assert (shown == 200).all()
     beside = image[26:130, 620:724].astype(int)
-    assert np.ptp(beside[10], axis=1).min() > 50 and (np.abs(beside[10] - beside[90]) > 50).any()
+    assert np.ptp(beside[10], axis=1).min() > 50
+    assert (np.abs(beside[10] - beside[90]) > 50).any()

@@ -51,9 +51,15 @@ def test_vectors_are_not_halved(tiny_model_path, tmp_path):
     path.write_bytes(tiny_model_path.read_bytes())
     halve(path)
     kinds = {}
+
+    def visit(_, item):
+        if hasattr(item, "ndim"):
+            kinds.setdefault(item.ndim, set()).add(str(item.dtype))
+
     with h5py.File(path) as file:
-        file.visititems(lambda _, item: kinds.setdefault(item.ndim, set()).add(str(item.dtype)) if hasattr(item, "ndim") else None)  # fmt: skip  # noqa: E501
-    assert kinds[1] == {"float32"} and kinds[2] == kinds[4] == {"float16"}
+        file.visititems(visit)
+    assert kinds[1] == {"float32"}
+    assert kinds[2] == kinds[4] == {"float16"}
 
 
 def test_the_record_holds_what_the_shipped_file_gives(shipped):
@@ -63,11 +69,14 @@ def test_the_record_holds_what_the_shipped_file_gives(shipped):
     ds = load_dataset("synthetic", count=400)
     labels = load_model(models / "bundled" / "fer2013.h5").predict(ds.test.images, verbose=0).argmax(axis=1)
     assert record["test"]["accuracy"] == pytest.approx((labels == ds.test.labels).mean())
-    assert record["test"]["n"] == len(ds.test.labels) and len(record["test"]["recall"]) == 8
+    assert record["test"]["n"] == len(ds.test.labels)
+    assert len(record["test"]["recall"]) == 8
     quarters = record["test"]["brightness"]
-    assert sum(group["n"] for group in quarters) == record["test"]["n"] and len(quarters) == 4
+    assert sum(group["n"] for group in quarters) == record["test"]["n"]
+    assert len(quarters) == 4
     assert sum(group["n"] * group["accuracy"] for group in quarters) == pytest.approx((labels == ds.test.labels).sum())
-    assert record["epochs"] == 1 and record["run"] == run.name
+    assert record["epochs"] == 1
+    assert record["run"] == run.name
     assert json.loads((models / "bundled" / "fer2013.json").read_text()) == record
 
 
@@ -82,21 +91,23 @@ def test_facenet2expnet_ships_in_the_proposals_label_order(shipped):
 def test_checksums_are_those_of_the_files(shipped):
     folder = shipped[0] / "bundled"
     answer = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
-    assert answer.returncode == 0 and answer.stdout.count("OK") == 2
+    assert answer.returncode == 0
+    assert answer.stdout.count("OK") == 2
 
 
 def test_readme_shows_the_figures_and_the_command(shipped):
     text = (shipped[0] / "bundled" / "README.md").read_text()
     assert f"{100 * shipped[2]['test']['accuracy']:.1f}" in text
-    assert "fer-tf train cnn --dataset synthetic" in text and "--set epochs=1" in text
+    assert "fer-tf train cnn --dataset synthetic" in text
+    assert "--set epochs=1" in text
 
 
 @pytest.mark.parametrize(
-    "recall, told",
+    ("recall", "told"),
     [
         ({"anger": 0.5, "fear": 0.2}, "weakest at fear"),
         ({"anger": 0.5, "fear": 0.0, "disgust": 0.0}, "never right on fear and disgust"),
-    ],  # fmt: skip
+    ],
 )
 def test_what_a_model_cannot_do_is_said(recall, told):
     assert weakness(recall) == told
@@ -152,5 +163,6 @@ def test_the_shipped_files_are_those_of_their_records(monkeypatch):
     assert records
     for record in records:
         path = bundled_path(record["file"])
-        assert sha256(path) == record["sha256"] and path.stat().st_size <= 5_000_000
+        assert sha256(path) == record["sha256"]
+        assert path.stat().st_size <= 5_000_000
         assert record["class_names"] == list(model_info(load_model(path))["class_names"])

@@ -84,12 +84,16 @@ def test_list_names_what_there_is_and_says_that_no_run_is_there(capsys, home):
 
 def test_data_check_tells_what_is_there_and_what_is_missing(capsys, home, fer2013_root):
     present = run_cli(capsys, "data", "check", "fer2013", "--data-dir", fer2013_root)
-    assert present.code == 0 and str(fer2013_root / "fer2013" / "fer2013.csv") in present.out
+    assert present.code == 0
+    assert str(fer2013_root / "fer2013" / "fer2013.csv") in present.out
     missing = run_cli(capsys, "data", "check", "fer2013", "--data-dir", home / "nowhere")
-    assert missing.code == 1 and missing.err == ""
-    assert str(home / "nowhere" / "fer2013") in missing.out and "https://www.kaggle.com" in missing.out
+    assert missing.code == 1
+    assert missing.err == ""
+    assert str(home / "nowhere" / "fer2013") in missing.out
+    assert "https://www.kaggle.com" in missing.out
     both = run_cli(capsys, "data", "check", "--data-dir", home / "nowhere")
-    assert "synthetic: " in both.out and "How to get it" in both.out
+    assert "synthetic: " in both.out
+    assert "How to get it" in both.out
 
 
 def test_data_counts_shows_images_a_class_and_split(capsys, home, fer2013_root):
@@ -108,9 +112,11 @@ def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer
     trained = run_cli(capsys, *train)
     assert trained.code == 0, trained.err
     run, model = home / "reports/runs/cnn-fer2013-official-seed3", home / "models/cnn-fer2013-official-seed3.h5"
-    assert f"model  {model}" in trained.out and "not the source's settings: smoke size" in trained.out
+    assert f"model  {model}" in trained.out
+    assert "not the source's settings: smoke size" in trained.out
     expected = pd.read_csv(run / "predict.csv", index_col="name")
-    assert len(expected) == 35 and json.loads((run / "record.json").read_text())["seed"] == 3
+    assert len(expected) == 35
+    assert json.loads((run / "record.json").read_text())["seed"] == 3
 
     evaluated = run_cli(capsys, "evaluate", model, *where, "--out", "elsewhere")
     assert evaluated.code == 0, evaluated.err
@@ -124,7 +130,8 @@ def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer
         os.makedirs("faces", exist_ok=True)
         Image.fromarray(image[..., 0]).save(f"faces/{name}.png")
     predicted = run_cli(capsys, "predict", "faces", "--no-detect", "--model", model.name, "--out", "scores.csv")
-    assert predicted.code == 0 and "35 of 35 files predicted" in predicted.out
+    assert predicted.code == 0
+    assert "35 of 35 files predicted" in predicted.out
     frame = pd.read_csv("scores.csv")
     frame.index = frame["path"].str.extract(r"(row\d+)\.png")[0]
     columns = ["label", "confidence", *EMOTIONS[:7]]
@@ -144,8 +151,10 @@ def test_predict_does_what_it_can_and_reports_the_rest(capsys, home, tiny_model_
     out = home / "in/scores.csv"
     for _ in range(2):  # the second time the csv lies in the folder that is searched
         answer = run_cli(capsys, "predict", home / "in", "--no-detect", "--model", tiny_model_path, "--out", out)
-        assert answer.code == 1 and "3 of 6 files predicted" in answer.out
-        assert len(answer.err.splitlines()) == 3 and all(f"not read: {path}: " in answer.err for path in bad)
+        assert answer.code == 1
+        assert "3 of 6 files predicted" in answer.out
+        assert len(answer.err.splitlines()) == 3
+        assert all(f"not read: {path}: " in answer.err for path in bad)
         frame = pd.read_csv(out, keep_default_na=False).set_index("path")
         assert sorted(frame.index) == sorted(map(str, [*good, *bad]))
         assert (frame.loc[map(str, good), "label"].isin(EMOTIONS)).all()
@@ -182,11 +191,12 @@ MAJORITY = ("train", "majority", "--dataset", "fer2013", "--size", "smoke")
 def test_a_setting_that_the_experiment_does_not_use_is_told(capsys, home, fer2013_root):
     """It would else seem to have been tried."""
     answer = run_cli(capsys, *MAJORITY, "--data-dir", fer2013_root, "--set", "attention=self", "--set", "l2=0.5")
-    assert answer.code == 0 and "attention, l2: majority does not use what was set, it changes nothing" in answer.err
+    assert answer.code == 0
+    assert "attention, l2: majority does not use what was set, it changes nothing" in answer.err
 
 
 @pytest.mark.parametrize(
-    "arguments, texts",
+    ("arguments", "texts"),
     [
         (("train", "cnm"), ["experiment: allowed are majority, cnn, cnn_batch32, ", "received 'cnm'"]),
         (("train", "cnn", "--dataset", "fer2014"), ["dataset: allowed are synthetic, fer2013", "'fer2014'"]),
@@ -241,7 +251,9 @@ def test_training_on_a_broken_csv_leaves_nothing(capsys, home):
 )
 def test_an_incomplete_command_is_a_usage_error(capsys, home, arguments):
     answer = run_cli(capsys, *arguments)
-    assert answer.code == 2 and "Usage: " in answer.err and "Traceback" not in answer.err
+    assert answer.code == 2
+    assert "Usage: " in answer.err
+    assert "Traceback" not in answer.err
 
 
 # model files
@@ -323,7 +335,7 @@ def test_a_students_own_file_is_taken_in_the_canonical_order_with_a_warning(caps
 
 
 @pytest.mark.parametrize(
-    "shape, names, notes",
+    ("shape", "names", "notes"),
     [
         ((48, 48, 1), EMOTIONS, ["contempt left out, its probabilities renormalised"]),
         ((32, 32, 3), EMOTIONS[:6], ["images of neutral left out", "converted to the model's (32, 32, 3)"]),
@@ -378,5 +390,7 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
 
 def test_a_program_of_its_own_refuses_in_one_line(home):
     done = _python_m("train", "cnm")
-    assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -35,8 +35,9 @@ def test_warm_up_rises_by_steps_and_the_cosine_falls_by_steps():
     experiment = resolve("cnn", overrides={"schedule": "cosine", "warmup": 0.5})
     schedule = scheduled(experiment, 0.2, (100, 20))
     rates = np.array([float(schedule(number)) for number in range(101)])
-    expected = [0.2 * number / 10 if number < 10 else 0.1 * (1 + np.cos(np.pi * (number - 10) / 90))
-                for number in range(101)]  # fmt: skip
+    expected = [
+        0.2 * number / 10 if number < 10 else 0.1 * (1 + np.cos(np.pi * (number - 10) / 90)) for number in range(101)
+    ]
     np.testing.assert_allclose(rates, expected, atol=1e-6)
 
 
@@ -85,7 +86,7 @@ def test_a_flattened_head_fits_one_size():
 
 
 @pytest.mark.parametrize(
-    "sizes, start, end, expected",
+    ("sizes", "start", "end", "expected"),
     [
         ("", 0, 9, [(48, 0, 9)]),
         ("32:12,40:12,48:24", 0, 48, [(32, 0, 12), (40, 12, 24), (48, 24, 48)]),

@@ -46,8 +46,10 @@ def demo(recognizer):
 @pytest.fixture(scope="module")
 def scene():
     """uint8 [200, 420]: two drawn faces, the larger on the right."""
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     pixels = np.full((200, 420), 128, np.uint8)
     pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
     return pixels
@@ -75,7 +77,8 @@ def shown_pictures(text):
 def test_a_picture_is_answered_as_predict_does(demo, recognizer, scene):
     answer = demo.picture(data_url(content_of(scene)))
     expected = recognizer.predict(scene)
-    assert "2 faces found" in answer.message and expected.loc[0, "label"] in answer.message
+    assert "2 faces found" in answer.message
+    assert expected.loc[0, "label"] in answer.message
     assert list(answer.bars) == CLASSES
     np.testing.assert_allclose(list(answer.bars.values()), expected.loc[0, CLASSES].astype(float), atol=1e-6)
     assert [len(row) for row in answer.table] == [len(COLUMNS)] * 2
@@ -90,7 +93,8 @@ def test_the_picture_bears_boxes_and_the_map_tells_its_layer(demo, scene):
     assert np.abs(np.ptp(shown.astype(int), axis=2)).max() > 50, "boxes are coloured, the scene is gray"
     (beside,) = shown_pictures(answer.map)
     assert beside.shape[1] > 1.6 * beside.shape[0], "the face and, beside it, its map"
-    assert demo.layer and f"layer {demo.layer}" in answer.map
+    assert demo.layer
+    assert f"layer {demo.layer}" in answer.map
 
 
 def test_without_a_face_the_whole_picture_is_taken_and_it_says_so(demo):
@@ -109,10 +113,13 @@ def test_a_turned_photograph_comes_upright():
 def test_a_broken_picture_is_a_message_and_no_traceback(demo, fault, tmp_path, capsys):
     content = BROKEN[fault](tmp_path / "broken.jpg").read_bytes()
     answer = demo.picture(data_url(content))
-    assert 'role="alert"' in answer.message and "icture" in answer.message
-    assert answer[1:] == ("", None, "", None) and capsys.readouterr().err == ""
+    assert 'role="alert"' in answer.message
+    assert "icture" in answer.message
+    assert answer[1:] == ("", None, "", None)
+    assert capsys.readouterr().err == ""
     shown, state = demo.frame(data_url(content))
-    assert 'role="alert"' in shown and state["tracks"] == []
+    assert 'role="alert"' in shown
+    assert state["tracks"] == []
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "", "x", "data:image/png;base64", "data:image/png,abc", ["a"]])
@@ -160,7 +167,8 @@ def test_a_model_without_layers_still_answers(recognizer, scene):
             raise InputError("model: closed.onnx has no layers to look into")
 
     answer = Demo(EmotionRecognizer(Closed(), detector="haar")).picture(data_url(content_of(scene)))
-    assert "no layers to look into" in answer.map and list(answer.bars) == CLASSES
+    assert "no layers to look into" in answer.map
+    assert list(answer.bars) == CLASSES
 
 
 # live
@@ -184,7 +192,8 @@ def test_live_labels_are_averaged_and_faces_keep_their_numbers(recognizer, scene
 
 def test_a_frame_without_a_face_says_so(demo):
     shown, state = demo.frame(data_url(content_of(np.full((90, 90), 128, np.uint8))))
-    assert "No face found" in shown and state == {"tracks": [], "count": 0}
+    assert "No face found" in shown
+    assert state == {"tracks": [], "count": 0}
 
 
 # what is said of the model
@@ -200,7 +209,9 @@ def test_the_page_tells_data_and_measured_accuracy(fresh_home, tiny_model_path):
     runlog.write_json(record / "record.json", {"fingerprint": "f"})
     runlog.write_json(record / "metrics.json", {"fingerprint": "f", "test": {"n": 3589, "accuracy": 0.6154}})
     told = " ".join(model_lines(model))
-    assert "cnn-fer2013-official-seed9" in told and "fer2013 (official)" in told and "3,589 test images: 61.5 %" in told
+    assert "cnn-fer2013-official-seed9" in told
+    assert "fer2013 (official)" in told
+    assert "3,589 test images: 61.5 %" in told
     model.fer_tf_info = describe(model, CLASSES, {**about, "fingerprint": "another"})
     assert "61.5" not in " ".join(model_lines(model)), "the record is of another training"
     model.fer_tf_info = describe(model, CLASSES, {"dataset": "synthetic"})
@@ -285,9 +296,12 @@ def test_the_page_answers_and_writes_no_file(page, scene, writes, tmp_path, monk
     writes.on = False
     assert all(answer["success"] for answer in (*answers, live))
     told = [answer["output"]["data"][0] for answer in answers]
-    assert "2 faces" in told[0] and "2 faces" in told[1] and "not a picture" in told[2]
+    assert "2 faces" in told[0]
+    assert "2 faces" in told[1]
+    assert "not a picture" in told[2]
     assert "data:image/jpeg" in live["output"]["data"][0]
-    assert writes.found == [] and not list(tmp_path.iterdir())
+    assert writes.found == []
+    assert not list(tmp_path.iterdir())
     writes.on = True
     (tmp_path / "x").write_text("x")
     writes.on = False
@@ -295,15 +309,26 @@ def test_the_page_answers_and_writes_no_file(page, scene, writes, tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    "path", ["upload", "upload/", "component_server", "run/picture", "api/picture", "call/picture", "vibe-code",
-             "process_recording", "%75pload"]
-)  # fmt: skip
+    "path",
+    [
+        "upload",
+        "upload/",
+        "component_server",
+        "run/picture",
+        "api/picture",
+        "call/picture",
+        "vibe-code",
+        "process_recording",
+        "%75pload",
+    ],
+)
 def test_ways_into_gradio_that_the_page_does_not_need_are_closed(page, path, writes):
     part = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
     writes.on, writes.found = True, []
     status, _, text = ask(f"{page}gradio_api/{path}", part, {"content-type": "multipart/form-data; boundary=b"})
     writes.on = False
-    assert (status, writes.found) == (403, []) and "takes no files" in text
+    assert (status, writes.found) == (403, [])
+    assert "takes no files" in text
 
 
 @pytest.mark.parametrize("path", ["file=/etc/hostname", "proxy=https://x.hf.space/", "deep_link", "info", "runs"])
@@ -318,17 +343,20 @@ def test_a_body_above_the_limit_is_refused_unread(page):
     connection.putheader("content-length", "1500000")
     connection.endheaders()  # and no body: the answer does not wait for it
     answer = connection.getresponse()
-    assert answer.status == 413 and "too large: at most 1,398,869 bytes" in answer.read().decode()
+    assert answer.status == 413
+    assert "too large: at most 1,398,869 bytes" in answer.read().decode()
     unknown = {"transfer-encoding": "chunked"}
     assert ask(f"{page}gradio_api/queue/join", iter([b"x"]), unknown)[0] == 411
 
 
 def test_the_page_calls_nobody_and_passes_for_no_other(page):
     status, headers, text = ask(page)
-    assert status == 200 and CAUTION in text
+    assert status == 200
+    assert CAUTION in text
     assert "default-src 'self'" in headers["content-security-policy"]
     config = json.loads(ask(f"{page}config")[2])
-    assert config["analytics_enabled"] is False and "googleapis" not in text + json.dumps(config)
+    assert config["analytics_enabled"] is False
+    assert "googleapis" not in text + json.dumps(config)
     assert ask(page, headers={"host": "evil.example"})[0] == 400
 
 
@@ -338,7 +366,8 @@ def test_one_prediction_at_a_time_and_a_short_queue(recognizer):
 
     blocks = build_page(Demo(recognizer))
     asked = [each for each in blocks.fns.values() if each.fn is not None]
-    assert {(each.concurrency_limit, each.concurrency_id) for each in asked} == {(1, "model")} and len(asked) == 2
+    assert {(each.concurrency_limit, each.concurrency_id) for each in asked} == {(1, "model")}
+    assert len(asked) == 2
     assert blocks._queue.max_size == WAITING
 
 
@@ -367,7 +396,8 @@ def test_in_a_browser_a_picture_gets_its_bars_and_a_fault_its_message(page, scen
         tab.wait_for_selector("text=has 1.1 MB; at most 1 MB", timeout=10_000)
         kept = tab.evaluate("indexedDB.databases().then(found => found.length)")
         browser.close()
-    assert not faults and not kept
+    assert not faults
+    assert not kept
     assert not [url for url in asked if not url.startswith((page, "data:", "blob:"))]
 
 
@@ -400,7 +430,8 @@ def test_in_a_browser_the_camera_is_followed_until_it_is_stopped(page, scene, tm
         tab.wait_for_timeout(1000)
         stopped = len(frames)
         tab.wait_for_timeout(2000)
-        assert len(frames) == stopped and not faults
+        assert len(frames) == stopped
+        assert not faults
         browser.close()
 
 
@@ -438,5 +469,7 @@ def test_serving_to_others_warns(capsys, fresh_home, tiny_model_path, monkeypatc
     monkeypatch.setattr("fer_tf.demo_server.serve", lambda *_: None)
     common = ("demo", "--model", tiny_model_path, "--detector", "haar", "--port", 0, "--no-browser")
     own, open_to_all = run_cli(capsys, *common), run_cli(capsys, *common, "--host", "0.0.0.0")
-    assert own.code == open_to_all.code == 0 and "http://127.0.0.1:" in own.out and own.err == ""
+    assert own.code == open_to_all.code == 0
+    assert "http://127.0.0.1:" in own.out
+    assert own.err == ""
     assert "anyone on the network can open the page and send pictures" in open_to_all.err

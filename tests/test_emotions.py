@@ -8,13 +8,22 @@ from fer_tf.emotions import ALIASES, EMOTION_LABELS, EMOTIONS, FER2013_CODES, ca
 
 def test_order_is_fer2013s_with_contempt_last():
     assert EMOTIONS == ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
-    assert FER2013_CODES[0] == "anger" and FER2013_CODES[3] == "happiness" and FER2013_CODES[6] == "neutral"
+    assert FER2013_CODES[0] == "anger"
+    assert FER2013_CODES[3] == "happiness"
+    assert FER2013_CODES[6] == "neutral"
 
 
 def test_proposal_labels_are_the_same_eight_emotions_in_their_own_order():
     assert [canonical_emotion(name) for name in EMOTION_LABELS] == [
-        "neutral", "happiness", "anger", "sadness", "fear", "surprise", "disgust", "contempt",
-    ]  # fmt: skip
+        "neutral",
+        "happiness",
+        "anger",
+        "sadness",
+        "fear",
+        "surprise",
+        "disgust",
+        "contempt",
+    ]
 
 
 def test_no_spelling_means_two_emotions():
@@ -22,7 +31,7 @@ def test_no_spelling_means_two_emotions():
     assert len(spellings) == len(set(spellings))
 
 
-@pytest.mark.parametrize("name, emotion", [("Happy", "happiness"), (" joy ", "happiness"), ("DI", "disgust")])
+@pytest.mark.parametrize(("name", "emotion"), [("Happy", "happiness"), (" joy ", "happiness"), ("DI", "disgust")])
 def test_spellings(name, emotion):
     assert canonical_emotion(name) == emotion
 
@@ -41,7 +50,7 @@ def test_names_come_in_canonical_order():
     assert class_subset(("contempt", "happy", "anger")) == ("anger", "happiness", "contempt")
 
 
-@pytest.mark.parametrize("classes, message", [(5, "allowed are 6, 7, 8"), (8, "contempt not in this dataset")])
+@pytest.mark.parametrize(("classes", "message"), [(5, "allowed are 6, 7, 8"), (8, "contempt not in this dataset")])
 def test_impossible_classes(classes, message):
     with pytest.raises(InputError, match=message):
         class_subset(classes, EMOTIONS[:7])

@@ -83,9 +83,8 @@ def test_splits_are_taken_and_wrong_views_refused(model, tiny_faces):
 def test_evaluation_with_views(home, tiny_faces):
     loaded = load_model(runlog.model_path(NAMES[0]))
     run = ensemble.evaluate_with_tta(loaded, tiny_faces, "cnn", "flip")
-    assert run.name == "cnn-flip-synthetic-identity" and any(
-        "views of each image (flip)" in n for n in run.record["notes"]
-    )
+    assert run.name == "cnn-flip-synthetic-identity"
+    assert any("views of each image (flip)" in n for n in run.record["notes"])
     wanted = ensemble.predict_with_tta(loaded, tiny_faces.test, "flip")
     np.testing.assert_allclose(run.predictions[list(tiny_faces.class_names)], wanted, atol=2e-6)
     assert run.record["tta"] == "flip"
@@ -107,7 +106,8 @@ def test_ensemble_is_the_mean_of_what_its_members_predicted(home):
     np.testing.assert_allclose(run.predictions[names], wanted, atol=5e-6)
     truth = run.predictions["truth"]
     assert run.metrics["test"]["accuracy"] == pytest.approx((np.array(names)[wanted.argmax(axis=1)] == truth).mean())
-    assert run.directory.parent.name == "evaluations" and (run.directory / "figures" / "confusion.png").is_file()
+    assert run.directory.parent.name == "evaluations"
+    assert (run.directory / "figures" / "confusion.png").is_file()
     assert [run.name for run in runlog.finished_runs()] == before
     assert run.metrics["training"]["parameters"] == sum(
         load_model(runlog.model_path(name)).count_params() for name in NAMES[:2]
@@ -116,7 +116,8 @@ def test_ensemble_is_the_mean_of_what_its_members_predicted(home):
 
 def test_weights_are_of_the_runs_in_their_order(home):
     run = ensemble.ensemble_runs(NAMES, weights=[3, 1, 0], name="mine")
-    assert run.name == "mine" and [member["weight"] for member in run.record["members"]] == [0.75, 0.25, 0]
+    assert run.name == "mine"
+    assert [member["weight"] for member in run.record["members"]] == [0.75, 0.25, 0]
     first, second, _ = map(member_probabilities, NAMES)
     np.testing.assert_allclose(run.predictions[run.record["class_names"]], 0.75 * first + 0.25 * second, atol=5e-6)
 
@@ -158,7 +159,8 @@ def test_greedy_choice_does_not_depend_on_test(home, monkeypatch, tmp_path):
     monkeypatch.setattr(data, "load_dataset", poisoned)
     other = ensemble.ensemble_runs(NAMES[:2], select="greedy", out=tmp_path / "poisoned")
     assert other.record["members"] == honest.record["members"]
-    assert other.metrics["val"] == honest.metrics["val"] and other.metrics["test"] != honest.metrics["test"]
+    assert other.metrics["val"] == honest.metrics["val"]
+    assert other.metrics["test"] != honest.metrics["test"]
     best = max(member["val_accuracy"] for member in honest.record["members"])
     assert honest.metrics["val"]["accuracy"] >= best
 
@@ -169,7 +171,9 @@ def test_greedy_selection_finds_what_helps(rng):
     noise = [rng.dirichlet(np.ones(4), 300) for _ in range(3)]
     members = np.stack([0.4 * right + 0.6 * noise[0], 0.35 * right + 0.65 * noise[1], noise[2]])
     weights = ensemble.greedy_weights(members, labels)
-    assert weights.sum() == pytest.approx(1) and weights[0] > 0 and weights[1] > 0
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] > 0
+    assert weights[1] > 0
     accuracy = [np.mean(member.argmax(axis=1) == labels) for member in members]
     assert np.mean(np.tensordot(weights, members, 1).argmax(axis=1) == labels) > max(accuracy)
     perfect = ensemble.greedy_weights(np.stack([noise[2], right]), labels)
@@ -202,7 +206,7 @@ def test_validation_is_what_no_run_learned_from(tiny_faces):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"names": NAMES[:1]}, "runs: must be two or more different ones; received cnn-synth"),
         ({"names": [NAMES[0], NAMES[0]]}, "two or more different ones"),

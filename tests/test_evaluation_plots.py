@@ -32,8 +32,10 @@ def drawn(figure, tmp_path):
 
 def test_reliability_diagram(frame, tmp_path):
     y_true, y_prob = calibration.outcomes(frame, ["anger", "fear", "sadness"])
-    tables = {"as they are": calibration.reliability(y_true, y_prob),
-              "scaled": calibration.reliability(y_true, apply_temperature(y_prob, 2.0))}  # fmt: skip
+    tables = {
+        "as they are": calibration.reliability(y_true, y_prob),
+        "scaled": calibration.reliability(y_true, apply_temperature(y_prob, 2.0)),
+    }
     figure = drawn(evaluation_plots.reliability_diagram(tables), tmp_path)
     above, other, below, _ = figure.axes
     filled = tables["as they are"].query("images > 0")
@@ -55,7 +57,7 @@ def test_mcnemar_heat_map_has_stars_where_models_differ(frame, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "p_value, points, text",
+    ("p_value", "points", "text"),
     [
         (0.0009, 1.04, "+1.0\n***"),
         (0.001, -2, "−2.0\n**"),
@@ -73,11 +75,14 @@ def test_robustness_curves_are_lines_a_model_and_panels_a_corruption(tmp_path, r
     images, labels = rng.integers(0, 256, (12, 8, 8, 1), dtype=np.uint8), np.arange(12) % 2
     tables = {
         model: robustness.robustness_curves(
-            lambda part, share=share: np.tile([share, 1 - share], (len(part), 1)), images, labels, ("a", "b"),
+            lambda part, share=share: np.tile([share, 1 - share], (len(part), 1)),
+            images,
+            labels,
+            ("a", "b"),
             {"blur": (1, 2), "darker": (0.5,), "jpeg": (50, 10), "block": (0.5,)},
         )
         for model, share in {"cnn": 0.7, "vgg": 0.3}.items()
-    }  # fmt: skip
+    }
     figure = drawn(evaluation_plots.robustness_curves(tables), tmp_path)
     panels = [axis for axis in figure.axes if axis.get_title()]
     assert [axis.get_title() for axis in panels] == ["blur", "darker", "jpeg", "block"]
@@ -105,11 +110,11 @@ def test_confusion_examples_of_no_error(frame, tmp_path):
 
 
 def test_cross_heat_map(tmp_path):
+    about = {"model": "cnn", "protocol": "official", "n": 9, "low": 0.1, "high": 0.9}
     rows = [
-        {"model": "cnn", "trained_on": one, "tested_on": other, "protocol": "official", "n": 9, "accuracy": value,
-         "low": 0.1, "high": 0.9}
+        {**about, "trained_on": one, "tested_on": other, "accuracy": value}
         for one, other, value in (("fer2013", "fer2013", 0.6), ("fer2013", "jaffe", 0.35), ("jaffe", "jaffe", 0.9))
-    ]  # fmt: skip
+    ]
     table = cross.cross_table(rows)
     axis = drawn(evaluation_plots.cross_heat_map(cross.cross_matrix(table)), tmp_path).axes[0]
     assert texts(axis) == ["0.600", "0.350", "0.900"]

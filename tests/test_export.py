@@ -20,8 +20,15 @@ from fer_tf.saving import describe, model_info, save_model
 NAMES = {"onnx": "m.onnx", "tflite": "m.tflite", "savedmodel": "m"}
 # Those with long graphs, and kinds of what others here have.
 LONG = ("akhand", "cnn4_se", "cnn4_se_residual", "deepfer", "mobilenet", "ran_facenet2expnet", "resnet18", "vgg16")
-FORMS = [("onnx", None), ("onnx", "float16"), ("onnx", "int8"), ("tflite", None), ("tflite", "float16"),
-         ("tflite", "int8"), ("savedmodel", None)]  # fmt: skip
+FORMS = [
+    ("onnx", None),
+    ("onnx", "float16"),
+    ("onnx", "int8"),
+    ("tflite", None),
+    ("tflite", "float16"),
+    ("tflite", "int8"),
+    ("savedmodel", None),
+]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +66,8 @@ def test_every_model_can_be_had_as_onnx(name, tmp_path, pictures):
     for count in (1, 5):
         found = loaded.predict_on_batch(pictures.checked[:count])
         np.testing.assert_allclose(found, expected[:count], atol=1e-4)
-    assert parity.pictures == 24 and parity.difference < 1e-4
+    assert parity.pictures == 24
+    assert parity.difference < 1e-4
     assert loaded.fer_tf_info["input_shape"] == [48, 48, 1]
 
 
@@ -71,7 +79,7 @@ def test_every_model_can_be_had_in_the_other_forms(name, form, tmp_path, picture
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form, quantize", [item for item in FORMS if item[1]])
+@pytest.mark.parametrize(("form", "quantize"), [item for item in FORMS if item[1]])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_can_be_had_smaller(name, form, quantize, tmp_path, pictures):
     bound = 0.02 if quantize == "float16" else 0.5
@@ -89,7 +97,7 @@ def test_coloured_pictures_of_another_size(tmp_path, tiny_faces):
 # every form
 
 
-@pytest.mark.parametrize("form, quantize", FORMS)
+@pytest.mark.parametrize(("form", "quantize"), FORMS)
 def test_a_form_predicts_as_the_model_and_says_what_it_is(form, quantize, tmp_path, decided, pictures):
     out = tmp_path / NAMES[form]
     parity = export_model(decided, out, form, quantize, pictures)
@@ -101,7 +109,9 @@ def test_a_form_predicts_as_the_model_and_says_what_it_is(form, quantize, tmp_pa
     assert quantize is None or parity.difference > 1e-5, "nothing has been rounded"
     info = open_exported(out).fer_tf_info
     made = info["provenance"].pop("export")
-    assert info == model_info(decided) and made["form"] == form and made["quantize"] == (quantize or "none")
+    assert info == model_info(decided)
+    assert made["form"] == form
+    assert made["quantize"] == (quantize or "none")
     assert ("calibrated_on" in made) == (quantize == "int8")
     assert left_in(tmp_path) == [out.name]
     if form == "tflite":  # phones look for them there
@@ -142,7 +152,7 @@ def _another_model(writer):
     return write
 
 
-@pytest.mark.parametrize("form, quantize", [("onnx", None), ("tflite", "int8"), ("savedmodel", None)])
+@pytest.mark.parametrize(("form", "quantize"), [("onnx", None), ("tflite", "int8"), ("savedmodel", None)])
 def test_what_predicts_otherwise_is_not_written(form, quantize, tmp_path, decided, pictures, monkeypatch):
     out = tmp_path / NAMES[form]
     monkeypatch.setitem(export.WRITERS, form, _another_model(export.WRITERS[form]))
@@ -157,7 +167,8 @@ def test_an_earlier_file_outlives_a_refused_one(tmp_path, decided, pictures, mon
     monkeypatch.setitem(export.WRITERS, "onnx", _another_model(export.WRITERS["onnx"]))
     with pytest.raises(InputError, match="allowed 0"):
         export_model(decided, tmp_path / "m.onnx", "onnx", pictures=pictures)
-    assert (tmp_path / "m.onnx").read_text() == "of an earlier export" and left_in(tmp_path) == ["m.onnx"]
+    assert (tmp_path / "m.onnx").read_text() == "of an earlier export"
+    assert left_in(tmp_path) == ["m.onnx"]
 
 
 @pytest.mark.parametrize("form", ["onnx", "tflite"])
@@ -183,8 +194,10 @@ def test_a_model_that_a_form_cannot_hold_is_refused_in_a_line(form, tmp_path, pi
     with pytest.raises(InputError) as refused:
         export_model(keras.Model(inputs, outputs, name="odd_one"), tmp_path / NAMES[form], form, pictures=pictures)
     message = str(refused.value)
-    assert re.match(f"odd_one: cannot be written as {form}: .", message) and "Erfinv" in message
-    assert "\n" not in message and left_in(tmp_path) == []
+    assert re.match(f"odd_one: cannot be written as {form}: .", message)
+    assert "Erfinv" in message
+    assert "\n" not in message
+    assert left_in(tmp_path) == []
 
 
 def test_weights_beyond_half_precision_are_refused(tmp_path, pictures):
@@ -198,7 +211,7 @@ def test_weights_beyond_half_precision_are_refused(tmp_path, pictures):
 
 
 @pytest.mark.parametrize(
-    "form, quantize, out, message",
+    ("form", "quantize", "out", "message"),
     [
         ("coreml", None, "m.x", "form: allowed are onnx, tflite, savedmodel; received 'coreml'"),
         ("onnx", "int4", "m.onnx", "quantize: allowed are None, float16, int8; received 'int4'"),
@@ -246,7 +259,8 @@ def test_parity_counts_labels_with_and_without_near_ties():
     expected = np.array([[0.9, 0.1], [0.52, 0.48], [0.8, 0.2], [0.3, 0.7]], np.float32)
     answers = Answers([[0.8, 0.2], [0.45, 0.55], [0.4, 0.6], [0.3, 0.7]])
     parity = measure_parity(answers, expected, np.zeros((4, 48, 48, 1), np.uint8))
-    assert parity == Parity(4, pytest.approx(0.4), 0.5, 0.75) and answers.asked == [1, 3]
+    assert parity == Parity(4, pytest.approx(0.4), 0.5, 0.75)
+    assert answers.asked == [1, 3]
 
 
 def test_no_number_is_no_parity():
@@ -268,7 +282,8 @@ def test_sample_pictures_are_of_train_and_val_at_the_models_size(fer2013_root):
     ds = load_dataset("fer2013", fer2013_root)
     wanted = [convert(split.images, (64, 64), 3) for split in (ds.train, ds.val)]
     for pixels, expected in zip((found.calibration, found.checked), wanted, strict=True):
-        assert pixels.shape == (min(len(expected), len(pixels)), 64, 64, 3) and pixels.dtype == np.uint8
+        assert pixels.shape == (min(len(expected), len(pixels)), 64, 64, 3)
+        assert pixels.dtype == np.uint8
         assert {image.tobytes() for image in pixels} <= {image.tobytes() for image in expected}
     assert found.source == "fer2013 official"
 

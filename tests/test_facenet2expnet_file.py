@@ -101,7 +101,7 @@ def test_classes_in_another_order_and_spelling_find_their_places(tmp_path, faces
 
 
 @pytest.mark.filterwarnings("ignore:.*was trained without")
-@pytest.mark.parametrize("classes, absent", [(8, []), (7, ["Contempt"])])
+@pytest.mark.parametrize(("classes", "absent"), [(8, []), (7, ["Contempt"])])
 def test_an_exported_file_can_be_exported_again(tmp_path, faces, classes, absent):
     """Its outputs have all eight names by then; what it was not trained on is still told."""
     first = load_model(save_facenet2expnet(trained(tmp_path, classes), tmp_path / "first.h5"))
@@ -113,8 +113,9 @@ def test_an_exported_file_can_be_exported_again(tmp_path, faces, classes, absent
 def test_a_students_own_list_of_layers_can_be_exported(tmp_path, faces):
     """Keras gives a loaded `Sequential` no `input`."""
     kinds = keras.layers
-    own = keras.Sequential([keras.Input((48, 48, 1)), kinds.Rescaling(1 / 255), kinds.Flatten(),
-                            kinds.Dense(8, activation="softmax")])  # fmt: skip
+    own = keras.Sequential(
+        [keras.Input((48, 48, 1)), kinds.Rescaling(1 / 255), kinds.Flatten(), kinds.Dense(8, activation="softmax")]
+    )
     save_model(own, tmp_path / "own.h5", EMOTIONS)
     loaded = load_model(save_facenet2expnet(load_model(tmp_path / "own.h5"), tmp_path / "out.h5"))
     np.testing.assert_allclose(loaded.predict_on_batch(faces), own.predict_on_batch(faces)[:, ORDER], atol=1e-6)
@@ -122,7 +123,8 @@ def test_a_students_own_list_of_layers_can_be_exported(tmp_path, faces):
 
 def test_it_goes_to_the_models_folder_under_the_documents_name(fresh_home):
     path = save_facenet2expnet(trained(fresh_home, 8))
-    assert path == fresh_home / "models" / FACENET2EXPNET and path.name == "FaceNet2ExpNet.h5"
+    assert path == fresh_home / "models" / FACENET2EXPNET
+    assert path.name == "FaceNet2ExpNet.h5"
 
 
 def place(folder, colour, size=(60, 80)):
@@ -150,8 +152,10 @@ def test_the_pseudocode_runs_word_for_word(fresh_home, monkeypatch, capsys, colo
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     printed, names = run_pseudocode(capsys)
-    assert names["emotion_labels"] == EMOTION_LABELS and printed in EMOTION_LABELS
-    assert names["image"].shape == (1, 48, 48, 1) and names["emotion"].shape == (1, 8)
+    assert names["emotion_labels"] == EMOTION_LABELS
+    assert printed in EMOTION_LABELS
+    assert names["image"].shape == (1, 48, 48, 1)
+    assert names["emotion"].shape == (1, 8)
     expected = EMOTIONS[model.predict_on_batch(names["image"]).argmax()]
     assert printed == EMOTION_LABELS[ORDER.index(EMOTIONS.index(expected))]
 
@@ -162,7 +166,8 @@ def test_the_pseudocode_runs_with_both_files_in_the_working_directory(fresh_home
     monkeypatch.chdir(fresh_home)
     printed, _ = run_pseudocode(capsys)
     assert printed in EMOTION_LABELS
-    assert not (fresh_home / "models").exists() and not (fresh_home / "reports").exists()
+    assert not (fresh_home / "models").exists()
+    assert not (fresh_home / "reports").exists()
 
 
 def test_the_pseudocode_runs_with_the_file_that_ships(fresh_home, monkeypatch, capsys):
@@ -170,7 +175,8 @@ def test_the_pseudocode_runs_with_the_file_that_ships(fresh_home, monkeypatch, c
     place(fresh_home, colour=True)
     monkeypatch.chdir(fresh_home)
     printed, names = run_pseudocode(capsys)
-    assert printed in EMOTION_LABELS and (names["emotion"] > 0).all()
+    assert printed in EMOTION_LABELS
+    assert (names["emotion"] > 0).all()
     assert model_info(names["model"])["provenance"]["dataset"] == "ferplus"
 
 

@@ -41,7 +41,7 @@ def test_a_map_of_the_same_size_is_itself(rng):
     np.testing.assert_allclose(to_grid(maps, (7, 7)), maps, atol=1e-6)
 
 
-@pytest.mark.parametrize("old, new", [((6, 6), (3, 3)), ((8, 6), (2, 3)), ((5, 4), (1, 1))])
+@pytest.mark.parametrize(("old", "new"), [((6, 6), (3, 3)), ((8, 6), (2, 3)), ((5, 4), (1, 1))])
 def test_whole_ratios_are_average_pooling(rng, old, new):
     maps = rng.normal(size=(2, *old, 3)).astype(np.float32)
     blocks = maps.reshape(2, new[0], old[0] // new[0], new[1], old[1] // new[1], 3)
@@ -50,7 +50,7 @@ def test_whole_ratios_are_average_pooling(rng, old, new):
     np.testing.assert_allclose(found.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), atol=1e-6)
 
 
-@pytest.mark.parametrize("old, new", [(7, 3), (10, 3), (3, 5)])
+@pytest.mark.parametrize(("old", "new"), [(7, 3), (10, 3), (3, 5)])
 def test_other_ratios_weigh_cells_by_their_overlap(rng, old, new):
     """As if every cell was cut into `new` parts and `old` of them put together."""
     maps = rng.normal(size=(2, old, old, 3)).astype(np.float32)
@@ -118,7 +118,7 @@ def of_four_channels():
 
 
 @pytest.mark.parametrize(
-    "build, message",
+    ("build", "message"),
     [
         (dense_only, "face_net: flat has no layer with a spatial map"),
         (of_any_size, r"face_net: must take pictures of a fixed size; free takes \(None, None, None, 3\)"),
@@ -140,7 +140,8 @@ def test_a_face_net_of_a_file(face_net_file, rng):
     expected = second.predict_on_batch((large - 127.5) / 128)
     np.testing.assert_allclose(face_net.maps(images, (5, 5)), expected, atol=1e-5)
     np.testing.assert_allclose(face_net.maps(images, (1, 1))[:, 0, 0], expected.mean(axis=(1, 2)), atol=1e-5)
-    assert face_net.depth == DEPTH and face_net.name == "tiny.h5"
+    assert face_net.depth == DEPTH
+    assert face_net.name == "tiny.h5"
     assert face_net.fingerprint == facenets.face_net_fingerprint(str(path))
 
 
@@ -167,7 +168,8 @@ def test_keras_facenet_takes_its_weights_and_gives_its_last_map(tmp_path, rng, m
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
     monkeypatch.setattr(facenets, "_facenet_file", lambda: path)
     face_net = open_face_net("keras_facenet")
-    assert face_net.trunk.output_shape == (None, 3, 3, 1792) and face_net.depth == 1792
+    assert face_net.trunk.output_shape == (None, 3, 3, 1792)
+    assert face_net.depth == 1792
     for one, other in zip(face_net.trunk.get_weights(), model.get_weights(), strict=False):
         np.testing.assert_array_equal(one, other)
     images = rng.integers(0, 256, (2, 160, 160, 3), dtype=np.uint8)
@@ -214,7 +216,8 @@ def test_another_file_has_another_fingerprint(tmp_path):
     for seed in (1, 2):
         tiny_face_net(seed=seed).save(tmp_path / f"{seed}.h5")
     first, second = (facenets.face_net_fingerprint(str(tmp_path / f"{seed}.h5")) for seed in (1, 2))
-    assert first != second and len(first) == 16
+    assert first != second
+    assert len(first) == 16
 
 
 @pytest.fixture
@@ -234,8 +237,10 @@ def test_keras_facenet_without_network_says_where_the_file_belongs(no_facenet, f
     with pytest.raises(MissingDataError) as caught:
         function("keras_facenet")
     text = str(caught.value)
-    assert str(no_facenet) in text and "https://github.com/faustomorales/keras-facenet/releases" in text
-    assert "--set face_net=identities" in text and facenets.KERAS_FACENET_SHA256[:12] in text
+    assert str(no_facenet) in text
+    assert "https://github.com/faustomorales/keras-facenet/releases" in text
+    assert "--set face_net=identities" in text
+    assert facenets.KERAS_FACENET_SHA256[:12] in text
 
 
 class Counted:
@@ -254,7 +259,9 @@ def test_maps_are_computed_once(face_net_file, own_cache, tiny_faces):
     """One time a picture, grid, side and net; a changed pixel or other pictures are computed anew."""
     face_net, split = Counted(face_net_file[0]), tiny_faces.limited(80).train.alone()
     first = cached_maps(face_net, split, (3, 3))
-    assert face_net.seen == len(split) == 80 and first.dtype == np.float16 and first.shape == (80, 3, 3, DEPTH)
+    assert face_net.seen == len(split) == 80
+    assert first.dtype == np.float16
+    assert first.shape == (80, 3, 3, DEPTH)
     np.testing.assert_array_equal(cached_maps(face_net, split, (3, 3)), first)
     assert face_net.seen == 80
     cached_maps(face_net, split, (2, 2))
@@ -275,7 +282,8 @@ def test_maps_are_of_their_pictures_and_mirrored_ones_of_the_mirrored(face_net_f
     plain, mirrored = (cached_maps(face_net, split, (5, 5), flipped) for flipped in (False, True))
     np.testing.assert_allclose(plain, face_net.maps(split.images, (5, 5)), atol=2e-3)
     np.testing.assert_allclose(mirrored, face_net.maps(split.images[:, :, ::-1], (5, 5)), atol=2e-3)
-    assert np.abs(mirrored - plain).max() > 0.05 and np.abs(mirrored - plain[:, :, ::-1]).max() > 0.05
+    assert np.abs(mirrored - plain).max() > 0.05
+    assert np.abs(mirrored - plain[:, :, ::-1]).max() > 0.05
 
 
 def test_streamed_pictures_are_known_by_their_files(face_net_file, own_cache, tiny_faces, tmp_path):
@@ -290,7 +298,8 @@ def test_streamed_pictures_are_known_by_their_files(face_net_file, own_cache, ti
     np.testing.assert_array_equal(found, cached_maps(face_net, split, (3, 3)))
     cv2.imwrite(str(paths[0]), 255 - split.images[0])
     changed = cached_maps(face_net, streamed, (3, 3))
-    assert face_net.seen == 24 and (changed[0] != found[0]).any()
+    assert face_net.seen == 24
+    assert (changed[0] != found[0]).any()
 
 
 def test_streamed_pictures_are_known_by_how_they_are_read(tiny_faces, tmp_path):
@@ -301,7 +310,8 @@ def test_streamed_pictures_are_known_by_how_they_are_read(tiny_faces, tmp_path):
     stores = [FileImages(paths, (48, 48), 1), FileImages(paths, (32, 32), 1), FileImages(paths, (48, 48), 3)]
     stores += [BoxedImages(paths, (48, 48), 1, found) for found in (boxes, boxes + 1)]
     found = [facenets.pictures_fingerprint(replace(split, store=store)) for store in (*stores, stores[-1])]
-    assert len(set(found)) == len(stores) and found[-1] == found[-2]
+    assert len(set(found)) == len(stores)
+    assert found[-1] == found[-2]
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

@@ -110,7 +110,8 @@ def test_every_picture_comes_once_an_epoch_with_its_map(little):
     batches = MapBatches(told_split(little), told_maps(40), batch_size=16, seed=5)
     assert len(batches) == 3
     images, rows = epoch(batches)
-    assert sorted(rows) == list(range(40)) and list(rows) != list(range(40))
+    assert sorted(rows) == list(range(40))
+    assert list(rows) != list(range(40))
     np.testing.assert_array_equal(images[:, 0, 0, 0], rows + 1)
 
 
@@ -119,7 +120,8 @@ def test_mirrored_pictures_go_with_the_maps_of_mirrored_pictures(little):
     batches = MapBatches(told_split(little), told_maps(40), told_maps(40, mirrored=True), 16, seed=5)
     images, values = epoch(batches)
     rows = np.where(values < 0, -values - 1, values)
-    assert sorted(rows) == list(range(40)) and 8 < (values < 0).sum() < 32
+    assert sorted(rows) == list(range(40))
+    assert 8 < (values < 0).sum() < 32
     np.testing.assert_array_equal(np.where(values < 0, images[:, 0, -1, 0], images[:, 0, 0, 0]), rows + 1)
     np.testing.assert_array_equal(np.where(values < 0, images[:, 0, 0, 0], images[:, 0, -1, 0]), 0)
 
@@ -136,7 +138,8 @@ def test_batches_are_a_function_of_seed_and_epoch(little):
     second = epoch(running)[1]
     np.testing.assert_array_equal(epoch(batches(5, 0))[1], first)
     np.testing.assert_array_equal(epoch(batches(5, 1))[1], second)
-    assert (first != second).any() and (epoch(batches(6, 0))[1] != first).any()
+    assert (first != second).any()
+    assert (epoch(batches(6, 0))[1] != first).any()
 
 
 def test_without_a_seed_they_come_in_order(little):
@@ -167,7 +170,8 @@ def test_matching_brings_the_expression_net_nearer_to_the_face_net(fresh_home, o
     assert after < 0.7 * before
     np.testing.assert_array_equal(model.get_layer("scores").get_weights()[0], scores)
     history = pd.read_csv(fresh_home / "matching" / "history.csv")
-    assert list(history["epoch"]) == [1, 2, 3] and set(history["phase"]) == {"matching"}
+    assert list(history["epoch"]) == [1, 2, 3]
+    assert set(history["phase"]) == {"matching"}
     assert history["val_loss"].min() == pytest.approx(after, rel=0.02), "the best epoch is what comes back"
 
 
@@ -181,7 +185,8 @@ def test_deviation_is_about_the_mean_map_of_each_cell_and_channel(rng, monkeypat
     exact = maps.astype(float)
     np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-5, atol=1e-5)
     unit = feature_matching.deviation(maps, mean)
-    assert unit == pytest.approx(spread(exact), rel=1e-4) and unit < 0.1 * exact.std()
+    assert unit == pytest.approx(spread(exact), rel=1e-4)
+    assert unit < 0.1 * exact.std()
     third = np.mean(np.abs((exact - exact.mean(axis=0)) / unit) ** 3)
     assert feature_matching.deviation(maps, mean, 3.0, unit) ** 3 == pytest.approx(third, rel=1e-4)
 
@@ -191,7 +196,8 @@ def test_maps_come_in_their_unit_and_stay_as_they_are(little):
     batches = MapBatches(told_split(little), maps, told_maps(40, mirrored=True), 40, seed=5, unit=8.0)
     plain = MapBatches(told_split(little), maps, told_maps(40, mirrored=True), 40, seed=5)
     np.testing.assert_array_equal(8 * epoch(batches)[1], epoch(plain)[1])
-    assert batches[0][1].dtype == np.float32 and batches.maps is maps
+    assert batches[0][1].dtype == np.float32
+    assert batches.maps is maps
 
 
 class Answering:
@@ -211,8 +217,10 @@ def test_the_mean_map_has_distance_one_on_train_and_its_distance_on_val_is_kept(
     given = experiment(face_net_path, matching_epochs=1, flip=True)
     feature_matching.match(fitting.build(given, little), little, given, 0, quiet(fresh_home))
     maps, val_maps, _, unit = trained.targets
-    found = [MapBatches(split, part, batch_size=100, unit=unit)[0][1]
-             for split, part in ((little.train, maps), (little.val, val_maps))]  # fmt: skip
+    found = [
+        MapBatches(split, part, batch_size=100, unit=unit)[0][1]
+        for split, part in ((little.train, maps), (little.val, val_maps))
+    ]
     mean = np.broadcast_to(found[0].mean(axis=0), found[0].shape)
     loss = FeatureDistance(2.0)
     assert float(loss(found[0], mean)) == pytest.approx(1, rel=1e-3)
@@ -280,7 +288,7 @@ def whole(tmp_path_factory, little, face_net_path):
 
 
 @pytest.mark.parametrize(
-    "stop, left",
+    ("stop", "left"),
     [
         (("matching", 1), [("matching", 2), ("joint", 1), ("joint", 2)]),
         (("matching", 2), [("joint", 1), ("joint", 2)]),
@@ -307,7 +315,8 @@ def test_a_run_tells_of_its_matching(fresh_home, face_net_path):
     training = json.loads((finished.directory / "training.json").read_text())
     history = pd.read_csv(finished.directory / "matching" / "history.csv")
     facts = training["matching"]
-    assert facts["epochs"] == len(history) == 2 and training["epochs"] == 1
+    assert facts["epochs"] == len(history) == 2
+    assert training["epochs"] == 1
     assert facts["best_val_loss"] == pytest.approx(history["val_loss"].min())
     assert facts["first_val_loss"] == pytest.approx(history["val_loss"].iloc[0])
     assert list(finished.history["epoch"]) == [1], "stage 1 has a history of its own"
@@ -320,7 +329,8 @@ def test_a_run_without_stage_1_has_no_facts_of_it(fresh_home, face_net_path, lit
     assert feature_matching.matching_facts(fresh_home) == {}
     given = experiment(face_net_path, matching_epochs=0, epochs=1)
     _, facts = fitting.fit(little, given, 0, quiet(fresh_home))
-    assert "matching" not in facts and not (fresh_home / "matching").exists()
+    assert "matching" not in facts
+    assert not (fresh_home / "matching").exists()
 
 
 @pytest.fixture
@@ -340,12 +350,14 @@ def test_fine_tuning_makes_another_face_net_and_is_kept(fresh_home, face_net_pat
     plain = facenets.open_face_net(str(face_net_path))
     start = plain.trunk.get_weights()
     tuned = feature_matching.fine_tuned(plain, little, 2, 20, 0)
-    assert tuned.fingerprint != plain.fingerprint and tuned.name == "tiny.h5 (fine-tuned)"
+    assert tuned.fingerprint != plain.fingerprint
+    assert tuned.name == "tiny.h5 (fine-tuned)"
     moved = [np.abs(one - other).max() for one, other in zip(tuned.trunk.get_weights(), start, strict=True)]
     assert max(moved) > 1e-4
     assert len(list((fresh_home / "models").glob("face_net-fine_tuned-*.weights.h5"))) == 1
     again = feature_matching.fine_tuned(facenets.open_face_net(str(face_net_path)), little, 2, 20, 0)
-    assert counted_steps == [2] and again.fingerprint == tuned.fingerprint
+    assert counted_steps == [2]
+    assert again.fingerprint == tuned.fingerprint
     for one, other in zip(again.trunk.get_weights(), tuned.trunk.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -364,7 +376,8 @@ def test_fine_tuning_moves_layers_that_were_saved_frozen(fresh_home, little, tmp
     start = plain.trunk.get_weights()
     tuned = feature_matching.fine_tuned(plain, little, 1, 20, 0)
     moved = [np.abs(one - other).max() > 1e-6 for one, other in zip(tuned.trunk.get_weights(), start, strict=True)]
-    assert len(moved) == 6 and all(moved)
+    assert len(moved) == 6
+    assert all(moved)
 
 
 def test_fine_tuning_depends_on_all_that_it_is_given(fresh_home, face_net_path, little, monkeypatch):
@@ -389,7 +402,8 @@ def test_a_run_matches_the_fine_tuned_net_where_asked(fresh_home, face_net_path,
     given, seen = experiment(face_net_path, matching_epochs=1, face_net_epochs=1), []
     monkeypatch.setattr(facenets, "cached_maps", lambda net, split, grid: seen.append(net.name) or no_maps(split, grid))
     feature_matching.match(fitting.build(given, little), little, given, 0, quiet(fresh_home))
-    assert counted_steps == [1] and seen == ["tiny.h5 (fine-tuned)"] * 2
+    assert counted_steps == [1]
+    assert seen == ["tiny.h5 (fine-tuned)"] * 2
 
 
 def no_maps(split, grid):
@@ -425,7 +439,8 @@ def test_identities_nets_of_other_seeds_are_other_nets(monkeypatch):
 def test_the_face_net_of_drawn_people_knows_nobody_of_a_dataset(tiny_faces):
     """Else it would have seen the people of test, and of the faces that a share of train leaves out."""
     images, people = identities.draw_people(0)
-    assert len(images) == len(people) == identities.PICTURES and len(set(people)) == identities.PEOPLE
+    assert len(images) == len(people) == identities.PICTURES
+    assert len(set(people)) == identities.PEOPLE
     assert not set(people) & set(tiny_faces.table["identity"])
     limit = synthetic.COUNT * 1000  # the pool grows with the set
     assert people.min() > limit // synthetic.PER_IDENTITY

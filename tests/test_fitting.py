@@ -61,12 +61,13 @@ def test_head_then_steps_share_the_epochs():
     ]
 
 
-@pytest.mark.parametrize("epochs, head, steps", [(10, 3, 4), (5, 0, 3), (7, 6, 1), (30, 1, 5)])
+@pytest.mark.parametrize(("epochs", "head", "steps"), [(10, 3, 4), (5, 0, 3), (7, 6, 1), (30, 1, 5)])
 def test_every_epoch_is_in_exactly_one_phase(epochs, head, steps):
     found = phases(epochs=epochs, head_epochs=head, unfreeze=",".join(["1.0"] * steps))
     assert [epoch for _, start, end, *_ in found for epoch in range(start, end)] == list(range(epochs))
     lengths = [end - start for name, start, end, *_ in found if name != "head"]
-    assert max(lengths) - min(lengths) <= 1 and [is_last for *_, is_last in found][-1]
+    assert max(lengths) - min(lengths) <= 1
+    assert [is_last for *_, is_last in found][-1]
 
 
 def test_more_head_epochs_than_epochs_train_the_head_alone():
@@ -105,11 +106,12 @@ def moved(before, after):
 def test_a_head_epoch_leaves_the_backbone_as_it_was(fresh_home, tiny_faces):
     """Statistics of its batch norm included; a head that starts at random would else spoil pretrained filters."""
     before, after, head, trained = fitted(tiny_faces, fresh_home, epochs=1, head_epochs=1, freeze_norm=False)
-    assert moved(before, after) == [] and (head != trained).any()
+    assert moved(before, after) == []
+    assert (head != trained).any()
 
 
 @pytest.mark.parametrize(
-    "unfreeze, freeze_norm, expected",
+    ("unfreeze", "freeze_norm", "expected"),
     [("conv1", True, ["conv1"]), ("conv1", False, ["conv1", "norm1"]), ("", True, ["conv0", "conv1"])],
 )
 def test_fine_tuning_moves_what_it_says(fresh_home, tiny_faces, unfreeze, freeze_norm, expected):
@@ -132,9 +134,7 @@ def test_the_backbone_of_region_attention_is_frozen_like_any_other(fresh_home, t
         fitting.start(data, replace(experiment, weights="none"), 0)
 
 
-def test_what_comes_back_of_mixed_precision_has_all_layers_of_the_pretrained_net(
-    fresh_home, tiny_faces, monkeypatch
-):  # fmt: skip
+def test_what_comes_back_of_mixed_precision_has_all_layers_of_the_pretrained_net(fresh_home, tiny_faces, monkeypatch):
     """EfficientNet has a scaling without weights with ImageNet's weights alone: a net built without would be given
     them, and be saved and tested in its place."""
     build = getattr(keras.applications, BACKBONE)
@@ -175,7 +175,7 @@ def test_phases_are_for_pretrained_weights():
 
 
 @pytest.mark.parametrize(
-    "overrides, message",
+    ("overrides", "message"),
     [
         ({"unfreeze": "conv9"}, "unfreeze: allowed are .*conv1.*; received 'conv9'"),
         ({"head_epochs": 1, "unfreeze": "0.5,1.5", "epochs": 4}, "unfreeze: must be a number >= 0 and <= 1"),
@@ -231,4 +231,5 @@ def test_what_comes_back_can_learn_as_a_whole(fresh_home, tiny_faces):
     data = tiny_faces.limited(96).training_data()
     model, facts = fitting.fit(data, experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))
     assert len(model.get_layer(backbones.BACKBONE).trainable_weights) == 8
-    assert facts["parameters"] == model.count_params() and facts["epochs"] == 1
+    assert facts["parameters"] == model.count_params()
+    assert facts["epochs"] == 1

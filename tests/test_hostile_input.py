@@ -106,7 +106,8 @@ def test_decompression_bombs_are_refused_unread(tmp_path, size):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture = read_picture(path)
-    assert picture.pixels is None and ("more than" in picture.error or "not a picture" in picture.error)
+    assert picture.pixels is None
+    assert "more than" in picture.error or "not a picture" in picture.error
 
 
 def test_a_bomb_in_a_picture_s_texts_is_refused_or_harmless(tmp_path):
@@ -135,8 +136,16 @@ def test_pictures_of_odd_sizes_are_predicted(recognizer, tmp_path, detector):
 def test_a_picture_turned_by_exif_is_predicted_as_it_is_seen(recognizer, tmp_path, turn):
     upright = np.zeros((40, 60), np.uint8)
     upright[:20, :30], upright[20:, 30:] = 255, 90
-    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T,
-              6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1)}[turn]  # fmt: skip
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[turn]
     exif = Image.Exif()
     exif[0x0112] = turn
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
@@ -153,7 +162,8 @@ def test_pipes_sockets_and_devices_are_not_waited_for(recognizer, tmp_path):
         listening.bind(str(tmp_path / "s.png"))
         files = [*sorted(tmp_path.iterdir()), "/dev/zero", "/dev/null"]
         frame = rows_of(recognizer, files, tmp_path / "out" / "o.csv")
-    assert set(frame["error"]) == {"is a pipe or a device, not a file"} and len(frame) == 5
+    assert set(frame["error"]) == {"is a pipe or a device, not a file"}
+    assert len(frame) == 5
 
 
 def test_postscript_is_not_run(recognizer, tmp_path, monkeypatch):
@@ -180,7 +190,8 @@ def test_names_that_are_none_are_reported(recognizer, tmp_path):
         "x\ud800",
     ]
     frame = rows_of(recognizer, collect_files(names), tmp_path / "out.csv")
-    assert (frame["error"] != "").all() and len(frame) == len(names)
+    assert (frame["error"] != "").all()
+    assert len(frame) == len(names)
 
 
 # lists
@@ -199,7 +210,7 @@ def test_mutated_lists_have_rows_for_what_they_name_or_for_themselves(recognizer
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [
         (b"", "has no column path"),
         (b"file\na.png\n", "has no column path"),
@@ -214,7 +225,8 @@ def test_a_csv_that_is_no_list_says_so_in_its_row(recognizer, tmp_path, content,
     (tmp_path / "list.csv").write_bytes(content)
     files = collect_files([tmp_path / "list.csv"])
     frame = rows_of(recognizer, files, tmp_path / "out.csv")
-    assert len(frame) == 1 and message in frame["error"][0]
+    assert len(frame) == 1
+    assert message in frame["error"][0]
 
 
 # films
@@ -331,5 +343,6 @@ def test_a_pickle_is_no_model(capsys, tmp_path, monkeypatch, suffix):
     (tmp_path / f"m{suffix}").write_bytes(pickle.dumps(_Runs()))
     (tmp_path / "a.png").write_bytes(encoded("PNG"))
     answer = run_cli(capsys, "predict", "a.png", "--model", f"m{suffix}")
-    assert answer.code == 2 and f"m{suffix}: is not a model file" in answer.err
+    assert answer.code == 2
+    assert f"m{suffix}: is not a model file" in answer.err
     assert sorted(os.listdir()) == ["a.png", f"m{suffix}"]

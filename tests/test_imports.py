@@ -77,8 +77,11 @@ def test_imports_run_one_way():
         part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if part == "__init__":
             continue
-        wrong += [f"{path.name} imports {name}" for name in imported_parts(path) if name in FLOOR and name != part
-                  and FLOOR[name] > FLOOR[part]]  # fmt: skip
+        wrong += [
+            f"{path.name} imports {name}"
+            for name in imported_parts(path)
+            if name in FLOOR and name != part and FLOOR[name] > FLOOR[part]
+        ]
     assert not wrong
 
 

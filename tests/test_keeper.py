@@ -81,4 +81,5 @@ def test_a_queues_training_goes_on_after_a_change_of_code_and_says_so(fresh_home
     assert list(history_of(fresh_home)["learning_rate"]) == [0.01]
     assert train("fourth code", learning_rate=0.01)
     facts = runlog.read_json(runlog.run_directory("cnn-synthetic-identity-seed0") / "training.json")
-    assert facts["codes"] == ["third code", "fourth code"] and facts["epochs"] == 2
+    assert facts["codes"] == ["third code", "fourth code"]
+    assert facts["epochs"] == 2

@@ -26,8 +26,13 @@ ATTEMPTS = 12
 
 def start(code, home):
     environment = {**os.environ, "FER_TF_REPORTS": str(home / "reports"), "FER_TF_MODELS": str(home / "models")}
-    return subprocess.Popen([sys.executable, "-u", "-c", code], env=environment, stdout=subprocess.PIPE, text=True,
-                            stderr=subprocess.DEVNULL)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-u", "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def kill_after(process, seconds):

@@ -14,7 +14,8 @@ def test_a_picture_that_is_nowhere_tells_both_places(fresh_home, monkeypatch):
         fer_tf.load_image("nosuch.jpg")
     text = str(caught.value)
     assert text.startswith("nosuch.jpg: no such file")
-    assert str(fresh_home / "nosuch.jpg") in text and str(fresh_home / "reports" / "nosuch.jpg") in text
+    assert str(fresh_home / "nosuch.jpg") in text
+    assert str(fresh_home / "reports" / "nosuch.jpg") in text
 
 
 def test_an_absolute_path_is_looked_for_there_alone(fresh_home):

@@ -97,7 +97,7 @@ def test_gradients_match_finite_differences(loss, one_hot, rng):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"loss": "hinge"}, "loss: allowed are crossentropy, squared_hinge; received 'hinge'"),
         ({"label_smoothing": 1.5}, "label_smoothing: must be a number >= 0 and <= 1; received 1.5"),
@@ -123,7 +123,8 @@ def test_a_net_trained_by_the_hinge_gives_probabilities(fresh_home):
     run = run_experiment("cnn", dataset_options={"count": 400}, size="smoke", verbose=False, **overrides)
     assert run.record["settings"]["loss"] == "squared_hinge"
     history = run.history
-    assert history["loss"].iloc[-1] < history["loss"].iloc[0] and history["val_loss"].iloc[0] > 1
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    assert history["val_loss"].iloc[0] > 1
     model = load_model(run.model_path)
     assert model.layers[-1].name == "probabilities"
     probabilities = run.predictions[run.record["class_names"]].to_numpy()
@@ -133,7 +134,7 @@ def test_a_net_trained_by_the_hinge_gives_probabilities(fresh_home):
     assert history["val_accuracy"].max() == pytest.approx(run.metrics["val"]["accuracy"], abs=1e-6)
 
 
-@pytest.mark.parametrize("share, temperature, smoothing", [(0.0, 1.0, 0.1), (0.5, 1.5, 0.0), (1.0, 3.0, 0.0)])
+@pytest.mark.parametrize(("share", "temperature", "smoothing"), [(0.0, 1.0, 0.1), (0.5, 1.5, 0.0), (1.0, 3.0, 0.0)])
 def test_distillation_against_the_formula(share, temperature, smoothing, one_hot, rng):
     """(1 − λ)·CE(y, p) + λ·T²·KL(q_T ‖ p_T), from the scores and not from the probabilities."""
     student, teacher = rng.normal(0, 2, (2, 12, 7))

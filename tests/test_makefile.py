@@ -51,10 +51,13 @@ def test_every_setting_that_fits_all_notebooks_is_a_variable():
 @pytest.mark.parametrize("name", sorted(PARTICULAR))
 def test_a_setting_that_fits_one_notebook_is_told_how_to_give(name):
     result = make("reproduce", f"{name.upper()}=1")
-    assert result.returncode and result.stdout == ""
-    assert f"{name.upper()} does not fit all notebooks" in result.stderr and f'SET="{name}=1"' in result.stderr
+    assert result.returncode
+    assert result.stdout == ""
+    assert f"{name.upper()} does not fit all notebooks" in result.stderr
+    assert f'SET="{name}=1"' in result.stderr
     last = make("reproduce", "NOTEBOOKS=03_transfer_vgg16_mobilenet", f"SET={name}=1").stdout.splitlines()[-1]
-    assert f"--set {name}=1" in last and last.endswith("03_transfer_vgg16_mobilenet")
+    assert f"--set {name}=1" in last
+    assert last.endswith("03_transfer_vgg16_mobilenet")
 
 
 def test_what_defines_an_ablation_is_no_variable():
@@ -69,12 +72,14 @@ def test_variables_reach_the_command():
 
 def test_a_mistyped_variable_is_told():
     result = make("reproduce", "EPOCH=3")
-    assert result.returncode and "unknown variable EPOCH; allowed are EPOCHS" in result.stderr
+    assert result.returncode
+    assert "unknown variable EPOCH; allowed are EPOCHS" in result.stderr
 
 
 def test_a_setting_of_the_environment_is_not_taken_and_told():
     result = make("reproduce", EPOCHS="3")
-    assert "--set" not in result.stdout and "EPOCHS of the environment is not used" in result.stderr
+    assert "--set" not in result.stdout
+    assert "EPOCHS of the environment is not used" in result.stderr
 
 
 def test_help_lists_the_targets():

@@ -89,8 +89,10 @@ def test_a_picture_is_scored_alike_in_any_batch_order_and_company(recognizer, fa
 def scene(tmp_path_factory):
     """A gray scene with two drawn faces, the larger on the right, and one without any."""
     home = tmp_path_factory.mktemp("scene")
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     pixels = np.full((200, 420), 128, np.uint8)
     pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
     Image.fromarray(pixels).save(home / "two.png")
@@ -103,11 +105,13 @@ def test_one_row_a_face_and_the_whole_picture_where_there_is_none(recognizer, sc
     found = EmotionRecognizer(recognizer.model, detector=detector)
     frame = found.predict([scene / "nobody.png", scene / "two.png", scene / "lost.png"])
     assert list(frame["path"]) == [str(scene / name) for name in ("nobody.png", "two.png", "two.png", "lost.png")]
-    assert list(frame["detected"]) == [False, True, True, False] and list(frame["face"]) == [0, 0, 1, 0]
+    assert list(frame["detected"]) == [False, True, True, False]
+    assert list(frame["face"]) == [0, 0, 1, 0]
     assert frame.loc[0, ["x", "y", "w", "h"]].tolist() == [0, 0, 160, 120]
     first, second = frame.iloc[1], frame.iloc[2]
     assert first["x"] > 200 > second["x"] + second["w"], "the larger face, on the right, comes first"
-    assert "no such file" in frame.loc[3, "error"] and frame.loc[:2, CLASSES].notna().all(axis=None)
+    assert "no such file" in frame.loc[3, "error"]
+    assert frame.loc[:2, CLASSES].notna().all(axis=None)
     only = EmotionRecognizer(recognizer.model, detector=detector, select="largest").predict(scene / "two.png")
     np.testing.assert_allclose(scores(only), scores(frame.iloc[[1]]), atol=1e-5)
 
@@ -181,7 +185,8 @@ def test_an_opened_picture_is_scored_like_its_file(recognizer, tmp_path, make):
 @pytest.mark.parametrize("empty", [[], np.zeros((0, 48, 48, 1), np.uint8)])
 def test_nothing_in_gives_no_row_and_all_columns(recognizer, empty):
     frame = recognizer.predict(empty)
-    assert len(frame) == 0 and list(frame.columns) == COLUMNS
+    assert len(frame) == 0
+    assert list(frame.columns) == COLUMNS
 
 
 def test_what_is_given_is_not_modified(recognizer):
@@ -194,7 +199,7 @@ def test_what_is_given_is_not_modified(recognizer):
 
 
 @pytest.mark.parametrize(
-    "bad, message",
+    ("bad", "message"),
     [
         (np.zeros((48, 48, 2)), r"must be \[H, W\], \[H, W, 1\] or \[H, W, 3\]; received \(48, 48, 2\)"),
         (np.zeros((48, 48, 4)), r"received \(48, 48, 4\)"),
@@ -230,7 +235,9 @@ def test_a_broken_file_gets_its_row_and_the_others_are_predicted(recognizer, fac
     assert list(frame["path"]) == [str(path) for path in files]
     np.testing.assert_allclose(scores(frame)[[0, 2]], scores(recognizer.predict(faces[:2])), atol=1e-5)
     row = frame.iloc[1]
-    assert row["error"] and str(broken) not in row["error"] and "\n" not in row["error"]
+    assert row["error"]
+    assert str(broken) not in row["error"]
+    assert "\n" not in row["error"]
     assert row[["x", "y", "w", "h", "label", "confidence", *CLASSES]].isna().all()
     assert list(frame.loc[[0, 2], "error"]) == ["", ""]
     assert not [str(warning.message) for warning in recwarn if "concat" in str(warning.message)]
@@ -249,7 +256,8 @@ def test_the_csv_holds_what_predict_returns(recognizer, faces, tmp_path):
     np.testing.assert_allclose(scores(written), scores(expected), atol=1e-6)
     for name in ("path", "label", "error"):
         assert written[name].fillna("").tolist() == expected[name].fillna("").tolist()
-    assert written["w"].tolist()[:10] == [60] * 10 and np.isnan(written["w"][10])
+    assert written["w"].tolist()[:10] == [60] * 10
+    assert np.isnan(written["w"][10])
 
 
 def test_a_file_name_that_is_no_utf8_is_predicted(recognizer, faces, tmp_path):
@@ -294,9 +302,12 @@ def test_the_pseudocode_of_the_proposal_runs(tiny_model_path, tmp_path):
     Image.fromarray(np.full((60, 80, 3), [10, 20, 30], np.uint8)).save(tmp_path / "a.png")
     model = fer_tf.load_model(tiny_model_path)
     image = fer_tf.load_image(tmp_path / "a.png")
-    assert image.shape == (60, 80, 3) and image.dtype == np.uint8 and image[0, 0].tolist() == [10, 20, 30]
+    assert image.shape == (60, 80, 3)
+    assert image.dtype == np.uint8
+    assert image[0, 0].tolist() == [10, 20, 30]
     batch = fer_tf.preprocess_image(image)
-    assert batch.shape == (1, 48, 48, 1) and batch.dtype == np.float32
+    assert batch.shape == (1, 48, 48, 1)
+    assert batch.dtype == np.float32
     np.testing.assert_allclose(batch, 18, atol=1)  # luminance on the raw range: the model normalises by itself
     assert fer_tf.preprocess_image(image, model).shape == (1, *model.input_shape[1:])
     assert model.predict(batch, verbose=0).shape == (1, 7)

@@ -111,7 +111,8 @@ def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
         "[mo]*-timelines: 1 of 3 files are left out, no pictures or timelines (.png)",
     ]
     said.clear()
-    assert names(collect_files(["a/**"], say=said.append)) == ["a/1.png", "a/b/2.JPG", "a/scan"] and len(said) == 1
+    assert names(collect_files(["a/**"], say=said.append)) == ["a/1.png", "a/b/2.JPG", "a/scan"]
+    assert len(said) == 1
     assert names(collect_files(["a/*"])) == ["a/1.png", "a/b/2.JPG", "a/scan"]
     assert names(collect_files(["a/*.json"])) == ["a/1.png.json"]
     assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "named, it is tried, and its fault told"
@@ -136,8 +137,25 @@ def test_links_to_folders_above_end(home):
 
 # safe in spreadsheets
 
-NAMES = ["=1+1.png", "+a.png", "-a.png", "@a.png", "\ta.png", "\na.png", "\ra.png", "'a.png", "''=a.png", " =a.png",
-         "＝a.png", "a=b.png", "a,b;c.png", 'a"b.png', "a\nb.png", "a\r\nb.png", "plain.png"]  # fmt: skip
+NAMES = [
+    "=1+1.png",
+    "+a.png",
+    "-a.png",
+    "@a.png",
+    "\ta.png",
+    "\na.png",
+    "\ra.png",
+    "'a.png",
+    "''=a.png",
+    " =a.png",
+    "＝a.png",
+    "a=b.png",
+    "a,b;c.png",
+    'a"b.png',
+    "a\nb.png",
+    "a\r\nb.png",
+    "plain.png",
+]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "", "'", "="])
@@ -145,7 +163,8 @@ def test_a_cell_is_no_formula_and_gives_the_text_back(name):
     cell = safe_cell(name)
     assert read_cell(cell) == name
     assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
-    assert safe_cell("photos/=a.png") == "photos/=a.png" and safe_cell("plain.png") == "plain.png"
+    assert safe_cell("photos/=a.png") == "photos/=a.png"
+    assert safe_cell("plain.png") == "plain.png"
 
 
 def test_odd_names_come_back_from_the_csv(recognizer, home):
@@ -212,7 +231,9 @@ def test_rows_of_another_job_are_put_aside_and_it_is_said(recognizer, faces, hom
     other, files = change(recognizer, faces)
     remarks = []
     predict_files(other, files, home / "out.csv", progress=False, say=remarks.append)
-    assert len(remarks) == 1 and "begun anew" in remarks[0] and remarks[0].endswith("out.csv.part1.old")
+    assert len(remarks) == 1
+    assert "begun anew" in remarks[0]
+    assert remarks[0].endswith("out.csv.part1.old")
     assert pd.read_csv(home / "out.csv.part1.old")["path"].tolist() == list(map(str, faces[:4])), "not thrown away"
     frame = pd.read_csv(home / "out.csv")
     assert frame["path"].tolist() == list(map(str, files))
@@ -265,7 +286,8 @@ def test_nothing_is_said_where_nothing_was_done(recognizer, faces, home):
     assert (home / "out.csv.part").is_file()
     remarks = []
     predict_files(recognizer, faces, home / "out.csv", progress=False, say=remarks.append)
-    assert not remarks and not list(home.glob("*.part*"))
+    assert not remarks
+    assert not list(home.glob("*.part*"))
 
 
 @pytest.mark.parametrize("spoil", ["{", "[]", "{}", "null", '{"job": 1}', ""])
@@ -341,15 +363,17 @@ def test_the_command_takes_patterns_and_lists_and_goes_on(capsys, home, faces, t
     given = ("list.csv", "faces/[23].png", "--no-detect", "--model", tiny_model_path)
     for _ in range(2):
         answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
-        assert answer.code == 1 and answer.out == "3 of 4 files predicted; s.csv\n"
+        assert answer.code == 1
+        assert answer.out == "3 of 4 files predicted; s.csv\n"
         assert answer.err == "not read: faces/lost.png: no such file\n"
     assert sorted(os.listdir("marked")) == ["000001-1.jpg", "000003-2.jpg", "000004-3.jpg"]
     table = run_cli(capsys, "predict", *given)
-    assert table.code == 1 and table.out.count("faces/") == 4
+    assert table.code == 1
+    assert table.out.count("faces/") == 4
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    ("given", "message"),
     [
         (("--explain", "gradcam"), "explain: the maps go into annotated copies; give annotate"),
         (("--explain", "gradcamm", "--annotate", "x"), "method: allowed are cam, gradcam"),
@@ -361,10 +385,13 @@ def test_the_command_takes_patterns_and_lists_and_goes_on(capsys, home, faces, t
 )
 def test_what_makes_no_sense_is_refused(capsys, home, faces, tiny_model_path, given, message):
     answer = run_cli(capsys, "predict", "faces", "--no-detect", "--model", tiny_model_path, *given)
-    assert answer.code == 2 and message in answer.err and answer.out == ""
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.out == ""
     assert os.listdir() == ["faces"]
 
 
 def test_nothing_given_is_a_usage_error(capsys, home, tiny_model_path):
     answer = run_cli(capsys, "predict", "--model", tiny_model_path)
-    assert answer.code == 2 and "Usage: " in answer.err
+    assert answer.code == 2
+    assert "Usage: " in answer.err

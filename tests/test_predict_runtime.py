@@ -56,15 +56,18 @@ def scores(frame):
 @pytest.mark.parametrize("runtime", ["onnx", "tflite"])
 def test_a_keras_file_is_exported_once_and_answers_alike(runtime, model_path, pictures, cache, written):
     expected = EmotionRecognizer(model_path, detector="none").predict(pictures.checked)
-    assert expected["label"].nunique() > 2 and not cache.exists()
+    assert expected["label"].nunique() > 2
+    assert not cache.exists()
     for _ in range(2):
         recognizer = EmotionRecognizer(model_path, detector="none", runtime=runtime)
         found = recognizer.predict(pictures.checked)
         np.testing.assert_allclose(scores(found), scores(expected), atol=1e-5)
         assert list(found["label"]) == list(expected["label"])
-    assert written == [runtime] and recognizer.class_names == NAMES
+    assert written == [runtime]
+    assert recognizer.class_names == NAMES
     kept = [path for path in cache.rglob("*") if path.is_file()]
-    assert [path.suffix for path in kept] == [f".{runtime}"] and list(model_path.parent.iterdir()) == [model_path]
+    assert [path.suffix for path in kept] == [f".{runtime}"]
+    assert list(model_path.parent.iterdir()) == [model_path]
 
 
 def test_a_changed_file_is_exported_anew_and_a_damaged_export_mended(model_path, pictures, cache, written, tmp_path):
@@ -93,7 +96,7 @@ def test_a_cache_that_cannot_be_written_only_costs_time(model_path, pictures, mo
     np.testing.assert_allclose(found.predict_on_batch(pictures.checked), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("form, name", [("onnx", "m.onnx"), ("tflite", "m.tflite"), ("savedmodel", "m")])
+@pytest.mark.parametrize(("form", "name"), [("onnx", "m.onnx"), ("tflite", "m.tflite"), ("savedmodel", "m")])
 def test_exported_files_are_known_by_themselves(form, name, model_path, pictures, tmp_path):
     export_model(model_path, tmp_path / name, form, pictures=pictures)
     found = EmotionRecognizer(tmp_path / name, detector="none").predict(pictures.checked)
@@ -133,10 +136,12 @@ def test_the_command_predicts_in_a_runtime(capsys, fresh_home, cache, model_path
     common = ("predict", "faces", "--no-detect", "--model", model_path)
     for runtime, out in (("keras", "keras.csv"), ("onnx", "onnx.csv")):
         answer = run_cli(capsys, *common, "--runtime", runtime, "--out", out)
-        assert answer.code == 0 and "4 of 4 files predicted" in answer.out, answer.err
+        assert answer.code == 0, answer.err
+        assert "4 of 4 files predicted" in answer.out, answer.err
     expected, found = pd.read_csv("keras.csv"), pd.read_csv("onnx.csv")
     np.testing.assert_allclose(scores(found), scores(expected), atol=1e-5)
     maps = run_cli(capsys, *common, "--runtime", "onnx", "--out", "x.csv", "--annotate", "a", "--explain", "gradcam")
     assert_refused(maps, "has no layers to look into; give the Keras model (.h5 or .keras) without another runtime")
     assert_refused(run_cli(capsys, *common, "--runtime", "torch"), "allowed are None, keras, onnx, tflite")
-    assert not re.search("Traceback|absl", maps.err) and not os.path.exists("x.csv")
+    assert not re.search("Traceback|absl", maps.err)
+    assert not os.path.exists("x.csv")

@@ -70,15 +70,18 @@ def test_every_frame_has_its_row_with_what_its_picture_would_get(recognizer, fil
     frame, summary = predicted(recognizer, [film], tmp_path / "out.csv")
     assert list(frame.columns) == recognizer.film_columns
     assert recognizer.film_columns == ["path", "frame", "time", "track", *recognizer.columns[1:]]
-    assert frame["frame"].tolist() == list(range(COUNT)) and frame["time"].tolist() == [k / FPS for k in range(COUNT)]
-    assert set(frame["track"]) == {0} and set(frame["path"]) == {str(film)} and summary[:2] == ([], [])
+    assert frame["frame"].tolist() == list(range(COUNT))
+    assert frame["time"].tolist() == [k / FPS for k in range(COUNT)]
+    assert set(frame["track"]) == {0}
+    assert set(frame["path"]) == {str(film)}
+    assert summary[:2] == ([], [])
     expected = recognizer.predict([picture.image for picture in read_frames(film)])
     np.testing.assert_allclose(scores(frame), scores(expected), atol=1e-6)
     assert frame["label"].tolist() == expected["label"].tolist()
 
 
 @pytest.mark.parametrize(
-    "pace, wanted",
+    ("pace", "wanted"),
     [({"every": 7}, [0, 7, 14, 21]), ({"fps": 2.5}, [0, 4, 8, 12, 16, 20]), ({"fps": 100}, list(range(COUNT)))],
 )
 def test_frames_are_left_out_as_asked(recognizer, film, tmp_path, pace, wanted):
@@ -96,9 +99,11 @@ def test_pictures_and_films_go_into_one_csv_in_order(recognizer, film, tmp_path)
         (str(path), count)
         for path, count in ((face, 1), (lost, 1), (film, COUNT), (tmp_path, 1), (broken, 1), (other, 3), (face, 1))
     ]
-    assert frame["frame"].isna().sum() == 5 and frame["label"].isna().sum() == 3
+    assert frame["frame"].isna().sum() == 5
+    assert frame["label"].isna().sum() == 3
     assert [path for path, _ in summary.failed] == [str(lost), str(tmp_path), str(broken)]
-    assert summary.failed[0][1] == "no such file" and "is not a video that can be read" in summary.failed[2][1]
+    assert summary.failed[0][1] == "no such file"
+    assert "is not a video that can be read" in summary.failed[2][1]
     np.testing.assert_allclose(scores(frame.iloc[[0, -1]]), scores(recognizer.predict([face, face])), atol=1e-6)
 
 
@@ -106,8 +111,10 @@ def test_a_film_cut_short_gives_what_it_has_and_says_so(recognizer, tmp_path):
     film = cut(write_film(tmp_path / "film.avi", film_frames(size=(96, 128))), 0.6)
     frame, summary = predicted(recognizer, [film], tmp_path / "out.csv")
     read = frame["label"].notna().sum()
-    assert 5 < read < COUNT and frame["frame"][:read].tolist() == list(range(read))
-    assert summary.failed == [] and summary.cut_short == [(str(film), frame["error"].iloc[-1])]
+    assert 5 < read < COUNT
+    assert frame["frame"][:read].tolist() == list(range(read))
+    assert summary.failed == []
+    assert summary.cut_short == [(str(film), frame["error"].iloc[-1])]
     assert f"its header claims {COUNT} frames, {read} can be decoded" in frame["error"].iloc[-1]
 
 
@@ -117,8 +124,10 @@ def test_a_film_cut_short_gives_what_it_has_and_says_so(recognizer, tmp_path):
 @pytest.fixture(scope="module")
 def two_faces(tmp_path_factory):
     """A film of two drawn faces: the smaller moves right and is away in frames 8 and 9; nobody in the last three."""
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     frames = []
     for index in range(15):
         pixels = np.full((200, 420), 128, np.uint8)
@@ -134,11 +143,14 @@ def test_faces_are_followed_and_a_frame_without_one_is_predicted_whole(recognize
     finder = EmotionRecognizer(recognizer.model, 4, "haar")
     frame, _ = predicted(finder, [two_faces], tmp_path / "out.csv", smooth=1.0)
     nobody = frame[frame["frame"] >= 12]
-    assert not nobody["detected"].any() and nobody["track"].isna().all() and len(nobody) == 3
+    assert not nobody["detected"].any()
+    assert nobody["track"].isna().all()
+    assert len(nobody) == 3
     seen = frame[frame["detected"]]
     assert seen.loc[seen["x"] > 200, "track"].tolist() == [0] * 12
     small = seen[seen["x"] < 200]
-    assert small["track"].unique().tolist() == [1] and set(small["frame"]) <= {*range(8), 10, 11}
+    assert small["track"].unique().tolist() == [1]
+    assert set(small["frame"]) <= {*range(8), 10, 11}
     whole = EmotionRecognizer(recognizer.model, detector="none").predict(list(read_frames(two_faces))[-1].image)
     np.testing.assert_allclose(scores(nobody.iloc[[-1]]), scores(whole), atol=1e-5)
 
@@ -191,8 +203,10 @@ def test_the_annotated_film_has_the_frames_in_their_time_and_the_panel(recognize
     predicted(finder, [two_faces], tmp_path / "out.csv", **options)
     reader = read_frames(tmp_path / "marked" / "000001-two.mp4")
     frames = list(reader)
-    assert [frame.time for frame in frames] == pytest.approx(np.arange(8) / 5) and reader.complaint == ""
-    assert {frame.image.shape for frame in frames} == {frames[0].image.shape} and frames[0].image.shape[1] > 420 + 200
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(8) / 5)
+    assert reader.complaint == ""
+    assert {frame.image.shape for frame in frames} == {frames[0].image.shape}
+    assert frames[0].image.shape[1] > 420 + 200
     box = frames[0].image[30:170, 240:380].astype(int)
     assert np.ptp(box, axis=2).max() > 60 > np.ptp(frames[-1].image[:, :420].astype(int), axis=2).max(), "a box"
 
@@ -209,9 +223,11 @@ def test_a_timeline_is_drawn_for_every_film(recognizer, film, two_faces, tmp_pat
     out = tmp_path / "scores.csv"
     _, summary = predicted(finder, [film, write_face(tmp_path / "a.png"), two_faces], out)
     folder = timelines_folder(out)
-    assert folder.name == "scores-timelines" and summary.timelines == [folder / "000001-film", folder / "000003-two"]
-    assert sorted(os.listdir(folder)) == [f"{name}.{kind}" for name in ("000001-film", "000003-two")
-                                          for kind in ("png", "svg")]  # fmt: skip
+    assert folder.name == "scores-timelines"
+    assert summary.timelines == [folder / "000001-film", folder / "000003-two"]
+    assert sorted(os.listdir(folder)) == [
+        f"{name}.{kind}" for name in ("000001-film", "000003-two") for kind in ("png", "svg")
+    ]
     picture = np.asarray(Image.open(folder / "000003-two.png").convert("RGB")).astype(int)
     assert np.ptp(picture, axis=2).max() > 100, "coloured lines"
 
@@ -230,9 +246,14 @@ def test_the_writer_keeps_the_time_by_repeating_and_leaving_out(tmp_path):
 def test_no_film_is_left_of_nothing_or_of_a_fault(tmp_path):
     with written_film(tmp_path / "a.mp4", 10):
         pass
-    with pytest.raises(RuntimeError), written_film(tmp_path / "a.mp4", 10) as film:
-        film.add(np.zeros((8, 8, 3), np.uint8), 0.0)
-        raise RuntimeError
+
+    def fail():
+        with written_film(tmp_path / "a.mp4", 10) as film:
+            film.add(np.zeros((8, 8, 3), np.uint8), 0.0)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert not list(tmp_path.iterdir())
 
 
@@ -243,7 +264,7 @@ def test_pictures_of_another_size_are_brought_to_the_films(tmp_path):
     assert {frame.image.shape for frame in read_frames(tmp_path / "a.mp4")} == {(40, 40, 3)}
 
 
-@pytest.mark.parametrize("fps, written", [(0.01, 1), (1000, 120), (25, 25)])
+@pytest.mark.parametrize(("fps", "written"), [(0.01, 1), (1000, 120), (25, 25)])
 def test_rates_are_brought_into_what_players_take(tmp_path, fps, written):
     assert FilmWriter(tmp_path / "a.mp4", fps).fps == written
 
@@ -278,18 +299,20 @@ class Capture:
 def test_a_camera_is_predicted_frame_by_frame(recognizer, tmp_path):
     capture = Capture(7)
     frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv", annotate=tmp_path / "marked")
-    assert summary.cut_short == [("webcam:2", "stopped giving pictures")] and set(frame["path"]) == {"webcam:2"}
+    assert summary.cut_short == [("webcam:2", "stopped giving pictures")]
+    assert set(frame["path"]) == {"webcam:2"}
     frame = frame[frame["error"].isna()]
     assert frame["frame"].tolist() == list(range(7))
     np.testing.assert_allclose(frame["time"], 0.1 * np.arange(1, 8), atol=1e-6)
     expected = recognizer.predict([picture[..., ::-1] for picture in capture.frames])
     np.testing.assert_allclose(scores(frame), scores(expected), atol=1e-6)
-    assert capture.released and summary.timelines
+    assert capture.released
+    assert summary.timelines
     assert len(list(read_frames(next((tmp_path / "marked").glob("*.mp4"))))) == 7
 
 
 @pytest.mark.parametrize(
-    "options, wanted",
+    ("options", "wanted"),
     [({"seconds": 0.55}, [0, 1, 2, 3, 4]), ({"every": 3}, [0, 3, 6, 9]), ({"fps": 5}, [0, 2, 4, 6, 8, 10])],
 )
 def test_a_camera_stops_in_time_and_leaves_frames_out(options, wanted):
@@ -308,17 +331,24 @@ def test_ctrl_c_brings_a_camera_to_its_end_and_keeps_everything(recognizer, tmp_
     capture = Capture(500, on_frame=lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 3 else None)
     face = write_face(tmp_path / "a.png")
     frame, summary = predicted(recognizer, [capture.camera(), face], tmp_path / "out.csv", annotate=tmp_path / "marked")
-    assert len(frame) == 5 and frame["path"].iloc[-1] == str(face), "what comes after the camera is done too"
+    assert len(frame) == 5
+    assert frame["path"].iloc[-1] == str(face), "what comes after the camera is done too"
     assert sorted(os.listdir(tmp_path / "marked")) == ["000001-webcam_2.mp4", "000002-a.jpg"]
-    assert signal.getsignal(signal.SIGINT) is before and capture.released and not summary.failed
+    assert signal.getsignal(signal.SIGINT) is before
+    assert capture.released
+    assert not summary.failed
 
 
 @pytest.mark.slow  # depends on when the signal arrives: it failed once on a busy machine
 def test_a_second_ctrl_c_stops_at_once():
     capture = Capture(500, on_frame=lambda index: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupt():
         for _ in capture.camera():
             os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
     assert capture.released
 
 
@@ -326,7 +356,8 @@ def test_a_camera_that_is_not_there_has_its_row(recognizer, tmp_path):
     capture = Capture(0, is_open=False)
     frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv")
     assert summary.failed == [("webcam:2", "there is no camera of this number, or it is in use")]
-    assert len(frame) == 1 and capture.released
+    assert len(frame) == 1
+    assert capture.released
 
 
 def test_a_camera_without_a_picture_has_failed(recognizer, tmp_path):
@@ -359,11 +390,14 @@ def test_the_command_predicts_a_film(capsys, film, tmp_path, tiny_model_path, mo
     monkeypatch.chdir(tmp_path)
     given = ("film.avi", "--no-detect", "--model", tiny_model_path, "--every", 4, "--smooth", 1)
     answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
-    assert answer.code == 0 and answer.err == ""
+    assert answer.code == 0
+    assert answer.err == ""
     assert answer.out == "timeline  s-timelines/000001-film.png\n1 of 1 files predicted; s.csv\n"
     assert os.listdir("marked") == ["000001-film.mp4"]
     table = run_cli(capsys, "predict", *given)
-    assert table.code == 0 and len(table.out.splitlines()) == 7 and " 2.0000 " in table.out
+    assert table.code == 0
+    assert len(table.out.splitlines()) == 7
+    assert " 2.0000 " in table.out
 
 
 def test_the_command_tells_of_a_film_cut_short_and_of_no_camera(capsys, tmp_path, tiny_model_path, monkeypatch):
@@ -371,12 +405,12 @@ def test_the_command_tells_of_a_film_cut_short_and_of_no_camera(capsys, tmp_path
     cut(write_film(tmp_path / "film.avi", film_frames(size=(96, 128))), 0.6)
     given = ("film.avi", "--no-detect", "--model", tiny_model_path)
     answer = run_cli(capsys, "predict", *given, "--out", "s.csv")
-    assert answer.code == 0 and answer.err.startswith("read in part: film.avi: its header claims 24 frames")
+    assert answer.code == 0
+    assert answer.err.startswith("read in part: film.avi: its header claims 24 frames")
     assert answer.err == run_cli(capsys, "predict", *given).err
     answer = run_cli(capsys, "predict", *given[1:], "--webcam", 999, "--out", "s.csv")
-    assert (
-        answer.code == 1 and answer.err == "not read: webcam:999: there is no camera of this number, or it is in use\n"
-    )
+    assert answer.code == 1
+    assert answer.err == "not read: webcam:999: there is no camera of this number, or it is in use\n"
 
 
 def test_a_film_of_huge_frames_is_refused(film, monkeypatch):

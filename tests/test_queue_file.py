@@ -57,7 +57,8 @@ def test_a_csv_and_a_yaml_file_mean_the_same(tmp_path):
     table, listed = (read_queue(written(tmp_path, text, name)) for text, name in ((CSV, "q.csv"), (YAML, "q.yaml")))
     assert table == listed
     assert [entry.kind for entry in table] == ["classical", "ensemble", "train", "search"]
-    assert table[2].note == "the first" and listed[2].note == "another note"
+    assert table[2].note == "the first"
+    assert listed[2].note == "another note"
     assert read_queue(written(tmp_path, YAML, "q.yml")) == table
 
 
@@ -65,8 +66,11 @@ def test_what_a_row_leaves_out_is_the_default(tmp_path):
     for path in (written(tmp_path, "experiment\ncnn\n"), written(tmp_path, "- experiment: cnn", "queue.yaml")):
         assert read_queue(path) == [Entry("cnn", "synthetic", "", 0, "", "", "full", "", "", 0.0)]
     entry = Entry("cnn")
-    assert entry.protocol_name == "identity" and entry.name == "cnn-synthetic-identity-seed0"
-    assert entry.resolved.epochs == 30 and entry.dataset_options == {} and entry.needs == []
+    assert entry.protocol_name == "identity"
+    assert entry.name == "cnn-synthetic-identity-seed0"
+    assert entry.resolved.epochs == 30
+    assert entry.dataset_options == {}
+    assert entry.needs == []
     assert entry.directory == reports_root() / "runs" / entry.name
 
 
@@ -183,11 +187,15 @@ def test_a_trainings_command_is_what_fer_tf_takes(tmp_path):
     )
     assert entry.command("my data")[-2:] == ["--data-dir", "my data"]
     found = parsed(entry.command("my data"))
-    assert found["experiment"] == "cnn" and found["seed"] == 3 and found["data_dir"] == "my data"
-    assert found["options"] == ["label_mode=soft", "train_share=0.5"] and not found["force"]
+    assert found["experiment"] == "cnn"
+    assert found["seed"] == 3
+    assert found["data_dir"] == "my data"
+    assert found["options"] == ["label_mode=soft", "train_share=0.5"]
+    assert not found["force"]
     # the settings, once more as text, are the row's
     again = one(tmp_path, experiment="cnn", size="quick", overrides=" ".join(found["settings"]))
-    assert again.resolved == entry.resolved and not entry.resolved.flip
+    assert again.resolved == entry.resolved
+    assert not entry.resolved.flip
 
 
 def test_a_searchs_command_is_what_fer_tf_takes(tmp_path):
@@ -196,7 +204,9 @@ def test_a_searchs_command_is_what_fer_tf_takes(tmp_path):
     told = "search cnn --dataset synthetic --protocol identity --seed 0 --size smoke --option count=200 --grid"
     assert entry.command("raw") == [*told.split(" "), "--space", space, "--set", "epochs=1", "--data-dir", "raw"]
     found = parsed(entry.command("raw"))
-    assert found["grid"] and found["random"] is None and found["space"] == space
+    assert found["grid"]
+    assert found["random"] is None
+    assert found["space"] == space
     assert entry.name == "cnn-synthetic-identity-seed0-custom"
     assert entry.directory == reports_root() / "searches" / entry.name
 
@@ -208,7 +218,8 @@ def test_a_classical_runs_command_is_what_fer_tf_takes(tmp_path):
         "--data-dir raw"
     )
     assert parsed(entry.command())["options"] == ["count=200"]
-    assert entry.needs == [] and entry.directory == reports_root() / "runs" / entry.name
+    assert entry.needs == []
+    assert entry.directory == reports_root() / "runs" / entry.name
 
 
 def test_an_ensembles_command_is_what_fer_tf_takes(tmp_path):
@@ -219,8 +230,10 @@ def test_an_ensembles_command_is_what_fer_tf_takes(tmp_path):
         *["ensemble", *names, "--name", entry.name, "--select", "greedy", "--tta", "flip", "--data-dir", "raw"]
     ]
     found = parsed(entry.command())
-    assert found["runs"] == names and (found["select"], found["tta"]) == ("greedy", "flip")
-    assert entry.needs == names and entry.directory == reports_root() / "evaluations" / entry.name
+    assert found["runs"] == names
+    assert (found["select"], found["tta"]) == ("greedy", "flip")
+    assert entry.needs == names
+    assert entry.directory == reports_root() / "evaluations" / entry.name
     assert entry.name.startswith("ensemble-fer2013-official-")
     # its members and how they are put together make its name; their order does not
     turned = one(tmp_path, **{**columns, "members": " + ".join(names[::-1])}, overrides="select=greedy tta=flip")
@@ -237,7 +250,8 @@ def test_a_student_needs_its_teacher_on_the_same_data_and_seed(tmp_path):
     student = one(tmp_path, experiment="compact_taught", dataset="ferplus", seed=2, options="label_mode=soft")
     assert student.needs == ["face_transfer-ferplus-official-soft-seed2"]
     teacher = Entry("face_transfer", "ferplus", seed=2, options="label_mode=soft")
-    assert student.needs == [teacher.name] and teacher.needs == []
+    assert student.needs == [teacher.name]
+    assert teacher.needs == []
     named = one(tmp_path, experiment="compact", overrides=f"teacher=face_transfer+{MEMBERS}")
     assert named.needs == ["face_transfer-synthetic-identity-seed0", *MEMBERS.split("+")]
     assert one(tmp_path, experiment="compact").needs == []

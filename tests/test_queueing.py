@@ -176,12 +176,14 @@ def test_so_many_run_at_once_as_asked_and_never_more(fake, capsys):
         running += {"start": 1, "end": -1}[event]
         most = max(most, running)
     assert most == 3
-    assert sorted(fake.starts()) == list("0123456") and (table["state"] == "finished").all()
+    assert sorted(fake.starts()) == list("0123456")
+    assert (table["state"] == "finished").all()
     said = capsys.readouterr().out
     assert said.startswith("7 runs, 0 finished; 3 at once\nstart  cnn-synthetic-identity-seed0\n")
     assert "done   cnn-synthetic-identity-seed6: test accuracy 0.5000" in said
     # the same call again has nothing to do
-    assert run(entries) == dict.fromkeys(table["run"], "finished") and len(fake.starts()) == 7
+    assert run(entries) == dict.fromkeys(table["run"], "finished")
+    assert len(fake.starts()) == 7
 
 
 def test_the_most_urgent_are_started_first(fake):
@@ -236,7 +238,8 @@ def test_a_run_that_another_process_has_is_left_alone(fake):
         assert list(run(entries).values()) == ["running", "running", "finished"]
     assert fake.starts() == ["2"]
     lock.close()
-    assert set(run(entries).values()) == {"finished"} and sorted(fake.starts()) == list("012")
+    assert set(run(entries).values()) == {"finished"}
+    assert sorted(fake.starts()) == list("012")
 
 
 def test_two_queues_on_one_folder_run_nothing_twice(fake):
@@ -291,7 +294,8 @@ def test_a_run_has_its_threads_its_niceness_and_may_resume_across_code_changes(f
     assert about["nice"] == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
     environment = about["environment"]
     assert environment["TF_NUM_INTRAOP_THREADS"] == environment["OMP_NUM_THREADS"] == "2"
-    assert environment[keeper.ANY_CODE] == "1" and keeper.STOP_AT not in environment
+    assert environment[keeper.ANY_CODE] == "1"
+    assert keeper.STOP_AT not in environment
 
 
 @pytest.mark.parametrize(("name", "value"), [("workers", -1), ("threads", 0), ("nice", 20), ("nice", -1)])
@@ -313,7 +317,8 @@ def test_a_record_with_other_settings_is_not_the_rows_run(fresh_home):
     assert queueing.is_finished(entry)
     for other in ({"overrides": "epochs=3"}, {"options": "count=400"}, {"size": "quick"}, {"options": ""}):
         changed = cnn(3, **{"overrides": "epochs=2", "options": "count=200", **other})
-        assert changed.name == entry.name and not queueing.is_finished(changed)
+        assert changed.name == entry.name
+        assert not queueing.is_finished(changed)
     finish(entry, code="of a later version")
     assert queueing.is_finished(entry), "other code is no reason to train for hours again"
     finish(entry, fingerprint="of the training under way")
@@ -327,7 +332,8 @@ def test_a_record_from_before_a_setting_was_there_is_still_the_rows_run(fresh_ho
     settings = record_of(entry)["settings"]
     older = {key: value for key, value in settings.items() if key != "ema"}
     finish(entry, settings=older)
-    assert settings["ema"] == 0 and queueing.is_finished(entry)
+    assert settings["ema"] == 0
+    assert queueing.is_finished(entry)
     assert not queueing.is_finished(cnn(overrides="ema=0.9"))
 
 
@@ -365,8 +371,10 @@ def test_a_search_with_another_space_is_not_the_one_that_was_done(fake):
     assert run([entry]) == {entry.name: "finished"}
     assert queueing.is_finished(entry)
     wider = cnn(space="epochs=1,2,3")
-    assert wider.name == entry.name and not queueing.is_finished(wider)
-    assert run([wider]) == {entry.name: "finished"} and fake.starts() == ["0", "0"]
+    assert wider.name == entry.name
+    assert not queueing.is_finished(wider)
+    assert run([wider]) == {entry.name: "finished"}
+    assert fake.starts() == ["0", "0"]
 
 
 def test_what_is_left_of_a_killed_run_is_interrupted_and_not_new(fresh_home):
@@ -399,7 +407,8 @@ def test_a_run_that_stopped_for_the_budget_is_resumed_by_the_next_queue(fake, qu
     entries = planned(fake, 2)
     fake.plan(entries[0], code=queueing.OUT_OF_TIME, says="stopped: no time left")
     table = run_queue(entries, Settings(workers=1, budget=100.0))
-    assert list(table["state"]) == ["new", "finished"] and fake.starts() == ["0", "1"]
+    assert list(table["state"]) == ["new", "finished"]
+    assert fake.starts() == ["0", "1"]
     assert "paused cnn-synthetic-identity-seed0: no time left" in capsys.readouterr().out
     fake.plan(entries[0])
     assert run(entries)[entries[0].name] == "finished"
@@ -411,7 +420,8 @@ def test_everything_has_stopped_when_the_budget_ends(fake, quick_end):
     begun = time.monotonic()
     assert set(run(entries, budget=6.0).values()) == {"new"}
     assert time.monotonic() - begun < 8
-    assert sorted(fake.starts()) == ["0", "1"] and ("stop", "0") in fake.events()
+    assert sorted(fake.starts()) == ["0", "1"]
+    assert ("stop", "0") in fake.events()
     assert all(queueing._acquire(entry) for entry in entries), "no process has a lock any more"
 
 
@@ -473,9 +483,11 @@ def test_the_status_tells_of_each_run_where_it_is(fresh_home):
         "remark": "",
     }
     assert pd.isna([second[key] for key in ("epoch", "best val", "seconds an epoch", "minutes left")]).all()
-    assert second["of"] == 2 and pd.isna(third["of"])
+    assert second["of"] == 2
+    assert pd.isna(third["of"])
     finish(begun)
-    assert status([begun])["state"][0] == "finished" and pd.isna(status([begun])["minutes left"][0])
+    assert status([begun])["state"][0] == "finished"
+    assert pd.isna(status([begun])["minutes left"][0])
 
 
 def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_home):
@@ -530,13 +542,16 @@ def test_the_command_runs_tells_and_packs_a_queue(fake, monkeypatch, capsys):
     assert call(monkeypatch, "queue", "mine.csv", "--workers", 2, "--pack", tar, "--data-dir", "raw") == 1
     assert fake.about(cnn())["words"][-1] == str(fake.home / "raw"), "a folder is where the user stands"
     said = capsys.readouterr().out
-    assert f"packed into {tar}" in said and "error: out of memory" in said
+    assert f"packed into {tar}" in said
+    assert "error: out of memory" in said
     with tarfile.open(tar) as archive:
         assert f"models/{cnn().name}.h5" in archive.getnames()
     assert call(monkeypatch, "queue", "status", "mine.csv") == 0
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].split()[:3] == ["run", "state", "epoch"] and len(shown) == 3
-    assert shown[1].split()[:3] == [cnn().name, "finished", "2"] and "nan" not in shown[1] + shown[2]
+    assert shown[0].split()[:3] == ["run", "state", "epoch"]
+    assert len(shown) == 3
+    assert shown[1].split()[:3] == [cnn().name, "finished", "2"]
+    assert "nan" not in shown[1] + shown[2]
     fake.plan(cnn(1))
     assert call(monkeypatch, "queue", file, "--retry") == 0
     assert call(monkeypatch, "queue", file, "--budget", "soon") == 2
@@ -559,10 +574,13 @@ def test_two_real_trainings_by_a_queue(fresh_home):
     write(fresh_home / "mine.csv", text)
     entries = read_queue(fresh_home / "mine.csv")
     table = run_queue(entries, Settings(workers=2), verbose=False)
-    assert list(table["state"]) == ["finished"] * 2 and list(table["epoch"]) == list(table["of"]) == [2, 2]
+    assert list(table["state"]) == ["finished"] * 2
+    assert list(table["epoch"]) == list(table["of"]) == [2, 2]
     for entry in entries:
         found = runlog.read_run(entry.directory)
-        assert found.model_path.is_file() and len(found.predictions) and len(found.history) == 2
+        assert found.model_path.is_file()
+        assert len(found.predictions)
+        assert len(found.history) == 2
         assert 0 <= found.metrics["test"]["accuracy"] <= 1
         assert f"record {found.directory}" in queueing.log_path(entry).read_text()
     logs = [queueing.log_path(entry).read_text() for entry in entries]

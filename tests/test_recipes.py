@@ -41,9 +41,10 @@ def trained(tmp_path_factory):
 def test_an_interrupted_fit_with_all_of_them_ends_bit_for_bit_the_same(tmp_path, tiny_faces, monkeypatch):
     """Stopped in the middle of the small pictures and in the middle of the large ones."""
     for stop in (1, 3):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(keeper.EpochKeeper, "on_epoch_begin", stopping_at(stop))
-            fit(tiny_faces, tmp_path / "stopped")
+            with pytest.raises(KeyboardInterrupt):
+                fit(tiny_faces, tmp_path / "stopped")
     stopped, _, one = fit(tiny_faces, tmp_path / "stopped")
     whole, facts, other = fit(tiny_faces, tmp_path / "whole")
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
@@ -82,7 +83,8 @@ def test_a_time_that_has_come_stops_training_after_its_checkpoint(tmp_path, tiny
     monkeypatch.setattr(keeper.EpochKeeper, "_keep_best", running_out)
     with pytest.raises(OutOfTime, match="no time left for another epoch"):
         fit(tiny_faces, tmp_path, sizes="", epochs=2)
-    assert len(pd.read_csv(tmp_path / "history.csv")) == 1 and (tmp_path / keeper.CHECKPOINT).is_file()
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 1
+    assert (tmp_path / keeper.CHECKPOINT).is_file()
 
 
 def test_precision_is_measured_only_where_it_can_pay(monkeypatch):
@@ -124,17 +126,20 @@ def test_a_student_learns_its_teachers_answers(tiny_faces, tmp_path):
 def test_a_teacher_that_is_asked_at_every_step_trains_at_every_size(trained, tiny_faces, tmp_path):
     options = {"teacher_views": "augmented", "epochs": 2, "flip": True}
     _, _, history = fit(tiny_faces, tmp_path, opened(trained, tiny_faces), **options)
-    assert history["size"].tolist() == [24, 48] and np.isfinite(history["loss"]).all()
+    assert history["size"].tolist() == [24, 48]
+    assert np.isfinite(history["loss"]).all()
 
 
 def test_the_record_names_the_teacher(trained):
     found = run_experiment("compact", **{**TEACHER, "width": 0.05, "sizes": "", "teacher": "cnn"})
-    assert found.record["teacher_runs"] == [trained.name] and found.record["teacher"]
+    assert found.record["teacher_runs"] == [trained.name]
+    assert found.record["teacher"]
 
 
 def test_another_teacher_makes_another_run(trained, tiny_faces):
     one, both = (opened(trained, tiny_faces, names) for names in (trained.name, f"cnn+{trained.name}"))
-    assert one.runs == (trained.name,) and both.runs == (trained.name, trained.name)
+    assert one.runs == (trained.name,)
+    assert both.runs == (trained.name, trained.name)
     assert one.fingerprint != both.fingerprint
 
 

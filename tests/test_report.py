@@ -35,14 +35,17 @@ def test_report_is_self_contained_and_shows_every_run(fresh_home):
     path = report.build_report()
     page = path.read_text()
     for run in runs:
-        assert run.name in page and f"{run.metrics['test']['accuracy']:.3f}" in page
+        assert run.name in page
+        assert f"{run.metrics['test']['accuracy']:.3f}" in page
     assert "Reduced: smoke size" in page
     sources = re.findall(r'src="([^"]{0,30})', page)
-    assert len(sources) >= 4 and all(source.startswith("data:image/webp;base64,") for source in sources)
+    assert len(sources) >= 4
+    assert all(source.startswith("data:image/webp;base64,") for source in sources)
     assert not re.findall(r'(?:src|href)="https?:', page)
     assert page.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]+"', page))
     links = re.findall(r'href="([^"#]+)"', page)
-    assert links and all((path.parent / link).exists() for link in links)
+    assert links
+    assert all((path.parent / link).exists() for link in links)
 
 
 @pytest.mark.figures
@@ -73,7 +76,8 @@ def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_ho
     page = report.build_report().read_text()
     texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="Maps."')
     order = [page.index(text) for text in texts]
-    assert order == sorted(order) and "No." not in page
+    assert order == sorted(order)
+    assert "No." not in page
     svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "class_counts.svg").read_text()
     assert "How many &lt; there are." in svg
 
@@ -89,9 +93,13 @@ def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, bars):
         name for path in (fresh_home / "reports").rglob("*.png") for name in (path.stem, path.stem.replace("_", " "))
     }
     found = re.findall(r'<figure><img src="data:[^"]*" alt="([^"]*)">\s*<figcaption>([^<]+)</figcaption>', page)
-    assert len(found) == page.count("<img") >= 3 and "mean faces" in names
+    assert len(found) == page.count("<img") >= 3
+    assert "mean faces" in names
     for alt, caption in found:
-        assert len(alt.split()) > 3 and alt not in names and len(caption.split()) > 3 and caption not in names
+        assert len(alt.split()) > 3
+        assert alt not in names
+        assert len(caption.split()) > 3
+        assert caption not in names
 
 
 def test_every_figure_that_a_notebook_keeps_has_a_caption():
@@ -163,9 +171,12 @@ def test_runs_on_other_test_images_are_not_ranked_with_each_other(fresh_home):
         run_experiment("cnn", size="smoke", dataset_options=options, verbose=False)
     page = report.build_report().read_text()
     headings = re.findall(r"<h2 id=[^>]*>(synthetic[^<]*)</h2>", page)
-    assert headings == ["synthetic, protocol identity, count 400",
-                        "synthetic, protocol identity, count 400, difficulty easy"]  # fmt: skip
-    assert page.count("On test images cnn gets") == 2 and "trained models" not in page
+    assert headings == [
+        "synthetic, protocol identity, count 400",
+        "synthetic, protocol identity, count 400, difficulty easy",
+    ]
+    assert page.count("On test images cnn gets") == 2
+    assert "trained models" not in page
 
 
 def test_a_claim_stands_beside_figures_of_its_own_set_alone():
@@ -182,7 +193,8 @@ def test_documents_tables_are_written_in_three_forms(fresh_home):
     assert {path.stem for path in folder.iterdir()} == {"document2", "claimed_and_reproduced"}
     row = pd.read_csv(folder / "document2.csv").iloc[0]
     # the document claims 54 % on FER2013, nothing on drawn faces
-    assert np.isnan(row["claimed"]) and row["test"] == pytest.approx(100 * run.metrics["test"]["accuracy"])
+    assert np.isnan(row["claimed"])
+    assert row["test"] == pytest.approx(100 * run.metrics["test"]["accuracy"])
     assert f"| {row['test']:.1f} |" in (folder / "document2.md").read_text()
     assert f"& {row['test']:.1f} &" in (folder / "document2.tex").read_text()
     assert 'href="tables/document2.tex"' in page
@@ -203,10 +215,13 @@ def test_release_copies_records_and_fills_readme(released_home):
     release.add_runs([run.name])
     release.render_results()
     readme = (released_home / "README.md").read_text()
-    assert readme.startswith("before\n") and readme.endswith("after\n") and "old" not in readme
+    assert readme.startswith("before\n")
+    assert readme.endswith("after\n")
+    assert "old" not in readme
     assert f"| {run.metrics['test']['accuracy']:.3f} |" in readme
     kept = runlog.read_run(released_home / "reports" / "results" / "runs" / run.name)
-    assert kept.metrics == run.metrics and len(kept.predictions) == len(run.predictions)
+    assert kept.metrics == run.metrics
+    assert len(kept.predictions) == len(run.predictions)
 
 
 def test_reduced_runs_are_not_released(released_home):

@@ -25,11 +25,15 @@ def test_a_record_like_a_networks(fresh_home):
     run = run_classical("hog_svm", **OPTIONS)
     assert [item.name for item in runlog.finished_runs()] == [run.name]
     row = report.compare([run]).iloc[0]
-    assert row["experiment"] == "hog_svm" and row["parameters"] == 900 * 8 + 8 and row["epochs"] == 0
+    assert row["experiment"] == "hog_svm"
+    assert row["parameters"] == 900 * 8 + 8
+    assert row["epochs"] == 0
     assert row["accuracy"] == pytest.approx((run.predictions["truth"] == run.predictions["label"]).mean())
-    assert run.record["reduced"].startswith("Cs (0.01, 0.1) for (0.001,") and "count 1200" in run.record["reduced"]
+    assert run.record["reduced"].startswith("Cs (0.01, 0.1) for (0.001,")
+    assert "count 1200" in run.record["reduced"]
     facts = run.metrics["training"]
-    assert facts["chosen"] in facts["trials"] and len(facts["trials"]) == 2
+    assert facts["chosen"] in facts["trials"]
+    assert len(facts["trials"]) == 2
     assert run.metrics["val"]["accuracy"] == pytest.approx(facts["chosen"]["val_accuracy"])
     # probabilities were calibrated on val: nothing is left to do there
     assert run.metrics["calibration"]["temperature"] == pytest.approx(1, abs=0.01)
@@ -58,7 +62,8 @@ def test_selection_never_sees_test(fresh_home, monkeypatch):
     monkeypatch.setattr(classical, "_fit", watched)
     run_classical("hog_svm", **OPTIONS)
     [(machine, asked)] = machines
-    assert asked == [] and machine.trials == honest
+    assert asked == []
+    assert machine.trials == honest
 
 
 def test_done_once_and_put_aside_for_other_settings(fresh_home, capsys):
@@ -73,7 +78,8 @@ def test_done_once_and_put_aside_for_other_settings(fresh_home, capsys):
     capsys.readouterr()
     again = run_classical("hog_svm", **options)
     assert "up to date" in capsys.readouterr().out
-    assert again.metrics == first.metrics and again.record == first.record
+    assert again.metrics == first.metrics
+    assert again.record == first.record
 
 
 def test_colour_pictures_of_another_size_are_taken(fresh_home):
@@ -82,7 +88,7 @@ def test_colour_pictures_of_another_size_are_taken(fresh_home):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"name": "svm"}, "experiment: allowed are hog_svm, lbp_svm, hog_svm_rbf, lbp_svm_rbf; received 'svm'"),
         ({"name": "hog_svm", "size": "tiny"}, "size: allowed are full, quick, smoke; received 'tiny'"),

@@ -46,8 +46,10 @@ def files(tmp_path_factory, decided, pictures):
 @pytest.mark.parametrize("form", FORMS)
 def test_an_exported_file_has_what_prediction_asks_for(form, files, decided):
     loaded = open_model(files[form])
-    assert isinstance(loaded, ExportedModel) and is_exported(files[form])
-    assert model_shape(loaded) == (48, 48, 1) and loaded.output_shape == (None, 7)
+    assert isinstance(loaded, ExportedModel)
+    assert is_exported(files[form])
+    assert model_shape(loaded) == (48, 48, 1)
+    assert loaded.output_shape == (None, 7)
     assert model_info(loaded)["class_names"] == list(CLASSES)
     assert model_info(loaded)["provenance"]["run"] == "decided"
 
@@ -58,7 +60,8 @@ def test_answers_do_not_depend_on_company_or_type(form, files, decided, pictures
     expected = decided.predict_on_batch(images)
     for count in (1, 24, 3, 1):  # LiteRT is set up anew for each
         found = loaded.predict_on_batch(images[:count])
-        assert found.shape == (count, 7) and found.dtype == np.float32
+        assert found.shape == (count, 7)
+        assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected[:count], atol=1e-5)
     np.testing.assert_allclose(loaded.predict_on_batch(images[::-1].astype(np.float64))[::-1], expected, atol=1e-5)
     assert loaded.predict_on_batch(images[:0]).shape == (0, 7)
@@ -86,7 +89,8 @@ def test_several_threads_may_ask_at_once(form, files, decided, pictures):
 def test_a_recognizer_takes_them(form, files, decided, pictures):
     expected = EmotionRecognizer(decided, detector="none").predict(pictures.checked)
     found = EmotionRecognizer(open_model(files[form]), detector="none").predict(pictures.checked)
-    assert list(found["label"]) == list(expected["label"]) and found["label"].nunique() > 2
+    assert list(found["label"]) == list(expected["label"])
+    assert found["label"].nunique() > 2
     names = list(CLASSES)
     np.testing.assert_allclose(found[names].to_numpy(float), expected[names].to_numpy(float), atol=1e-5)
 
@@ -110,7 +114,8 @@ def test_files_are_found_in_the_models_folder(fresh_home, files):
 
 
 def test_keras_files_are_opened_as_ever(tiny_model_path):
-    assert not is_exported(tiny_model_path) and len(open_model(tiny_model_path).layers) > 3
+    assert not is_exported(tiny_model_path)
+    assert len(open_model(tiny_model_path).layers) > 3
 
 
 def test_absent_classes_are_told(tmp_path, decided, pictures):
@@ -145,7 +150,7 @@ def _with_description(path, out, text):
 
 @pytest.mark.parametrize("form", ["onnx", "tflite"])
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         (None, "does not say its classes and pixels; only files of `fer-tf export`"),
         ("{", "its fer_tf description is not JSON"),
@@ -206,7 +211,8 @@ def test_a_folder_that_is_no_export_is_told(tmp_path, files):
 
 
 @pytest.mark.parametrize(
-    "form, module, package", [("onnx", "onnxruntime", "onnxruntime"), ("tflite", "ai_edge_litert", "ai-edge-litert")]
+    ("form", "module", "package"),
+    [("onnx", "onnxruntime", "onnxruntime"), ("tflite", "ai_edge_litert", "ai-edge-litert")],
 )
 def test_a_runtime_that_is_not_installed_is_named(form, module, package, files, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == module]:

@@ -25,7 +25,8 @@ def runs(tmp_path_factory):
 
 def test_the_first_model_is_trained_first_and_its_maps_change_all_pictures(runs):
     plain, salient = runs
-    assert salient.record["settings"]["salient_by"] == "deepfer" and salient.record["claims"] == [22]
+    assert salient.record["settings"]["salient_by"] == "deepfer"
+    assert salient.record["claims"] == [22]
     assert "weighted by their occlusion maps" in salient.record["notes"][-1]
     assert salient.record["dataset_source"] != plain.record["dataset_source"]
     ds = load_for(experiments.resolve("deepfer", "smoke"), "synthetic", options={"count": 240})

@@ -50,7 +50,7 @@ def test_a_students_own_file_is_taken_with_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes, message",
+    ("changes", "message"),
     [
         ({"class_names": ["anger", "fear"]}, r"names 2 classes \(anger, fear\) but has 8 outputs"),
         ({"class_names": ["anger"] * 8}, "names 8 classes"),
@@ -89,7 +89,7 @@ def write_broken_json(path):
 
 
 @pytest.mark.parametrize(
-    "write, message",
+    ("write", "message"),
     [
         (write_text, "is not a model file"),
         (write_other_hdf5, "is HDF5 but holds no Keras model"),

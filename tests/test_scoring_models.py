@@ -39,7 +39,7 @@ def test_pictures_made_as_large_as_the_models_are_no_other_split(fresh_home):
 
 
 @pytest.mark.parametrize(
-    "trained, tested, warns",
+    ("trained", "tested", "warns"),
     [
         (("ferplus", "official"), ("ferplus", "six"), False),  # the same rows of FER2013
         (("ferplus", "six"), ("fer2013", "official"), False),
@@ -102,5 +102,6 @@ def test_lists_of_test_images_are_scored_by_themselves(tmp_path, tiny_faces):
     found = runlog.read_json(tmp_path / "metrics.json")["lists"]
     inside = table["turned"].to_numpy()[ds.test.rows]
     hits = test.argmax(axis=1) == np.asarray(ds.test.labels)
-    assert set(found) == {"turned"} and found["turned"]["n"] == inside.sum()
+    assert set(found) == {"turned"}
+    assert found["turned"]["n"] == inside.sum()
     assert found["turned"]["accuracy"] == pytest.approx(hits[inside].mean())

@@ -65,13 +65,16 @@ def test_document_4s_grid_is_128_trials_out_of_16_trainings(fresh_home, fake, ca
     trained = fake(figures=True).trained
     found = run_search("cnn4", **{**OPTIONS, "verbose": True})
     assert "128 trials (16 trainings), 0 of them done before" in capsys.readouterr().out
-    assert len(trained) == 16 and {(item.epochs, item.patience) for item in trained} == {(40, 0)}
-    assert len(found.table) == 128 and (found.table["status"] == "done").all()
+    assert len(trained) == 16
+    assert {(item.epochs, item.patience) for item in trained} == {(40, 0)}
+    assert len(found.table) == 128
+    assert (found.table["status"] == "done").all()
     assert set(found.table["trained_with"]) == set(
         found.table["trial"][(found.table.epochs == 40) & (found.table.patience == 0)]
     )
     written = pd.read_csv(found.directory / "trials.csv", keep_default_na=False)
-    assert len(written) == 128 and list(written.columns) == list(found.table.columns)
+    assert len(written) == 128
+    assert list(written.columns) == list(found.table.columns)
     best = found.table.loc[found.table["val_accuracy"].idxmax()]
     assert found.best_settings["learning_rate"] == best["learning_rate"]
     assert found.top().iloc[0]["val_accuracy"] == best["val_accuracy"]
@@ -79,12 +82,15 @@ def test_document_4s_grid_is_128_trials_out_of_16_trainings(fresh_home, fake, ca
     equals = found.table[found.table["val_accuracy"] == best["val_accuracy"]]
     assert found.top().iloc[0]["epochs_run"] == equals["epochs_run"].min()
     assert {path.name for path in (found.directory / "figures").iterdir()} == {
-        "heat_map.png", "heat_map.svg", "parallel.png", "parallel.svg"
-    }  # fmt: skip
+        "heat_map.png",
+        "heat_map.svg",
+        "parallel.png",
+        "parallel.svg",
+    }
 
 
 @pytest.mark.parametrize(
-    "settings, lengths",
+    ("settings", "lengths"),
     [
         ({**PLAIN, "schedule": "constant"}, {"epochs": [2]}),
         pytest.param(
@@ -114,7 +120,8 @@ def test_the_printed_command_trains_what_was_found(fresh_home, capsys):
     words = shlex.split(found.train_command)
     assert words[:3] == ["fer-tf", "train", "cnn"]
     pairs = list(zip(words[3::2], words[4::2], strict=True))
-    assert ("--option", "count=400") in pairs and ("--size", "smoke") in pairs
+    assert ("--option", "count=400") in pairs
+    assert ("--size", "smoke") in pairs
     overrides = experiments.parse_overrides(" ".join(value for flag, value in pairs if flag == "--set"))
     assert (
         overrides == {key: PLAIN[key] for key in ("limit", "width", "rotation", "zoom", "flip")} | found.best_settings
@@ -187,7 +194,8 @@ def test_interrupted_search_runs_only_the_rest(fresh_home, fake):
     assert len(pd.read_csv(directory / "trials.csv")) == 6
     rest = fake().trained
     found = run_search("cnn", space, **OPTIONS)
-    assert len(rest) == 3 and len(found.table) == 12
+    assert len(rest) == 3
+    assert len(found.table) == 12
     whole = run_search("cnn", space, **OPTIONS, out=fresh_home / "whole")
     pd.testing.assert_frame_equal(found.table, whole.table)
     again = fake().trained
@@ -213,7 +221,8 @@ def test_an_interrupted_trial_goes_on_after_its_last_epoch(fresh_home, monkeypat
     found = run_search("cnn", space, **PLAIN)
     assert seen == [0, 1, 2, 2, 3]
     pd.testing.assert_frame_equal(found.table.drop(columns="seconds"), whole.drop(columns="seconds"))
-    assert not list(found.directory.rglob(keeping.CHECKPOINT)) and not list(found.directory.rglob("*.h5"))
+    assert not list(found.directory.rglob(keeping.CHECKPOINT))
+    assert not list(found.directory.rglob("*.h5"))
 
 
 def test_a_failing_trial_is_recorded_and_the_others_run(fresh_home, fake):
@@ -229,7 +238,8 @@ def test_a_failing_trial_is_recorded_and_the_others_run(fresh_home, fake):
     run_search("cnn", space, **OPTIONS)
     assert trained == []
     found = run_search("cnn", space, **OPTIONS, retry=True)
-    assert [item.learning_rate for item in trained] == [0.1] and (found.table["status"] == "done").all()
+    assert [item.learning_rate for item in trained] == [0.1]
+    assert (found.table["status"] == "done").all()
 
 
 def test_a_search_in_which_all_fails_says_so(fresh_home, fake):
@@ -277,7 +287,8 @@ def test_random_trials_are_seeded_and_none_comes_twice():
         return [json.dumps(item) for item in space.combinations(count, seed)]
 
     assert draw(20, 1) == draw(20, 1) != draw(20, 2)
-    assert len(set(draw(127, 0))) == 127 and set(draw(20, 1)) <= set(draw(0, 0))
+    assert len(set(draw(127, 0))) == 127
+    assert set(draw(20, 1)) <= set(draw(0, 0))
     with pytest.raises(InputError, match="random: the space document4 has 128 settings; received 129"):
         draw(129, 0)
 
@@ -287,7 +298,8 @@ def test_grid_after_random_goes_on_with_what_was_tried(fresh_home, fake):
     first = run_search("cnn", "document2", random=5, **OPTIONS)
     assert len(first.table) == 5
     whole = run_search("cnn", "document2", **OPTIONS)
-    assert whole.directory == first.directory and len(whole.table) == 48
+    assert whole.directory == first.directory
+    assert len(whole.table) == 48
     pd.testing.assert_frame_equal(whole.table[:5], first.table)
 
 
@@ -299,7 +311,8 @@ def test_another_basis_is_put_aside_and_comes_back(fresh_home, fake, capsys):
     assert len(trained) == 2 * count
     assert "the search with other settings is kept in" in capsys.readouterr().out
     back = run_search("cnn", SMALL, **OPTIONS)
-    assert len(trained) == 2 * count and back.directory == other.directory
+    assert len(trained) == 2 * count
+    assert back.directory == other.directory
     assert json.loads((back.directory / "search.json").read_text())["basis"]["settings"]["rotation"] == 10.0
 
 
@@ -317,7 +330,8 @@ def test_another_face_net_under_the_same_name_is_another_search(fresh_home, fake
     tiny_face_net(seed=4).save(path)
     capsys.readouterr()
     run_search("facenet2expnet", space, **options)
-    assert len(trained) == 2 and "the search with other networks is kept in" in capsys.readouterr().out
+    assert len(trained) == 2
+    assert "the search with other networks is kept in" in capsys.readouterr().out
 
 
 def test_no_checkpoint_of_stage_1_is_left(fresh_home, fake, monkeypatch):
@@ -355,7 +369,7 @@ def test_spaces_are_written_in_a_file_or_as_text(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"space": "document5"}, "space: allowed are document4, document2, a .json file, or text like"),
         ({"space": {"rate": [1]}}, "space: unknown 'rate'; allowed are attention, backbone, batch_size"),
@@ -380,11 +394,18 @@ def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, messa
 
 
 def test_heat_map_takes_the_best_over_the_other_settings():
-    table = pd.DataFrame({"batch_size": [8, 8, 16], "learning_rate": [0.1, 0.1, 0.01], "dropout": [0.1, 0.5, 0.1],
-                          "val_accuracy": [0.3, 0.6, 0.4]})  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "batch_size": [8, 8, 16],
+            "learning_rate": [0.1, 0.1, 0.01],
+            "dropout": [0.1, 0.5, 0.1],
+            "val_accuracy": [0.3, 0.6, 0.4],
+        }
+    )
     figure = search_plots.heat_map(table, ["batch_size", "learning_rate", "dropout"])
     assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0.400", "0.600"]
-    assert figure.axes[0].get_xlabel() == "batch size" and figure.axes[0].get_ylabel() == "learning rate"
+    assert figure.axes[0].get_xlabel() == "batch size"
+    assert figure.axes[0].get_ylabel() == "learning rate"
     alone = search_plots.heat_map(table, ["dropout"])
     assert sorted(text.get_text() for text in alone.axes[0].texts) == ["0.400", "0.600"]
 

@@ -16,7 +16,8 @@ SURE = np.array([[1.0, 0.0], [0.0, 1.0]])
 def test_overlaps_are_shared_over_joint_area():
     found = overlaps([A, B], [[0, 0, 10, 10], [5, 0, 10, 10], [0, 5, 10, 15], [200, 0, 1, 1], [3, 3, 0, 0]])
     np.testing.assert_allclose(found, [[1, 50 / 150, 50 / 200, 0, 0], [0, 0, 0, 0, 0]])
-    assert overlaps([], [A]).shape == (0, 1) and overlaps([A], []).shape == (1, 0)
+    assert overlaps([], [A]).shape == (0, 1)
+    assert overlaps([A], []).shape == (1, 0)
 
 
 def test_numbers_stay_with_the_place_whatever_the_order():

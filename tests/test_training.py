@@ -51,7 +51,8 @@ def test_same_seed_same_numbers_and_a_record_of_them(fresh_home):
         "training.json",
     }
     assert wanted == files
-    assert first.name == "cnn-synthetic-identity-seed0" and first.model_path.name == f"{first.name}.h5"
+    assert first.name == "cnn-synthetic-identity-seed0"
+    assert first.model_path.name == f"{first.name}.h5"
     assert first.record["reduced"].startswith("smoke size")
     assert {"revision", "packages", "device", "python"} <= set(first.record["environment"])
 
@@ -107,35 +108,41 @@ def test_a_full_run_is_kept_when_another_takes_its_name(fresh_home, capsys):
     again = run_experiment("cnn", **options)
     assert "up to date" in capsys.readouterr().out
     assert_same(kept, weights(again))
-    assert again.metrics == first.metrics and again.record == first.record
+    assert again.metrics == first.metrics
+    assert again.record == first.record
 
 
 def test_a_record_is_never_taken_for_another_runs_weights(fresh_home):
     """One-epoch run, then a full one that is killed, then the one-epoch run again: the record must be its own."""
     small = {**OPTIONS, "epochs": 1, "width": 0.1}
     run_experiment("cnn", **small)
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "fit", _interrupt)
-        run_experiment("cnn", **OPTIONS)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment("cnn", **OPTIONS)
     run = run_experiment("cnn", **small)
-    assert run.record["settings"]["epochs"] == 1 and "width 0.1 for 1.0" in run.record["reduced"]
+    assert run.record["settings"]["epochs"] == 1
+    assert "width 0.1 for 1.0" in run.record["reduced"]
     assert run.metrics["training"]["epochs"] == 1
 
 
 def test_killed_between_model_and_evaluation(fresh_home):
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "write_evaluation", _interrupt)
-        run_experiment("cnn", **OPTIONS)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment("cnn", **OPTIONS)
     assert runlog.finished_runs() == []
     run = run_experiment("cnn", **OPTIONS)
-    assert run.metrics["training"]["epochs"] == 2 and len(run.history) == 2
+    assert run.metrics["training"]["epochs"] == 2
+    assert len(run.history) == 2
 
 
 def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(fresh_home):
     run_experiment("cnn", **OPTIONS)
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping.EpochKeeper, "on_epoch_end", _interrupt)
-        run_experiment("cnn", **OPTIONS, force=True)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment("cnn", **OPTIONS, force=True)
     run = run_experiment("cnn", **OPTIONS)
     assert len(run.history) == run.metrics["training"]["epochs"] == 2
 
@@ -143,7 +150,8 @@ def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(fresh_home)
 def test_no_epoch_leaves_no_epochs_in_the_record(fresh_home):
     run_experiment("cnn", **OPTIONS)
     run = run_experiment("cnn", **OPTIONS, epochs=0)
-    assert "epochs" not in run.metrics["training"] and run.history.empty
+    assert "epochs" not in run.metrics["training"]
+    assert run.history.empty
 
 
 def test_two_processes_cannot_write_the_same_run(fresh_home):
@@ -161,9 +169,10 @@ def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, 
     """A run killed between writing its record and its model must be trained, not read from the old file."""
     run = run_experiment("cnn", **OPTIONS)
     old = weights(run)
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "fit", _interrupt)
-        run_experiment("cnn", **OPTIONS, learning_rate=0.01)
+        with pytest.raises(KeyboardInterrupt):
+            run_experiment("cnn", **OPTIONS, learning_rate=0.01)
     assert runlog.finished_runs() == []
     new = weights(run_experiment("cnn", **OPTIONS, learning_rate=0.01))
     assert any(not np.array_equal(one, two) for one, two in zip(old, new, strict=True))
@@ -181,7 +190,7 @@ def finished_before(name):
 
 
 @pytest.mark.parametrize(
-    "name, wrong, message",
+    ("name", "wrong", "message"),
     [
         ("cnn", {"stem": "banana"}, "stem: allowed are"),
         ("cnn", {"head_epochs": 1}, "head_epochs, unfreeze: cnn has no pretrained part"),
@@ -249,7 +258,8 @@ def test_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     process.wait()
     assert not list((tmp_path / "killed" / "models").glob("*.h5"))
     output = start(tmp_path / "killed", options).communicate()[0]
-    assert "resumed after epoch" in output and "epoch   1/6" not in output
+    assert "resumed after epoch" in output
+    assert "epoch   1/6" not in output
     runs = {}
     for home in ("killed", "whole"):
         monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / home / "reports"))
@@ -320,7 +330,7 @@ def test_xla_is_forced_by_jit(fresh_home):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"name": "cn"}, "experiment: allowed are majority, cnn"),
         ({"name": "cnn", "size": "tiny"}, "size: allowed are full, quick, smoke; received 'tiny'"),
@@ -345,7 +355,9 @@ def test_time_is_recorded(fresh_home):
     run = run_experiment("cnn", **OPTIONS)
     facts = run.metrics["training"]
     assert 0 < facts["seconds"] <= time.perf_counter() - started
-    assert facts["epochs"] == 2 and facts["best_epoch"] in (1, 2) and facts["peak_memory_mb"] > 100
+    assert facts["epochs"] == 2
+    assert facts["best_epoch"] in (1, 2)
+    assert facts["peak_memory_mb"] > 100
 
 
 def test_other_weights_under_the_same_name_are_another_run(tmp_path):

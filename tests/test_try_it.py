@@ -19,18 +19,23 @@ def recognizer(tiny_model_path):
 def test_a_scene_holds_each_face_enlarged(tiny_faces):
     faces = tiny_faces.test.images[:3]
     picture = scene(faces, side=96)
-    assert picture.shape == (192, 3 * 144, 3) and picture.dtype == np.uint8
+    assert picture.shape == (192, 3 * 144, 3)
+    assert picture.dtype == np.uint8
     for place, face in enumerate(faces):
         part = picture[:, place * 144 : (place + 1) * 144]
         inside = part[(part != 128).any(axis=(1, 2))]
-        assert inside.shape[0] <= 96 and abs(part[part != 128].mean() - face.mean()) < 15
+        assert inside.shape[0] <= 96
+        assert abs(part[part != 128].mean() - face.mean()) < 15
 
 
 def test_look_gives_a_row_a_face_and_a_picture_with_bars_beside_it(recognizer, tiny_faces):
     pixels = tiny_faces.test.images[0]
     marked, table = look(recognizer, pixels)
-    assert len(table) == 1 and table.loc[0, "label"] in recognizer.class_names
-    assert marked.ndim == 3 and marked.shape[1] > marked.shape[0] and len(np.unique(marked)) > 10
+    assert len(table) == 1
+    assert table.loc[0, "label"] in recognizer.class_names
+    assert marked.ndim == 3
+    assert marked.shape[1] > marked.shape[0]
+    assert len(np.unique(marked)) > 10
 
 
 def uploaded(content):
@@ -44,11 +49,13 @@ def test_the_widget_shows_label_bars_and_map_of_an_uploaded_picture(recognizer, 
     Image.fromarray(tiny_faces.test.images[0][..., 0]).save(file, "PNG")
     button, shown = upload_widget(recognizer).children
     button.value = uploaded(file.getvalue())
-    assert shown.value.count("<progress") == len(recognizer.class_names) and "Grad-CAM" in shown.value
+    assert shown.value.count("<progress") == len(recognizer.class_names)
+    assert "Grad-CAM" in shown.value
     assert "data:image/jpeg;base64," in shown.value
 
 
 def test_the_widget_tells_what_is_wrong_with_a_file(recognizer):
     button, shown = upload_widget(recognizer).children
     button.value = uploaded(b"no picture")
-    assert "not a picture that can be read" in shown.value and "<progress" not in shown.value
+    assert "not a picture that can be read" in shown.value
+    assert "<progress" not in shown.value

@@ -112,10 +112,10 @@ def data_prepare(
         import_keras()
     from ..data.prepare import prepare_datasets
 
-    done = prepare_datasets(
-        names, out, data_dir, protocol, options or [], seed, workers, force, size=size, channels=channels,
-        format=format, layout=layout, detector=detector, margin=margin, align=align, missing=missing,
-    )  # fmt: skip
+    pictures = {"size": size, "channels": channels, "format": format, "layout": layout}
+    cropping = {"detector": detector, "margin": margin, "align": align, "missing": missing}
+    settings = {**pictures, **cropping}
+    done = prepare_datasets(names, out, data_dir, protocol, options or [], seed, workers, force, **settings)
     _print_prepared(done)
     broken = done.skipped[done.skipped["reason"] == "cannot be read"]
     if len(broken):

@@ -43,10 +43,8 @@ def search(
 
     if grid == bool(random):
         raise InputError("search: give one of --grid and --random N")
-    run_search(
-        experiment, space, random or 0, dataset, protocol, seed, size, data_dir,
-        parse_options(dataset, options or []), out, retry, **parse_overrides(" ".join(settings or [])),
-    )  # fmt: skip
+    given, overrides = parse_options(dataset, options or []), parse_overrides(" ".join(settings or []))
+    run_search(experiment, space, random or 0, dataset, protocol, seed, size, data_dir, given, out, retry, **overrides)
 
 
 @app.command(

@@ -34,9 +34,7 @@ _FRACTION = 0.1
 _LABELS = np.array([EMOTIONS.index(AFFECTNET_CODES[code]) for code in sorted(AFFECTNET_CODES)])
 
 
-def load(
-    root, protocol, seed, image_size=96, image_channels=3, stream=None, crop=True, missing="raise", occluded=None
-):  # fmt: skip
+def load(root, protocol, seed, image_size=96, image_channels=3, stream=None, crop=True, missing="raise", occluded=None):
     """Loads AffectNet from `root`; see `load_dataset`.
 
     Args:
@@ -123,8 +121,10 @@ def _occluded(root, table, occluded):
     path = expanded(occluded)
     path = root / path if (root / path).is_file() else path
     if not path.is_file():
-        raise MissingDataError(f"occluded: there is no {path} (nor {root / path}); RAN's lists are at "
-                               "https://github.com/kaiwang960112/Challenge-condition-FER-dataset")  # fmt: skip
+        raise MissingDataError(
+            f"occluded: there is no {path} (nor {root / path}); RAN's lists are at "
+            "https://github.com/kaiwang960112/Challenge-condition-FER-dataset"
+        )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     listed = {_stem(line.split(",")[0].strip().strip('"')) for line in lines if line.strip()}
     stems = table["name"].map(_stem)
@@ -245,7 +245,5 @@ SPEC = DatasetSpec(
         "some pictures twice.",
         "Labels are one person's: two annotators agreed on about 60 % of the pictures.",
     ),
-    options={
-        "image_size": 96, "image_channels": 3, "stream": None, "crop": True, "missing": "raise", "occluded": None,
-    },
-)  # fmt: skip
+    options={"image_size": 96, "image_channels": 3, "stream": None, "crop": True, "missing": "raise", "occluded": None},
+)

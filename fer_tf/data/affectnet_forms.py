@@ -29,13 +29,28 @@ from .images import IMAGE_SUFFIXES, is_litter
 NO_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}
 SETS = {"train": "train_set", "test": "val_set"}
 PARTS = {
-    "train": "train", "training": "train", "train_class": "train", "val": "val", "valid": "val", "validation": "val",
-    "val_class": "val", "test": "test", "testing": "test",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "train_class": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "val_class": "val",
+    "test": "test",
+    "testing": "test",
+}
 _FOLDER_CODES = {emotion: code for code, emotion in AFFECTNET_CODES.items()}
 _NO_EMOTION_FOLDERS = {
-    "8": 8, "none": 8, "9": 9, "uncertain": 9, "10": 10, "no face": 10, "no-face": 10, "noface": 10, "non-face": 10,
-}  # fmt: skip
+    "8": 8,
+    "none": 8,
+    "9": 9,
+    "uncertain": 9,
+    "10": 10,
+    "no face": 10,
+    "no-face": 10,
+    "noface": 10,
+    "non-face": 10,
+}
 _UNLABELLED = -1
 _CHUNK = 256  # files a task of the thread pool reads: one a task costs more than the reading
 
@@ -192,9 +207,14 @@ def _read_numbers(paths, folder, kind):
     with ThreadPoolExecutor(8) as pool:
         numbers = pool.map(lambda chunk: [np.nan if path is None else _read_number(path) for path in chunk], chunks)
         bar = tqdm(
-            numbers, f"reading {folder.parent.name} _{kind}.npy", len(chunks), unit_scale=_CHUNK, unit=" files",
-            leave=False, disable=not sys.stderr.isatty(),
-        )  # fmt: skip
+            numbers,
+            f"reading {folder.parent.name} _{kind}.npy",
+            len(chunks),
+            unit_scale=_CHUNK,
+            unit=" files",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
         return np.array([number for chunk in bar for number in chunk], np.float64)
 
 

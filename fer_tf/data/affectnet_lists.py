@@ -17,9 +17,12 @@ COLUMNS = [NAME, *BOX, "facial_landmarks", "expression", "valence", "arousal"]
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 LIST_FOLDERS = (".", "Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_file_lists")
 IMAGE_FOLDERS = (
-    "Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images",
-    "Manually_Annotated_compressed/Manually_Annotated_Images", "Manually_Annotated_compressed", ".",
-)  # fmt: skip
+    "Manually_Annotated_Images",
+    "Manually_Annotated/Manually_Annotated_Images",
+    "Manually_Annotated_compressed/Manually_Annotated_Images",
+    "Manually_Annotated_compressed",
+    ".",
+)
 ALLOWED_CODES = "0..7 (emotions) and 8 none, 9 uncertain, 10 no face"
 
 
@@ -103,9 +106,16 @@ def _read_list(path):
     wanted = [name for name in fields if name in COLUMNS and name != "facial_landmarks"]
     try:
         rows = pd.read_csv(
-            path, header=0 if has_header else None, names=fields, usecols=wanted, index_col=False, dtype=str,
-            keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig",
-        )  # fmt: skip
+            path,
+            header=0 if has_header else None,
+            names=fields,
+            usecols=wanted,
+            index_col=False,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            encoding="utf-8-sig",
+        )
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
     rows = rows[rows[NAME].str.strip() != ""]

@@ -20,9 +20,7 @@ POINTS = 68
 # The points end at the brows; a fifth of their extent around them takes in most of the forehead.
 MARGIN = 0.2
 CSV = "ckextended.csv"
-PUBLISHED = {
-    "anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83,
-}  # fmt: skip
+PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83}
 SEQUENCES, SUBJECTS, COPY_IMAGES, CSV_ROWS = 593, 123, 981, 920
 HOW_TO_GET = (
     "https://www.jeffcohn.net/Resources/ (by agreement): put the folders cohn-kanade-images/, Emotion/ and Landmarks/ "

@@ -122,9 +122,22 @@ class Examination:
 
 
 _MEASURED = (
-    "hash", "mean", "std", "flat", "width", "height", "mode", "row_a", "row_b", "likeness", "kind", "near_group",
-    "crowded", "empty", "unreadable",
-)  # fmt: skip
+    "hash",
+    "mean",
+    "std",
+    "flat",
+    "width",
+    "height",
+    "mode",
+    "row_a",
+    "row_b",
+    "likeness",
+    "kind",
+    "near_group",
+    "crowded",
+    "empty",
+    "unreadable",
+)
 
 
 def examine(ds, progress=False):
@@ -157,10 +170,14 @@ def _measure(ds, progress):
     near, unsearched = duplicates.near_pairs(pictures, progress=progress)
     groups = duplicates.connected(len(hashes), near["row_a"], near["row_b"])[copies]
     return {
-        **found, "row_a": first[near["row_a"]], "row_b": first[near["row_b"]], "kind": near["kind"].to_numpy(str),
-        "likeness": near["likeness"].to_numpy(), "near_group": groups,
+        **found,
+        "row_a": first[near["row_a"]],
+        "row_b": first[near["row_b"]],
+        "kind": near["kind"].to_numpy(str),
+        "likeness": near["likeness"].to_numpy(),
+        "near_group": groups,
         **{key: np.array(count) for key, count in unsearched.items()},
-    }  # fmt: skip
+    }
 
 
 def _read(ds, progress):

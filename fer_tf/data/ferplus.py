@@ -71,10 +71,16 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     tested_as = "majority" if label_mode == "soft" else label_mode
     soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
     ds = FaceDataset(
-        "ferplus", protocol, EMOTIONS, table.reset_index(drop=True), faces.store.taken(kept),
-        notes=_notes(counts, split, kept), source=f"{faces.source[:20]}{source[:20]}{tested_as}{votes}",
-        probabilities=soft, deviation=faces.deviation,
-    )  # fmt: skip
+        "ferplus",
+        protocol,
+        EMOTIONS,
+        table.reset_index(drop=True),
+        faces.store.taken(kept),
+        notes=_notes(counts, split, kept),
+        source=f"{faces.source[:20]}{source[:20]}{tested_as}{votes}",
+        probabilities=soft,
+        deviation=faces.deviation,
+    )
     if protocol == "six":
         ds = ds.with_classes(EMOTIONS[:6])
         ds.store = ds.store.converted((64, 64), 3)
@@ -203,8 +209,10 @@ def _check_rows(root, faces, split):
 def _notes(counts, split, kept):
     """How many rows were left out, and why."""
     unlisted = int((split == "").sum())
-    return [f"{len(split) - len(kept)} of {len(split)} rows left out: {unlisted} not in the list of votes, the others "
-            "because no emotion has the votes that the label mode asks for"]  # fmt: skip
+    return [
+        f"{len(split) - len(kept)} of {len(split)} rows left out: {unlisted} not in the list of votes, the others "
+        "because no emotion has the votes that the label mode asks for"
+    ]
 
 
 def check(root):

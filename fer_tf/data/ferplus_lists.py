@@ -77,8 +77,9 @@ def _read(path, row_of, rows):
     lines = list(_csv_lines(path, text) if path.suffix == ".csv" else _text_lines(path, text, row_of))
     listed = pd.DataFrame(
         [(_whole(path, at, "row", row, rows), _whole(path, at, "label", label, _LABELS)) for at, row, label in lines],
-        columns=["row", "label"], dtype=int,
-    )  # fmt: skip
+        columns=["row", "label"],
+        dtype=int,
+    )
     twice = np.flatnonzero(listed["row"].duplicated())
     if len(twice):
         raise DataError(f"{path}, line {lines[twice[0]][0]}: row {listed['row'][twice[0]]} stands there twice")

@@ -202,12 +202,28 @@ _TRAPS = (
     "Pictures are squeezed to a square as they are: crop faces first.",
 )
 FOLDER_SPEC = DatasetSpec(
-    load=load_folder, title="folder: your own pictures, a folder a class", class_names=EMOTIONS, protocols=PROTOCOLS,
-    images="any", how_to_get="Put pictures into {root}/<class>/ or {root}/train|val|test/<class>/, "
-    "classes named like anger, happy, joy", licence="yours", check=check_folder, traps=_TRAPS, options=_OPTIONS,
-)  # fmt: skip
+    load=load_folder,
+    title="folder: your own pictures, a folder a class",
+    class_names=EMOTIONS,
+    protocols=PROTOCOLS,
+    images="any",
+    how_to_get="Put pictures into {root}/<class>/ or {root}/train|val|test/<class>/, "
+    "classes named like anger, happy, joy",
+    licence="yours",
+    check=check_folder,
+    traps=_TRAPS,
+    options=_OPTIONS,
+)
 CSV_SPEC = DatasetSpec(
-    load=load_csv, title="csv: your own pictures, listed with labels", class_names=EMOTIONS, protocols=PROTOCOLS,
-    images="any", how_to_get="Put one csv with the columns path and label (and split, subject, if you have them) into "
-    "{root}; paths are relative to it", licence="yours", check=check_csv, traps=_TRAPS, options=_OPTIONS,
-)  # fmt: skip
+    load=load_csv,
+    title="csv: your own pictures, listed with labels",
+    class_names=EMOTIONS,
+    protocols=PROTOCOLS,
+    images="any",
+    how_to_get="Put one csv with the columns path and label (and split, subject, if you have them) into "
+    "{root}; paths are relative to it",
+    licence="yours",
+    check=check_csv,
+    traps=_TRAPS,
+    options=_OPTIONS,
+)

@@ -16,6 +16,15 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None)
             for batch in plan.batches(epoch):
                 yield dataclasses.astuple(batch)
 
+    data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
+    data = data.map(_loader(split, plan, stages, mix, answer), num_parallel_calls=2, deterministic=True)
+    return data.prefetch(4)
+
+
+def _loader(split, plan, stages, mix, answer):
+    """A graph function of a `BatchPlan`'s arrays: changed pictures, targets and weights."""
+    import tensorflow as tf
+
     fetch = _fetcher(split)
     stages = [tf.function(stage, jit_compile=True) for stage in stages]
 
@@ -28,15 +37,13 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None)
     def load(positions, targets, weights, draws, partners, shares):
         images = augmented(positions, draws)
         if plan.mixup:
-            # partners get their own change: the draws of the picture beside them in the batch
+            # partners get their own change: the draws of the next picture in the batch
             images = mix(images, augmented(partners, tf.reverse(draws, [0])), shares)
         if answer:
             targets = tf.concat([targets, tf.cast(answer(images), tf.float32)], axis=1)
         return images, targets, weights
 
-    data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
-    data = data.map(load, num_parallel_calls=2, deterministic=True)
-    return data.prefetch(4)
+    return load
 
 
 def _signature(plan):

@@ -16,6 +16,15 @@ from . import (
 )
 
 __all__ = [
-    "calibration", "comparison", "cross", "document_tables", "errors", "metrics", "rendering", "robustness",
-    "significance", "subsets", "tables",
-]  # fmt: skip
+    "calibration",
+    "comparison",
+    "cross",
+    "document_tables",
+    "errors",
+    "metrics",
+    "rendering",
+    "robustness",
+    "significance",
+    "subsets",
+    "tables",
+]

@@ -57,23 +57,31 @@ def _rows(question, group, experiments):
     tests = [{}]
     for above, pair, p_holm in zip(names, against, holm([pair.p_value for pair in against]), strict=False):
         step = by_models[above, pair.second]
-        tests.append({"difference": _difference(pair), "p": _shown(pair.p_value), "p Holm": _shown(p_holm),
-                      "p to the row above": _shown(step.p_value)})  # fmt: skip
-    return [_row(question, record, metrics, test, group[0][0])
-            for (record, metrics, _), test in zip(group, tests, strict=True)]  # fmt: skip
+        test = {"difference": _difference(pair), "p": _shown(pair.p_value), "p Holm": _shown(p_holm)}
+        tests.append({**test, "p to the row above": _shown(step.p_value)})
+    return [
+        _row(question, record, metrics, test, group[0][0])
+        for (record, metrics, _), test in zip(group, tests, strict=True)
+    ]
 
 
 def _row(question, record, metrics, test, reference):
     low, high = metrics["test"]["intervals"]["accuracy"]
     empty = dict.fromkeys(("difference", "p", "p Holm", "p to the row above"), "")
     return {
-        "question": question, "dataset": record["dataset"], "protocol": record["protocol"],
+        "question": question,
+        "dataset": record["dataset"],
+        "protocol": record["protocol"],
         "options": " ".join(f"{key}={value}" for key, value in record.get("dataset_options", {}).items()),
-        "seed": record["seed"], "model": record["experiment"], "accuracy": 100 * metrics["test"]["accuracy"],
-        "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}", **empty, **test,
+        "seed": record["seed"],
+        "model": record["experiment"],
+        "accuracy": 100 * metrics["test"]["accuracy"],
+        "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
+        **empty,
+        **test,
         "trained otherwise": _otherwise(record, reference),
         "reduced": record["reduced"],
-    }  # fmt: skip
+    }
 
 
 def _otherwise(record, reference):

@@ -73,11 +73,14 @@ def calibration_table(y_true, y_prob, temperature, bins=BINS):
 
 def _scores(name, temperature, y_true, y_prob, bins):
     return {
-        "probabilities": name, "temperature": temperature,
-        "ECE": expected_calibration_error(y_true, y_prob, bins), "log loss": log_loss(y_true, y_prob),
-        "Brier score": brier_score(y_true, y_prob), "confidence": float(y_prob.max(axis=1).mean()),
+        "probabilities": name,
+        "temperature": temperature,
+        "ECE": expected_calibration_error(y_true, y_prob, bins),
+        "log loss": log_loss(y_true, y_prob),
+        "Brier score": brier_score(y_true, y_prob),
+        "confidence": float(y_prob.max(axis=1).mean()),
         "accuracy": float((y_prob.argmax(axis=1) == y_true).mean()),
-    }  # fmt: skip
+    }
 
 
 def brier_score(y_true, y_prob):

@@ -125,9 +125,18 @@ class Svm:
 
 
 def fit_svm(
-    features, labels, val_features, val_labels, kernel="linear", Cs=(0.01, 0.1, 1.0, 10.0), gammas=(1.0,), landmarks=0,
-    num_classes=None, seed=0, progress=True,
-):  # fmt: skip
+    features,
+    labels,
+    val_features,
+    val_labels,
+    kernel="linear",
+    Cs=(0.01, 0.1, 1.0, 10.0),
+    gammas=(1.0,),
+    landmarks=0,
+    num_classes=None,
+    seed=0,
+    progress=True,
+):
     """Fits a support vector machine for every setting and keeps the one best on validation (of equals, the first).
 
     Args:

@@ -165,9 +165,14 @@ _MEASURES = {
 _AT_HAND = ("fer2013", "ferplus")
 # The honest protocol of each set, whose figure stands beside the one under a claim's own.
 _BESIDE = {
-    "fer2013": "official", "ferplus": "official", "rafdb": "official", "affectnet": "official", "ckplus": "subject",
-    "jaffe": "subject", "ferg": "characters",
-}  # fmt: skip
+    "fer2013": "official",
+    "ferplus": "official",
+    "rafdb": "official",
+    "affectnet": "official",
+    "ckplus": "subject",
+    "jaffe": "subject",
+    "ferg": "characters",
+}
 
 
 def claims_table(runs):
@@ -199,10 +204,21 @@ def _answers(claim, runs):
 
 def _claim_row(claim, answer, group):
     row = {
-        "id": claim.id, "document": claim.document, "model": claim.model, "dataset": claim.dataset,
-        "claimed under": claim.protocol, "settings": claim.settings, "metric": claim.metric, "claimed": claim.value,
-        "measured under": "", "reproduced": "", "95 % interval": "", "seeds": "", "device": "", "remark": claim.note,
-    }  # fmt: skip
+        "id": claim.id,
+        "document": claim.document,
+        "model": claim.model,
+        "dataset": claim.dataset,
+        "claimed under": claim.protocol,
+        "settings": claim.settings,
+        "metric": claim.metric,
+        "claimed": claim.value,
+        "measured under": "",
+        "reproduced": "",
+        "95 % interval": "",
+        "seeds": "",
+        "device": "",
+        "remark": claim.note,
+    }
     if not group:
         row["remark"] = "; ".join(filter(None, [claim.note, _why_not(claim)]))
         return row

@@ -39,9 +39,18 @@ def _row(record, test):
     model, trained_on = _origin(record)
     low, high = test["intervals"]["accuracy"]
     values = (
-        model, trained_on, record["dataset"], record["protocol"], test["n"], test["accuracy"], low, high,
-        ", ".join(record["class_names"]), record.get("reduced", ""), "; ".join(record.get("notes", [])),
-    )  # fmt: skip
+        model,
+        trained_on,
+        record["dataset"],
+        record["protocol"],
+        test["n"],
+        test["accuracy"],
+        low,
+        high,
+        ", ".join(record["class_names"]),
+        record.get("reduced", ""),
+        "; ".join(record.get("notes", [])),
+    )
     return dict(zip(COLUMNS, values, strict=True))
 
 

@@ -31,13 +31,16 @@ def document1_table(runs):
         name, author = DOCUMENT1_MODELS.get(record["experiment"], (record["experiment"], ""))
         test = metrics["test"]
         intervals = bootstrap_intervals(test["confusion"])
-        measures = {"Recall": "balanced_accuracy", "Precision": "macro_precision", "F1-score": "macro_f1",
-                    "Accuracy": "accuracy"}  # fmt: skip
+        measures = {
+            "Recall": "balanced_accuracy",
+            "Precision": "macro_precision",
+            "F1-score": "macro_f1",
+            "Accuracy": "accuracy",
+        }
         figures = {label: _with_interval(test[key], intervals[key]) for label, key in measures.items()}
         given = "×".join(map(str, record["image_shape"]))
-        rows.append({
-            "Model": name, "Author, year": author, "input": given, **figures, "settings": record["reduced"] or "full",
-        })  # fmt: skip
+        about = {"Model": name, "Author, year": author, "input": given}
+        rows.append({**about, **figures, "settings": record["reduced"] or "full"})
     return pd.DataFrame(rows)
 
 
@@ -55,22 +58,30 @@ def document2_table(runs):
     rows = []
     for record, metrics, claimed in runs:
         settings = record["settings"]
-        rows.append({
-            "model": record["experiment"], "weights": settings.get("weights", "none"),
-            "optimizer": settings["optimizer"], "batch size": settings["batch_size"],
-            "epochs": metrics["training"].get("epochs", 0),
-            "claimed": claimed, "test": 100 * metrics["test"]["accuracy"], "val": 100 * metrics["val"]["accuracy"],
-            "reduced": record["reduced"],
-        })  # fmt: skip
+        rows.append(
+            {
+                "model": record["experiment"],
+                "weights": settings.get("weights", "none"),
+                "optimizer": settings["optimizer"],
+                "batch size": settings["batch_size"],
+                "epochs": metrics["training"].get("epochs", 0),
+                "claimed": claimed,
+                "test": 100 * metrics["test"]["accuracy"],
+                "val": 100 * metrics["val"]["accuracy"],
+                "reduced": record["reduced"],
+            }
+        )
     return pd.DataFrame(rows)
 
 
 # Document [3] has a table a dataset, in this order, and its own method stands last in each.
 DOCUMENT3_DATASETS = {"fer2013": "FER 2013", "ckplus": "CK+", "jaffe": "JAFFE", "ferg": "FERG"}
 DOCUMENT3_METHODS = {
-    "bag of words": "Bag of Words (Ionescu et al.)", "VGG+SVM": "VGG+SVM (Georgescu et al.)",
-    "deep_emotion": "Deep-Emotion (Minaee et al.)", "deepfer": "Proposed Method (DeepFER)",
-}  # fmt: skip
+    "bag of words": "Bag of Words (Ionescu et al.)",
+    "VGG+SVM": "VGG+SVM (Georgescu et al.)",
+    "deep_emotion": "Deep-Emotion (Minaee et al.)",
+    "deepfer": "Proposed Method (DeepFER)",
+}
 
 
 def document3_table(runs, claims):
@@ -103,19 +114,24 @@ def _place(claim):
 def _claimed(claim):
     val = re.search(r"validation ([\d.]+)", claim.note)
     return {
-        "Dataset": DOCUMENT3_DATASETS[claim.dataset], "Method": DOCUMENT3_METHODS.get(claim.model, claim.model),
-        "settings": "; ".join(filter(None, [claim.protocol, claim.settings])), "claimed": float(claim.value),
+        "Dataset": DOCUMENT3_DATASETS[claim.dataset],
+        "Method": DOCUMENT3_METHODS.get(claim.model, claim.model),
+        "settings": "; ".join(filter(None, [claim.protocol, claim.settings])),
+        "claimed": float(claim.value),
         "claimed val": float(val[1]) if val else np.nan,
-    }  # fmt: skip
+    }
 
 
 def _measured(claim, protocol, reduced, group):
     tests = [100 * metrics["test"]["accuracy"] for _, _, metrics in group]
     row = {
-        "measured under": protocol, "measured": _mean(tests), "95 % interval": "",
-        "measured val": _mean([100 * metrics["val"]["accuracy"] for _, _, metrics in group]), "seeds": len(group) or "",
+        "measured under": protocol,
+        "measured": _mean(tests),
+        "95 % interval": "",
+        "measured val": _mean([100 * metrics["val"]["accuracy"] for _, _, metrics in group]),
+        "seeds": len(group) or "",
         "remark": f"reduced: {reduced}" if reduced else "",
-    }  # fmt: skip
+    }
     if not group:
         row["remark"] = "quoted by the document" if claim.note == "quoted" else _why_not(claim)
     if len(group) == 1:
@@ -176,11 +192,18 @@ def lists_table(runs):
         lists = metrics.get("lists")
         for name, scores in {"all": metrics["test"], **lists}.items() if lists else ():
             low, high = scores["intervals"]["accuracy"]
-            rows.append({
-                "dataset": record["dataset"], "protocol": record["protocol"], "model": record["experiment"],
-                "seed": record["seed"], "list": name, "images": scores["n"], "accuracy": 100 * scores["accuracy"],
-                "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
-                "published": PUBLISHED_LISTS.get((record["dataset"], name), {}).get(record["experiment"], np.nan),
-                "reduced": record["reduced"],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "dataset": record["dataset"],
+                    "protocol": record["protocol"],
+                    "model": record["experiment"],
+                    "seed": record["seed"],
+                    "list": name,
+                    "images": scores["n"],
+                    "accuracy": 100 * scores["accuracy"],
+                    "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
+                    "published": PUBLISHED_LISTS.get((record["dataset"], name), {}).get(record["experiment"], np.nan),
+                    "reduced": record["reduced"],
+                }
+            )
     return pd.DataFrame(rows)

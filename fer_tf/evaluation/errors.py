@@ -107,7 +107,12 @@ def spread(table):
     ordered = table.sort_values(["accuracy", "group"])
     worst, best = ordered.iloc[0], ordered.iloc[-1]
     return {
-        "groups": len(table), "mean": float(table["accuracy"].mean()), "sd": float(table["accuracy"].std(ddof=1)),
-        "worst": worst["group"], "worst_accuracy": float(worst["accuracy"]), "best": best["group"],
-        "best_accuracy": float(best["accuracy"]), "gap": float(best["accuracy"] - worst["accuracy"]),
-    }  # fmt: skip
+        "groups": len(table),
+        "mean": float(table["accuracy"].mean()),
+        "sd": float(table["accuracy"].std(ddof=1)),
+        "worst": worst["group"],
+        "worst_accuracy": float(worst["accuracy"]),
+        "best": best["group"],
+        "best_accuracy": float(best["accuracy"]),
+        "gap": float(best["accuracy"] - worst["accuracy"]),
+    }

@@ -140,9 +140,11 @@ def bootstrap_intervals(confusion, replicates=REPLICATES, seed=0):
         precision = np.nan_to_num(hits / predicted).mean(axis=1)
         f1 = np.nan_to_num(2 * hits / (support + predicted)).mean(axis=1)
     samples = {
-        "accuracy": hits.sum(axis=1) / total, "balanced_accuracy": balanced, "macro_precision": precision,
+        "accuracy": hits.sum(axis=1) / total,
+        "balanced_accuracy": balanced,
+        "macro_precision": precision,
         "macro_f1": f1,
-    }  # fmt: skip
+    }
     return {key: [float(bound) for bound in np.percentile(values, [2.5, 97.5])] for key, values in samples.items()}
 
 

@@ -11,9 +11,17 @@ from .tables import markdown, write_csv
 
 # What LaTeX would take for a command; "\\" first is done by one pass over the characters.
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
 
 
 # What fits: characters of a line at the text's own size, rows of a page, characters in \scriptsize across a landscape
@@ -48,10 +56,14 @@ def latex(frame, caption="", label="", digits=3):
     is_float = not is_wide and len(frame) <= _PAGE
     sides = "".join("r" if kind.kind in "iuf" else "l" for kind in frame.dtypes)
     text = styled.to_latex(
-        column_format=_broken_columns(texts, sides) if is_wide else sides, caption=_escaped(caption) or None,
-        label=label or None, hrules=True, environment=None if is_float else "longtable",
-        position="htbp" if is_float else None, position_float="centering" if is_float else None,
-    )  # fmt: skip
+        column_format=_broken_columns(texts, sides) if is_wide else sides,
+        caption=_escaped(caption) or None,
+        label=label or None,
+        hrules=True,
+        environment=None if is_float else "longtable",
+        position="htbp" if is_float else None,
+        position_float="centering" if is_float else None,
+    )
     packages = ["booktabs"] + ([] if is_float else ["longtable"]) + (["array", "pdflscape"] if is_wide else [])
     return f"% Needs \\usepackage{{{','.join(sorted(packages))}}}{'' if is_float else ' and one column of text'}.\n" + (
         _on_landscape(text) if is_wide else text

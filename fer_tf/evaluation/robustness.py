@@ -211,6 +211,4 @@ def _scores(predict, images, labels, class_names, name=None, level=None, seed=0)
     hits = int((y_pred == y_true).sum())
     low, high = wilson(hits, len(y_true))
     macro = f1_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0)
-    return {
-        "images": len(y_true), "accuracy": hits / len(y_true), "low": low, "high": high, "macro F1": float(macro),
-    }  # fmt: skip
+    return {"images": len(y_true), "accuracy": hits / len(y_true), "low": low, "high": high, "macro F1": float(macro)}

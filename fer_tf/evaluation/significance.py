@@ -77,9 +77,16 @@ def _pair(right, first, second):
     both, images = int((right[first] & right[second]).sum()), len(right[first])
     low, high = paired_interval(both, *only, images - both - sum(only))
     return {
-        "first": first, "second": second, "images": images, "only_first": only[0], "only_second": only[1],
-        "difference": (only[0] - only[1]) / images, "low": low, "high": high, "p_value": test["p_value"],
-    }  # fmt: skip
+        "first": first,
+        "second": second,
+        "images": images,
+        "only_first": only[0],
+        "only_second": only[1],
+        "difference": (only[0] - only[1]) / images,
+        "low": low,
+        "high": high,
+        "p_value": test["p_value"],
+    }
 
 
 def holm(p_values):

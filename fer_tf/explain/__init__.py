@@ -17,8 +17,26 @@ from .sanity import map_similarity, scrambled
 from .scoring import centre_gaussian, mass_inside, pointing_game, score_maps
 
 __all__ = [
-    "METHODS", "SaliencySettings", "centre_gaussian", "check_method", "class_name", "covered_shares",
-    "cut_at_last_map", "explain", "map_similarity", "mass_inside", "pointing_game", "region_boxes", "region_map",
-    "region_pictures", "region_weights", "salient", "salient_dataset", "sampled_windows", "score_maps", "scrambled",
-    "strongest_crop", "weight_against_cover",
-]  # fmt: skip
+    "METHODS",
+    "SaliencySettings",
+    "centre_gaussian",
+    "check_method",
+    "class_name",
+    "covered_shares",
+    "cut_at_last_map",
+    "explain",
+    "map_similarity",
+    "mass_inside",
+    "pointing_game",
+    "region_boxes",
+    "region_map",
+    "region_pictures",
+    "region_weights",
+    "salient",
+    "salient_dataset",
+    "sampled_windows",
+    "score_maps",
+    "scrambled",
+    "strongest_crop",
+    "weight_against_cover",
+]

@@ -25,8 +25,10 @@ def activation_maps(model, images, targets, method, batch_size=64):
     """
     cut = cut_at_last_map(model)
     if method == "cam" and not cut.is_averaged:
-        raise InputError(f"method: cam needs a net whose last map is averaged before a linear layer, with its outputs "
-                         f"in that layer's order; {model.name} is none: take gradcam")  # fmt: skip
+        raise InputError(
+            f"method: cam needs a net whose last map is averaged before a linear layer, with its outputs "
+            f"in that layer's order; {model.name} is none: take gradcam"
+        )
     weigh = {"cam": _class_weights, "gradcam": _mean_gradients, "gradcam++": _plus_plus}[method]
     found = []
     for start in range(0, len(images), batch_size):

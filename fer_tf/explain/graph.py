@@ -41,8 +41,10 @@ def scores_model(model):
         raise InputError(f"model: {model.name} has no layer `scores` (a linear layer before the softmax)")
     activation = getattr(layer, "activation", None) or keras.activations.linear
     if activation is not keras.activations.linear:
-        raise InputError(f"model: the layer `scores` of {model.name} must be linear, with the softmax a layer of its "
-                         f"own; it has activation {activation.__name__}")  # fmt: skip
+        raise InputError(
+            f"model: the layer `scores` of {model.name} must be linear, with the softmax a layer of its "
+            f"own; it has activation {activation.__name__}"
+        )
     # FaceNet2ExpNet.h5 puts its probabilities into another order after the softmax
     orders = [ClassOrder(after.sources) for after in model.layers if isinstance(after, ClassOrder)]
     return keras.Model(model.inputs[0], orders[0](layer.output) if orders else layer.output)

@@ -105,6 +105,8 @@ def _targets(model, images, target):
     codes, classes = np.asarray(target), model.output_shape[-1]
     is_whole = np.issubdtype(codes.dtype, np.integer) and codes.shape in ((), (len(images),))
     if not is_whole or codes.min() < 0 or codes.max() >= classes:
-        raise InputError(f"target: must be a class name, a code 0..{classes - 1}, or a code for each of the "
-                         f"{len(images)} images; received {target!r}")  # fmt: skip
+        raise InputError(
+            f"target: must be a class name, a code 0..{classes - 1}, or a code for each of the "
+            f"{len(images)} images; received {target!r}"
+        )
     return np.broadcast_to(codes, (len(images),))

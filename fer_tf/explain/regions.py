@@ -113,9 +113,13 @@ def weight_against_cover(weights, shares, seed=0):
     if first is None or second is None:
         return {"correlation": 0.0, "p_value": 1.0, "pictures": int(told.sum())}
     test = permutation_test(
-        (np.arange(len(first)),), lambda order: np.vdot(first[order], second), permutation_type="pairings",
-        vectorized=False, n_resamples=999, random_state=seed,
-    )  # fmt: skip
+        (np.arange(len(first)),),
+        lambda order: np.vdot(first[order], second),
+        permutation_type="pairings",
+        vectorized=False,
+        n_resamples=999,
+        random_state=seed,
+    )
     return {"correlation": float(test.statistic), "p_value": float(test.pvalue), "pictures": int(told.sum())}
 
 

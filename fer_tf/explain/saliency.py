@@ -108,8 +108,12 @@ def _changed(model, images, settings):
     """Changed pictures, uint8 [N, H, W, C], and which of them have an empty map and are not, bool [N]."""
     images = np.asarray(images)
     size = settings.size or max(2, min(images.shape[1:3]) // 4)
-    options = {"size": size, "stride": settings.stride or max(1, size // 2), "fill": settings.fill,
-               "form": settings.map_form}  # fmt: skip
+    options = {
+        "size": size,
+        "stride": settings.stride or max(1, size // 2),
+        "fill": settings.fill,
+        "form": settings.map_form,
+    }
     maps = scaled(explain(model, images, "occlusion", **options))
     empty = ~maps.any(axis=(1, 2))
     changed = images.round().clip(0, 255).astype(np.uint8)
@@ -148,11 +152,15 @@ def crop_box(item, share):
 
 def _check_dataset(model, ds):
     if ds.store.streamed:
-        raise InputError(f"ds: {ds.name}'s pictures are streamed from disk, the saliency step needs them in memory; "
-                         "load it smaller (size=) or, where the set has the option, with stream=False")  # fmt: skip
+        raise InputError(
+            f"ds: {ds.name}'s pictures are streamed from disk, the saliency step needs them in memory; "
+            "load it smaller (size=) or, where the set has the option, with stream=False"
+        )
     if ds.image_shape != model_shape(model):
-        raise InputError(f"ds: pictures must be of the model's shape {model_shape(model)}; {ds.name} has "
-                         f"{ds.image_shape}: load it with size= and channels=")  # fmt: skip
+        raise InputError(
+            f"ds: pictures must be of the model's shape {model_shape(model)}; {ds.name} has "
+            f"{ds.image_shape}: load it with size= and channels="
+        )
 
 
 def _all_changed(model, images, settings, progress, step=64):
@@ -178,8 +186,10 @@ def _fingerprint(model, images, settings):
 def _note(settings, model, empty, count):
     run = model_info(model).get("provenance", {}).get("run", model.name)
     how = "weighted by" if settings.form == "weight" else "cropped to"
-    return (f"{count:,} pictures {how} their occlusion maps ({settings.map_form}) of the class that {run} predicts "
-            f"(document [3]'s saliency step); {empty:,} have an empty map and stay as they are")  # fmt: skip
+    return (
+        f"{count:,} pictures {how} their occlusion maps ({settings.map_form}) of the class that {run} predicts "
+        f"(document [3]'s saliency step); {empty:,} have an empty map and stay as they are"
+    )
 
 
 def _overlap(model, ds):

@@ -122,9 +122,14 @@ def _paired_p(differences, seed):
     if len(differences) < 2:
         return 1.0  # either sign of a single one is as far from zero
     return permutation_test(
-        (differences,), lambda values, axis: values.sum(axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=4999, batch=500, random_state=seed,
-    ).pvalue  # fmt: skip
+        (differences,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=4999,
+        batch=500,
+        random_state=seed,
+    ).pvalue
 
 
 def _checked(maps, masks, name="maps"):

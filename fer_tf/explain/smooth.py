@@ -8,10 +8,7 @@ from .cam import scaled
 from .graph import scores_model
 
 
-def smoothgrad(
-    model, images, targets, samples=32, noise=0.15, seed=0, batch_size=256, signed=False,
-    squared=False,
-):  # fmt: skip
+def smoothgrad(model, images, targets, samples=32, noise=0.15, seed=0, batch_size=256, signed=False, squared=False):
     """The target score's gradient by the pixels, averaged over noisy copies (Smilkov 2017, the equation of §2).
 
     The paper gives the noise as a share of the picture's own range of values; here it is one of 0..255, and every

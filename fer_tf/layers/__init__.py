@@ -17,8 +17,27 @@ from .spatial_transformer import IdentityTheta, SpatialTransformer
 from .squeeze_excite import SqueezeExcite
 
 __all__ = [
-    "CROP_SETS", "DRAWS", "Augmentation", "BackboneInput", "ClassOrder", "FoldRegions", "IdentityTheta",
-    "MajorityClass", "RegionBias", "RegionCrops", "RegionRelationAttention", "RegionSelfAttention",
-    "SpatialTransformer", "SqueezeExcite", "StrongestRegion", "UnfoldRegions", "affine_sample", "augment",
-    "augmentation_stages", "crop_boxes", "mix", "region_biased_loss", "sample",
-]  # fmt: skip
+    "CROP_SETS",
+    "DRAWS",
+    "Augmentation",
+    "BackboneInput",
+    "ClassOrder",
+    "FoldRegions",
+    "IdentityTheta",
+    "MajorityClass",
+    "RegionBias",
+    "RegionCrops",
+    "RegionRelationAttention",
+    "RegionSelfAttention",
+    "SpatialTransformer",
+    "SqueezeExcite",
+    "StrongestRegion",
+    "UnfoldRegions",
+    "affine_sample",
+    "augment",
+    "augmentation_stages",
+    "crop_boxes",
+    "mix",
+    "region_biased_loss",
+    "sample",
+]

@@ -13,9 +13,24 @@ from .sampling import centred_grid, sample
 
 # One uniform number in 0..1 a picture for each of these.
 DRAWS = (
-    "rotation", "zoom", "shift_x", "shift_y", "flip", "brightness", "contrast", "red", "green", "blue",
-    "perspective_x", "perspective_y", "erase", "erase_area", "erase_aspect", "erase_x", "erase_y",
-)  # fmt: skip
+    "rotation",
+    "zoom",
+    "shift_x",
+    "shift_y",
+    "flip",
+    "brightness",
+    "contrast",
+    "red",
+    "green",
+    "blue",
+    "perspective_x",
+    "perspective_y",
+    "erase",
+    "erase_area",
+    "erase_aspect",
+    "erase_x",
+    "erase_y",
+)
 _INDEX = {name: index for index, name in enumerate(DRAWS)}
 
 

@@ -24,9 +24,11 @@ class MajorityClass(keras.layers.Layer):
 
     def build(self, input_shape):
         self.shares = self.add_weight(
-            name="shares", shape=(self.num_classes,), initializer=keras.initializers.Constant(1 / self.num_classes),
+            name="shares",
+            shape=(self.num_classes,),
+            initializer=keras.initializers.Constant(1 / self.num_classes),
             trainable=False,
-        )  # fmt: skip
+        )
 
     def adapt(self, labels):
         """Learns the class shares from int labels [N]."""

@@ -24,11 +24,16 @@ CROP_SETS = {
     "fixed6": (_WHOLE, *((left, top, 0.75) for top in (0.0, 0.25) for left in (0.0, 0.125, 0.25))),
     # the paper's "fixed position cropping": top left, top right, bottom middle, and two from the centre
     "fixed5": (
-        _WHOLE, (0.0, 0.0, 0.75), (0.25, 0.0, 0.75), (0.125, 0.25, 0.75), (0.05, 0.05, 0.9), (0.075, 0.075, 0.85),
+        _WHOLE,
+        (0.0, 0.0, 0.75),
+        (0.25, 0.0, 0.75),
+        (0.125, 0.25, 0.75),
+        (0.05, 0.05, 0.9),
+        (0.075, 0.075, 0.85),
     ),
     # the paper draws anew for every picture; here once for all, so that predictions repeat
     "random5": (_WHOLE, *_drawn(5, seed=0)),
-}  # fmt: skip
+}
 
 
 def crop_boxes(crops, height, width):

@@ -16,11 +16,20 @@ BACKBONE = "backbone"
 
 # How each family's pretraining normalised its pictures (`fer_tf.layers.MODES`), and the smallest side it takes.
 _FAMILIES = {
-    "VGG": ("caffe", 32), "ResNet50V2": ("tf", 32), "ResNet101V2": ("tf", 32), "ResNet152V2": ("tf", 32),
-    "ResNet": ("caffe", 32), "MobileNetV3": ("raw", 32), "MobileNet": ("tf", 32), "DenseNet": ("torch", 32),
-    "InceptionV3": ("tf", 75), "InceptionResNetV2": ("tf", 75), "Xception": ("tf", 71), "NASNet": ("tf", 32),
+    "VGG": ("caffe", 32),
+    "ResNet50V2": ("tf", 32),
+    "ResNet101V2": ("tf", 32),
+    "ResNet152V2": ("tf", 32),
+    "ResNet": ("caffe", 32),
+    "MobileNetV3": ("raw", 32),
+    "MobileNet": ("tf", 32),
+    "DenseNet": ("torch", 32),
+    "InceptionV3": ("tf", 75),
+    "InceptionResNetV2": ("tf", 75),
+    "Xception": ("tf", 71),
+    "NASNet": ("tf", 32),
     "EfficientNet": ("raw", 32),
-}  # fmt: skip
+}
 # Families that are refused, and why.
 _REFUSED = {"ConvNeXt": "Keras cannot read its .h5 files back (its LayerScale is no layer of the public interface)"}
 

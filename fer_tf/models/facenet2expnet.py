@@ -60,9 +60,18 @@ def facenet2expnet(input_shape, num_classes, depth=512, dense=256, dropout=0.5, 
 
 
 def ran_facenet2expnet(
-    input_shape, num_classes, reading="combined", crops="fixed6", normalise="sigmoid", margin=0.02, bias_weight=1.0,
-    depth=512, dense=256, dropout=0.5, width=1.0,
-):  # fmt: skip
+    input_shape,
+    num_classes,
+    reading="combined",
+    crops="fixed6",
+    normalise="sigmoid",
+    margin=0.02,
+    bias_weight=1.0,
+    depth=512,
+    dense=256,
+    dropout=0.5,
+    width=1.0,
+):
     """Document [1]'s "My_model": region attention over FaceNet2ExpNet's features.
 
     The expression net gives each region's map, flattened and dense as in stage 2, these are the F_i.

@@ -22,9 +22,20 @@ REGION_FEATURES = "region_features"
 
 
 def ran(
-    input_shape, num_classes, backbone="resnet18", crops="fixed6", attention="relation", normalise="sigmoid",
-    margin=0.02, bias_weight=1.0, stem="standard", weights=None, resolution=0, dropout=0.0, width=1.0,
-):  # fmt: skip
+    input_shape,
+    num_classes,
+    backbone="resnet18",
+    crops="fixed6",
+    attention="relation",
+    normalise="sigmoid",
+    margin=0.02,
+    bias_weight=1.0,
+    stem="standard",
+    weights=None,
+    resolution=0,
+    dropout=0.0,
+    width=1.0,
+):
     """One backbone over the whole face and its crops, weighted by two attention modules (Wang et al. 2020, eq. 1 to 6).
 
     The regions are folded into the batch: one forward pass of the shared backbone over N·R pictures.

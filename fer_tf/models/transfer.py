@@ -3,9 +3,7 @@
 from .backbones import transfer_model
 
 
-def vgg16(
-    input_shape, num_classes, weights=None, resolution=0, dense=256, dropout=0.5, width=1.0, l2=0.0
-):  # fmt: skip
+def vgg16(input_shape, num_classes, weights=None, resolution=0, dense=256, dropout=0.5, width=1.0, l2=0.0):
     """VGG16 (Simonyan & Zisserman 2015) with a new head, as document [2] transfers it.
 
     Args:
@@ -17,14 +15,10 @@ def vgg16(
         dropout, width, l2: see `transfer_model`.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
-    return transfer_model(
-        "vgg16", "VGG16", input_shape, num_classes, weights, resolution, dense, dropout, width, l2
-    )  # fmt: skip
+    return transfer_model("vgg16", "VGG16", input_shape, num_classes, weights, resolution, dense, dropout, width, l2)
 
 
-def mobilenet(
-    input_shape, num_classes, weights=None, resolution=0, dense=0, dropout=0.5, width=1.0, l2=0.0
-):  # fmt: skip
+def mobilenet(input_shape, num_classes, weights=None, resolution=0, dense=0, dropout=0.5, width=1.0, l2=0.0):
     """MobileNet (Howard et al. 2017) with a new head, as document [2] transfers it; see `vgg16` for the arguments."""
     return transfer_model(
         "mobilenet", "MobileNet", input_shape, num_classes, weights, resolution, dense, dropout, width, l2
@@ -32,9 +26,16 @@ def mobilenet(
 
 
 def akhand(
-    input_shape, num_classes, backbone="DenseNet121", weights=None, resolution=0, dense=512, dropout=0.5, width=1.0,
+    input_shape,
+    num_classes,
+    backbone="DenseNet121",
+    weights=None,
+    resolution=0,
+    dense=512,
+    dropout=0.5,
+    width=1.0,
     l2=0.0,
-):  # fmt: skip
+):
     """Akhand et al. 2021: a pretrained network with a dense head; the head is trained first, then blocks are unfrozen
     one after another from the top ("pipeline" fine-tuning; the experiment's `unfreeze` lists the steps).
 
@@ -44,9 +45,7 @@ def akhand(
         backbone: a name of `keras.applications` (`fer_tf.models.backbones.backbone_names()`: all but ConvNeXt's).
         others: see `vgg16`.
     """
-    return transfer_model(
-        "akhand", backbone, input_shape, num_classes, weights, resolution, dense, dropout, width, l2
-    )  # fmt: skip
+    return transfer_model("akhand", backbone, input_shape, num_classes, weights, resolution, dense, dropout, width, l2)
 
 
 def is_pretrained(experiment):

@@ -90,9 +90,13 @@ def _theta(x, width, l2):
     x = layers.Flatten(name="locate_flatten")(x)
     x = layers.Dense(units, activation="relu", kernel_regularizer=penalty(l2), name="locate_dense")(x)
     return layers.Dense(
-        6, kernel_initializer="zeros", bias_initializer=IdentityTheta(), kernel_regularizer=penalty(l2),
-        dtype="float32", name="theta",
-    )(x)  # fmt: skip
+        6,
+        kernel_initializer="zeros",
+        bias_initializer=IdentityTheta(),
+        kernel_regularizer=penalty(l2),
+        dtype="float32",
+        name="theta",
+    )(x)
 
 
 def _head(x, num_classes, units, dropout, l2):

@@ -10,5 +10,10 @@ from fer_tf.emotions import EMOTIONS
 def test_entry_is_whole(name):
     spec = DATASETS[name]
     assert set(spec.class_names) <= set(EMOTIONS)
-    assert spec.protocols and all(spec.protocols.values())
-    assert spec.title and spec.how_to_get and spec.licence and spec.images and spec.traps
+    assert spec.protocols
+    assert all(spec.protocols.values())
+    assert spec.title
+    assert spec.how_to_get
+    assert spec.licence
+    assert spec.images
+    assert spec.traps

@@ -33,13 +33,16 @@ def test_document_2_settings():
 
 def test_overrides_are_typed():
     assert parse_overrides("epochs=2 learning_rate=1, flip=yes schedule=cosine") == {
-        "epochs": 2, "learning_rate": 1.0, "flip": True, "schedule": "cosine",
-    }  # fmt: skip
+        "epochs": 2,
+        "learning_rate": 1.0,
+        "flip": True,
+        "schedule": "cosine",
+    }
     assert resolve("cnn", overrides={"learning_rate": 1}).learning_rate == 1.0
 
 
 @pytest.mark.parametrize(
-    "overrides, message",
+    ("overrides", "message"),
     [
         ({"epoch": 2}, "overrides: unknown 'epoch'; allowed are .*epochs"),
         ({"model": "majority"}, "overrides: unknown 'model'"),
@@ -63,7 +66,7 @@ def test_wrong_overrides(overrides, message):
 
 
 @pytest.mark.parametrize(
-    "name, overrides",
+    ("name", "overrides"),
     [
         ("ran_backbone", {"attention": "self"}),
         ("ran_self", {"attention": "relation"}),
@@ -94,7 +97,7 @@ def test_phases_without_pretrained_weights_are_no_difference():
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("epochs", "each must be name=value"),
         ("epochs=many", "epochs: must be int"),

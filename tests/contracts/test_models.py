@@ -10,8 +10,11 @@ from fer_tf.saving import load_model, model_info, save_model
 
 # `akhand` is, at this size, `mobilenet` with another head, and `ran_facenet2expnet` is made of two others: what takes
 # long is tried on them by `make test-all`
-LEARNING = [pytest.param(name, marks=pytest.mark.slow) if name in ("akhand", "ran_facenet2expnet") else name
-            for name in MODELS if name != "majority"]  # fmt: skip
+LEARNING = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("akhand", "ran_facenet2expnet") else name
+    for name in MODELS
+    if name != "majority"
+]
 SHAPES = [((48, 48, 1), 7), ((64, 64, 3), 6), ((48, 48, 1), 8)]
 
 
@@ -33,11 +36,12 @@ def faces(tiny_faces):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("shape, classes", SHAPES)
+@pytest.mark.parametrize(("shape", "classes"), SHAPES)
 def test_probabilities_for_sizes_and_class_counts(name, shape, classes, rng):
     images = rng.integers(0, 256, (3, *shape), dtype=np.uint8)
     probabilities = small(name, shape, classes).predict_on_batch(images)
-    assert probabilities.shape == (3, classes) and probabilities.dtype == np.float32
+    assert probabilities.shape == (3, classes)
+    assert probabilities.dtype == np.float32
     assert probabilities.min() >= 0
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
@@ -58,7 +62,9 @@ def test_saved_models_predict_the_same(name, suffix, tmp_path, faces):
     loaded = load_model(tmp_path / f"m{suffix}")
     np.testing.assert_allclose(loaded.predict_on_batch(faces), model.predict_on_batch(faces), atol=1e-6)
     info = model_info(loaded)
-    assert info["class_names"] == list(names) and info["input_shape"] == [48, 48, 1] and info["pixel_range"] == [0, 255]
+    assert info["class_names"] == list(names)
+    assert info["input_shape"] == [48, 48, 1]
+    assert info["pixel_range"] == [0, 255]
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -68,7 +74,8 @@ def test_one_step_compiled_by_xla_lowers_the_loss(name, faces):
     targets = np.eye(7, dtype=np.float32)[np.arange(20) % 7]
     before = float(model.train_on_batch(faces, targets))
     after = [float(model.train_on_batch(faces, targets)) for _ in range(6)]
-    assert model.jit_compile and min(after) < before  # single steps may rise, differently on other processors
+    assert model.jit_compile
+    assert min(after) < before  # single steps may rise, differently on other processors
 
 
 @pytest.mark.parametrize("name", LEARNING)

@@ -30,7 +30,8 @@ def test_labels_and_splits(form, tmp_path, faces):
     assert (ds.counts().loc["contempt", ["train", "val", "test"]] == [9, 1, 2]).all()
     is_test = ds.table["name"].str.contains("test|val_set|val/|Test/")
     assert ((ds.table["split"] == "test") == is_test).all()
-    assert ds.image_shape == (96, 96, 3) and "not 287,651 and 3,999 or 4,000" in ds.deviation
+    assert ds.image_shape == (96, 96, 3)
+    assert "not 287,651 and 3,999 or 4,000" in ds.deviation
     assert ds.train.images.shape == (72, 96, 96, 3)
     if form == "numbered folders" or form == "named folders":
         assert ds.table["valence"].isna().all()
@@ -61,7 +62,8 @@ def test_val_is_drawn_by_the_seed(tmp_path, faces):
 def test_seven_classes_of_eight(tmp_path, faces):
     write_annotations(tmp_path / "affectnet", faces)
     ds = load(tmp_path, classes=7)
-    assert "contempt" not in ds.class_names and len(ds.table) == 7 * 12
+    assert "contempt" not in ds.class_names
+    assert len(ds.table) == 7 * 12
     assert any("12 images of contempt left out" in note for note in ds.notes)
     assert load(tmp_path, classes=8).class_names[7] == "contempt"
 
@@ -99,8 +101,10 @@ def test_no_valence_is_nan(tmp_path, faces):
     (home / "5_aro.npy").unlink()
     ds = load(tmp_path)
     table = ds.table.set_index("name")
-    assert np.isnan(table["valence"]["train_set/images/3.JPG"]) and table["valence"].isna().sum() == 1
-    assert np.isnan(table["arousal"]["train_set/images/5.JPG"]) and table["arousal"].isna().sum() == 1
+    assert np.isnan(table["valence"]["train_set/images/3.JPG"])
+    assert table["valence"].isna().sum() == 1
+    assert np.isnan(table["arousal"]["train_set/images/5.JPG"])
+    assert table["arousal"].isna().sum() == 1
     assert "2 pictures have no valence or arousal (NaN)" in ds.notes
 
 
@@ -111,9 +115,11 @@ def test_validation_pictures_are_never_trained_on(tmp_path, faces):
     with open(path, "a", encoding="utf-8") as file:
         file.write("0/testé 0.jpg,8,4,20,24,1,3,0,0\n3/trainé 2.jpg,8,4,20,24,1,6,0,0\n")
     ds = load(tmp_path)
-    assert ds.table["name"].is_unique and (ds.table["split"] == "test").sum() == 16
+    assert ds.table["name"].is_unique
+    assert (ds.table["split"] == "test").sum() == 16
     row = ds.table.set_index("name").loc["Manually_Annotated_Images/0/testé 0.jpg"]
-    assert row["split"] == "test" and ds.class_names[row["label"]] == "neutral"
+    assert row["split"] == "test"
+    assert ds.class_names[row["label"]] == "neutral"
     assert "left out of train: 1 pictures that validation.csv lists too" in ds.notes
     assert "training.csv lists 1 pictures again, 1 of them with another label: the first row counts" in ds.notes
 
@@ -180,7 +186,9 @@ def test_occluded_test_pictures(tmp_path, faces):
     assert load(tmp_path, occluded=str(csv)).table["occluded"].sum() == 2
 
 
-@pytest.mark.parametrize("text, message", [(None, "there is no .*list.txt"), ("val/0/bc9a/\n", "none of its 1 names")])
+@pytest.mark.parametrize(
+    ("text", "message"), [(None, "there is no .*list.txt"), ("val/0/bc9a/\n", "none of its 1 names")]
+)
 def test_occluded_list_that_does_not_fit(text, message, tmp_path, faces):
     write_annotations(tmp_path / "affectnet", faces)
     if text:
@@ -193,4 +201,5 @@ def test_check_tells_form_and_counts(tmp_path, faces):
     write_manifest(tmp_path / "affectnet", faces)
     lines = check_dataset("affectnet", tmp_path)
     assert "(manifest): train 80, test 16 pictures of 8 emotions" in lines[0]
-    assert any("10 uncertain" in line for line in lines) and "not 287,651" in lines[-1]
+    assert any("10 uncertain" in line for line in lines)
+    assert "not 287,651" in lines[-1]

@@ -31,7 +31,7 @@ def test_nothing_there_says_how_to_get_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "write, gone, message",
+    ("write", "gone", "message"),
     [
         (
             write_manifest,
@@ -70,12 +70,13 @@ def test_missing_annotation(tmp_path, faces):
     with pytest.raises(MissingDataError, match=r"6.jpg is there, but without its _exp.npy \(1 of 96"):
         load(tmp_path)
     ds = load(tmp_path, missing="drop")
-    assert "train_set/images/6.jpg" not in set(ds.table["name"]) and len(ds.table) == 95
+    assert "train_set/images/6.jpg" not in set(ds.table["name"])
+    assert len(ds.table) == 95
     assert "left out of train: 1 pictures there, but without its _exp.npy" in ds.notes
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [
         (np.array("11"), "6_exp.npy: unknown expression 11; allowed are 0..7"),
         (np.array(-1), "6_exp.npy: unknown expression -1"),
@@ -100,7 +101,7 @@ def test_annotation_that_is_no_array(content, tmp_path, faces):
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         (",3,0.3,", ",11,0.3,", r"validation.csv, line 8: unknown expression '11'; allowed are 0..7"),
         (",3,0.3,", ",,0.3,", "validation.csv, line 8: unknown expression ''"),
@@ -116,7 +117,7 @@ def test_broken_list(old, new, message, tmp_path, faces):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("name, message", [("11", "allowed are AffectNet's codes 0 neutral"), ("bored", "'bored'")])
+@pytest.mark.parametrize(("name", "message"), [("11", "allowed are AffectNet's codes 0 neutral"), ("bored", "'bored'")])
 def test_unknown_class_folder(name, message, tmp_path, faces):
     write_folders(tmp_path / "affectnet", faces, {**CODES, 8: name})
     with pytest.raises(DataError, match=message):
@@ -154,13 +155,15 @@ def test_annotations_are_read_once_and_again_when_one_changes(tmp_path, faces, m
     reads, read = [], affectnet_forms._read_number
     monkeypatch.setattr(affectnet_forms, "_read_number", lambda path: reads.append(path) or read(path))
     again = load(tmp_path)
-    assert reads == [] and again.table.equals(first.table) and again.source == first.source
+    assert reads == []
+    assert again.table.equals(first.table)
+    assert again.source == first.source
     annotate(tmp_path / "affectnet" / "val_set", 0, 4)
     changed = load(tmp_path)
-    assert len(reads) == 3 * 16 and changed.source != first.source
-    assert (
-        changed.class_names[changed.test.labels[0]] == "fear" and first.class_names[first.test.labels[0]] == "neutral"
-    )
+    assert len(reads) == 3 * 16
+    assert changed.source != first.source
+    assert changed.class_names[changed.test.labels[0]] == "fear"
+    assert first.class_names[first.test.labels[0]] == "neutral"
 
 
 @pytest.mark.parametrize("form", ["manifest", "annotations"])
@@ -169,7 +172,8 @@ def test_streamed_pictures_are_those_held_in_memory(form, options, tmp_path, fac
     FORMS[form](tmp_path / "affectnet", faces)
     shape = {"image_size": SIDE, "image_channels": 3}
     streamed, held = (load(tmp_path, stream=stream, **shape, **options) for stream in (True, False))
-    assert streamed.train.streamed and not held.train.streamed
+    assert streamed.train.streamed
+    assert not held.train.streamed
     positions = np.array([5, 0, 17])
     pairs = [(streamed.train, held.train), (streamed.training_data().val, held.training_data().val)]
     for left, right in pairs:

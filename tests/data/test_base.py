@@ -15,7 +15,8 @@ def test_splits_partition_the_table(tiny_faces):
     sizes = [len(tiny_faces.split(name)) for name in base.SPLITS]
     assert sum(sizes) == len(tiny_faces.table) == 400
     assert min(sizes) > 0
-    assert tiny_faces.train.images.shape == (sizes[0], 48, 48, 1) and tiny_faces.train.images.dtype == np.uint8
+    assert tiny_faces.train.images.shape == (sizes[0], 48, 48, 1)
+    assert tiny_faces.train.images.dtype == np.uint8
 
 
 def test_labels_are_codes_into_the_class_names(tiny_faces):
@@ -58,7 +59,8 @@ def test_size_and_channels_are_converted():
 
 def test_limit_keeps_class_shares(tiny_faces):
     small = tiny_faces.limited(60)
-    assert len(small.train) == 60 and len(small.table) == 400
+    assert len(small.train) == 60
+    assert len(small.table) == 400
     whole = np.bincount(tiny_faces.train.labels, minlength=8) / len(tiny_faces.train)
     np.testing.assert_allclose(np.bincount(small.train.labels, minlength=8) / 60, whole, atol=0.02)
     assert len(tiny_faces.train) > 60, "the original must stay as it was"
@@ -67,7 +69,8 @@ def test_limit_keeps_class_shares(tiny_faces):
 def test_train_share_keeps_class_shares_val_and_test(tiny_faces):
     part = load_dataset("synthetic", count=400, train_share=0.3)
     whole = tiny_faces.train
-    assert len(part.train) == round(0.3 * len(whole)) and len(part.table) == 400
+    assert len(part.train) == round(0.3 * len(whole))
+    assert len(part.table) == 400
     shares = np.bincount(whole.labels, minlength=8) / len(whole)
     np.testing.assert_allclose(np.bincount(part.train.labels, minlength=8), shares * len(part.train), atol=1)
     assert set(part.train.rows) <= set(whole.rows)
@@ -104,7 +107,8 @@ def test_train_share_changes_the_fingerprint_but_not_what_is_tested(tiny_faces):
     assert part.test_fingerprint() == tiny_faces.test_fingerprint()
     for everything in (None, 1, 1.0):
         whole = load_dataset("synthetic", count=400, train_share=everything)
-        assert whole.fingerprint() == tiny_faces.fingerprint() and whole.notes == tiny_faces.notes
+        assert whole.fingerprint() == tiny_faces.fingerprint()
+        assert whole.notes == tiny_faces.notes
 
 
 def test_train_share_is_of_the_chosen_classes():
@@ -148,7 +152,7 @@ def test_streamed_store_converts_while_reading(files):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"name": "fer2014"}, "dataset: allowed are synthetic, fer2013.*received 'fer2014'"),
         ({"name": "synthetic", "protocol": "official"}, "protocol: allowed are identity; received 'official'"),

@@ -32,7 +32,9 @@ def kept(parts, shape=WHOLE.shape):
 def test_parts_are_joined_once_and_then_read_from_the_disk(cache):
     parts = Parts()
     first, second = kept(parts), kept(parts)
-    assert parts.asked == 1 and isinstance(second, np.memmap) and second.dtype == np.float16
+    assert parts.asked == 1
+    assert isinstance(second, np.memmap)
+    assert second.dtype == np.float16
     np.testing.assert_array_equal(first, WHOLE)
     np.testing.assert_array_equal(second[[7, 2]], WHOLE[[7, 2]])
     with pytest.raises(ValueError, match="read-only"):
@@ -46,7 +48,8 @@ def test_a_damaged_file_is_made_anew(cache, damage):
     (path,) = cache.glob("maps-*.npy")
     path.write_bytes(damage(path.read_bytes()))
     np.testing.assert_array_equal(kept(parts), WHOLE)
-    assert parts.asked == 2 and list(cache.iterdir()) == [path]
+    assert parts.asked == 2
+    assert list(cache.iterdir()) == [path]
 
 
 def test_without_a_cache_the_array_is_held_in_memory(cache):

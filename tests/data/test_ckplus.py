@@ -76,21 +76,25 @@ def load(root, *args, **options):
 
 def test_last_three_frames_carry_the_label_and_the_first_is_neutral(home):
     ds = load(home, crop="center", image_size=98)
-    assert len(ds.table) == 20 * 4 and len(ds.class_names) == 8
+    assert len(ds.table) == 20 * 4
+    assert len(ds.class_names) == 8
     for row, of in ds.table.iterrows():
         frame, sequence = int(of["frame"]), int(of["sequence"]) - 1
         code = code_of(of["subject"], sequence) if frame > 1 else 0
-        assert frame in (1, 4, 5, 6) and ds.class_names[of["label"]] == of["emotion"] == WANTED[code]
+        assert frame in (1, 4, 5, 6)
+        assert ds.class_names[of["label"]] == of["emotion"] == WANTED[code]
         assert ds.store.array[row].max() == value(of["subject"], sequence, frame)
         assert of["name"].lower().endswith(f"{of['subject']}_{of['sequence']}_{of['frame']}.png".lower())
     assert "4 of 24 sequences have no label" in ds.notes[0]
-    assert "has 20 labelled of 24 sequences of 12 people" in ds.deviation and "not the published 327" in ds.deviation
+    assert "has 20 labelled of 24 sequences of 12 people" in ds.deviation
+    assert "not the published 327" in ds.deviation
 
 
 def test_without_neutral_there_are_seven_classes(home):
     ds = load(home, neutral=False)
     assert ds.class_names == ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
-    assert len(ds.table) == 20 * 3 and set(ds.table["frame"]) == {"00000004", "00000005", "00000006"}
+    assert len(ds.table) == 20 * 3
+    assert set(ds.table["frame"]) == {"00000004", "00000005", "00000006"}
 
 
 def test_published_counts_are_no_deviation(home, monkeypatch):
@@ -136,7 +140,8 @@ def test_crops(home):
         load(home, crop="landmarks")
     write_landmarks(home)
     near = load(home, image_size=40, image_channels=3)
-    assert near.image_shape == (40, 40, 3) and not any("Landmarks" in note for note in near.notes)
+    assert near.image_shape == (40, 40, 3)
+    assert not any("Landmarks" in note for note in near.notes)
     # the box is 29 × 1.4 = 41 px wide around (34.5, 44.5): the face of 30 × 30 fills its middle
     assert (near.store.array[0, ..., 0] > value("S005", 0, 1) / 2).mean() == pytest.approx(900 / 41**2, abs=0.03)
     face = near.store.array[0, 20, 20]
@@ -166,7 +171,7 @@ def test_landmarks_that_lack_or_are_broken(home):
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("", "must hold one code 0..7; it holds nothing"),
         ("   3.0000000e+00\n   4.0000000e+00\n", "must hold one code 0..7; it holds 3.0000000e[+]00 4.0000000e[+]00"),
@@ -283,12 +288,14 @@ def folder_copy(tmp_path):
 def test_folder_copy_by_subject(folder_copy):
     ds = load(folder_copy, fold=2)
     assert ds.class_names == ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
-    assert ds.image_shape == (48, 48, 1) and len(ds.table) == 72
+    assert ds.image_shape == (48, 48, 1)
+    assert len(ds.table) == 72
     for row, of in ds.table.iterrows():
         place = SUBJECTS.index(of["subject"]) + int(of["sequence"]) - 1
         assert of["emotion"] == FOLDERS[place % 7].replace("happy", "happiness") == ds.class_names[of["label"]]
         assert (ds.store.array[row] == value(of["subject"], int(of["sequence"]) - 1, int(of["frame"]))).all()
-    assert set(ds.test.labels) and set(ds.table["subject"][ds.table["split"] == "test"]) == {SUBJECTS[2]}
+    assert set(ds.test.labels)
+    assert set(ds.table["subject"][ds.table["split"] == "test"]) == {SUBJECTS[2]}
     assert ds.notes[0] == "this copy has no neutral images"
     assert ds.deviation == "the 48×48 folder copy CK+48, not the publisher's pictures; it has 72 images, not 981"
     with pytest.raises(InputError, match=r"crop: the copy CK\+48 is cropped already"):
@@ -302,11 +309,12 @@ def test_folder_copy_with_a_class_of_one_image_keeps_it_in_train(folder_copy):
     assert ds.counts().loc["neutral"].to_dict() == {"train": 1, "val": 0, "test": 0, "all": 1}
     assert any("too few images to split, all in train: neutral" in note for note in ds.notes)
     without = load(folder_copy, "random", neutral=False)
-    assert len(without.table) == 72 and "1 neutral images left out (neutral=False)" in without.notes
+    assert len(without.table) == 72
+    assert "1 neutral images left out (neutral=False)" in without.notes
 
 
 @pytest.mark.parametrize(
-    "name, message",
+    ("name", "message"),
     [("bored", "bored: unknown emotion 'bored'"), ("anger/im7.png", "im7.png: is not called like S010_004_00000017")],
 )
 def test_folder_copy_with_strange_names(folder_copy, name, message):
@@ -332,20 +340,23 @@ def csv_copy(tmp_path):
 
 def test_csv_copy(csv_copy):
     ds = load(csv_copy, "random", image_size=24)
-    assert len(ds.class_names) == 8 and ds.image_shape == (24, 24, 1)
+    assert len(ds.class_names) == 8
+    assert ds.image_shape == (24, 24, 1)
     for row, of in ds.table.iterrows():
         assert of["emotion"] == CSV_WANTED[row % 8] == ds.class_names[of["label"]]
         assert (ds.store.array[row] == row).all()
     assert ds.counts().loc["all", ["train", "val", "test"]].tolist() == [64, 8, 8]
     assert any("names no subjects" in note for note in ds.notes)
-    assert "csv copy ckextended.csv" in ds.deviation and "80 rows, not 920" in ds.deviation
+    assert "csv copy ckextended.csv" in ds.deviation
+    assert "80 rows, not 920" in ds.deviation
     with pytest.raises(InputError, match="protocol: ckextended.csv does not tell who is on its pictures"):
         load(csv_copy, "subject")
 
 
 def test_csv_copy_without_neutral_keeps_images_with_their_labels(csv_copy):
     ds = load(csv_copy, "random", neutral=False)
-    assert "neutral" not in ds.class_names and len(ds.table) == 70
+    assert "neutral" not in ds.class_names
+    assert len(ds.table) == 70
     assert [CSV_WANTED[image[0, 0, 0] % 8] for image in ds.store.array] == list(ds.table["emotion"])
     assert list(ds.table["name"]) == [f"row{row}" for row in range(80) if row % 8 != 6]
 
@@ -353,7 +364,8 @@ def test_csv_copy_without_neutral_keeps_images_with_their_labels(csv_copy):
 def test_the_publishers_form_goes_before_copies(home):
     (home / "ckextended.csv").write_text("emotion,pixels,Usage\n")
     ds = load(home)
-    assert len(ds.table) == 80 and "also in the folder and not read: ckextended.csv" in ds.notes
+    assert len(ds.table) == 80
+    assert "also in the folder and not read: ckextended.csv" in ds.notes
 
 
 def test_check_tells_what_is_there(home, csv_copy):

@@ -72,7 +72,7 @@ def load(root, seed=0, **options):
 
 
 @pytest.mark.parametrize(
-    "face, emotion, with_anger",
+    ("face", "emotion", "with_anger"),
     [
         ({}, "neutral", "neutral"),
         ({6: 2, 12: 2}, "happiness", "happiness"),
@@ -119,9 +119,11 @@ def test_rules_take_many_frames_and_say_why_they_drop():
     assert codes.tolist() == [EMOTIONS.index(name) if name else -1 for name in WANTED] * 3
     assert counts == {"two_rules": 3, "trace": 3, "no_rule": 6}
     codes, counts = emotions_of(rows_of(FACES), anger=True)
-    assert codes[8] == 0 and counts == {"two_rules": 1, "trace": 1, "no_rule": 1}
+    assert codes[8] == 0
+    assert counts == {"two_rules": 1, "trace": 1, "no_rule": 1}
     codes, counts = emotions_of(np.zeros((0, 12), int))
-    assert len(codes) == 0 and counts == {"two_rules": 0, "trace": 0, "no_rule": 0}
+    assert len(codes) == 0
+    assert counts == {"two_rules": 0, "trace": 0, "no_rule": 0}
     with pytest.raises(InputError, match=r"units: must be \[N, 12\].* received shape \(3, 11\)"):
         emotions_of(np.zeros((3, 11)))
 
@@ -129,7 +131,8 @@ def test_rules_take_many_frames_and_say_why_they_drop():
 def test_frames_belong_to_their_labels(root):
     ds = load(root)
     assert ds.class_names == ("disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-    assert ds.image_shape == (16, 16, 3) and len(ds.table) == 6 * 18
+    assert ds.image_shape == (16, 16, 3)
+    assert len(ds.table) == 6 * 18
     frames = ds.table["frame"].to_numpy()
     assert [ds.class_names[label] for label in ds.table["label"]] == [WANTED[(frame - 1) % 10] for frame in frames]
     pictures = ds.store.fetch(np.arange(len(frames))).mean(axis=(1, 2, 3))
@@ -155,7 +158,8 @@ def test_every_frame_that_is_left_out_is_told(root):
 def test_anger_only_when_asked_for(root):
     assert not any("anger is among" in note for note in load(root).notes)
     ds = load(root, anger=True)
-    assert ds.class_names == EMOTIONS[:7] and ds.counts().loc["anger", "all"] == 18
+    assert ds.class_names == EMOTIONS[:7]
+    assert ds.counts().loc["anger", "all"] == 18
     assert any("anger is among them" in note for note in ds.notes)
 
 
@@ -178,7 +182,8 @@ def test_whole_set_has_the_usual_folds(tmp_path):
     ds = load(tmp_path, fold=1)
     people = ds.table.groupby("split")["subject"].agg(set)
     assert people["test"] == {f"SN{k:03d}" for k in (6, 11, 12, 13, 18, 21, 24, 28, 31)}
-    assert len(people["val"]) == 3 and len(people["train"]) == 15
+    assert len(people["val"]) == 3
+    assert len(people["train"]) == 15
     assert ds.deviation == ""
     others = [load(tmp_path, seed=seed, fold=1).table.groupby("split")["subject"].agg(set) for seed in (1, 2, 3)]
     assert all(other["test"] == people["test"] for other in others)
@@ -232,16 +237,18 @@ def test_decoded_frames_are_kept_until_the_video_changes(root, monkeypatch):
 
     monkeypatch.setattr(disfa, "read_frames", counting)
     first, again = load(root), load(root)
-    assert len(calls) == 6 and np.array_equal(first.store.array, again.store.array)
+    assert len(calls) == 6
+    assert np.array_equal(first.store.array, again.store.array)
     assert first.fingerprint() == again.fingerprint()
-    assert len(load(root, image_size=20, image_channels=1).store.array) == 108 and len(calls) == 12
+    assert len(load(root, image_size=20, image_channels=1).store.array) == 108
+    assert len(calls) == 12
     write_video(root / "Videos_LeftCamera" / "LeftVideoSN003_comp.avi", 29)
     load(root)
     assert calls[12:] == ["LeftVideoSN003_comp.avi"]
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         ("7,1", "7,6", "line 7: unknown intensity '6'; allowed are 0..5"),
         ("7,1", "7,", "line 7: unknown intensity ''"),
@@ -324,7 +331,7 @@ def test_too_few_people_and_no_emotion_at_all(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"camera": "middle"}, "camera: allowed are left, right; received 'middle'"),
         ({"fold": 3}, "fold: must be a number >= 0 and <= 2; received 3"),
@@ -349,6 +356,11 @@ def test_more_than_memory_holds_is_refused_before_anything_is_decoded(root, monk
 
 def test_spec_offers_what_load_takes():
     assert disfa.SPEC.options == {
-        "camera": "left", "fold": 0, "stride": 10, "anger": False, "image_size": 96, "image_channels": 3,
-    }  # fmt: skip
+        "camera": "left",
+        "fold": 0,
+        "stride": 10,
+        "anger": False,
+        "image_size": 96,
+        "image_channels": 3,
+    }
     assert all(spec in disfa.SPEC.how_to_get for spec in ("{root}", "https://"))

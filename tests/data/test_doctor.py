@@ -40,7 +40,8 @@ def test_disagreeing_copies(planted):
 
 def test_summary_counts(planted):
     counts = doctor.summary(planted)
-    assert counts["images"] == 12 and counts["unique images"] == 8
+    assert counts["images"] == 12
+    assert counts["unique images"] == 8
     assert counts["images whose copies bear another label"] == 2
     assert counts["test images that stand in train or val"] == 2
 
@@ -65,7 +66,8 @@ def test_examine_finds_each_kind_of_copy(near_copies):
     found = doctor.examine(near_copies)
     pairs = found.pairs.set_index(["row_a", "row_b"])
     assert pairs["kind"].to_dict() == {(0, 8): "near", (1, 10): "exact", (5, 9): "mirrored"}
-    assert pairs.loc[(1, 10), "distance"] == 0 and 0 < pairs.loc[(0, 8), "distance"] <= 0.1
+    assert pairs.loc[(1, 10), "distance"] == 0
+    assert 0 < pairs.loc[(0, 8), "distance"] <= 0.1
     assert pairs.loc[(5, 9), ["split_a", "split_b", "label_a", "label_b"]].tolist() == ["val", "test", 1, 1]
 
 
@@ -87,10 +89,13 @@ def test_examine_counts(near_copies):
     counts = found.summary
     assert counts["test images with an exact copy in train or val"] == 1
     assert counts["test images with an exact or near copy in train or val"] == 3
-    assert counts["largest group (near)"] == 2 and counts["mirrored pairs"] == 1
+    assert counts["largest group (near)"] == 2
+    assert counts["mirrored pairs"] == 1
     assert counts["images in groups of several labels (near)"] == 2
-    assert found.images.index[found.images["blank"]].tolist() == [6] and counts["blank images"] == 1
-    assert found.images.index[found.images["near_blank"]].tolist() == [11] and counts["near-blank images"] == 1
+    assert found.images.index[found.images["blank"]].tolist() == [6]
+    assert counts["blank images"] == 1
+    assert found.images.index[found.images["near_blank"]].tolist() == [11]
+    assert counts["near-blank images"] == 1
     assert "1 different images have no contours" in found.notes[0]
 
 
@@ -124,7 +129,8 @@ def test_sizes_and_modes_of_files(folder):
     assert images.loc["happy/00.png", ["width", "height", "mode"]].tolist() == [64, 96, "RGB"]
     assert images.loc["sad/03.png", ["width", "height", "mode"]].tolist() == [48, 48, "L"]
     images = doctor.examine(load_dataset("folder", folder)).images
-    assert (images["width"] == 0).all() and (images["mode"] == "").all()
+    assert (images["width"] == 0).all()
+    assert (images["mode"] == "").all()
 
 
 def test_examination_is_cached_by_what_was_read(folder, monkeypatch):
@@ -155,7 +161,8 @@ def test_sheets_show_every_picture(near_copies):
     figure = pair_sheet(*(store.fetch(pairs[key].to_numpy()) for key in ("row_a", "row_b")), pairs, ("anger", "fear"))
     titles = [axis.get_title() for axis in figure.axes if axis.images]
     assert len(titles) == 6
-    assert titles[0] == "train\nanger\nrow 0" and titles[1].startswith("test\nfear\nnear 0.0")
+    assert titles[0] == "train\nanger\nrow 0"
+    assert titles[1].startswith("test\nfear\nnear 0.0")
     blank = found.images[found.images["blank"] | found.images["near_blank"]]
     figure = blank_sheet(store.fetch(blank.index.to_numpy()), blank, ("anger", "fear"))
     assert [axis.get_title() for axis in figure.axes if axis.images] == ["val\nanger\nrow 6", "test\nanger\nrow 11"]

@@ -89,7 +89,8 @@ def test_blank_pictures_have_no_near_copies():
         np.arange(0, 250, 25, dtype=np.uint8)[:, None, None, None] * np.ones((1, 48, 48, 1), np.uint8)
     )
     pairs, unsearched = duplicates.near_pairs(pictures)
-    assert len(pairs) == 0 and unsearched == {"crowded": 0, "empty": 10}
+    assert len(pairs) == 0
+    assert unsearched == {"crowded": 0, "empty": 10}
 
 
 def test_nearest_finds_what_all_pairs_find(rng):
@@ -102,7 +103,8 @@ def test_nearest_finds_what_all_pairs_find(rng):
     found = (
         duplicates.nearest(hashes, hashes, duplicates.cell_centres(hashes))[4000:] == np.arange(1000)[:, None]
     ).any(axis=1)
-    assert wanted.sum() > 900 and found[wanted].mean() > 0.95
+    assert wanted.sum() > 900
+    assert found[wanted].mean() > 0.95
 
 
 def test_a_cell_of_alike_hashes_is_searched_and_told():
@@ -113,7 +115,8 @@ def test_a_cell_of_alike_hashes_is_searched_and_told():
     images[np.arange(40), 0, np.arange(40)] ^= 255
     pairs, unsearched = duplicates.near_pairs(duplicates.contours(images))
     groups = duplicates.connected(60, pairs["row_a"], pairs["row_b"])
-    assert (groups[:40] == 0).all() and len(set(groups[40:])) == 20
+    assert (groups[:40] == 0).all()
+    assert len(set(groups[40:])) == 20
     assert unsearched == {"crowded": 40, "empty": 0}
 
 

@@ -92,7 +92,8 @@ def test_small_crops_and_gray_and_rgb(detector, people):
     for (face,) in found:
         assert overlap(face, (0, 0, 48, 48)) > 0.4
         assert 8 < face.left_eye[0] < 24 < face.right_eye[0] < 40
-        assert 10 < face.left_eye[1] < 30 and abs(face.roll) < 12
+        assert 10 < face.left_eye[1] < 30
+        assert abs(face.roll) < 12
         assert math.isnan(face.score) if detector == "haar" else 0.8 <= face.score <= 1
     np.testing.assert_allclose(found[4][0].box, found[0][0].box, atol=0.01)
 
@@ -124,25 +125,26 @@ def test_batches_change_nothing(detector, people):
         np.testing.assert_allclose([face.box for face in some], [face.box for face in alone], atol=0.01)
 
 
-@pytest.mark.parametrize("detector", (*REAL, "none"))
+@pytest.mark.parametrize("detector", [*REAL, "none"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 3), (1, 3000, 1), (12, 9, 3), (60, 61, 1)])
 def test_pictures_without_a_face(detector, shape):
     picture = np.full(shape, 99, np.uint8)
     (found,) = detect_faces([picture], detector)
     assert found == ([Face((0, 0, shape[1], shape[0]))] if detector == "none" else [])
     ((crop,),) = crop_faces([picture], 24, detector)
-    assert not crop.detected and crop.face is None
+    assert not crop.detected
+    assert crop.face is None
     np.testing.assert_array_equal(crop.image, np.full((24, 24, shape[2]), 99))
 
 
-@pytest.mark.parametrize("detector", (*REAL, "none"))
+@pytest.mark.parametrize("detector", [*REAL, "none"])
 def test_empty_list(detector):
     assert detect_faces([], detector) == []
     assert crop_faces([], 48, detector) == []
 
 
 @pytest.mark.parametrize(
-    "shape, box, seen",
+    ("shape", "box", "seen"),
     [
         ((600, 800), (200, 100, 160, 240), (600, 800)),  # as it is
         ((1200, 2048), (400, 200, 320, 480), (600, 1024)),  # halved
@@ -190,7 +192,8 @@ def test_a_face_in_the_frame_alone_is_none(spots):
 def test_select_and_missing(spots):
     two, empty = black(400, 500, 3, (10, 10, 40, 40), (100, 100, 80, 80)), black(400, 500, 3)
     first, none = crop_faces([two, empty], 40, "spots", margin=0)
-    assert [crop.face.box for crop in first] == [(100, 100, 80, 80)] and first[0].detected
+    assert [crop.face.box for crop in first] == [(100, 100, 80, 80)]
+    assert first[0].detected
     np.testing.assert_array_equal(first[0].image, np.full((40, 40, 3), 255))
     assert [crop.detected for crop in none] == [False]
     every, none = crop_faces([two, empty], 32, "spots", select="all", missing="skip")
@@ -223,7 +226,7 @@ def test_turned_faces_come_out_level(detector, people):
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"detector": "dlib"}, "detector: allowed are mtcnn, haar, yunet, none; received 'dlib'"),
         (
@@ -247,8 +250,10 @@ def test_wrong_arguments(change, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("image", [np.zeros((9, 9)), np.zeros((9, 9, 1)), np.zeros((0, 9, 3), np.uint8), "a.png",
-                                   np.zeros((9, 9, 4), np.uint8)])  # fmt: skip
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((9, 9)), np.zeros((9, 9, 1)), np.zeros((0, 9, 3), np.uint8), "a.png", np.zeros((9, 9, 4), np.uint8)],
+)
 def test_wrong_pictures(image):
     with pytest.raises(InputError, match=r"images: each must be uint8 \[H, W, 1 or 3\]; number 1 is"):
         detect_faces([black(9, 9), image], "none")

@@ -31,8 +31,10 @@ def test_characters_of_test_are_never_trained_on(home):
     assert people["train"] | people["val"] == {"aia", "bonnie", "jules", "malcolm"}
     assert ds.counts().loc["all"].to_dict() == {"train": 126, "val": 14, "test": 70, "all": 210}
     joy = ds.table["name"].str.contains("_joy/")
-    assert (ds.table["emotion"][joy] == "happiness").all() and joy.sum() == 30
-    assert ds.image_shape == (48, 48, 3) and "not 55,767" in ds.deviation
+    assert (ds.table["emotion"][joy] == "happiness").all()
+    assert joy.sum() == 30
+    assert ds.image_shape == (48, 48, 3)
+    assert "not 55,767" in ds.deviation
 
 
 def test_random_has_the_documents_shares_and_says_what_it_mixes(home):
@@ -63,7 +65,7 @@ def test_missing_says_how_to_get_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "folder, message",
+    ("folder", "message"),
     [
         ("bob/bob_joy", "bob: unknown character; allowed are aia, bonnie"),
         ("aia/aia_bored", "aia_bored: unknown emotion 'bored'"),

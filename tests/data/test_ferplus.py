@@ -67,12 +67,13 @@ def test_soft_labels_are_the_votes(root):
 
 def test_six_classes_are_document_4s(root):
     six = load_dataset("ferplus", root, classes=6, size=64, channels=3)
-    assert six.class_names == EMOTIONS[:6] and six.image_shape == (64, 64, 3)
+    assert six.class_names == EMOTIONS[:6]
+    assert six.image_shape == (64, 64, 3)
     assert len(six.table) == sum(row % 7 < 6 for row in range(3, 210))
 
 
 @pytest.mark.parametrize(
-    "counts, mode, kept",
+    ("counts", "mode", "kept"),
     [
         (votes(anger=6, fear=4), "majority", {"anger": 6}),
         (votes(anger=5, fear=5), "majority", {}),  # half is not more than half
@@ -106,7 +107,7 @@ def test_missing_files_say_what_and_where(root):
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         ("Training,fer0001005.png", "Train,fer0001005.png", "unknown Usage 'Train'; allowed are Training"),
         ("PublicTest", "Training", "row 140 is train in .*ferplus, val in the fer2013 beside it"),
@@ -190,7 +191,8 @@ def test_lists_change_neither_fingerprints_nor_source(root, lists):
         path.unlink()
     without = load_dataset("ferplus", root)
     assert not {"occluded", "pose30", "pose45"} & set(without.table)
-    assert set(without.notes) < set(with_lists.notes) and "lists/" not in " ".join(without.notes)
+    assert set(without.notes) < set(with_lists.notes)
+    assert "lists/" not in " ".join(without.notes)
     for key in ("fingerprint", "test_fingerprint"):
         assert getattr(with_lists, key)() == getattr(without, key)()
     assert with_lists.source == without.source
@@ -225,7 +227,7 @@ def test_check_tells_which_lists_are_there(root, lists):
 
 
 @pytest.mark.parametrize(
-    "name, text, message",
+    ("name", "text", "message"),
     [
         (
             "occlusion.csv",

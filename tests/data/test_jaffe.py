@@ -65,15 +65,25 @@ def load(root, *args, **options):
 
 def test_labels_subjects_and_pixels(home):
     ds = load(home, "subject", image_size=32)
-    assert len(ds.table) == 213 and ds.deviation == "" and ds.notes == []
+    assert len(ds.table) == 213
+    assert ds.deviation == ""
+    assert ds.notes == []
     assert ds.image_shape == (32, 32, 1)
     assert ds.counts()["all"].drop("all").to_dict() == {
-        "anger": 30, "disgust": 29, "fear": 32, "happiness": 31, "sadness": 31, "surprise": 30, "neutral": 30,
-    }  # fmt: skip
+        "anger": 30,
+        "disgust": 29,
+        "fear": 32,
+        "happiness": 31,
+        "sadness": 31,
+        "surprise": 30,
+        "neutral": 30,
+    }
     for row, of in ds.table.iterrows():
         subject, code, _ = of["photo"].split(".")
-        assert of["subject"] == subject and of["emotion"] == CODES[code[:2]] == ds.class_names[of["label"]]
-        assert ds.store.array[row, 2, 20, 0] == gray(of["photo"]) and of["augmentation"] == "none"
+        assert of["subject"] == subject
+        assert of["emotion"] == CODES[code[:2]] == ds.class_names[of["label"]]
+        assert ds.store.array[row, 2, 20, 0] == gray(of["photo"])
+        assert of["augmentation"] == "none"
 
 
 def test_each_woman_is_left_out_once(one):
@@ -81,7 +91,8 @@ def test_each_woman_is_left_out_once(one):
     for fold, subject in enumerate(SUBJECTS):
         ds = load(one, "subject", fold=fold, seed=fold)
         people = ds.table.groupby("split")["subject"].agg(set).to_dict()
-        assert people["test"] == {subject} and people["val"] == {SUBJECTS[(fold + 1) % 10]}
+        assert people["test"] == {subject}
+        assert people["val"] == {SUBJECTS[(fold + 1) % 10]}
         assert people["train"] == set(SUBJECTS) - people["test"] - people["val"]
         tested += list(np.flatnonzero(ds.table["split"] == "test"))
     assert sorted(tested) == list(range(213))
@@ -93,10 +104,13 @@ def test_augmented_has_the_documents_sizes_and_no_photo_in_two_splits(one):
     assert ds.counts().loc["all"].to_dict() == {"train": 935, "val": 140, "test": 260, "all": 1335}
     photos = ds.table.groupby("split")["photo"].agg(set)
     assert {name: len(group) for name, group in photos.items()} == {"train": 149, "val": 22, "test": 42}
-    assert not (photos["train"] & photos["val"] or photos["train"] & photos["test"] or photos["val"] & photos["test"])
+    assert not (photos["train"] & photos["val"])
+    assert not (photos["train"] & photos["test"])
+    assert not (photos["val"] & photos["test"])
     assert not ds.table["name"].duplicated().any()
     assert not ds.table.duplicated(["photo", "augmentation"]).any()
-    assert (ds.table["augmentation"] == "none").sum() == 213 and set(ds.table["augmentation"]) == set(AUGMENTATIONS)
+    assert (ds.table["augmentation"] == "none").sum() == 213
+    assert set(ds.table["augmentation"]) == set(AUGMENTATIONS)
     assert (ds.counts().drop("all")["val"] > 0).all()
     shares = ds.counts().drop("all")
     np.testing.assert_allclose(shares["test"] / 260, shares["all"] / 1335, atol=0.02)
@@ -142,9 +156,11 @@ def test_a_smaller_copy_keeps_the_shares_and_says_so(one):
     ds = load(one)
     photos = ds.table.groupby("split")["photo"].nunique()
     total = photos.sum()
-    assert photos["test"] == round(42 * total / 213) and photos["val"] == round(22 * total / 213)
+    assert photos["test"] == round(42 * total / 213)
+    assert photos["val"] == round(22 * total / 213)
     assert len(ds.table) == pytest.approx(1335 * total / 213, abs=2)
-    assert "this copy of JAFFE has" in ds.deviation and "of 9 women, not 213 of 10" in ds.deviation
+    assert "this copy of JAFFE has" in ds.deviation
+    assert "of 9 women, not 213 of 10" in ds.deviation
     with pytest.raises(InputError, match=r"fold: this copy has 9 subjects, allowed are 0..8"):
         load(one, "subject", fold=9)
 
@@ -158,7 +174,7 @@ def test_a_class_of_one_photo_stays_in_train(one):
 
 
 @pytest.mark.parametrize(
-    "name, message",
+    ("name", "message"),
     [
         ("KA.XX1.39.tiff", "unknown emotion XX; allowed are AN, DI, FE, HA, SA, SU, NE"),
         ("ZZ.AN1.39.tiff", "unknown subject ZZ; allowed are KA, KL"),

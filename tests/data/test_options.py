@@ -31,15 +31,18 @@ def test_options_are_typed():
     assert parse_options("ckplus", [given[0]]) == {"fold": 3}
     assert parse_options("ferplus", given[1:]) == {"label_mode": "probability"}
     assert parse_options("folder", "classes=anger,happiness stream=true image_size=64 channels=3") == {
-        "classes": ("anger", "happiness"), "stream": True, "image_size": 64, "channels": 3,
-    }  # fmt: skip
+        "classes": ("anger", "happiness"),
+        "stream": True,
+        "image_size": 64,
+        "channels": 3,
+    }
     assert parse_options("rafdb", "classes=6 stream=None") == {"classes": 6, "stream": None}
     assert parse_options("fer2013", "train_share=0.3") == {"train_share": 0.3}
     assert parse_options("fer2013", "train_share=1") == parse_options("fer2013", "train_share=1.0") == {}
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("fold=1", "options of fer2013: unknown 'fold'; allowed are .*classes"),
         ("classes", "options: each must be name=value; received 'classes'"),
@@ -71,13 +74,15 @@ def test_a_run_on_a_share_stands_beside_the_whole_one(fresh_home, capsys):
     assert run_cli(capsys, *command, "--option", "train_share=0.25").code == 0
     runs = {run.name: run for run in runlog.finished_runs()}
     whole, part = runs["majority-synthetic-identity-seed0"], runs["majority-synthetic-identity-train_share0.25-seed0"]
-    assert part.model_path.name == f"{part.name}.h5" and part.model_path.is_file()
+    assert part.model_path.name == f"{part.name}.h5"
+    assert part.model_path.is_file()
     assert part.record["reduced"].replace("count 400, ", "") == "train_share 0.25"
     learned = [run.record["counts"]["train"]["all"] for run in (part, whole)]
     assert learned[0] == round(learned[1] / 4)
     assert part.record["test_fingerprint"] == whole.record["test_fingerprint"]
     answer = run_cli(capsys, "evaluate", part.model_path, "--option", "count=400")
-    assert answer.code == 0 and f"{part.metrics['test']['accuracy']:.4f}" in answer.out
+    assert answer.code == 0
+    assert f"{part.metrics['test']['accuracy']:.4f}" in answer.out
 
 
 def test_every_fold_is_run_and_summed_up(jaffe, fresh_home, monkeypatch, capsys):
@@ -107,7 +112,8 @@ def test_folds_of_a_protocol_without_any(fresh_home, capsys):
 def test_a_wrong_option_is_refused_in_one_line(capsys, fresh_home):
     for command in (("train", "cnn"), ("reproduce",), ("data", "counts", "synthetic"), ("evaluate", "x.h5")):
         answer = run_cli(capsys, *command, "--option", "fold=2")
-        assert answer.code and len(answer.err.strip().splitlines()) == 1
+        assert answer.code
+        assert len(answer.err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", [name for name, spec in data.DATASETS.items() if "stream" in spec.options])

@@ -39,7 +39,8 @@ def test_folder_of_classes_by_any_name(tmp_path, pictures):
         assert NAMES[folder] == ds.class_names[ds.table["label"][row]]
     np.testing.assert_array_equal(ds.store.array[ds.table["name"] == "happy/ä 7.PNG"][0, ..., 0], pictures[7])
     again, other = load_dataset("folder", tmp_path / "my data"), load_dataset("folder", tmp_path / "my data", seed=1)
-    assert (ds.table["split"] == again.table["split"]).all() and (ds.table["split"] != other.table["split"]).any()
+    assert (ds.table["split"] == again.table["split"]).all()
+    assert (ds.table["split"] != other.table["split"]).any()
 
 
 def test_own_splits_are_kept_and_the_absent_one_is_drawn(tmp_path, pictures):
@@ -78,7 +79,8 @@ def csv_home(tmp_path, pictures):
 
 def test_csv_splits_by_subject(csv_home):
     ds = load_dataset("csv", csv_home, image_channels=3, image_size=32)
-    assert ds.class_names == ("happiness", "sadness") and ds.image_shape == (32, 32, 3)
+    assert ds.class_names == ("happiness", "sadness")
+    assert ds.image_shape == (32, 32, 3)
     people = ds.table.groupby("split")["subject"].agg(set)
     assert set(people.index) == {"train", "val", "test"}
     assert sum(map(len, people)) == len(set.union(*people)) == 5
@@ -94,7 +96,7 @@ def test_csv_with_its_own_split(csv_home):
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         ("faces/3.png,sad", "faces/3.png,bored", "list.csv, line 5: unknown label 'bored'; allowed are anger"),
         ("faces/3.png", "faces/nowhere.png", r"list.csv, line 5: there is no .*nowhere.png \(1 files are missing\)"),
@@ -145,36 +147,44 @@ def write_csv(root, rows, columns="path,label"):
     return root.parent
 
 
+def rows_of_six(more=""):
+    """Two rows in each split."""
+    labels, splits = ["happy", "sad"] * 3, ["train", "train", "val", "val", "test", "test"]
+    return [f"{name}.png,{label},{split}{more}" for name, label, split in zip("abcdef", labels, splits, strict=True)]
+
+
 def test_an_absent_split_is_drawn_by_subject(tmp_path):
     people = dict(zip("abcdefgh", "ppqqrrss", strict=True))
-    rows = [f"{name}.png,{'happy' if name in 'aceg' else 'sad'},{'val' if who == 's' else 'train'},{who} "
-            for name, who in people.items()]  # fmt: skip
+    rows = [
+        f"{name}.png,{'happy' if name in 'aceg' else 'sad'},{'val' if who == 's' else 'train'},{who} "
+        for name, who in people.items()
+    ]
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
     assert (ds.table.groupby(ds.table["subject"].str.strip())["split"].nunique() == 1).all()
-    assert "test drawn from train, by subject" in ds.notes and len(ds.test)
+    assert "test drawn from train, by subject" in ds.notes
+    assert len(ds.test)
 
 
 def test_subjects_in_several_splits_are_told(tmp_path):
-    rows = [f"{name}.png,{label},{split},p" for name, label, split in zip("abcdef", ["happy", "sad"] * 3,
-            ["train", "train", "val", "val", "test", "test"], strict=True)]  # fmt: skip
+    rows = rows_of_six(",p")
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
     assert "1 subjects stand in several splits: the set's own split has it so" in ds.notes
 
 
 def test_pictures_without_a_subject_are_not_one_person(tmp_path):
-    rows = [f"{name}.png,{label},{who}" for name, label, who in zip("abcdefgh", ["happy", "sad"] * 4, "pp      ",
-            strict=True)]  # fmt: skip
+    people = zip("abcdefgh", ["happy", "sad"] * 4, "pp      ", strict=True)
+    rows = [f"{name}.png,{label},{who}" for name, label, who in people]
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,subject"))
     assert all(len(split) for split in (ds.train, ds.val, ds.test))
     assert "6 pictures without a subject are taken as a person each" in ds.notes
 
 
 def test_a_picture_named_twice(tmp_path):
-    rows = [f"{name}.png,{label},{split}" for name, label, split in zip("abcdef", ["happy", "sad"] * 3,
-            ["train", "train", "val", "val", "test", "test"], strict=True)]  # fmt: skip
+    rows = rows_of_six()
     home = write_csv(tmp_path / "csv", [*rows, "./a.png,joy,train"], "path,label,split")
     ds = load_dataset("csv", home)
-    assert len(ds.table) == 6 and "1 rows name a picture again and are left out" in ds.notes
+    assert len(ds.table) == 6
+    assert "1 rows name a picture again and are left out" in ds.notes
     write_csv(tmp_path / "csv", [*rows, "a.png,sad,train"], "path,label,split")
     with pytest.raises(DataError, match="line 2: .*a.png stands under two labels"):
         load_dataset("csv", home)

@@ -26,8 +26,10 @@ def splits(tmp_path, rng):
 
 def collect(split, settings, mixup=0.0, first=0, epochs=2):
     plan = EpochPlan(target_matrix(split), 8, 1, len(DRAWS), mixup=mixup)
-    return [[np.asarray(part) for part in batch]
-            for batch in training_batches(split, plan, augmentation_stages(settings), mix, first, epochs)]  # fmt: skip
+    return [
+        [np.asarray(part) for part in batch]
+        for batch in training_batches(split, plan, augmentation_stages(settings), mix, first, epochs)
+    ]
 
 
 def test_batches_are_the_augmented_images_of_the_plan(splits):

@@ -27,16 +27,19 @@ def test_numbered_folders_are_document_4s_and_hold_the_datasets_pictures(tmp_pat
         assert (split, NUMBERS[number]) == (source.table["split"][at], source.class_names[source.table["label"][at]])
         assert (row.split, row.label, row.source) == (split, NUMBERS[number], source.table["name"][at])
         np.testing.assert_array_equal(read_image(out / row.path), source.store.array[at])
-    assert "48" in done.how_to_load and "'" in done.how_to_load  # the folder's name needs quotes
+    assert "48" in done.how_to_load
+    assert "'" in done.how_to_load  # the folder's name needs quotes
 
 
 def test_what_is_left_out_is_counted_and_listed(tmp_path, source):
     done = prepare_datasets(["synthetic"], tmp_path / "out", **SYNTHETIC)
     emotions = source.table["label"].map(source.class_names.__getitem__)
     outside = emotions.isin(["neutral", "contempt"])
-    assert outside.any() and len(done.labels) == (~outside).sum()
+    assert outside.any()
+    assert len(done.labels) == (~outside).sum()
     counts = done.summary.set_index("class")
-    assert list(counts.index) == [*EMOTIONS, ""] and set(counts["dataset"]) == {"synthetic", "all"}
+    assert list(counts.index) == [*EMOTIONS, ""]
+    assert set(counts["dataset"]) == {"synthetic", "all"}
     for name in EMOTIONS[:6]:
         wanted = source.counts().loc[name]
         assert (counts.loc[name, ["train", "val", "test"]] == wanted[["train", "val", "test"]]).all()
@@ -69,7 +72,8 @@ def test_round_trip(tmp_path, source, layout, name):
     classes = EMOTIONS[: 6 if layout == "numbered" else 8]
     pd.testing.assert_frame_equal(ds.counts(), source.with_classes(classes).counts())
     rows = [int(name.split("-")[1]) for name in ds.table["name"]]
-    assert len(rows) == len(done.labels) and ds.class_names == classes
+    assert len(rows) == len(done.labels)
+    assert ds.class_names == classes
     np.testing.assert_array_equal(ds.store.array, source.store.array[rows])
     assert [ds.class_names[code] for code in ds.table["label"]] == [
         source.class_names[code] for code in source.table["label"][rows]
@@ -101,14 +105,21 @@ def test_numbers_mean_nothing_without_prepares_word_nor_with_a_broken_one(tmp_pa
 
 def test_two_datasets_make_one_aggregate(tmp_path, fer2013_root, source):
     done = prepare_datasets(
-        ["synthetic", "fer2013"], tmp_path / "out", fer2013_root, protocol=["fer2013=pooled"], layout="names", size=48,
-        options=[f"synthetic.count={SYNTHETIC_COUNT}", "classes=6"], format="png",
-    )  # fmt: skip
+        ["synthetic", "fer2013"],
+        tmp_path / "out",
+        fer2013_root,
+        protocol=["fer2013=pooled"],
+        layout="names",
+        size=48,
+        options=[f"synthetic.count={SYNTHETIC_COUNT}", "classes=6"],
+        format="png",
+    )
     faces = load_dataset("fer2013", fer2013_root, "pooled", classes=6)
     both = source.with_classes(EMOTIONS[:6]).counts() + faces.counts()
     ds = load_dataset("csv", tmp_path / "out")
     pd.testing.assert_frame_equal(ds.counts(), both)
-    assert done.labels["path"].is_unique and len(written_pictures(tmp_path / "out")) == both.loc["all", "all"]
+    assert done.labels["path"].is_unique
+    assert len(written_pictures(tmp_path / "out")) == both.loc["all", "all"]
     assert ds.table["dataset"].value_counts().to_dict() == {"fer2013": 180, "synthetic": len(done.labels) - 180}
     assert set(ds.table.loc[ds.table["dataset"] == "fer2013", "subject"]) == {""}
     row = done.labels[done.labels["dataset"] == "fer2013"].iloc[7]
@@ -121,25 +132,29 @@ def test_names_that_clash_or_cannot_be_written_are_told_apart(tmp_path, photos):
     assert len(done.labels) == len(PHOTO_PLACES) == len(written_pictures(tmp_path / "out"))
     assert set(done.labels["source"]) == set(PHOTO_PLACES)
     for row in done.labels.itertuples():
-        assert row.path.isascii() and " " not in row.path
+        assert row.path.isascii()
+        assert " " not in row.path
         wanted = resize(read_image(photos / "folder" / row.source), (64, 64))
         np.testing.assert_array_equal(read_image(tmp_path / "out" / row.path), wanted)
 
 
-@pytest.mark.parametrize("channels, wanted", [(1, 1), (3, 3), (None, 1)])
+@pytest.mark.parametrize(("channels", "wanted"), [(1, 1), (3, 3), (None, 1)])
 def test_channels(tmp_path, photos, channels, wanted):
     done = prepare_datasets(["folder"], tmp_path / "out", photos, layout="names", channels=channels, size=40)
     sizes = {read_image(path).shape for path in written_pictures(tmp_path / "out")}
-    assert sizes == {(40, 40, wanted)} and f"image_channels={wanted}" in done.how_to_load
+    assert sizes == {(40, 40, wanted)}
+    assert f"image_channels={wanted}" in done.how_to_load
 
 
 def test_gray_is_repeated_and_jpeg_is_of_quality_95(tmp_path, source):
     done = prepare_datasets(["synthetic"], tmp_path / "out", channels=3, **SYNTHETIC | {"size": 48})
     for row in done.labels.itertuples():
         with Image.open(tmp_path / "out" / row.path) as picture:
-            assert picture.format == "JPEG" and picture.quantization[0][:3] == [2, 1, 1]  # libjpeg's table at 95
+            assert picture.format == "JPEG"
+            assert picture.quantization[0][:3] == [2, 1, 1]  # libjpeg's table at 95
             pixels = np.asarray(picture)
-        assert pixels.shape == (48, 48, 3) and (pixels == pixels[..., :1]).all()
+        assert pixels.shape == (48, 48, 3)
+        assert (pixels == pixels[..., :1]).all()
         assert np.abs(pixels[..., :1].astype(int) - source.store.array[int(row.path.split("-")[1])]).mean() < 4
 
 
@@ -183,25 +198,30 @@ def test_where_no_face_is_found(tmp_path, photos, crops, missing, count_writes):
     last = done.summary.iloc[-1]
     assert len(done.labels) == last["written"] == len(PHOTO_PLACES) + (missing == "whole")
     if missing == "whole":
-        assert last["whole picture"] == 1 and last["no face found"] == 0
+        assert last["whole picture"] == 1
+        assert last["no face found"] == 0
         (row,) = done.labels[~done.labels["detected"]].itertuples()
         np.testing.assert_array_equal(read_image(tmp_path / "out" / row.path), resize(green, (64, 64)))
     else:
-        assert last["whole picture"] == 0 and last["no face found"] == 1
+        assert last["whole picture"] == 0
+        assert last["no face found"] == 1
         assert list(done.skipped["source"]) == ["test/fear/green.png"]
     crops.clear()
     count_writes.clear()
     again = prepare_datasets(["folder"], tmp_path / "out", photos, **settings)
-    assert not crops and not count_writes, "faces are looked for once"
+    assert not crops, "faces are looked for once"
+    assert not count_writes, "pictures are written once"
     pd.testing.assert_frame_equal(again.labels, done.labels)
 
 
 def test_faces_in_sets_held_in_memory(tmp_path, source, crops, monkeypatch):
     done = prepare_datasets(["synthetic"], tmp_path / "out", detector="haar", margin=0.1, **SYNTHETIC)
-    assert len(crops) == len(done.labels) and {image.shape for image in crops} == {(48, 48, 1)}
+    assert len(crops) == len(done.labels)
+    assert {image.shape for image in crops} == {(48, 48, 1)}
     assert any("faces are looked for in pictures of 48×48" in note for note in done.notes)
 
 
 def test_haar_finds_drawn_faces(tmp_path, photos):
     done = prepare_datasets(["folder"], tmp_path / "out", photos, layout="names", detector="haar", missing="skip")
-    assert len(done.labels) > 0 and len(done.labels) + len(done.skipped) == len(PHOTO_PLACES)
+    assert len(done.labels) > 0
+    assert len(done.labels) + len(done.skipped) == len(PHOTO_PLACES)

@@ -34,8 +34,10 @@ def test_only_what_is_missing_is_made_again(tmp_path, count_writes):
     (out / lost[0]).with_name(".left.jpg.part").write_bytes(b"half")
     count_writes.clear()
     again = prepare_datasets(["synthetic"], out, **SYNTHETIC)
-    assert sorted(count_writes) == sorted(lost) and again.new == 3
-    assert file_contents(out) == before and not list(out.rglob("*.part"))
+    assert sorted(count_writes) == sorted(lost)
+    assert again.new == 3
+    assert file_contents(out) == before
+    assert not list(out.rglob("*.part"))
     pd.testing.assert_frame_equal(again.summary, done.summary)
 
 
@@ -54,7 +56,8 @@ def test_a_run_that_is_killed_goes_on(tmp_path, monkeypatch, count_writes):
     with pytest.raises(KeyboardInterrupt):
         prepare_datasets(["synthetic"], out, workers=1, **SYNTHETIC)
     monkeypatch.setattr(target_module, "encoded", encoded)
-    assert len(written_pictures(out)) == 30 and not (out / "labels.csv").exists()
+    assert len(written_pictures(out)) == 30
+    assert not (out / "labels.csv").exists()
     assert json.loads((out / "prepare.json").read_text())["complete"] is False
     journal = out / "record" / "journal.jsonl"
     journal.write_text(journal.read_text()[:-5])  # the last line, cut off
@@ -65,7 +68,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path, monkeypatch, count_writes):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [
         ({"size": 40}, r"size \(32 there, 40 now\)"),
         ({"format": "png"}, r"format \(jpg there, png now\)"),
@@ -114,7 +117,8 @@ def test_a_picture_that_cannot_be_read_is_counted(tmp_path, photos, kind):
         assert len(done.labels) == len(PHOTO_PLACES)
         assert done.summary.iloc[-1]["cannot be read"] == 1
         told = done.skipped[["source", "reason", "detail"]].iloc[0]
-        assert told["source"] == "train/happy/bad.jpg" and "bad.jpg: is " in told["detail"]
+        assert told["source"] == "train/happy/bad.jpg"
+        assert "bad.jpg: is " in told["detail"]
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(bad)
     with pytest.raises(InputError, match="its files, labels or splits have changed"):
         prepare_datasets(["folder"], out, photos, layout="names", detector="haar")
@@ -147,7 +151,7 @@ def test_raw_data_is_never_written_to(tmp_path, photos, fer2013_root):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"size": 4}, "size: must be a number >= 8"),
         ({"channels": 2}, "channels: allowed are None, 1, 3"),
@@ -181,11 +185,15 @@ def test_command(capsys, tmp_path, photos):
     bad = BROKEN["text"](photos / "folder" / "train" / "happy" / "bad.jpg")
     command = ["data", "prepare", "folder", "--data-dir", photos, "--out", tmp_path / "out", "--size", 32]
     answer = run_cli(capsys, *command, "--format", "png", "--layout", "names", "--channels", 3)
-    assert answer.code == 1 and f"not read: {bad}: is not a picture" in answer.err
-    assert "cannot be read" in answer.out and f"{len(PHOTO_PLACES)} pictures in {tmp_path / 'out'}" in answer.out
+    assert answer.code == 1
+    assert f"not read: {bad}: is not a picture" in answer.err
+    assert "cannot be read" in answer.out
+    assert f"{len(PHOTO_PLACES)} pictures in {tmp_path / 'out'}" in answer.out
     assert f"load them with: --dataset folder --data-dir {tmp_path / 'out'} --option image_size=32" in answer.out
     assert_refused(run_cli(capsys, *command), "out", "other settings", "--force")
     bad.unlink()
     assert run_cli(capsys, *command, "--force").code == 0
     answer = run_cli(capsys, "data", "counts", "folder", "--data-dir", tmp_path / "out")
-    assert answer.code == 0 and "happiness" in answer.out and "neutral" not in answer.out
+    assert answer.code == 0
+    assert "happiness" in answer.out
+    assert "neutral" not in answer.out

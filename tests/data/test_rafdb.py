@@ -59,7 +59,7 @@ def test_missing_says_how_to_get_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "old, new, message",
+    ("old", "new", "message"),
     [
         ("train_00002.jpg 3", "train_00002.jpg 8", "line 3: unknown label '8'; allowed are 1..7"),
         ("train_00002.jpg 3", "train_99999.jpg 3", r"train_99999_aligned.jpg is not there, .*\(1 files are missing\)"),

@@ -31,14 +31,16 @@ def test_copies_stay_together_and_shares_are_kept(faces, tmp_path):
     assert (table["split"][:20].to_numpy() == table["split"][100:120].to_numpy()).all()
     assert no_group_in_two(table, "group")
     counts = pd.crosstab(table["label"], table["split"])
-    assert (abs(counts["train"] - 40) <= 1).all() and (abs(counts[["val", "test"]] - 5) <= 1).all().all()
+    assert (abs(counts["train"] - 40) <= 1).all()
+    assert (abs(counts[["val", "test"]] - 5) <= 1).all().all()
 
 
 def test_seed_decides(faces, tmp_path):
     first, again, other = (
         split_csv.write_split(faces, tmp_path / "split.csv", seed=seed, force=True)["split"] for seed in (1, 1, 2)
     )
-    assert (first == again).all() and (first != other).any()
+    assert (first == again).all()
+    assert (first != other).any()
 
 
 def test_subjects_are_joined_by_copies(faces):
@@ -47,7 +49,8 @@ def test_subjects_are_joined_by_copies(faces):
     groups = split_csv.kept_together(faces, np.r_[np.arange(100), 0, np.arange(101, 200)])
     assert groups[0] == groups[1] == groups[100] == groups[101]
     assert (groups == groups[0]).sum() == 4
-    assert (groups == groups[5]).sum() == 1 and (groups == groups[4]).sum() == 1
+    assert (groups == groups[5]).sum() == 1
+    assert (groups == groups[4]).sum() == 1
 
 
 def test_missing_subjects_are_no_subject(faces):
@@ -82,9 +85,11 @@ def test_written_csv_loads_again(pictures, tmp_path):
     out = tmp_path / "elsewhere" / "csv" / "split.csv"
     table = split_csv.write_split(ds, out, fractions=(0.6, 0.2, 0.2))
     assert table["path"][7] == "../../csv/img/7.png"
-    assert no_group_in_two(table, "subject") and no_group_in_two(table, "group")
+    assert no_group_in_two(table, "subject")
+    assert no_group_in_two(table, "group")
     again = load_dataset("csv", out.parent.parent)
-    assert (again.table["split"] == table["split"]).all() and (again.table["subject"] == table["subject"]).all()
+    assert (again.table["split"] == table["split"]).all()
+    assert (again.table["subject"] == table["subject"]).all()
     assert [again.class_names[label] for label in again.table["label"]] == table["label"].tolist()
     np.testing.assert_array_equal(again.store.array, ds.store.fetch(np.arange(60)))
     assert table.loc[table["subject"].isin(["person0", "person11"]), "split"].nunique() == 1  # they share a picture

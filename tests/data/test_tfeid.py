@@ -8,10 +8,15 @@ from fer_tf.checks import DataError, MissingDataError
 from fer_tf.data import check_dataset, load_dataset
 
 FOLDERS = {
-    "dfh_anger_x": ("anger", "ag"), "dfh_contempt_x": ("contempt", "cx"), "dfh_disguest_x": ("disgust", "dg"),
-    "dfh_fear_x": ("fear", "fg"), "dfh_happiness_x": ("happiness", "hg"), "dfh_neutral_x": ("neutral", "ng"),
-    "dfh_sadness_x": ("sadness", "sg"), "dfh_surprise_x": ("surprise", "pg"),
-}  # fmt: skip
+    "dfh_anger_x": ("anger", "ag"),
+    "dfh_contempt_x": ("contempt", "cx"),
+    "dfh_disguest_x": ("disgust", "dg"),
+    "dfh_fear_x": ("fear", "fg"),
+    "dfh_happiness_x": ("happiness", "hg"),
+    "dfh_neutral_x": ("neutral", "ng"),
+    "dfh_sadness_x": ("sadness", "sg"),
+    "dfh_surprise_x": ("surprise", "pg"),
+}
 PEOPLE = [f"{sex}{number:02d}" for sex in "fm" for number in range(1, 11)]
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
 
@@ -44,7 +49,9 @@ def load(root, **options):
 
 def test_labels_subjects_and_pixels(home):
     ds = load(home)
-    assert ds.class_names == ORDER and len(ds.table) == 160 and ds.image_shape == (48, 48, 1)
+    assert ds.class_names == ORDER
+    assert len(ds.table) == 160
+    assert ds.image_shape == (48, 48, 1)
     for row, of in ds.table.iterrows():
         folder, name = of["name"].split("/")[-2:]
         assert of["emotion"] == FOLDERS[folder][0] == ds.class_names[of["label"]]
@@ -101,9 +108,8 @@ def test_the_folder_is_believed_before_the_name(home):
 def test_some_names_without_subject_leave_no_split_by_subject(home):
     write(home / "TFEID High" / "dfh_fear_x" / "nobody.jpg", 10)
     ds = load(home)
-    assert "subject" not in ds.table and any(
-        note.startswith("1 of 161 file names tell no subject") for note in ds.notes
-    )
+    assert "subject" not in ds.table
+    assert any(note.startswith("1 of 161 file names tell no subject") for note in ds.notes)
 
 
 def test_a_class_with_one_image_stays_in_train(tmp_path):
@@ -117,7 +123,7 @@ def test_a_class_with_one_image_stays_in_train(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, message",
+    ("name", "message"),
     [
         ("other/f01_x.jpg", "f01_x.jpg: neither its folders nor its name tell an emotion"),
         ("fear or anger/f01.jpg", "'fear or anger' tells anger and fear; one emotion is allowed"),
@@ -154,4 +160,5 @@ def test_missing_and_too_few(tmp_path):
 
 def test_check_tells_what_is_there(home):
     line = check_dataset("tfeid", home.parent)[0]
-    assert "anger 20, disgust 20" in line and "contempt 20; 20 subjects by name" in line
+    assert "anger 20, disgust 20" in line
+    assert "contempt 20; 20 subjects by name" in line

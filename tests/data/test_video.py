@@ -60,7 +60,8 @@ def test_info(film):
     info = video_info(film)
     assert info == (film, COUNT, False, FPS, COUNT / FPS, 64, 48)
     counted = video_info(film, count=True)
-    assert counted[:4] == (film, COUNT, True, FPS) and counted.duration == pytest.approx(COUNT / FPS, abs=0.002)
+    assert counted[:4] == (film, COUNT, True, FPS)
+    assert counted.duration == pytest.approx(COUNT / FPS, abs=0.002)
 
 
 def test_every_frame_with_its_time(film):
@@ -73,7 +74,7 @@ def test_every_frame_with_its_time(film):
 
 
 @pytest.mark.parametrize(
-    "choice, wanted",
+    ("choice", "wanted"),
     [
         ({"rate": 5}, [0, 4, 8, 12, 16, 20]),
         ({"rate": 8}, [0, 3, 5, 8, 10, 13, 15, 18, 20, 23]),
@@ -91,7 +92,8 @@ def test_every_frame_with_its_time(film):
 def test_choices(film, choice, wanted):
     reader = read_frames(film, **choice)
     assert numbers(reader) == wanted
-    assert reader.read == len(wanted) and reader.complaint == ""
+    assert reader.read == len(wanted)
+    assert reader.complaint == ""
     assert reader.expected == (None if "rate" in choice else len(wanted))
 
 
@@ -101,7 +103,8 @@ def test_reads_as_it_goes_and_begins_anew(avi):
     assert (first.index, reader.passed, reader.read) == (0, 1, 1)
     assert numbers(reader) == numbers(reader) == list(range(COUNT))
     stopped = read_frames(avi, indices=[2])
-    assert numbers(stopped) == [2] and stopped.passed == 3
+    assert numbers(stopped) == [2]
+    assert stopped.passed == 3
 
 
 def test_size_and_channels(avi):
@@ -185,7 +188,8 @@ def test_file_cut_short_gives_what_is_there_and_says_what_is_not(stump, capfd):
     assert numbers(list(reader)[:-1]) == list(range(there - 1))  # the frame it was cut in may be half a frame
     assert (reader.expected, reader.read) == (COUNT, there)
     assert reader.complaint == f"{stump}: its header claims {COUNT} frames, {there} can be decoded"
-    assert video_info(stump).frames == COUNT and video_info(stump, count=True).frames == there
+    assert video_info(stump).frames == COUNT
+    assert video_info(stump, count=True).frames == there
     assert capfd.readouterr() == ("", "")
 
 
@@ -252,7 +256,8 @@ def test_hopeless_files_are_named_in_one_line(tmp_path, kind, suffix, capfd):
     capfd.readouterr()
     with pytest.raises(DataError, match=message) as error:
         list(read_frames(path))
-    assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
     with pytest.raises(DataError):
         extract_frames(path, tmp_path / "out", rate=1)
     assert capfd.readouterr() == ("", "")
@@ -264,7 +269,7 @@ def test_addresses_are_no_files():
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ({"rate": 1, "count": 2}, "rate and count: only one of"),
         ({"rate": 0}, "rate: must be above 0"),
@@ -314,14 +319,16 @@ def test_header_without_a_number_of_frames(avi, monkeypatch, claim):
     info = video_info(avi)
     assert (info.frames, info.counted, info.fps) == (COUNT, True, FPS)
     reader = read_frames(avi)
-    assert numbers(reader) == list(range(COUNT)) and (reader.expected, reader.complaint) == (COUNT, "")
+    assert numbers(reader) == list(range(COUNT))
+    assert (reader.expected, reader.complaint) == (COUNT, "")
 
 
 @pytest.mark.parametrize("claim", [0, -20, float("nan"), 90000])
 def test_header_without_a_rate(avi, monkeypatch, claim):
     lie(monkeypatch, FPS=claim)
     info = video_info(avi)
-    assert info.fps == pytest.approx(FPS) and info.duration == pytest.approx(COUNT / FPS)
+    assert info.fps == pytest.approx(FPS)
+    assert info.duration == pytest.approx(COUNT / FPS)
     assert numbers(read_frames(avi, rate=5)) == [0, 4, 8, 12, 16, 20]
 
 
@@ -343,7 +350,8 @@ def test_extract_writes_pictures_and_their_list(mp4, tmp_path):
     done = extract_frames(mp4, tmp_path / "out", rate=5, size=(24, 32), channels=1)
     assert (done.written, done.kept, done.complaint) == (6, 0, "")
     table = pd.read_csv(tmp_path / "out" / "frames.csv")
-    assert list(table.columns) == ["file", "index", "time"] and table.equals(done.table)
+    assert list(table.columns) == ["file", "index", "time"]
+    assert table.equals(done.table)
     assert table["file"].tolist() == [f"film_{index:06d}.png" for index in (0, 4, 8, 12, 16, 20)]
     assert table["time"].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
     pictures = [np.asarray(Image.open(tmp_path / "out" / name)) for name in table["file"]]
@@ -372,12 +380,14 @@ def test_extract_goes_on_where_it_stopped(avi, tmp_path, monkeypatch):
     assert (again.written, again.kept) == (3, 3)
     assert calls[4:] == again.table["file"].tolist()[3:]
     more = extract_frames(avi, tmp_path / "out", format="jpg", rate=10)
-    assert more.written == 12 and set(more.table["file"].str[-4:]) == {".jpg"}
+    assert more.written == 12
+    assert set(more.table["file"].str[-4:]) == {".jpg"}
 
 
 def test_extract_tells_a_shortfall(stump, tmp_path):
     done = extract_frames(stump, tmp_path / "out", rate=10)
-    assert 1 < len(done.table) < 12 and "claims 24 frames" in done.complaint
+    assert 1 < len(done.table) < 12
+    assert "claims 24 frames" in done.complaint
 
 
 def test_extract_mixes_no_two_videos_or_sizes(avi, mp4, tmp_path):

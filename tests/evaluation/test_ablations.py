@@ -19,8 +19,15 @@ def run(experiment, accuracy, **changes):
     label = np.where(RNG.random(300) < accuracy, TRUTH, (TRUTH + 1) % 4)
     names = [f"{number}.png" for number in range(300)]
     predictions = pd.DataFrame({"name": names, "truth": NAMES[TRUTH], "label": NAMES[label]})
-    record = {"experiment": experiment, "dataset": "ferplus", "protocol": "official", "dataset_options": {}, "seed": 0,
-              "test_fingerprint": "a", "reduced": ""} | changes  # fmt: skip
+    record = {
+        "experiment": experiment,
+        "dataset": "ferplus",
+        "protocol": "official",
+        "dataset_options": {},
+        "seed": 0,
+        "test_fingerprint": "a",
+        "reduced": "",
+    } | changes
     found = (label == TRUTH).mean()
     return record, {"test": {"accuracy": found, "intervals": {"accuracy": [found - 0.05, found + 0.05]}}}, predictions
 
@@ -40,7 +47,8 @@ def test_variants_are_tested_against_the_model_without_the_part():
         p_values.append(binomtest(gained, gained + lost).pvalue)
         assert table["p"][name] == f"{p_values[-1]:.2g}"
         points, low, high = map(float, re.findall(r"[+-][\d.]+", table["difference"][name]))
-        assert points == pytest.approx(100 * (gained - lost) / 300, abs=0.051) and low < points < high
+        assert points == pytest.approx(100 * (gained - lost) / 300, abs=0.051)
+        assert low < points < high
     smallest = int(np.argmin(p_values))
     assert float(table["p Holm"].iloc[1 + smallest]) == pytest.approx(2 * p_values[smallest], rel=0.05)
     assert table["p"]["ran_backbone"] == table["difference"]["ran_backbone"] == ""
@@ -56,10 +64,16 @@ def test_what_else_differs_is_told():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"seed": 1}, {"dataset": "fer2013"}, {"protocol": "six"}, {"test_fingerprint": "b"},
-     {"dataset_options": {"train_share": 0.3}}, {"settings": {"limit": 160}}],
+    [
+        {"seed": 1},
+        {"dataset": "fer2013"},
+        {"protocol": "six"},
+        {"test_fingerprint": "b"},
+        {"dataset_options": {"train_share": 0.3}},
+        {"settings": {"limit": 160}},
+    ],
     ids=lambda changes: next(iter(changes)),
-)  # fmt: skip
+)
 def test_runs_at_other_settings_are_not_compared(changes):
     assert ablations_table([run("ran_backbone", 0.6), run("ran", 0.8, **changes)]).empty
     both = [run("ran_backbone", 0.6, **changes), run("ran", 0.8, **changes)]

@@ -22,19 +22,17 @@ def overconfident(rng):
 def test_bins_are_counted_image_by_image(overconfident, bins):
     y_true, y_prob = overconfident
     table = calibration.reliability(y_true, y_prob, bins)
-    assert list(table.columns) == [
-        "low", "high", "images", "confidence", "accuracy", "accuracy_low", "accuracy_high",
-    ]  # fmt: skip
-    assert len(table) == bins and table["images"].sum() == 600
+    assert list(table.columns) == ["low", "high", "images", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
+    assert len(table) == bins
+    assert table["images"].sum() == 600
     sure = np.array([max(row) for row in y_prob])
     for row in table.itertuples():
         inside = [i for i in range(600) if row.low < sure[i] <= row.high]
         assert row.images == len(inside)
         if inside:
             right = [int(np.argmax(y_prob[i])) == y_true[i] for i in inside]
-            assert row.accuracy == pytest.approx(np.mean(right)) and row.confidence == pytest.approx(
-                sure[inside].mean()
-            )
+            assert row.accuracy == pytest.approx(np.mean(right))
+            assert row.confidence == pytest.approx(sure[inside].mean())
             assert row.accuracy_low <= row.accuracy <= row.accuracy_high
         else:
             assert np.isnan([row.accuracy, row.confidence, row.accuracy_low, row.accuracy_high]).all()
@@ -64,7 +62,8 @@ def test_scaling_by_the_fitted_temperature_mends_overconfidence(overconfident, r
     temperature = metrics.fit_temperature(y_true[is_val], y_prob[is_val])
     table = calibration.calibration_table(y_true[~is_val], y_prob[~is_val], temperature)
     before, after = table.iloc[0], table.iloc[1]
-    assert before["temperature"] == 1 and after["temperature"] == temperature > 1
+    assert before["temperature"] == 1
+    assert after["temperature"] == temperature > 1
     for column in ("ECE", "log loss", "Brier score", "confidence"):
         assert after[column] < before[column], column
     assert before["accuracy"] == after["accuracy"]
@@ -84,8 +83,16 @@ def test_brier_score_by_hand():
 
 
 def test_outcomes_of_a_runs_predictions():
-    frame = pd.DataFrame({"name": ["a", "b"], "truth": ["fear", "anger"], "label": ["fear", "fear"],
-                          "anger": [0.1, 0.4], "disgust": [0.2, 0.1], "fear": [0.7, 0.5]})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "name": ["a", "b"],
+            "truth": ["fear", "anger"],
+            "label": ["fear", "fear"],
+            "anger": [0.1, 0.4],
+            "disgust": [0.2, 0.1],
+            "fear": [0.7, 0.5],
+        }
+    )
     y_true, y_prob = calibration.outcomes(frame, NAMES)
     assert list(y_true) == [2, 0]
     np.testing.assert_array_equal(y_prob, [[0.1, 0.2, 0.7], [0.4, 0.1, 0.5]])
@@ -96,7 +103,7 @@ def test_outcomes_of_a_runs_predictions():
 
 
 @pytest.mark.parametrize(
-    "call, message",
+    ("call", "message"),
     [
         (lambda: calibration.reliability([0], [[0.5, 0.5]], bins=0), "bins: must be a number >= 1"),
         (lambda: calibration.reliability([0], [0.5, 0.5]), "y_prob: must be .images, classes.; received .2,."),

@@ -29,7 +29,8 @@ def test_hog_of_an_edge_points_across_it():
     blocks = hog_features(picture).reshape(5, 5, 4, 9)  # OpenCV walks over columns of blocks first
     assert np.abs(blocks[[0, 4]]).max() == 0
     edge = blocks[2].reshape(-1, 9)
-    assert (edge[:, [0, 8]].sum(axis=1) > 0.99 * edge.sum(axis=1)).all() and edge.sum() > 0
+    assert (edge[:, [0, 8]].sum(axis=1) > 0.99 * edge.sum(axis=1)).all()
+    assert edge.sum() > 0
 
 
 def test_hog_does_not_depend_on_contrast(images):
@@ -37,7 +38,8 @@ def test_hog_does_not_depend_on_contrast(images):
     dim = (images // 2).astype(np.uint8)
     even = (dim * 2).astype(np.uint8)
     np.testing.assert_allclose(hog_features(dim), hog_features(even), atol=0.02)
-    assert hog_features(images).shape == (5, 900) and hog_features(images).dtype == np.float32
+    assert hog_features(images).shape == (5, 900)
+    assert hog_features(images).dtype == np.float32
 
 
 def numpy_pattern(image, row, column):
@@ -95,7 +97,8 @@ def test_svm_learns_and_gives_probabilities(clouds, options):
     shares = machine.probabilities(features[160:])
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
     accuracy = np.mean(shares.argmax(axis=1) == labels[160:])
-    assert accuracy > 0.6 and machine.chosen["val_accuracy"] == pytest.approx(accuracy)
+    assert accuracy > 0.6
+    assert machine.chosen["val_accuracy"] == pytest.approx(accuracy)
     assert machine.parameters > 0
 
 
@@ -135,13 +138,15 @@ def test_a_class_without_training_images_is_never_predicted(clouds):
     features, labels = clouds
     machine = fit_svm(features[:160], labels[:160] * 2, features[160:], labels[160:] * 2, num_classes=6)
     shares = machine.probabilities(features)
-    assert shares.shape == (240, 6) and shares[:, [1, 3, 5]].max() < 1e-3
+    assert shares.shape == (240, 6)
+    assert shares[:, [1, 3, 5]].max() < 1e-3
     two = fit_svm(features[:100], labels[:100] % 2, features[160:], labels[160:] % 2)
-    assert two.probabilities(features).shape == (240, 2) and two.chosen["val_accuracy"] > 0.6
+    assert two.probabilities(features).shape == (240, 2)
+    assert two.chosen["val_accuracy"] > 0.6
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"kernel": "poly"}, "kernel: allowed are linear, rbf; received 'poly'"),
         ({"Cs": ()}, "Cs: must be numbers above 0"),

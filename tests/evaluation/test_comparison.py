@@ -16,12 +16,15 @@ def run(experiment, hits, claims=(), protocol="official", seed=0, reduced="", da
     y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
     result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
     record = {
-        "experiment": experiment, "dataset": dataset, "protocol": protocol, "seed": seed, "reduced": reduced,
-        "claims": list(claims), "environment": {"device": "a processor"},
-    }  # fmt: skip
-    metrics = {
-        "test": result, "val": result, "without_copies": {"accuracy": 0.5}, "training": {"parameters": 7},
-    }  # fmt: skip
+        "experiment": experiment,
+        "dataset": dataset,
+        "protocol": protocol,
+        "seed": seed,
+        "reduced": reduced,
+        "claims": list(claims),
+        "environment": {"device": "a processor"},
+    }
+    metrics = {"test": result, "val": result, "without_copies": {"accuracy": 0.5}, "training": {"parameters": 7}}
     return f"{experiment}-{protocol}-seed{seed}", record, metrics
 
 
@@ -33,7 +36,8 @@ def test_majority_stands_first_then_by_accuracy():
     rows = table(run("cnn", 80), run("vgg", 60), run("majority", 70))
     assert list(rows["experiment"]) == ["majority", "vgg", "cnn"]
     assert list(rows["accuracy"]) == [0.7, 0.6, 0.8]
-    assert (rows["low"] < rows["accuracy"]).all() and (rows["accuracy"] < rows["high"]).all()
+    assert (rows["low"] < rows["accuracy"]).all()
+    assert (rows["accuracy"] < rows["high"]).all()
 
 
 def test_no_runs_is_an_empty_table():
@@ -105,7 +109,8 @@ def test_report_table_has_document_2s_form():
     result = classification_metrics([0, 1, 2, 2], np.eye(3)[[0, 1, 2, 1]], NAMES)
     report = tables.report_table(result, NAMES)
     assert list(report.index) == [*NAMES, "macro avg", "weighted avg", "accuracy"]
-    assert report.loc["happiness", "support"] == 2 and report.loc["accuracy", "f1"] == pytest.approx(0.75)
+    assert report.loc["happiness", "support"] == 2
+    assert report.loc["accuracy", "f1"] == pytest.approx(0.75)
 
 
 def test_labels_of_another_spelling_count_as_right():

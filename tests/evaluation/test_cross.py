@@ -15,17 +15,27 @@ def metrics(accuracy):
 
 def run(experiment, dataset, accuracy, reduced=""):
     """A run's own record: tested on the set it was trained on."""
-    record = {"experiment": experiment, "dataset": dataset, "protocol": "official", "class_names": CLASSES,
-              "notes": [], "reduced": reduced}  # fmt: skip
+    record = {
+        "experiment": experiment,
+        "dataset": dataset,
+        "protocol": "official",
+        "class_names": CLASSES,
+        "notes": [],
+        "reduced": reduced,
+    }
     return record, metrics(accuracy)
 
 
 def evaluation(model, trained_on, tested_on, accuracy, **provenance):
     """What `scoring.evaluate_model` writes of a run's model."""
     record = {
-        "model": model, "dataset": tested_on, "protocol": "official", "class_names": CLASSES,
-        "notes": ["contempt left out", "converted"], "provenance": {"dataset": trained_on, **provenance},
-    }  # fmt: skip
+        "model": model,
+        "dataset": tested_on,
+        "protocol": "official",
+        "class_names": CLASSES,
+        "notes": ["contempt left out", "converted"],
+        "provenance": {"dataset": trained_on, **provenance},
+    }
     return record, metrics(accuracy)
 
 
@@ -33,22 +43,28 @@ def evaluation(model, trained_on, tested_on, accuracy, **provenance):
 def table():
     name = "cnn-fer2013-official-seed0"
     return cross.cross_table(
-        cross.cross_rows([
-            evaluation(name, "fer2013", "rafdb", 0.4, run=name),
-            evaluation(name, "fer2013", "ckplus", 0.5, run=name),
-            run("cnn", "fer2013", 0.6),
-            run("cnn", "rafdb", 0.8),
-            evaluation("cnn-rafdb-official-seed0", "rafdb", "fer2013", 0.3, run="cnn-rafdb-official-seed0"),
-        ])
-    )  # fmt: skip
+        cross.cross_rows(
+            [
+                evaluation(name, "fer2013", "rafdb", 0.4, run=name),
+                evaluation(name, "fer2013", "ckplus", 0.5, run=name),
+                run("cnn", "fer2013", 0.6),
+                run("cnn", "rafdb", 0.8),
+                evaluation("cnn-rafdb-official-seed0", "rafdb", "fer2013", 0.3, run="cnn-rafdb-official-seed0"),
+            ]
+        )
+    )
 
 
 def test_rows_tell_where_a_model_comes_from(table):
     assert list(table.columns) == [*cross.COLUMNS, "change"]
     assert set(table["model"]) == {"cnn"}
     assert list(zip(table["trained_on"], table["tested_on"], strict=True)) == [
-        ("fer2013", "fer2013"), ("fer2013", "ckplus"), ("fer2013", "rafdb"), ("rafdb", "rafdb"), ("rafdb", "fer2013"),
-    ]  # fmt: skip
+        ("fer2013", "fer2013"),
+        ("fer2013", "ckplus"),
+        ("fer2013", "rafdb"),
+        ("rafdb", "rafdb"),
+        ("rafdb", "fer2013"),
+    ]
     assert list(table["change"]) == pytest.approx([0, -0.1, -0.2, 0, -0.5])
     row = table.iloc[1]
     assert (row["n"], row["low"], row["high"], row["classes"]) == (50, 0.4, 0.6, "anger, fear")
@@ -74,24 +90,32 @@ def test_seeds_of_a_cell_are_averaged_and_models_are_not_mixed():
 
 
 @pytest.mark.parametrize(
-    "record, wanted",
+    ("record", "wanted"),
     [
         # what models written by earlier versions say of their set is a hash
         ({"model": "cnn", "provenance": {"run": "cnn-jaffe-subject-fold0-seed0", "dataset": "2e6f"}}, ("cnn", "jaffe")),
         # averaged over several views of a picture it is another model
-        ({"model": "cnn-jaffe-subject-seed0-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
-         ("cnn-flip", "jaffe")),
-        ({"model": "cnn-jaffe-subject-seed0-flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
-         ("cnn-flip", "jaffe")),
+        (
+            {"model": "cnn-jaffe-subject-seed0-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
+            ("cnn-flip", "jaffe"),
+        ),
+        (
+            {"model": "cnn-jaffe-subject-seed0-flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
+            ("cnn-flip", "jaffe"),
+        ),
         # a file may have another name than its run
-        ({"model": "my-copy-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
-         ("cnn-flip", "jaffe")),
+        (
+            {"model": "my-copy-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
+            ("cnn-flip", "jaffe"),
+        ),
         ({"model": "my-copy", "tta": "none", "provenance": {"run": "cnn-jaffe-subject-seed0"}}, ("cnn", "jaffe")),
         ({"model": "mine", "provenance": {}}, ("mine", "unknown")),
-        ({"model": "both", "members": [{"run": "cnn-jaffe-subject-seed0"}, {"run": "ran-jaffe-subject-seed0"}]},
-         ("both", "jaffe")),
+        (
+            {"model": "both", "members": [{"run": "cnn-jaffe-subject-seed0"}, {"run": "ran-jaffe-subject-seed0"}]},
+            ("both", "jaffe"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_origin_of_other_records(record, wanted):
     record |= {"dataset": "ckplus", "protocol": "subject", "class_names": CLASSES}
     row = cross.cross_rows([(record, metrics(0.5))])[0]

@@ -9,11 +9,17 @@ from fer_tf.evaluation import errors
 
 # name, truth, label, confidence, subject
 ROWS = [
-    ("a", "fear", "fear", 0.90, "x"), ("b", "fear", "sadness", 0.60, "x"), ("c", "fear", "sadness", 0.80, "y"),
-    ("d", "fear", "anger", 0.95, "y"), ("e", "sadness", "sadness", 0.70, "x"), ("f", "sadness", "fear", 0.55, "y"),
-    ("g", "anger", "sadness", 0.80, "y"), ("h", "anger", "anger", 0.99, "x"), ("i", "fear", "sadness", 0.80, "y"),
+    ("a", "fear", "fear", 0.90, "x"),
+    ("b", "fear", "sadness", 0.60, "x"),
+    ("c", "fear", "sadness", 0.80, "y"),
+    ("d", "fear", "anger", 0.95, "y"),
+    ("e", "sadness", "sadness", 0.70, "x"),
+    ("f", "sadness", "fear", 0.55, "y"),
+    ("g", "anger", "sadness", 0.80, "y"),
+    ("h", "anger", "anger", 0.99, "x"),
+    ("i", "fear", "sadness", 0.80, "y"),
     ("j", "sadness", "sadness", 0.50, "x"),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -26,7 +32,8 @@ def test_confusions_by_images_and_by_share(frame):
     pairs = list(zip(table["truth"], table["label"], table["images"], strict=True))
     assert pairs == [("fear", "sadness", 3), ("anger", "sadness", 1), ("fear", "anger", 1), ("sadness", "fear", 1)]
     assert list(table["share"]) == pytest.approx([3 / 5, 1 / 2, 1 / 5, 1 / 3])
-    assert table.loc[0, "examples"] == ("c", "i") and table.loc[0, "sureness"] == (0.8, 0.8)
+    assert table.loc[0, "examples"] == ("c", "i")
+    assert table.loc[0, "sureness"] == (0.8, 0.8)
     assert table.loc[0, "confidence"] == pytest.approx((0.6 + 0.8 + 0.8) / 3)
     assert list(errors.confusions(frame, by="share")["truth"]) == ["fear", "anger", "sadness", "fear"]
 
@@ -38,7 +45,8 @@ def test_confusions_do_not_depend_on_the_order_of_rows(frame):
 
 def test_a_model_without_an_error_has_no_confusion(frame):
     right = frame.assign(label=frame["truth"])
-    assert errors.confusions(right).empty and errors.confident_errors(right).empty
+    assert errors.confusions(right).empty
+    assert errors.confident_errors(right).empty
 
 
 def test_confident_errors_tell_what_the_truth_was_given(frame):
@@ -48,15 +56,18 @@ def test_confident_errors_tell_what_the_truth_was_given(frame):
     assert list(table["truth_probability"]) == [0.1, 0.1, 0.2]
     assert list(table["rank"]) == [3, 3, 2]
     plain = errors.confident_errors(frame.drop(columns=["anger", "fear", "sadness"]), 3)
-    assert list(plain["name"]) == ["d", "c", "g"] and plain[["truth_probability", "rank"]].isna().all(axis=None)
+    assert list(plain["name"]) == ["d", "c", "g"]
+    assert plain[["truth_probability", "rank"]].isna().all(axis=None)
 
 
 def test_breakdown_counts_each_group_and_leaves_missing_out(frame):
     groups = frame["subject"].to_numpy(object)
     groups[0] = None
     table = errors.breakdown(frame, groups)
-    assert list(table["group"]) == ["y", "x"] and list(table["n"]) == [5, 4]
-    assert list(table["accuracy"]) == [0, 0.75] and (table["low"] <= table["accuracy"]).all()
+    assert list(table["group"]) == ["y", "x"]
+    assert list(table["n"]) == [5, 4]
+    assert list(table["accuracy"]) == [0, 0.75]
+    assert (table["low"] <= table["accuracy"]).all()
     # x: fear 0 of 1; sadness 2 of 2 and once wrongly given; anger 1 of 1
     assert list(table["macro F1"]) == pytest.approx([0, (0 + 0.8 + 1) / 3])
     assert list(errors.breakdown(frame, groups, least=5)["group"]) == ["y"]
@@ -66,12 +77,13 @@ def test_spread_of_groups(frame):
     found = errors.spread(errors.breakdown(frame, frame["subject"]))
     assert (found["groups"], found["worst"], found["best"]) == (2, "y", "x")
     assert (found["worst_accuracy"], found["best_accuracy"]) == (0, 0.8)
-    assert found["gap"] == pytest.approx(0.8) and found["mean"] == pytest.approx(0.4)
+    assert found["gap"] == pytest.approx(0.8)
+    assert found["mean"] == pytest.approx(0.4)
     assert found["sd"] == pytest.approx(np.std([0, 0.8], ddof=1))
 
 
 @pytest.mark.parametrize(
-    "call, message",
+    ("call", "message"),
     [
         (lambda frame: errors.confusions(frame, by="size"), "by: allowed are images, share; received 'size'"),
         (lambda frame: errors.confusions(frame, examples=-1), "examples: must be a number >= 0"),

@@ -110,7 +110,7 @@ def test_mcnemar_by_hand():
 
 
 @pytest.mark.parametrize(
-    "y_true, y_prob, message",
+    ("y_true", "y_prob", "message"),
     [
         ([], np.zeros((0, 2)), "no image"),
         ([0, 1], np.eye(3)[:2], r"must be \(2, 2\)"),

@@ -66,14 +66,15 @@ def test_holm_by_hand():
 def test_holm_properties(rng):
     for p_values in (rng.random(20) ** 3, np.array([0.5, 0.5, 0.9]), np.array([0.02])):
         adjusted = significance.holm(p_values)
-        assert (adjusted >= p_values).all() and (adjusted <= np.minimum(1, len(p_values) * p_values) + 1e-12).all()
+        assert (adjusted >= p_values).all()
+        assert (adjusted <= np.minimum(1, len(p_values) * p_values) + 1e-12).all()
         assert list(adjusted) == pytest.approx(plain_holm(list(p_values)))
         np.testing.assert_array_equal(adjusted[::-1], significance.holm(p_values[::-1]))
     assert significance.holm([]).shape == (0,)
 
 
 @pytest.mark.parametrize(
-    "cells, interval",
+    ("cells", "interval"),
     [
         ((36, 12, 2, 0), (0.0569, 0.3404)),  # Newcombe 1998, method 10
         ((59, 6, 16, 80), (-0.1186, -0.0046)),  # complete response of Cavo 2012, in Fagerland, Lydersen & Laake 2017
@@ -108,12 +109,13 @@ def test_square_turns_the_sign_below_the_diagonal(models):
     assert list(differences.index) == list(differences.columns) == ["b", "a", "weak"]
     np.testing.assert_array_equal(differences, -differences.T)
     np.testing.assert_array_equal(p_values, p_values.T)
-    assert np.isnan(np.diag(differences)).all() and differences.loc["b", "weak"] > 0.2
+    assert np.isnan(np.diag(differences)).all()
+    assert differences.loc["b", "weak"] > 0.2
     assert p_values.loc["weak", "a"] == table["p_holm"].iloc[2]
 
 
 @pytest.mark.parametrize(
-    "call, message",
+    ("call", "message"),
     [
         (lambda: significance.mcnemar_matrix({}), "predictions: must hold two models or more; received none"),
         (lambda: significance.mcnemar_matrix({"cnn": predictions(True)}), "two models or more; received cnn"),
@@ -140,11 +142,13 @@ def test_changes_are_those_of_each_question_and_corrected_together(models):
         "none": (frames["a"], frames["b"], []),
     }
     table = significance.paired_changes(pairs)
-    assert list(table.index) == ["all", "part"] and list(table["images"]) == [300, 100]
+    assert list(table.index) == ["all", "part"]
+    assert list(table["images"]) == [300, 100]
     before, after = right["weak"][:100], right["b"][:100]
     part = table.loc["part"]
     assert (part["before"], part["after"]) == pytest.approx((before.mean(), after.mean()))
-    assert part["difference"] == pytest.approx(after.mean() - before.mean()) and part["low"] < part["difference"]
+    assert part["difference"] == pytest.approx(after.mean() - before.mean())
+    assert part["low"] < part["difference"]
     assert part["p_value"] == pytest.approx(exact_p(int(sum(after & ~before)), int(sum(before & ~after))))
     assert list(table["p_holm"]) == pytest.approx(plain_holm(list(table["p_value"])))
 
@@ -158,14 +162,16 @@ def test_a_gain_a_loss_and_next_to_nothing_are_told_as_such(models):
         chosen = {**frames, "little": little}
         change = significance.paired_changes({"x": (chosen[before], chosen[after])}).loc["x"]
         words = significance.told(change)
-        assert f"; {verdict}, p = " in words and f"({100 * change['difference']:+.1f} points" in words
+        assert f"; {verdict}, p = " in words
+        assert f"({100 * change['difference']:+.1f} points" in words
 
 
 def test_models_tested_on_fewer_images_are_compared_on_those_of_both(models):
     right, frames = models
     few = frames["a"][frames["a"]["name"].isin(NAMES[:40])]
     change = significance.paired_changes({"x": (frames["b"], few)}).loc["x"]
-    assert change["images"] == 40 and change["before"] == pytest.approx(right["b"][:40].mean())
+    assert change["images"] == 40
+    assert change["before"] == pytest.approx(right["b"][:40].mean())
 
 
 def test_no_question_is_an_empty_table():

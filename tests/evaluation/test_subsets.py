@@ -53,7 +53,8 @@ def test_parts_are_counted_model_by_model():
             assert row["macro F1"] == pytest.approx(macro_f1(part["truth"].to_numpy(), part["label"].to_numpy()))
             assert row["low"] < row["accuracy"] < row["high"]
     empty = table[table["subset"] == "pose45"]
-    assert (empty["images"] == 0).all() and empty[["accuracy", "low", "high", "macro F1"]].isna().all(axis=None)
+    assert (empty["images"] == 0).all()
+    assert empty[["accuracy", "low", "high", "macro F1"]].isna().all(axis=None)
 
 
 def test_the_whole_sets_interval_is_the_runs_own():
@@ -76,11 +77,12 @@ def test_interval_is_that_of_resampled_images():
 def test_models_pivot_side_by_side_in_their_order():
     table = subset_accuracy({"b": predictions(0.3), "a": predictions(0.9)}, masks(zz=TRUTH > 1, aa=TRUTH > 2))
     wide = table.pivot(index="subset", columns="model", values="accuracy")
-    assert list(wide.index) == ["all", "zz", "aa"] and list(wide.columns) == ["b", "a"]
+    assert list(wide.index) == ["all", "zz", "aa"]
+    assert list(wide.columns) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"predictions": {}}, "predictions: there is no model"),
         (
@@ -122,7 +124,7 @@ def test_curve_counts_bins_by_model():
 
 
 @pytest.mark.parametrize(
-    "share, names",
+    ("share", "names"),
     [
         ([0] * 9 + [0.05] * 5 + [0.15] * 5 + [0.25] * 2 + [0.9], ["0", "to 0.1", "to 1"]),
         ([0] * 9 + [0.05] * 2 + [0.15] * 5 + [0.9] * 5, ["0", "to 0.2", "to 1"]),
@@ -133,11 +135,12 @@ def test_curve_counts_bins_by_model():
 def test_bins_of_few_pictures_are_joined(share, names):
     """A point that two faces decide looks like a fall of the curve."""
     table = occlusion_curve(np.array(share), {"a": np.zeros(len(share), bool)}, edges=(0, 0.1, 0.2, 0.3, 1), least=5)
-    assert list(table["bin"]) == names and table["images"].sum() == len(share)
+    assert list(table["bin"]) == names
+    assert table["images"].sum() == len(share)
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         ({"share": [0.5, 1.2]}, "share: must be numbers from 0 to 1"),
         ({"share": [0.5, np.nan]}, "share: must be numbers from 0 to 1"),

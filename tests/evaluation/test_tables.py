@@ -22,8 +22,15 @@ def run(experiment, hits, claims, seed=0, reduced="", dataset="fer2013"):
     y_true = np.arange(100) % 3
     y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
     result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
-    record = {"experiment": experiment, "dataset": dataset, "protocol": "official", "seed": seed, "reduced": reduced,
-              "claims": claims, "environment": {"device": "a processor"}}  # fmt: skip
+    record = {
+        "experiment": experiment,
+        "dataset": dataset,
+        "protocol": "official",
+        "seed": seed,
+        "reduced": reduced,
+        "claims": claims,
+        "environment": {"device": "a processor"},
+    }
     return f"{experiment}-seed{seed}", record, {"test": result, "val": result}
 
 
@@ -37,8 +44,10 @@ def frame():
 def test_latex_is_a_booktabs_table(frame):
     lines = latex(frame, "Half: 50 % of_a & b", "tab:half").splitlines()
     assert lines[0] == r"% Needs \usepackage{booktabs}."
-    assert lines[1] == r"\begin{table}[htbp]" and lines[-1] == r"\end{table}"
-    assert r"\caption{Half: 50 \% of\_a \& b}" in lines and r"\label{tab:half}" in lines
+    assert lines[1] == r"\begin{table}[htbp]"
+    assert lines[-1] == r"\end{table}"
+    assert r"\caption{Half: 50 \% of\_a \& b}" in lines
+    assert r"\label{tab:half}" in lines
     assert r"\begin{tabular}{lrr}" in lines
     rules = [line for line in lines if line.endswith("rule")]
     assert rules == [r"\toprule", r"\midrule", r"\bottomrule"]
@@ -48,9 +57,11 @@ def test_latex_escapes_and_rounds(frame):
     text = latex(frame, digits=2)
     assert r"a\_model \& co & F1 & n \\" in text
     assert r"cnn\_1 & 0.12 & 7 \\" in text
-    assert r"50 \% \{of\} \$5 \#2 \textasciitilde" in text and r"\textbackslash" in text
+    assert r"50 \% \{of\} \$5 \#2 \textasciitilde" in text
+    assert r"\textbackslash" in text
     assert re.search(r"\\textbackslash.* &  & 8 ", text), "a missing value is empty"
-    assert "caption" not in text and "label" not in text
+    assert "caption" not in text
+    assert "label" not in text
 
 
 def test_caption_is_escaped_in_one_pass():
@@ -72,12 +83,16 @@ def test_a_wide_table_breaks_its_cells_on_landscape_pages():
     assert text.splitlines()[0] == needs
     ends = [r"\begin{landscape}", r"\begin{longtable}", r"\end{longtable}", r"\end{landscape}"]
     places = [text.index(end) for end in ends]
-    assert places == sorted(places) and r"\caption{Wide}" in text and r"\label{tab:wide}" in text
+    assert places == sorted(places)
+    assert r"\caption{Wide}" in text
+    assert r"\label{tab:wide}" in text
     shares = shares_of(text)
-    assert len(shares) == 13 and 0.9 < sum(shares) <= 1
+    assert len(shares) == 13
+    assert 0.9 < sum(shares) <= 1
     assert text.count(r"\raggedleft") == 1, "numbers stand right"
     assert shares[3] > 1.4 * max(shares[0], shares[2]), "what is long has more room"
-    assert r"facenet2expnet\_\allowbreak{}scratch" in text and r"53/\allowbreak{}20/" in text
+    assert r"facenet2expnet\_\allowbreak{}scratch" in text
+    assert r"53/\allowbreak{}20/" in text
 
 
 @pytest.mark.parametrize("words", [20, 400])
@@ -89,7 +104,8 @@ def test_a_wide_table_never_leaves_the_page(words):
 def test_a_long_table_goes_on_over_pages():
     text = latex(pd.DataFrame({"n": range(60)}), "Long", "tab:long")
     assert text.startswith("% Needs \\usepackage{booktabs,longtable} and one column of text.\n\\begin{longtable}{r}")
-    assert "landscape" not in text and text.count(r"\caption") == 2, "the second one heads the pages that follow"
+    assert "landscape" not in text
+    assert text.count(r"\caption") == 2, "the second one heads the pages that follow"
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
@@ -101,7 +117,8 @@ def test_latex_takes_the_table_and_nothing_runs_over(tmp_path, frame):
     (tmp_path / "page.tex").write_text(page, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
-    assert told.returncode == 0 and "Overfull" not in told.stdout, told.stdout[-2000:]
+    assert told.returncode == 0, told.stdout[-2000:]
+    assert "Overfull" not in told.stdout, told.stdout[-2000:]
 
 
 def test_three_files_say_the_same(tmp_path, frame):
@@ -117,7 +134,8 @@ def test_three_files_say_the_same(tmp_path, frame):
 def test_columns_that_are_empty_in_every_row_stand_in_the_csv_alone(tmp_path):
     frame = pd.DataFrame({"a": [1, 2], "none": [np.nan] * 2, "blank": ["", None], "zero": [0, 0], "one": ["", "x"]})
     markdown, tex, csv = (path.read_text() for path in write_table(tmp_path / "t", frame))
-    assert markdown.splitlines()[0] == "| a | zero | one |" and "a & zero & one" in tex
+    assert markdown.splitlines()[0] == "| a | zero | one |"
+    assert "a & zero & one" in tex
     assert csv.splitlines()[0] == "a,none,blank,zero,one"
     empty = write_table(tmp_path / "empty", frame[:0])[0].read_text()
     assert empty.splitlines()[0] == "| a | none | blank | zero | one |"
@@ -146,24 +164,29 @@ def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
         methods = list(part["Method"])
         assert methods[-1] == "Proposed Method (DeepFER)", "the document's own stands last"
         quoted = [name for name in methods if name != methods[-1]]
-        assert methods[: len(quoted)] == quoted and quoted[-1] == "Deep-Emotion (Minaee et al.)"
+        assert methods[: len(quoted)] == quoted
+        assert quoted[-1] == "Deep-Emotion (Minaee et al.)"
     said = comparison.read_claims().query("document == 3 and metric == 'accuracy'")
     assert sorted(table["claimed"]) == sorted(said["value"].astype(float))
-    assert (table["measured"] == "").all() and (table["remark"] != "").all()
+    assert (table["measured"] == "").all()
+    assert (table["remark"] != "").all()
     row = table[table["claimed"] == 72.33].iloc[0]
     assert (row["settings"], row["claimed val"]) == ("official; full set", 68.06)
     assert table[table["claimed"] == 67.4].iloc[0][["Method", "remark"]].tolist() == [
-        "Bag of Words (Ionescu et al.)", "quoted by the document",
-    ]  # fmt: skip
+        "Bag of Words (Ionescu et al.)",
+        "quoted by the document",
+    ]
 
 
 def test_document_3_claimed_beside_measured_over_seeds():
     first, second = run("deepfer", 60, [13]), run("deepfer", 70, [13], seed=1)
     rows = document3(first, second, run("deepfer", 10, [13], reduced="epochs 1 for 60")).query("claimed == 72.33")
     assert list(rows["measured"]) == ["65.0 ± 7.1", "10.0"]
-    assert list(rows["seeds"]) == [2, 1] and list(rows["measured under"]) == ["official", "official"]
+    assert list(rows["seeds"]) == [2, 1]
+    assert list(rows["measured under"]) == ["official", "official"]
     assert list(rows["remark"]) == ["", "reduced: epochs 1 for 60"]
-    assert rows["95 % interval"].iloc[0] == "" and " to " in rows["95 % interval"].iloc[1]
+    assert rows["95 % interval"].iloc[0] == ""
+    assert " to " in rows["95 % interval"].iloc[1]
     assert rows["measured val"].iloc[1] == "10.0"
 
 
@@ -177,9 +200,12 @@ def test_lists_stand_beside_the_whole_test_set():
     record = {"dataset": "ferplus", "protocol": "official", "experiment": "ran", "seed": 0, "reduced": ""}
     metrics = {"test": {**scores, "n": 40}, "lists": {"occluded": {**scores, "accuracy": 0.5}}}
     table = lists_table([(record, metrics), ({**record, "experiment": "cnn"}, {"test": scores})])
-    assert list(table["list"]) == ["all", "occluded"] and list(table["images"]) == [40, 10]
-    assert list(table["accuracy"]) == [70, 50] and table["published"].tolist()[1] == 83.63
-    assert np.isnan(table["published"][0]) and set(table["95 % interval"]) == {"40.0 to 90.0"}
+    assert list(table["list"]) == ["all", "occluded"]
+    assert list(table["images"]) == [40, 10]
+    assert list(table["accuracy"]) == [70, 50]
+    assert table["published"].tolist()[1] == 83.63
+    assert np.isnan(table["published"][0])
+    assert set(table["95 % interval"]) == {"40.0 to 90.0"}
     assert lists_table([(record, {"test": scores, "lists": {}})]).empty
     other = lists_table([({**record, "dataset": "affectnet"}, metrics)])
     assert other["published"].isna().all(), "the paper's figures are of FER+'s lists"
@@ -187,14 +213,19 @@ def test_lists_stand_beside_the_whole_test_set():
 
 def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings():
     truth, label = np.repeat([0, 1], [80, 20]), np.repeat([0, 1, 0, 1], [60, 20, 5, 15])
-    test = {"confusion": confusion_matrix(truth, label).tolist(), "balanced_accuracy": 0.75,
-            "macro_precision": precision_score(truth, label, average="macro"),
-            "macro_f1": f1_score(truth, label, average="macro"), "accuracy": 0.75}  # fmt: skip
+    test = {
+        "confusion": confusion_matrix(truth, label).tolist(),
+        "balanced_accuracy": 0.75,
+        "macro_precision": precision_score(truth, label, average="macro"),
+        "macro_f1": f1_score(truth, label, average="macro"),
+        "accuracy": 0.75,
+    }
     record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
     other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
     table = document1_table([(record, {"test": test}), (other, {"test": test})])
     assert list(table["Model"]) == ["My_model, strongest crop alone", "FER model with DCNN and TL"]
-    assert list(table["input"]) == ["48×48×1", "96×96×3"] and list(table["settings"]) == ["full", "epochs 2 for 25"]
+    assert list(table["input"]) == ["48×48×1", "96×96×3"]
+    assert list(table["settings"]) == ["full", "epochs 2 for 25"]
     for column, wanted in {
         "Recall": 75.0,
         "Precision": 100 * test["macro_precision"],
@@ -202,4 +233,5 @@ def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings()
         "Accuracy": 75.0,
     }.items():
         value, low, high = map(float, re.findall(r"[\d.]+", table[column][0]))
-        assert value == pytest.approx(wanted, abs=0.06) and low < value < high
+        assert value == pytest.approx(wanted, abs=0.06)
+        assert low < value < high

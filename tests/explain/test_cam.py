@@ -62,7 +62,7 @@ def map_and_gradient(model, layer, images, targets):
     return maps.numpy(), tape.gradient(total, maps).numpy()
 
 
-@pytest.mark.parametrize("name, shape, options, _", AVERAGED)
+@pytest.mark.parametrize(("name", "shape", "options", "_"), AVERAGED)
 def test_cam_equals_grad_cam_where_the_map_is_averaged(name, shape, options, _):
     model, images = random_model(name, shape, options), pictures(shape)
     cam, grad_cam = (explain(model, images, method, target=TARGETS) for method in ("cam", "gradcam"))
@@ -70,7 +70,7 @@ def test_cam_equals_grad_cam_where_the_map_is_averaged(name, shape, options, _):
     assert told(cam) >= 2
 
 
-@pytest.mark.parametrize("name, shape, options, layer", AVERAGED)
+@pytest.mark.parametrize(("name", "shape", "options", "layer"), AVERAGED)
 def test_cam_is_the_map_weighted_by_the_scores_kernel(name, shape, options, layer):
     """Zhou 2016, eq. 2: M_c(x, y) = Σ_k w_k^c f_k(x, y)."""
     model, images, targets = random_model(name, shape, options), pictures(shape), TARGETS
@@ -83,7 +83,7 @@ def test_cam_is_the_map_weighted_by_the_scores_kernel(name, shape, options, laye
     np.testing.assert_allclose(explain(model, images, "cam", target=targets), at_size(by_hand, shape), atol=1e-4)
 
 
-@pytest.mark.parametrize("name, shape, options, layer", AVERAGED[:1] + OTHERS)
+@pytest.mark.parametrize(("name", "shape", "options", "layer"), AVERAGED[:1] + OTHERS)
 def test_grad_cam_is_the_map_weighted_by_mean_gradients(name, shape, options, layer):
     """Selvaraju 2017, eq. 1 and 2."""
     model, images, targets = random_model(name, shape, options), pictures(shape), TARGETS
@@ -129,7 +129,7 @@ def plus_plus_by_hand(maps, gradients, score):
     return sum(weights[k] * maps[..., k] for k in range(channels))
 
 
-@pytest.mark.parametrize("name, shape, options, layer", AVERAGED[:1] + OTHERS)
+@pytest.mark.parametrize(("name", "shape", "options", "layer"), AVERAGED[:1] + OTHERS)
 def test_grad_cam_plus_plus_is_equation_19(name, shape, options, layer):
     model, images, targets = random_model(name, shape, options), pictures(shape, 2), np.array([3, 1])
     maps, gradients = map_and_gradient(model, layer, images, targets)
@@ -148,7 +148,8 @@ def test_maps_are_rectified_with_a_maximum_of_one_or_all_zero(method):
     kernel[:, 0], kernel[:, 1] = -np.abs(kernel[:, 0]) - 0.01, np.abs(kernel[:, 1]) + 0.01
     model.get_layer("scores").set_weights([kernel, bias])
     none, some = (explain(model, images, method, target=target) for target in (0, 1))
-    assert none.shape == some.shape == (6, 32, 40) and none.dtype == np.float32
+    assert none.shape == some.shape == (6, 32, 40)
+    assert none.dtype == np.float32
     assert not none.any()
     assert some.min() >= 0
     np.testing.assert_array_equal(some.max(axis=(1, 2)), 1)

@@ -42,7 +42,8 @@ def test_a_scrambled_copy_knows_its_classes(models):
 
 @pytest.mark.parametrize("target", ["Neutrality", "neutral", "NEUTRAL"])
 def test_a_class_may_be_named_as_the_kit_does(models, target):
-    assert class_name(models[1], target) == "Neutrality" and class_name(models[0], target) == "neutral"
+    assert class_name(models[1], target) == "Neutrality"
+    assert class_name(models[0], target) == "neutral"
 
 
 def test_saved_again_by_keras_it_keeps_its_order(models, tmp_path):

@@ -65,14 +65,17 @@ def test_every_model_is_cut_and_explained(name):
     model, images = small(name), pictures(SHAPE)
     cut, (layer, side, is_averaged) = cut_at_last_map(model), MAPS[name]
     assert (cut.name, cut.is_averaged) == (layer, is_averaged)
-    assert cut.to_map.output_shape[1:3] == (side, side) and len(cut.to_map.output_shape) == 4
+    assert cut.to_map.output_shape[1:3] == (side, side)
+    assert len(cut.to_map.output_shape) == 4
     assert_halves_are_the_model(model, images, cut)
     inner = model
     for part in cut.name.split("/"):  # a reader finds the layer by the name that is told
         inner = inner.get_layer(part)
     assert not isinstance(inner, keras.Model)
     maps = explain(model, images, target=np.array([0, 3, 5]))
-    assert maps.shape == (3, 48, 48) and maps.min() >= 0 and maps.max() == 1
+    assert maps.shape == (3, 48, 48)
+    assert maps.min() >= 0
+    assert maps.max() == 1
 
 
 def test_majority_has_nothing_to_look_at():
@@ -105,7 +108,8 @@ def test_a_students_sequential_model():
         layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(5, 3), layers.Flatten()
     )
     cut = cut_at_last_map(model)
-    assert cut.name == model.layers[2].name and cut.to_map.output_shape == (None, 7, 5, 5)
+    assert cut.name == model.layers[2].name
+    assert cut.to_map.output_shape == (None, 7, 5, 5)
     assert_halves_are_the_model(model, pictures((20, 16, 1)), cut)
     assert explain(model, pictures((20, 16, 1))).max() == 1
 
@@ -128,7 +132,7 @@ def test_a_net_without_convolutions_has_no_map(stack):
 
 
 @pytest.mark.parametrize(
-    "stack, is_averaged",
+    ("stack", "is_averaged"),
     [
         ([layers.Conv2D(4, 3), layers.GlobalAveragePooling2D()], True),
         ([layers.Conv2D(4, 3), layers.BatchNormalization(), layers.GlobalAveragePooling2D()], True),

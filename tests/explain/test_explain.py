@@ -66,10 +66,13 @@ def test_the_methods_are_those_of_the_design():
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_are_at_the_pictures_size_and_end_at_one(models, images, method):
     maps = quick(models, images, method)
-    assert maps.shape == (7, 32, 32) and maps.dtype == np.float32
-    assert np.isfinite(maps).all() and maps.min() >= 0
+    assert maps.shape == (7, 32, 32)
+    assert maps.dtype == np.float32
+    assert np.isfinite(maps).all()
+    assert maps.min() >= 0
     highest = maps.max(axis=(1, 2))
-    assert set(highest.round(5)) <= {0, 1} and highest.sum() >= 3
+    assert set(highest.round(5)) <= {0, 1}
+    assert highest.sum() >= 3
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -100,7 +103,8 @@ def test_pictures_of_any_type_are_alike_and_stay_as_they_are(models, images, met
 @pytest.mark.parametrize("method", METHODS)
 def test_no_pictures_have_no_maps(models, images, method, target):
     maps = quick(models, images[:0], method, target=target)
-    assert maps.shape == (0, 32, 32) and maps.dtype == np.float32
+    assert maps.shape == (0, 32, 32)
+    assert maps.dtype == np.float32
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -150,7 +154,7 @@ WRONG_TARGET = "target: must be a class name, a code 0..6, or a code for each of
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"method": "saliency"}, "method: allowed are cam, gradcam, .*; received 'saliency'"),
         ({"method": ["gradcam"]}, "method: allowed are cam, gradcam, .*; received .'gradcam'"),

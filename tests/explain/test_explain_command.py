@@ -18,8 +18,8 @@ from fer_tf.models import build_model
 from fer_tf.predict import EmotionRecognizer, read_picture
 from fer_tf.saving import save_model
 
-COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence", "target", "method", "layer", "file",
-           "error"]  # fmt: skip
+COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence"]
+COLUMNS += ["target", "method", "layer", "file", "error"]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,8 @@ def test_every_face_and_method_has_its_picture_and_row(capsys, pictures, average
     given = ("explain", pictures, "--no-detect", "--model", averaged_path, "--out", "maps")
     answer = run_cli(capsys, *given, "--method", "gradcam, smoothgrad,gradcam")
     assert answer.code == 1
-    assert "gradcam: the map of layer block4_conv2_relu" in answer.out and "smoothgrad: the whole model" in answer.out
+    assert "gradcam: the map of layer block4_conv2_relu" in answer.out
+    assert "smoothgrad: the whole model" in answer.out
     assert "2 faces of 2 of 3 files explained; maps/explanations.csv" in answer.out
     assert answer.err.splitlines()[-1].startswith(f"not read: {pictures / 'a' / 'notes.png'}: is not a picture")
     table = pd.read_csv("maps/explanations.csv", keep_default_na=False)
@@ -56,7 +57,8 @@ def test_every_face_and_method_has_its_picture_and_row(capsys, pictures, average
     assert list(good["path"]) == [str(path) for path in files for _ in range(2)]
     assert list(good["method"]) == ["gradcam", "smoothgrad"] * 2
     assert list(good["layer"]) == ["block4_conv2_relu", ""] * 2
-    assert (good["target"] == good["label"]).all() and set(good["w"]) == {"60"}
+    assert (good["target"] == good["label"]).all()
+    assert set(good["w"]) == {"60"}
     assert table.loc[table["error"] != "", ["method", "file", "label"]].to_numpy().tolist() == [["", "", ""]]
     predicted = EmotionRecognizer(averaged_path, detector="none").predict(files)
     assert list(good["label"])[::2] == list(predicted["label"])
@@ -79,7 +81,8 @@ def test_a_picture_shows_the_face_beside_its_map(capsys, pictures, averaged_path
     item = explain(recognizer.model, crops, "integrated_gradients", "fear")
     np.testing.assert_array_equal(shown[:288, 288:], blended(crops, item, 288)[0])
     left = shown[:288, :288]
-    assert (left.max(axis=-1) == left.min(axis=-1)).all() and np.abs(left - shown[:288, 288:]).mean() > 20
+    assert (left.max(axis=-1) == left.min(axis=-1)).all()
+    assert np.abs(left - shown[:288, 288:]).mean() > 20
 
 
 @pytest.mark.parametrize("out", ["in/maps", "in", "."])
@@ -87,31 +90,39 @@ def test_pictures_of_an_earlier_call_are_no_faces(capsys, pictures, averaged_pat
     """Also where they are written beside the faces."""
     given = ("explain", ".", "--no-detect", "--model", averaged_path, "--method", "gradcam++", "--out", out)
     first, second = (run_cli(capsys, *given) for _ in range(2))
-    assert first.out == second.out and "2 faces of 2 of 3 files" in second.out
+    assert first.out == second.out
+    assert "2 faces of 2 of 3 files" in second.out
     assert len(pd.read_csv(f"{out}/explanations.csv")) == 3
 
 
 def test_files_that_cannot_be_read_all_have_their_row(capsys, pictures, averaged_path):
     given = ("explain", pictures / "a" / "notes.png", "lost.png", "--model", averaged_path, "--out", "maps")
     answer = run_cli(capsys, *given, "--no-detect", "--method", "gradcam,occlusion")
-    assert answer.code == 1 and "0 faces of 0 of 2 files explained" in answer.out
+    assert answer.code == 1
+    assert "0 faces of 0 of 2 files explained" in answer.out
     table = pd.read_csv("maps/explanations.csv")
-    assert len(table) == 2 and table["error"].notna().all()
+    assert len(table) == 2
+    assert table["error"].notna().all()
     assert [path.name for path in (pictures.parent / "maps").iterdir()] == ["explanations.csv"]
 
 
 def test_every_face_of_a_picture_is_explained(capsys, tmp_path, monkeypatch, averaged_path):
     monkeypatch.chdir(tmp_path)
-    large, small = (draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
-                    for seed, side in ((1, 140), (2, 100)))  # fmt: skip
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
     pixels = np.full((200, 420), 128, np.uint8)
     pixels[40:140, 30:130], pixels[30:170, 240:380] = small, large
     Image.fromarray(pixels).save("two.png")
     given = ("explain", "two.png", "--detector", "haar", "--model", averaged_path, "--out", "maps")
     answer = run_cli(capsys, *given, "--method", "occlusion")
-    assert answer.code == 0 and "2 faces of 1 of 1 files explained" in answer.out
+    assert answer.code == 0
+    assert "2 faces of 1 of 1 files explained" in answer.out
     table = pd.read_csv("maps/explanations.csv")
-    assert list(table["face"]) == [0, 1] and table["detected"].all() and table["x"][0] > table["x"][1]
+    assert list(table["face"]) == [0, 1]
+    assert table["detected"].all()
+    assert table["x"][0] > table["x"][1]
     assert list(table["file"]) == ["0001-two-face0-occlusion.png", "0001-two-face1-occlusion.png"]
     run_cli(capsys, *given, "--method", "gradcam", "--faces", "largest")
     assert len(pd.read_csv("maps/explanations.csv")) == 1
@@ -126,7 +137,8 @@ def test_a_picture_without_a_face_is_explained_whole_and_says_so(capsys, tmp_pat
     told = "no face found: wall.png: the whole picture was explained (detected is False)"
     assert answer.err.splitlines().count(told) == 1
     rows = pd.read_csv("maps/explanations.csv")
-    assert not rows["detected"].any() and rows[["w", "h"]].to_numpy().tolist() == [[120, 90]] * 2
+    assert not rows["detected"].any()
+    assert rows[["w", "h"]].to_numpy().tolist() == [[120, 90]] * 2
     assert "no face" not in run_cli(capsys, *given, "--no-detect").err, "none was looked for"
 
 
@@ -156,7 +168,7 @@ def test_results_do_not_depend_on_batches_and_sheets_go_on_over_them(tmp_path, a
 
 
 @pytest.mark.parametrize(
-    "method, target, text",
+    ("method", "target", "text"),
     [
         ("gradcam,cam", None, "method: cam needs a net whose last map is averaged"),
         ("gradcam,attention", None, "ran and ran_facenet2expnet do; cnn has no regions"),
@@ -179,4 +191,6 @@ def test_folders_that_hold_nothing_and_files_in_the_folders_place_are_refused(ca
     assert_refused(run_cli(capsys, "explain", pictures / "empty", *given, "maps"), "empty: holds no file")
     notes = pictures / "a" / "notes.png"
     answer = run_cli(capsys, "explain", pictures / "b", *given, notes)
-    assert answer.code == 2 and str(notes) in answer.err and notes.read_text() == "no picture"
+    assert answer.code == 2
+    assert str(notes) in answer.err
+    assert notes.read_text() == "no picture"

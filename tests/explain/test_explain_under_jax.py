@@ -53,9 +53,17 @@ def test_gradients_and_maps_equal_tensorflows(tmp_path, name):
     save_model(build_model(name, SHAPE, 7, **OPTIONS[name]) if name in OPTIONS else small_net(), path, EMOTIONS[:7])
     np.save(f"{path}.npy", faces)
     backend, arrays = under_jax(START + COMPUTE + END, str(path), tmp_path)
-    assert backend == "jax" and keras.backend.backend() == "tensorflow"
-    here = {"model": load_model(path), "faces": faces, "np": np, "keras": keras, "explain": explain,
-            "cut_at_last_map": cut_at_last_map, "score_gradients": score_gradients}  # fmt: skip
+    assert backend == "jax"
+    assert keras.backend.backend() == "tensorflow"
+    here = {
+        "model": load_model(path),
+        "faces": faces,
+        "np": np,
+        "keras": keras,
+        "explain": explain,
+        "cut_at_last_map": cut_at_last_map,
+        "score_gradients": score_gradients,
+    }
     exec(COMPUTE, here)
     assert set(arrays) == set(here["found"])
     for key, expected in here["found"].items():

@@ -49,7 +49,7 @@ def test_attributions_sum_to_the_scores_difference(name, baseline, images):
     assert error.max() < 0.01 * np.abs(difference).max()
 
 
-@pytest.mark.parametrize("steps, baseline", [(1, 0), (5, 90)])
+@pytest.mark.parametrize(("steps", "baseline"), [(1, 0), (5, 90)])
 def test_a_linear_models_attributions_are_exact(images, steps, baseline):
     """(x − x')·w, with any number of steps."""
     model = linear()
@@ -80,7 +80,8 @@ def test_pixels_like_the_baseline_have_no_attribution(images):
     images[:, :10] = 77
     model = net()
     blanked = explain(model, images, "integrated_gradients", TARGETS, baseline=77)
-    assert not blanked[:, :10].any() and blanked[:, 10:].any()
+    assert not blanked[:, :10].any()
+    assert blanked[:, 10:].any()
     assert explain(model, images, "integrated_gradients", TARGETS, baseline=0)[:, :10].any()
     assert not explain(model, np.full_like(images, 77), "integrated_gradients", TARGETS, baseline=77).any()
 
@@ -95,7 +96,7 @@ def test_batches_change_nothing(images, batch_size):
 
 
 @pytest.mark.parametrize(
-    "option, value, message",
+    ("option", "value", "message"),
     [
         ("steps", 0, "steps: must be a number >= 1; received 0"),
         ("steps", 2.5, "steps: must be a whole number; received 2.5"),

@@ -62,13 +62,15 @@ def by_hand(model, image, target, size, stride, fill, form):
 
 
 @pytest.mark.parametrize("form", ["drop", "change"])
-@pytest.mark.parametrize("size, stride, fill", [(5, 2, 0), (4, 4, 255), (7, 3, 100)])
+@pytest.mark.parametrize(("size", "stride", "fill"), [(5, 2, 0), (4, 4, 255), (7, 3, 100)])
 def test_maps_are_those_of_a_loop_over_squares(images, form, size, stride, fill):
     model, targets = anywhere(), np.array([0, 1, 2, 0, 1])
     found = explain(model, images, "occlusion", targets, form=form, size=size, stride=stride, fill=fill)
-    expected = [by_hand(model, image, target, size, stride, fill, form)
-                for image, target in zip(images, targets, strict=True)]  # fmt: skip
-    assert found.shape == (5, 20, 16) and found.dtype == np.float32
+    expected = [
+        by_hand(model, image, target, size, stride, fill, form) for image, target in zip(images, targets, strict=True)
+    ]
+    assert found.shape == (5, 20, 16)
+    assert found.dtype == np.float32
     assert np.ptp(expected) > 0.2
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -81,7 +83,7 @@ def test_sizes_that_are_not_given_are_quarters(images):
 
 
 @pytest.mark.parametrize("form", ["drop", "change"])
-@pytest.mark.parametrize("size, stride", [(4, 1), (4, 2), (3, 2), (6, 2)])
+@pytest.mark.parametrize(("size", "stride"), [(4, 1), (4, 2), (3, 2), (6, 2)])
 def test_the_map_is_highest_where_the_net_looks(form, size, stride):
     images = np.full((2, *SHAPE), 200, np.uint8)
     for found in explain(one_place(), images, "occlusion", form=form, size=size, stride=stride):
@@ -119,7 +121,7 @@ def test_what_is_blanked_with_counts():
     assert explain(one_place(), images, "occlusion", 1, fill=0).any()
 
 
-@pytest.mark.parametrize("side, size, stride", [(10, 4, 3), (10, 4, 4), (16, 5, 3), (9, 9, 9), (11, 3, 2)])
+@pytest.mark.parametrize(("side", "size", "stride"), [(10, 4, 3), (10, 4, 4), (16, 5, 3), (9, 9, 9), (11, 3, 2)])
 def test_squares_touch_both_borders_and_leave_no_gap(side, size, stride):
     """A net that sees only one pixel in the last corner: the squares reach it."""
     inputs = keras.Input((side, side, 1))
@@ -131,7 +133,8 @@ def test_squares_touch_both_borders_and_leave_no_gap(side, size, stride):
     assert found[-1, -1] == 1
     inside = np.zeros((side, side), bool)
     inside[side - size :, side - size :] = True
-    assert (found[inside] > 0).all() and not found[~inside].any()
+    assert (found[inside] > 0).all()
+    assert not found[~inside].any()
 
 
 @pytest.mark.parametrize("form", ["drop", "change"])
@@ -167,7 +170,7 @@ def test_a_constant_answer_has_an_empty_map(rng, form):
 
 
 @pytest.mark.parametrize(
-    "option, value, message",
+    ("option", "value", "message"),
     [
         ("size", 17, "size: must be a number >= 0 and <= 16; received 17"),
         ("size", -1, "size: must be a number >= 0"),

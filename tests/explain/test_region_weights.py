@@ -46,7 +46,8 @@ def test_weights_of_each_kind_are_the_formulas(faces):
     final = explain.region_weights(model, faces, batch_size=2)
     np.testing.assert_allclose(final, mu * nu / (mu * nu).sum(axis=1, keepdims=True), atol=1e-5)
     np.testing.assert_allclose(final.sum(axis=1), 1, atol=1e-5)
-    assert final.shape == (5, 7) and np.ptp(final) > 0.01
+    assert final.shape == (5, 7)
+    assert np.ptp(final) > 0.01
 
 
 def test_with_self_attention_alone_the_share_is_of_mu(faces):
@@ -76,7 +77,7 @@ def test_document_1s_model_has_weights_too(faces):
 
 
 @pytest.mark.parametrize(
-    "attention, kind, message",
+    ("attention", "kind", "message"),
     [
         ("none", "final", "model: ran has no region attention"),
         ("self", "relation", "model: ran has no relation-attention"),
@@ -96,7 +97,8 @@ def test_a_model_without_crops_has_no_boxes():
 def test_region_pictures_are_the_crops(faces):
     model = small()
     found = explain.region_pictures(model, faces)
-    assert found.shape == (5, 7, *SHAPE) and found.dtype == np.uint8
+    assert found.shape == (5, 7, *SHAPE)
+    assert found.dtype == np.uint8
     np.testing.assert_array_equal(found[:, 0], faces)
     left, top, width, height = explain.region_boxes(model)[6].astype(int)
     crop = np.ascontiguousarray(faces[2, top : top + height, left : left + width, 0].astype(np.float32))
@@ -125,9 +127,12 @@ def test_region_map_is_highest_where_the_heavy_crops_lie(monkeypatch, faces):
     """Two left crops share x < 5 at the rows of both; the whole face counts nowhere."""
     patched(monkeypatch, [0.9, 0.5, 0, 0, 0.5, 0, 0], [0, 0, 0, 0, 0, 0, 1])
     maps = explain.region_map(small(), faces[:2])
-    assert maps.shape == (2, 48, 40) and maps.min() == 0 and maps.max() == 1
+    assert maps.shape == (2, 48, 40)
+    assert maps.min() == 0
+    assert maps.max() == 1
     assert maps[0, 24, 2] == 1, "in both"
-    assert maps[0, 2, 2] == pytest.approx(0.5) and maps[0, 45, 2] == pytest.approx(0.5)
+    assert maps[0, 2, 2] == pytest.approx(0.5)
+    assert maps[0, 45, 2] == pytest.approx(0.5)
     assert maps[0, 24, 35] == 0
     np.testing.assert_array_equal(maps[1], region_masks(crop_boxes("fixed6", 48, 40), 48, 40)[6])
 
@@ -169,7 +174,9 @@ def test_weights_that_fall_with_the_covered_share_correlate_to_minus_one(rng):
     weights[:, 0] = rng.random(8) * 100
     weights[3, 1:] = weights[3, 1:].mean()
     found = explain.weight_against_cover(weights, shares)
-    assert found["correlation"] == pytest.approx(-1) and found["p_value"] <= 0.01 and found["pictures"] == 7
+    assert found["correlation"] == pytest.approx(-1)
+    assert found["p_value"] <= 0.01
+    assert found["pictures"] == 7
     assert explain.weight_against_cover(-weights, shares)["correlation"] == pytest.approx(1)
 
 
@@ -185,7 +192,8 @@ def test_a_model_that_likes_the_upper_crops_of_every_picture_does_not_correlate(
     found = explain.weight_against_cover(constant * (1 + 1e-7 * rng.normal(size=(200, 7))), shares)
     assert (found["correlation"], found["p_value"], found["pictures"]) == (0, 1, 200)
     found = explain.weight_against_cover(constant + 1e-3 * rng.normal(size=(200, 7)), shares)
-    assert abs(found["correlation"]) < 0.1 and found["p_value"] > 0.01
+    assert abs(found["correlation"]) < 0.1
+    assert found["p_value"] > 0.01
 
 
 def test_a_single_picture_tells_nothing(rng):
@@ -216,7 +224,8 @@ def test_faces_drawn_with_and_without_their_occluder_differ_in_it_alone():
     drawn = {"seed": 3, "start": 1000, "size": 48, "difficulty": "default", "masks": True}
     hidden, free = (draw_faces(6, **drawn, occlusion=share) for share in (1.0, 0.0))
     covered = hidden.occluder_masks
-    assert covered.any(axis=(1, 2)).all() and not free.occluder_masks.any()
+    assert covered.any(axis=(1, 2)).all()
+    assert not free.occluder_masks.any()
     away = np.array([cv2.dilate(mask.astype(np.uint8), np.ones((9, 9))) == 0 for mask in covered])
     difference = np.abs(hidden.images[..., 0].astype(int) - free.images[..., 0])
     assert difference[covered].mean() > 4 * difference[away].mean()
@@ -231,7 +240,7 @@ def test_correlation_needs_an_uneven_occluder(rng):
         explain.weight_against_cover(rng.random((3, 7)), shares)
 
 
-@pytest.mark.parametrize("count, channels", [(3, 1), (8, 3)])
+@pytest.mark.parametrize(("count", "channels"), [(3, 1), (8, 3)])
 def test_weights_are_drawn(rng, count, channels):
     """Every crop has an outline, the strongest in a colour and width of its own."""
     images = rng.integers(0, 256, (count, 48, 48, channels), dtype=np.uint8)
@@ -243,7 +252,9 @@ def test_weights_are_drawn(rng, count, channels):
     assert len(axes) == count
     for axis, row in zip(axes, weights, strict=True):
         widths = [patch.get_linewidth() for patch in axis.patches]
-        assert len(widths) == 6 and widths == sorted(widths) and widths[-1] == pytest.approx(2.6)
+        assert len(widths) == 6
+        assert widths == sorted(widths)
+        assert widths[-1] == pytest.approx(2.6)
         assert len({patch.get_edgecolor()[:3] for patch in axis.patches}) == 2
         strongest, weakest = row[1:].argmax() + 1, row[1:].argmin() + 1
         told = [f"I{index} {row[index]:.3f}" for index in (0, strongest, weakest)]

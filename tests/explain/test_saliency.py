@@ -41,8 +41,9 @@ def faces(tiny_faces):
 def ds(tiny_faces, tmp_path, monkeypatch):
     """40 pictures of the drawn faces, some of them in no split, and an empty cache."""
     monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
-    rows = np.concatenate([getattr(tiny_faces, name).rows[:count] for name, count in
-                           (("train", 18), ("val", 10), ("test", 12))])  # fmt: skip
+    rows = np.concatenate(
+        [getattr(tiny_faces, name).rows[:count] for name, count in (("train", 18), ("val", 10), ("test", 12))]
+    )
     table = tiny_faces.table.iloc[rows].reset_index(drop=True)
     table.loc[[2, 20], "split"] = ""
     return replace(tiny_faces, table=table, store=tiny_faces.store.taken(rows))
@@ -60,7 +61,8 @@ def maps_of(model, images, **options):
 def test_weighted_pictures_are_the_product_with_their_map(model, faces, floor):
     share = floor + (1 - floor) * maps_of(model, faces)[..., None]
     found = salient(model, faces, floor=floor, **QUICK)
-    assert found.dtype == np.uint8 and found.shape == faces.shape
+    assert found.dtype == np.uint8
+    assert found.shape == faces.shape
     np.testing.assert_allclose(found, np.round(faces * share), atol=1)
     assert np.abs(found.astype(int) - faces).max() > 50
 
@@ -68,8 +70,11 @@ def test_weighted_pictures_are_the_product_with_their_map(model, faces, floor):
 def box_by_hand(item, share):
     """The largest sum, tried everywhere."""
     height, width = (round(share * side) for side in item.shape)
-    sums = {(y, x): item[y : y + height, x : x + width].sum()
-            for y in range(item.shape[0] - height + 1) for x in range(item.shape[1] - width + 1)}  # fmt: skip
+    sums = {
+        (y, x): item[y : y + height, x : x + width].sum()
+        for y in range(item.shape[0] - height + 1)
+        for x in range(item.shape[1] - width + 1)
+    }
     return (*max(sums, key=sums.get), height, width)
 
 
@@ -87,7 +92,8 @@ def test_of_several_boxes_the_one_in_their_midst_is_taken():
 
 def test_cropped_pictures_are_their_box_enlarged(model, faces):
     found = salient(model, faces, "crop", share=0.5, **QUICK)
-    assert found.dtype == np.uint8 and found.shape == faces.shape
+    assert found.dtype == np.uint8
+    assert found.shape == faces.shape
     for picture, item, result in zip(faces, maps_of(model, faces), found, strict=True):
         top, left, height, width = crop_box(item, 0.5)
         part = np.ascontiguousarray(picture[top : top + height, left : left + width])
@@ -139,7 +145,8 @@ def test_a_dataset_has_changed_pictures_in_all_splits(model, ds, form):
     np.testing.assert_array_equal(ds.store.array, before)
     how = {"weight": "weighted by", "crop": "cropped to"}[form]
     assert f"38 pictures {how} their occlusion maps (drop) of the class that cnn predicts" in found.notes[-1]
-    assert found.fingerprint() != ds.fingerprint() and found.image_shape == ds.image_shape
+    assert found.fingerprint() != ds.fingerprint()
+    assert found.image_shape == ds.image_shape
     assert len(ds.notes) == len(found.notes) - 1
     if form == "weight":
         np.testing.assert_array_equal(found.masks([0, 1])["expression"], ds.masks([0, 1])["expression"])
@@ -160,7 +167,9 @@ def test_it_is_computed_once_for_a_model_and_its_settings(model, ds, monkeypatch
     calls, compute = [], saliency._all_changed
     monkeypatch.setattr(saliency, "_all_changed", lambda *given: calls.append(given) or compute(*given))
     first, again = (salient_dataset(model, ds, **QUICK) for _ in range(2))
-    assert len(calls) == 1 and first.fingerprint() == again.fingerprint() and first.notes == again.notes
+    assert len(calls) == 1
+    assert first.fingerprint() == again.fingerprint()
+    assert first.notes == again.notes
     np.testing.assert_array_equal(first.store.array, again.store.array)
     inverted = replace(ds, store=ArrayImages(255 - ds.store.array))
     for changed in ((net(1), ds, {}), (model, ds, {"floor": 0.1}), (model, inverted, {})):
@@ -196,7 +205,8 @@ def test_a_net_can_be_trained_on_it(model, ds):
     student = net(2)
     student.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
     losses = [student.train_on_batch(handed.train.images, handed.train.labels) for _ in range(5)]
-    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
 
 
 def test_a_streamed_set_is_refused(model, ds):
@@ -215,7 +225,7 @@ def test_pictures_of_another_shape_are_refused(model, ds):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"form": "mask"}, "form: allowed are weight, crop; received 'mask'"),
         ({"map_form": "rise"}, "map_form: allowed are drop, change; received 'rise'"),

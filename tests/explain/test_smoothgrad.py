@@ -76,7 +76,9 @@ def test_channels_are_summed_by_their_size():
 def test_maps_are_scaled_and_change_with_noise_and_seed_alone(images):
     model = net()
     maps = explain(model, images, "smoothgrad", TARGETS, samples=8)
-    assert maps.shape == (4, 32, 24) and maps.dtype == np.float32 and maps.min() >= 0
+    assert maps.shape == (4, 32, 24)
+    assert maps.dtype == np.float32
+    assert maps.min() >= 0
     np.testing.assert_array_equal(maps.max(axis=(1, 2)), 1)
     np.testing.assert_array_equal(explain(model, images, "smoothgrad", TARGETS, samples=8), maps)
     for change in ({"seed": 1}, {"noise": 0.3}, {"samples": 9}):
@@ -95,7 +97,7 @@ def test_batches_and_company_change_nothing(images, batch_size):
 
 
 @pytest.mark.parametrize(
-    "option, value, message",
+    ("option", "value", "message"),
     [
         ("samples", 0, "samples: must be a number >= 1; received 0"),
         ("samples", 2.5, "samples: must be a whole number; received 2.5"),
@@ -115,7 +117,7 @@ def test_wrong_options(images, option, value, message):
 
 
 @pytest.mark.parametrize(
-    "method, layer",
+    ("method", "layer"),
     [("gradcam", "relu4"), ("gradcam++", "relu4"), ("occlusion", ""), ("integrated_gradients", ""), ("smoothgrad", "")],
 )
 def test_check_method_names_the_layer(method, layer):
@@ -123,7 +125,7 @@ def test_check_method_names_the_layer(method, layer):
 
 
 @pytest.mark.parametrize(
-    "method, target, message",
+    ("method", "target", "message"),
     [
         ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is none: take gradcam"),
         ("attention", None, "method: attention draws .*: ran and ran_facenet2expnet do; cnn has no regions"),
@@ -144,7 +146,8 @@ def test_the_message_names_the_models_that_have_attention():
         options = {"width": 0.05, "depth": 6, "backbone": {"akhand": "MobileNet", "ran": "cnn"}.get(name)}
         model = build_model(name, (48, 48, 1), 7, **{k: v for k, v in options.items() if k in model_options(name)})
         try:
-            assert check_method(model, "attention") == "" and name in ("ran", "ran_facenet2expnet")
+            assert check_method(model, "attention") == ""
+            assert name in ("ran", "ran_facenet2expnet")
         except InputError:
             assert name not in ("ran", "ran_facenet2expnet")
 

@@ -87,7 +87,8 @@ def test_a_picture_does_not_depend_on_its_company(images, rng):
     together = np.asarray(augment(images, values, settings))
     alone = np.asarray(augment(images[2:3], values[2:3], settings))
     np.testing.assert_allclose(together[2:3], alone, atol=1e-3)
-    assert together.min() >= 0 and together.max() <= 255
+    assert together.min() >= 0
+    assert together.max() <= 255
 
 
 def test_mixup_is_the_weighted_sum(images):

@@ -52,7 +52,7 @@ def test_bytes_and_floats_give_the_same(colours):
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         ((32, "imagenet"), "mode: allowed are tf, caffe, torch, raw; received 'imagenet'"),
         ((0, "tf"), "size: must be a number >= 1; received 0"),
@@ -66,4 +66,5 @@ def test_wrong_arguments(arguments, message):
 
 def test_config_keeps_size_and_mode():
     layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(BackboneInput(40, "caffe")))
-    assert isinstance(layer, BackboneInput) and (layer.size, layer.mode) == (40, "caffe")
+    assert isinstance(layer, BackboneInput)
+    assert (layer.size, layer.mode) == (40, "caffe")

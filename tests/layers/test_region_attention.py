@@ -65,7 +65,8 @@ def test_both_modules_are_the_papers_formulas(rng, features, normalise):
     expected_nu, expected = relation_attention(features, expected_mu, expected_pooled, q1)
     np.testing.assert_allclose(nu, expected_nu, atol=1e-5)
     np.testing.assert_allclose(output, expected, atol=1e-5)
-    assert output.shape == (PICTURES, 2 * DEPTH) and np.ptp(mu) > 0.05
+    assert output.shape == (PICTURES, 2 * DEPTH)
+    assert np.ptp(mu) > 0.05
     if normalise == "softmax":
         np.testing.assert_allclose(mu.sum(axis=1), 1, atol=1e-6)
 
@@ -73,7 +74,8 @@ def test_both_modules_are_the_papers_formulas(rng, features, normalise):
 def test_untrained_attention_counts_all_regions_nearly_alike(features):
     keras.utils.set_random_seed(0)
     mu = keras.ops.convert_to_numpy(RegionSelfAttention()(features)[0])
-    assert np.abs(mu - 0.5).max() < 0.05 and np.ptp(mu) > 0
+    assert np.abs(mu - 0.5).max() < 0.05
+    assert np.ptp(mu) > 0
 
 
 def test_order_of_the_crops_does_not_matter(rng, features):
@@ -143,7 +145,8 @@ def test_mean_loss_is_that_of_the_training_steps_since_its_start(rng):
     parts = [rng.random((6, 4)).astype(np.float32) for _ in range(3)]
     layer, losses = RegionBias(weight=0, margin=0.5), [by_hand(mu, 0.5) for mu in parts]
     layer(parts[0], training=False)
-    assert layer.mean_loss == 0 and losses[0] > 0.1
+    assert layer.mean_loss == 0
+    assert losses[0] > 0.1
     for mu in parts:
         layer(mu, training=True)
     layer(parts[0])

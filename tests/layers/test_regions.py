@@ -80,7 +80,7 @@ def test_the_first_region_is_the_picture_itself(rng, crops):
 
 
 @pytest.mark.parametrize(
-    "x, y, holding",
+    ("x", "y", "holding"),
     [
         (1, 1, ["top left"]),
         (24, 1, ["top left", "top middle", "top right"]),
@@ -113,8 +113,10 @@ def test_boxes_are_three_quarters_of_the_side():
 @pytest.mark.parametrize("crops", sorted(CROP_SETS))
 def test_no_box_reaches_beyond_the_picture(crops):
     left, top, width, height = crop_boxes(crops, 48, 64).T
-    assert min(left.min(), top.min()) >= 0 and width.min() >= 0.7 * 64 - 1e-9
-    assert (left + width).max() <= 64 + 1e-9 and (top + height).max() <= 48 + 1e-9
+    assert min(left.min(), top.min()) >= 0
+    assert width.min() >= 0.7 * 64 - 1e-9
+    assert (left + width).max() <= 64 + 1e-9
+    assert (top + height).max() <= 48 + 1e-9
 
 
 def test_folding_keeps_the_order(rng):
@@ -163,7 +165,8 @@ def test_saved_layers_come_back(rng, tmp_path, suffix):
     model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(features))
     save_model(model, tmp_path / f"m{suffix}", ("anger", "disgust", "fear"))
     loaded, images = load_model(tmp_path / f"m{suffix}"), pictures(rng, 3, 16, 16, 1)
-    assert loaded.get_layer("crops").crops == "fixed5" and loaded.get_layer("unfold").regions == 6
+    assert loaded.get_layer("crops").crops == "fixed5"
+    assert loaded.get_layer("unfold").regions == 6
     np.testing.assert_allclose(loaded.predict_on_batch(images), model.predict_on_batch(images), atol=1e-6)
 
 

@@ -43,7 +43,7 @@ def test_identity_returns_the_images(rng, shape):
     np.testing.assert_allclose(np.asarray(warped), images, atol=1e-6)
 
 
-@pytest.mark.parametrize("degrees, shift", [(30, (0, 0)), (0, (0.25, -0.1)), (-50, (0.1, 0.2))])
+@pytest.mark.parametrize(("degrees", "shift"), [(30, (0, 0)), (0, (0.25, -0.1)), (-50, (0.1, 0.2))])
 def test_agrees_with_opencv_on_the_interior(rng, degrees, shift):
     image = cv2.GaussianBlur(rng.random((41, 41)).astype(np.float32), (0, 0), 2)
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

@@ -46,7 +46,7 @@ def test_identity_returns_the_input(rng, shape):
     np.testing.assert_allclose(np.asarray(warped), images, atol=1e-6)
 
 
-@pytest.mark.parametrize("degrees, shift", [(25, (0, 0)), (0, (0.3, -0.15)), (-40, (0.1, 0.2))])
+@pytest.mark.parametrize(("degrees", "shift"), [(25, (0, 0)), (0, (0.3, -0.15)), (-40, (0.1, 0.2))])
 def test_rotation_and_translation_agree_with_opencv_on_the_interior(rng, degrees, shift):
     image = cv2.GaussianBlur(rng.random((48, 48)).astype(np.float32), (0, 0), 2)
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -141,7 +141,7 @@ def test_saved_transformer_warps_the_same(rng, tmp_path, suffix):
     np.testing.assert_allclose(loaded.predict_on_batch(images), model.predict_on_batch(images), atol=1e-6)
 
 
-@pytest.mark.parametrize("policy, off", [("mixed_bfloat16", 0.004), ("mixed_float16", 0.0005)])
+@pytest.mark.parametrize(("policy", "off"), [("mixed_bfloat16", 0.004), ("mixed_float16", 0.0005)])
 def test_half_precision_moves_no_pixels(rng, policy, off):
     """Keras casts a layer's inputs before it is called; θ in eight bits would shift the face by a tenth of a pixel."""
     images = rng.random((1, 48, 48, 1)).astype(np.float32)

@@ -49,12 +49,13 @@ def test_gradients_match_finite_differences(rng):
         assert gradient.numpy()[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("channels, ratio, units", [(64, 16, 4), (64, 1, 64), (8, 16, 2), (1, 16, 2)])
+@pytest.mark.parametrize(("channels", "ratio", "units"), [(64, 16, 4), (64, 1, 64), (8, 16, 2), (1, 16, 2)])
 def test_ratio_never_leaves_fewer_than_two_units(channels, ratio, units):
     """Narrow nets (width 0.125) would otherwise squeeze all channels through one unit, or none."""
     layer = SqueezeExcite(ratio)
     layer.build((None, 4, 4, channels))
-    assert layer.squeeze.units == units and layer.excite.units == channels
+    assert layer.squeeze.units == units
+    assert layer.excite.units == channels
     assert layer.count_params() == channels * units + units + units * channels + channels
 
 
@@ -66,4 +67,6 @@ def test_wrong_ratios_are_refused(ratio):
 
 def test_config_keeps_the_ratio():
     layer = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(SqueezeExcite(7, name="gate")))
-    assert isinstance(layer, SqueezeExcite) and layer.ratio == 7 and layer.name == "gate"
+    assert isinstance(layer, SqueezeExcite)
+    assert layer.ratio == 7
+    assert layer.name == "gate"

@@ -32,7 +32,7 @@ def multiply_adds(model):
     return total + sum(np.prod(layer.kernel.shape) for layer in of_kind(model, layers.Dense))
 
 
-@pytest.mark.parametrize("name, shape, options, parameters, million, convolutions, dense", FIGURES)
+@pytest.mark.parametrize(("name", "shape", "options", "parameters", "million", "convolutions", "dense"), FIGURES)
 def test_figures_of_the_docstrings(name, shape, options, parameters, million, convolutions, dense):
     model = build_model(name, shape, 7, **options)
     assert model.count_params() == parameters

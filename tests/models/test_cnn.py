@@ -13,7 +13,8 @@ def test_cnn_is_as_its_docstring_says():
     kinds = [type(layer).__name__ for layer in model.layers]
     first = kinds.index("Conv2D")
     assert kinds[first : first + 4] == ["Conv2D", "ReLU", "MaxPooling2D", "BatchNormalization"]
-    assert kinds.count("Conv2D") == 4 and kinds[-4:] == ["Dense", "Dropout", "Dense", "Softmax"]
+    assert kinds.count("Conv2D") == 4
+    assert kinds[-4:] == ["Dense", "Dropout", "Dense", "Softmax"]
 
 
 def test_normalisation_is_inside(rng):
@@ -31,7 +32,7 @@ def test_majority_answers_the_most_frequent_class():
 
 
 @pytest.mark.parametrize(
-    "arguments, message",
+    ("arguments", "message"),
     [
         (("cn",), "model: allowed are majority, cnn.*received 'cn'"),
         (("cnn", (48, 48)), "input_shape: must be"),

@@ -18,7 +18,7 @@ def multiply_adds(model):
     return total
 
 
-@pytest.mark.parametrize("shape, millions, parameters", [("tapered", 167, 2.37), ("even", 219, 2.3)])
+@pytest.mark.parametrize(("shape", "millions", "parameters"), [("tapered", 167, 2.37), ("even", 219, 2.3)])
 def test_it_is_small_enough_to_ship_and_cheap_enough_to_train(shape, millions, parameters):
     model = build_model("compact", num_classes=8, shape=shape)
     assert multiply_adds(model) / 1e6 == pytest.approx(millions, abs=5)

@@ -36,7 +36,8 @@ def test_folding_changes_no_output(rng):
     images = rng.normal(size=(3, 24, 24, 3)).astype(np.float32)
     np.testing.assert_allclose(folded.predict_on_batch(images), model.predict_on_batch(images), rtol=1e-4)
     names = [layer.name for layer in folded.layers]
-    assert "conv_norm" not in names and "depthwise_norm" not in names
+    assert "conv_norm" not in names
+    assert "depthwise_norm" not in names
     assert "late_norm" in names, "a norm that follows a sum has nothing to be folded into"
     assert not folded.trainable_variables
 

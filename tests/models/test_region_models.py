@@ -79,8 +79,9 @@ def test_without_attention_it_is_the_backbone_on_the_whole_face(faces):
     assert not any(isinstance(layer, RegionCrops | RegionSelfAttention | RegionBias) for layer in model.layers)
 
 
-@pytest.mark.parametrize("name, options", [("ran", {"attention": "strongest"}),
-                                           ("ran_facenet2expnet", {"reading": "strongest"})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "options"), [("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {"reading": "strongest"})]
+)
 def test_the_strongest_reading_gives_the_classifier_that_crop_alone(faces, name, options):
     """Document [1]: `example.jpg` is the region with the highest weight value."""
     model = small(name, **options)
@@ -92,8 +93,9 @@ def test_the_strongest_reading_gives_the_classifier_that_crop_alone(faces, name,
     np.testing.assert_allclose(model.predict_on_batch(faces), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name, options", [("ran", {"attention": "strongest"}),
-                                           ("ran_facenet2expnet", {"reading": "strongest"})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "options"), [("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {"reading": "strongest"})]
+)
 def test_classification_alone_trains_the_weights_of_the_strongest_reading(faces, name, options):
     """The crop itself is chosen in a step that has no gradient: without a way round, nothing would learn to choose."""
     model = small(name, bias_weight=0.0, **options)
@@ -103,7 +105,7 @@ def test_classification_alone_trains_the_weights_of_the_strongest_reading(faces,
     assert np.abs(model.get_layer("self_attention").get_weights()[0] - before).max() > 1e-6
 
 
-@pytest.mark.parametrize("attention, times", [("none", 1), ("self", 1), ("relation", 2), ("strongest", 1)])
+@pytest.mark.parametrize(("attention", "times"), [("none", 1), ("self", 1), ("relation", 2), ("strongest", 1)])
 def test_what_the_classifier_gets(faces, attention, times):
     model = small(attention=attention)
     depth = model.get_layer(REGION_FEATURES).output_shape[-1]
@@ -128,7 +130,7 @@ def test_one_backbone_serves_all_regions(attention, crops):
 
 
 @pytest.mark.parametrize("attention", ["self", "relation", "strongest"])
-@pytest.mark.parametrize("weight, margin", [(1.0, 0.02), (3.0, 0.5), (0.0, 0.5)])
+@pytest.mark.parametrize(("weight", "margin"), [(1.0, 0.02), (3.0, 0.5), (0.0, 0.5)])
 def test_a_step_minimises_cross_entropy_and_the_weighted_region_bias(faces, attention, weight, margin):
     """With every attention that has weights: a loss that is asked for and not there would not be missed in training."""
     model = small(attention=attention, bias_weight=weight, margin=margin)
@@ -149,12 +151,14 @@ def test_a_step_minimises_cross_entropy_and_the_weighted_region_bias(faces, atte
 def test_the_region_bias_alone_trains_the_crops_up(faces):
     """Its gradient reaches q0 through the model: after some steps some crop is ahead by the margin."""
     model = small(attention="relation", margin=0.3, bias_weight=1.0)
-    model.compile(keras.optimizers.Adam(0.1), lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred, axis=-1),
-                  jit_compile=False)  # fmt: skip
+    model.compile(
+        keras.optimizers.Adam(0.1), lambda y_true, y_pred: 0.0 * keras.ops.sum(y_pred, axis=-1), jit_compile=False
+    )
     model.get_layer("self_attention").q0.assign(np.zeros(model.get_layer("self_attention").q0.shape))
     targets = np.eye(CLASSES, dtype=np.float32)[np.arange(6) % CLASSES]
     found = [float(model.train_on_batch(faces, targets)) for _ in range(8)]
-    assert found[0] == pytest.approx(0.3, abs=0.01) and found[-1] < 0.2
+    assert found[0] == pytest.approx(0.3, abs=0.01)
+    assert found[-1] < 0.2
     assert model.get_layer("region_bias").mean_loss == pytest.approx(np.mean(found), rel=1e-4)
 
 
@@ -164,7 +168,8 @@ def test_any_backbone_can_be_shared(faces, backbone):
     model = small(backbone=backbone, width=0.25 if backbone == "resnet18" else 0.1)
     assert model.get_layer(REGION_FEATURES).output.ndim == 2
     found = model.predict_on_batch(faces[:2])
-    assert found.shape == (2, CLASSES) and np.isfinite(found).all()
+    assert found.shape == (2, CLASSES)
+    assert np.isfinite(found).all()
 
 
 def test_features_are_what_the_models_classifier_gets(faces):
@@ -179,7 +184,7 @@ def test_features_are_what_the_models_classifier_gets(faces):
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    ("options", "message"),
     [
         ({"weights": "imagenet"}, "weights: cnn has no pretrained ones"),
         ({"resolution": 96}, "resolution: is of keras.applications"),
@@ -209,7 +214,8 @@ def test_expression_net_halves_the_side_four_times_and_ends_with_the_face_nets_d
     net = expression_net((48, 48, 1), depth=10, width=0.1)
     kernels = [(layer.kernel_size, layer.filters) for layer in net.layers if isinstance(layer, keras.layers.Conv2D)]
     assert kernels == [*(((3, 3), filters) for filters in (6, 13, 26, 51, 51)), ((1, 1), 10)]
-    assert net.output_shape == (None, 3, 3, 10) and net.name == EXPRESSION_NET
+    assert net.output_shape == (None, 3, 3, 10)
+    assert net.name == EXPRESSION_NET
     lowest = net.get_layer("match").output
     assert net.output is lowest, "no activation: the face net's map may be of any sign"
 
@@ -220,7 +226,8 @@ def test_expression_net_has_the_docstrings_figures():
     for layer in net.layers:
         if isinstance(layer, keras.layers.Conv2D):
             adds += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
-    assert net.count_params() / 1e6 == pytest.approx(4.2, abs=0.05) and adds / 1e6 == pytest.approx(152, abs=1)
+    assert net.count_params() / 1e6 == pytest.approx(4.2, abs=0.05)
+    assert adds / 1e6 == pytest.approx(152, abs=1)
     narrow = expression_net((48, 48, 1), width=0.3)
     assert narrow.count_params() / net.count_params() == pytest.approx(0.1, abs=0.03)
 
@@ -228,15 +235,17 @@ def test_expression_net_has_the_docstrings_figures():
 def test_the_head_of_stage_2_is_one_dense_layer_of_256():
     model = build_model("facenet2expnet", (48, 48, 1), 8, depth=16)
     dense = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    assert dense == [256, 8] and model.get_layer("dense").kernel.shape == (3 * 3 * 16, 256)
+    assert dense == [256, 8]
+    assert model.get_layer("dense").kernel.shape == (3 * 3 * 16, 256)
     combined = build_model("ran_facenet2expnet", (48, 48, 1), 8, depth=16)
     features = combined.get_layer(REGION_FEATURES)
-    assert features.output_shape == (None, 256) and features.get_layer(EXPRESSION_NET).output_shape == (None, 3, 3, 16)
+    assert features.output_shape == (None, 256)
+    assert features.get_layer(EXPRESSION_NET).output_shape == (None, 3, 3, 16)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 @pytest.mark.parametrize(
-    "name, options", [("ran", {}), ("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {})]
+    ("name", "options"), [("ran", {}), ("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {})]
 )
 def test_saved_models_predict_the_same(faces, tmp_path, suffix, name, options):
     model = small(name, **options)
@@ -246,7 +255,7 @@ def test_saved_models_predict_the_same(faces, tmp_path, suffix, name, options):
 
 
 @pytest.mark.parametrize(
-    "name, options, message",
+    ("name", "options", "message"),
     [
         ("ran", {"attention": "both"}, "attention: allowed are none, self, relation, strongest; received 'both'"),
         ("ran", {"crops": "six"}, "crops: allowed are fixed6, fixed5, random5; received 'six'"),

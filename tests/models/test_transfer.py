@@ -48,7 +48,7 @@ def learning(model):
 
 
 @pytest.mark.parametrize(
-    "unfreeze, freeze_norm, expected",
+    ("unfreeze", "freeze_norm", "expected"),
     [
         (None, True, []),
         (None, False, []),
@@ -71,7 +71,7 @@ def test_what_learns(unfreeze, freeze_norm, expected):
 
 
 @pytest.mark.parametrize(
-    "unfreeze, message",
+    ("unfreeze", "message"),
     [
         ("conv9", "unfreeze: allowed are .*conv0, relu0, conv1.*received 'conv9'"),
         ("1.5", "unfreeze: must be a number >= 0 and <= 1; received 1.5"),
@@ -112,8 +112,20 @@ def test_every_backbone_gets_its_pretrainings_normalisation(rng):
 
 # A small one of every family, and those whose graph is another one in .h5 than in Keras.
 QUICK = ("VGG16", "MobileNet")
-SMALLEST = (*QUICK, "ResNet50V2", "MobileNetV2", "MobileNetV3Small", "ResNet50", "DenseNet121", "InceptionV3",
-            "InceptionResNetV2", "Xception", "NASNetMobile", "EfficientNetB0", "EfficientNetV2B0")  # fmt: skip
+SMALLEST = (
+    *QUICK,
+    "ResNet50V2",
+    "MobileNetV2",
+    "MobileNetV3Small",
+    "ResNet50",
+    "DenseNet121",
+    "InceptionV3",
+    "InceptionResNetV2",
+    "Xception",
+    "NASNetMobile",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +184,7 @@ def test_what_h5_cannot_hold_is_made_of_layers_that_it_can(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "name, options, message",
+    ("name", "options", "message"),
     [
         ("akhand", {"backbone": "DenseNet161"}, "backbone: allowed are .*DenseNet121.*received 'DenseNet161'"),
         ("akhand", {"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny is not possible, Keras cannot read its .h5"),
@@ -213,8 +225,10 @@ def test_imagenet_without_network_says_where_the_file_belongs(no_network):
     with pytest.raises(MissingDataError) as caught:
         build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")
     text = str(caught.value)
-    assert f"not in {no_network} " in text and f"Put {MOBILENET_FILE} there" in text
-    assert "https://storage.googleapis.com" in text and "--weights none (with make: WEIGHTS=none)" in text
+    assert f"not in {no_network} " in text
+    assert f"Put {MOBILENET_FILE} there" in text
+    assert "https://storage.googleapis.com" in text
+    assert "--weights none (with make: WEIGHTS=none)" in text
 
 
 def test_imagenet_weights_are_taken_from_kerass_cache(no_network, rng):
@@ -260,7 +274,8 @@ def test_pretrained_efficientnet_keeps_its_own_scaling(no_network, monkeypatch, 
     expected = keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=(64, 64, 3))
     loaded = backbones.load_backbone("EfficientNetB0", 64, "imagenet")
     kinds = [[type(layer).__name__ for layer in model.layers[:6]] for model in (loaded, expected)]
-    assert kinds[0] == kinds[1] and kinds[0].count("Rescaling") == 2
+    assert kinds[0] == kinds[1]
+    assert kinds[0].count("Rescaling") == 2
     images = rng.uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     stems = [keras.Model(model.input, model.get_layer("stem_conv").output) for model in (loaded, expected)]
     first, second = (stem.predict_on_batch(images) for stem in stems)

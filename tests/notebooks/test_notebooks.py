@@ -9,8 +9,15 @@ from fer_tf import notebooks
 from fer_tf.checks import InputError
 from fer_tf.notebooks import NotebookError, notebook_paths, reproduce
 
-PARAMETERS = {"dataset": "synthetic", "data_dir": "", "protocol": "", "seed": 0, "size": "smoke", "overrides": "",
-              "dataset_options": "count=400"}  # fmt: skip
+PARAMETERS = {
+    "dataset": "synthetic",
+    "data_dir": "",
+    "protocol": "",
+    "seed": 0,
+    "size": "smoke",
+    "overrides": "",
+    "dataset_options": "count=400",
+}
 PATHS = notebook_paths()
 
 
@@ -26,12 +33,14 @@ def test_the_course_is_there():
 def test_notebook_is_thin_and_stripped(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert notebook.metadata.kernelspec.name == "python3" and notebook.metadata.kernelspec.language == "python"
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.kernelspec.language == "python"
     cells = code_cells(path)
     assert "parameters" in cells[0].metadata.tags
     assert {"dataset", "data_dir", "protocol", "seed"} <= set(notebooks.declared_parameters(path)) <= set(PARAMETERS)
     for cell in cells:
-        assert not cell.outputs and cell.execution_count is None
+        assert not cell.outputs
+        assert cell.execution_count is None
         assert len(cell.source.splitlines()) <= 15
         assert not re.search(r"^(def|class) ", cell.source, re.MULTILINE)
     used = set(re.findall(r'run_experiment\("(\w+)"', "\n".join(cell.source for cell in cells)))
@@ -57,7 +66,8 @@ def test_all_notebooks_run_and_leave_everything(course, capfd):
     for number, path in enumerate(PATHS, start=1):
         assert f"[{number}/{len(PATHS)}] {path.stem}: done in" in out
         executed = course / "reports" / "notebooks" / path.name
-        assert executed.is_file() and "<html" in executed.with_suffix(".html").read_text()[:2000]
+        assert executed.is_file()
+        assert "<html" in executed.with_suffix(".html").read_text()[:2000]
         assert any(cell.outputs for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code")
     assert re.search(r"epoch +2/2 +loss", out)
     assert (course / "reports" / "index.html").is_file()
@@ -77,12 +87,14 @@ def test_second_run_redoes_only_what_changed(course, capfd, monkeypatch):
     (course / "models" / "majority-synthetic-identity-seed0.h5").unlink()
     reproduce(["00_eda", "01_majority_baseline"], PARAMETERS)
     out = capfd.readouterr().out
-    assert "00_eda: unchanged" in out and "01_majority_baseline: done" in out
+    assert "00_eda: unchanged" in out
+    assert "01_majority_baseline: done" in out
     reproduce(["01_majority_baseline"], {**PARAMETERS, "overrides": "limit=100"})
     assert "100 train" in capfd.readouterr().out
     reproduce(["00_eda", "01_majority_baseline"], PARAMETERS)
     out = capfd.readouterr().out
-    assert "00_eda: unchanged" in out and "01_majority_baseline: done" in out, "the run behind it was another"
+    assert "00_eda: unchanged" in out
+    assert "01_majority_baseline: done" in out, "the run behind it was another"
 
 
 def test_a_failing_notebook_names_its_cell_and_leaves_no_executed_copy(tmp_path, monkeypatch, fresh_home):
@@ -101,7 +113,7 @@ def test_a_failing_notebook_names_its_cell_and_leaves_no_executed_copy(tmp_path,
 
 
 @pytest.mark.parametrize(
-    "wrong, message",
+    ("wrong", "message"),
     [
         ({"overrides": "epoch=3"}, "unknown 'epoch'"),
         ({"size": "tiny"}, "size: allowed are"),

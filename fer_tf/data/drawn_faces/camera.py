@@ -21,6 +21,7 @@ class Backdrop:
         self.places = u[:, 8:20].reshape(-1, 4, 3)
 
     def behind(self, canvas, i):
+        """Fills the canvas of image i with its background, in place."""
         canvas[:] = self.base[i]
         if self.textured[i]:
             size = canvas.shape[0]
@@ -45,6 +46,7 @@ class Camera:
         self.generators = draws.generators
 
     def take(self, picture, i):
+        """Returns the photograph of picture i, uint8 of the same shape."""
         picture = _expose(picture, self.gain[i], self.bias[i])
         if self.sigma[i] > 0.2:
             picture = cv2.GaussianBlur(picture, (0, 0), self.sigma[i])

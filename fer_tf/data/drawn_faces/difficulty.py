@@ -53,11 +53,28 @@ class Difficulty:
 
 
 _LIMITS = {  # field -> lowest and highest value allowed
-    "intensity": (0, 1), "yaw": (0, 45), "pitch": (0, 30), "roll": (0, 180), "shift": (0, 1), "zoom": (0.3, 3),
-    "occlusion": (0, 1), "blend": (0, 1), "blend_weight": (0, 0.5), "person": (0, 2), "jitter": (0, 2),
-    "companions": (0, 1), "light": (0, 1), "shadow": (0, 1), "exposure": (0, 1), "blur": (0, 5), "noise": (0, 60),
-    "jpeg": (0, 1), "background": (0, 1), "glasses": (0, 1), "beard": (0, 1),
-}  # fmt: skip
+    "intensity": (0, 1),
+    "yaw": (0, 45),
+    "pitch": (0, 30),
+    "roll": (0, 180),
+    "shift": (0, 1),
+    "zoom": (0.3, 3),
+    "occlusion": (0, 1),
+    "blend": (0, 1),
+    "blend_weight": (0, 0.5),
+    "person": (0, 2),
+    "jitter": (0, 2),
+    "companions": (0, 1),
+    "light": (0, 1),
+    "shadow": (0, 1),
+    "exposure": (0, 1),
+    "blur": (0, 5),
+    "noise": (0, 60),
+    "jpeg": (0, 1),
+    "background": (0, 1),
+    "glasses": (0, 1),
+    "beard": (0, 1),
+}
 _RANGES = ("intensity", "zoom", "blend_weight", "blur", "noise")
 
 
@@ -88,17 +105,46 @@ def _pair(value, pair_allowed):
 
 DIFFICULTIES = {
     "easy": Difficulty(
-        intensity=(0.7, 1.0), yaw=8.0, pitch=4.0, roll=4.0, shift=0.02, zoom=(0.98, 1.04), occlusion=0.0, blend=0.0,
-        person=0.5, jitter=0.5, light=0.3, shadow=0.0, exposure=0.2, blur=(0.0, 0.3), noise=(0.0, 3.0), jpeg=0.0,
+        intensity=(0.7, 1.0),
+        yaw=8.0,
+        pitch=4.0,
+        roll=4.0,
+        shift=0.02,
+        zoom=(0.98, 1.04),
+        occlusion=0.0,
+        blend=0.0,
+        person=0.5,
+        jitter=0.5,
+        light=0.3,
+        shadow=0.0,
+        exposure=0.2,
+        blur=(0.0, 0.3),
+        noise=(0.0, 3.0),
+        jpeg=0.0,
         background=0.2,
     ),
     "default": Difficulty(),
     "hard": Difficulty(
-        intensity=(0.2, 0.9), yaw=32.0, pitch=16.0, roll=18.0, shift=0.12, zoom=(0.82, 1.2), occlusion=0.45,
-        blend=0.3, blend_weight=(0.2, 0.45), person=1.3, jitter=1.3, light=1.0, shadow=0.4, exposure=0.9,
-        blur=(0.1, 1.3), noise=(2.0, 15.0), jpeg=0.7, background=0.9,
+        intensity=(0.2, 0.9),
+        yaw=32.0,
+        pitch=16.0,
+        roll=18.0,
+        shift=0.12,
+        zoom=(0.82, 1.2),
+        occlusion=0.45,
+        blend=0.3,
+        blend_weight=(0.2, 0.45),
+        person=1.3,
+        jitter=1.3,
+        light=1.0,
+        shadow=0.4,
+        exposure=0.9,
+        blur=(0.1, 1.3),
+        noise=(2.0, 15.0),
+        jpeg=0.7,
+        background=0.9,
     ),
-}  # fmt: skip
+}
 
 
 def resolve_difficulty(difficulty, overrides):

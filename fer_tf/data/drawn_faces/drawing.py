@@ -272,9 +272,16 @@ def expression_sheet(size=96, identities=6, seed=0, intensity=1.0, channels=1, *
     names = list(EMOTIONS) * identities
     numbers = np.repeat(np.arange(identities), len(EMOTIONS))
     faces = draw_faces(
-        len(names), seed=seed, size=size, channels=channels, difficulty="easy", identities=numbers, emotions=names,
-        intensity=intensity, **{**clean, **overrides},
-    )  # fmt: skip
+        len(names),
+        seed=seed,
+        size=size,
+        channels=channels,
+        difficulty="easy",
+        identities=numbers,
+        emotions=names,
+        intensity=intensity,
+        **{**clean, **overrides},
+    )
     grid = faces.images.reshape(identities, len(EMOTIONS), size, size, channels)
     sheet = grid.transpose(0, 2, 1, 3, 4).reshape(identities * size, len(EMOTIONS) * size, channels)
     return (sheet[..., 0] if channels == 1 else sheet), list(EMOTIONS)

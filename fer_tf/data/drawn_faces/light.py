@@ -70,6 +70,7 @@ class Relief:
                     self.patches.append((parts[name + suffix], levels))
 
     def of(self, i):
+        """The light map of face i, uint8 [size, size]."""
         canvas = np.full((self.size, self.size), UNCHANGED, np.uint8)
         for polygons, levels in self.patches:
             # one bit more of shift halves the canvas' coordinates: the map has the picture's size, not the canvas'
@@ -91,6 +92,7 @@ class Shadows:
         self.dark = 0.5 + 0.3 * draws.of("shadow_dark")
 
     def of(self, i):
+        """The light map of the shadow on face i, uint8 [size, size]."""
         axis = ((np.arange(self.size) + 0.5) / self.size * 2 - 1).astype(np.float32)
         inside = self.normal[i, 0] * axis[None, :] + self.normal[i, 1] * axis[:, None] - self.at[i]
         share = np.clip(inside * 8 + 0.5, 0, 1)

@@ -135,6 +135,7 @@ class FacePainter:
         self.line_on = (line_strengths > 0.05).tolist()
 
     def face(self, canvas, i):
+        """Draws face i on a uint8 canvas in place, from the back of the head to the glasses."""
         style, beard = HAIR_STYLES[self.people.style[i]], BEARDS[self.people.beard[i]]
         if style == "long":
             self._fill(canvas, i, "hair_back", "hair_back")

@@ -35,9 +35,11 @@ class Draws:
     generators: list
 
     def of(self, name):
+        """The numbers [N] of one quantity, in 0..1."""
         return self.numbers[:, _COLUMN[name]]
 
     def group(self, name):
+        """The numbers [N, n] of a group of quantities, in 0..1."""
         at = len(_NAMES)
         for group, count in _GROUPS.items():
             if group == name:
@@ -46,6 +48,7 @@ class Draws:
         raise KeyError(name)
 
     def between(self, name, bounds):
+        """The numbers [N] of one quantity, scaled to the bounds (low, high)."""
         return bounds[0] + (bounds[1] - bounds[0]) * self.of(name)
 
     def symmetric(self, name, limit):

@@ -167,8 +167,7 @@ def _yunet_face(row):
 
 
 def _make_none():
-    """None stands for: do not look, the whole picture is the face."""
-    return None
+    """Makes no detector: the whole picture is the face."""
 
 
 DETECTORS = {

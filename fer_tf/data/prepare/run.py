@@ -48,7 +48,7 @@ class Prepared:
 
 def prepare_datasets(
     names, out, data_dir=None, protocol=None, options=(), seed=0, workers=None, force=False, **settings
-):  # fmt: skip
+):
     """Writes datasets as small pictures in one folder structure; see the package's docstring.
 
     A run that was stopped, by a kill too, goes on where it was when it is called again in the same way.

@@ -81,5 +81,7 @@ def shared_pictures(out, labels):
     leaked = {split: int(digests[(labels["split"] == split).to_numpy()].isin(train).sum()) for split in SPLITS[1:]}
     if not any(leaked.values()):
         return []
-    return [f"these datasets share pictures: {leaked['test']} test and {leaked['val']} val pictures stand in train; "
-            "`data split` on the result keeps copies together"]  # fmt: skip
+    return [
+        f"these datasets share pictures: {leaked['test']} test and {leaked['val']} val pictures stand in train; "
+        "`data split` on the result keeps copies together"
+    ]

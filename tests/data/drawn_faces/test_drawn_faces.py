@@ -18,7 +18,9 @@ def test_images_have_the_size_asked_for_and_are_not_blank(size, channels):
     assert faces.images.shape == (4, size, size, channels)
     assert faces.images.dtype == np.uint8
     assert (faces.images.reshape(4, -1).std(axis=1) > 8).all()
-    assert faces.face_masks is None and faces.occluder_masks is None and faces.expression_masks is None
+    assert faces.face_masks is None
+    assert faces.occluder_masks is None
+    assert faces.expression_masks is None
 
 
 def test_the_table_tells_the_truth_of_every_image():
@@ -27,16 +29,21 @@ def test_the_table_tells_the_truth_of_every_image():
     expected = {"emotion", "identity", "intensity", "yaw", "pitch", "roll", "occluder", "occluded", "glasses", "beard"}
     assert expected | set(ACTION_UNITS) | {"blend"} == set(table.columns)
     assert len(table) == 300
-    assert set(table.emotion) <= set(EMOTIONS) and set(table.occluder) <= set(OCCLUDERS)
+    assert set(table.emotion) <= set(EMOTIONS)
+    assert set(table.occluder) <= set(OCCLUDERS)
     assert table[[*ACTION_UNITS, "intensity", "occluded"]].stack().between(0, 1).all()
     assert (table.occluded[table.occluder == "none"] == 0).all()
-    assert (table.blend != table.emotion).all() and set(table.blend) <= {"", *EMOTIONS}
-    assert table.yaw.abs().max() <= 25 and table.yaw.std() > 5
+    assert (table.blend != table.emotion).all()
+    assert set(table.blend) <= {"", *EMOTIONS}
+    assert table.yaw.abs().max() <= 25
+    assert table.yaw.std() > 5
 
 
 def test_no_faces_is_an_empty_set_with_all_columns():
     faces = draw_faces(0, masks=True)
-    assert faces.images.shape == (0, 48, 48, 1) and len(faces.table) == 0 and "AU12" in faces.table
+    assert faces.images.shape == (0, 48, 48, 1)
+    assert len(faces.table) == 0
+    assert "AU12" in faces.table
     assert faces.face_masks.shape == (0, 48, 48)
 
 
@@ -73,7 +80,8 @@ def test_seeds_draw_other_people_and_other_pictures():
 
 def test_classes_follow_the_prior():
     shares = draw_faces(2500, seed=0, size=16).table.emotion.value_counts(normalize=True)
-    assert sum(CLASS_PRIOR.values()) == pytest.approx(1) and min(CLASS_PRIOR.values()) >= 0.03
+    assert sum(CLASS_PRIOR.values()) == pytest.approx(1)
+    assert min(CLASS_PRIOR.values()) >= 0.03
     for emotion, share in CLASS_PRIOR.items():  # five standard errors
         assert shares[emotion] == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 2500))
 
@@ -110,12 +118,15 @@ def test_harder_levels_are_harder():
     tables = {level: draw_faces(300, size=16, difficulty=level).table for level in ("easy", "default", "hard")}
     for column, of in (("yaw", lambda t: t.yaw.abs().mean()), ("occluded", lambda t: t.occluded.mean())):
         values = [of(table) for table in tables.values()]
-        assert values == sorted(values) and values[0] < values[2], column
+        assert values == sorted(values), column
+        assert values[0] < values[2], column
     shown = [table.intensity[table.emotion != "neutral"].mean() for table in tables.values()]
     assert shown == sorted(shown, reverse=True)
 
 
 def test_the_sheet_has_emotions_in_columns_and_identities_in_rows():
     sheet, names = expression_sheet(size=32, identities=2)
-    assert sheet.shape == (64, 8 * 32) and sheet.dtype == np.uint8 and names == list(EMOTIONS)
+    assert sheet.shape == (64, 8 * 32)
+    assert sheet.dtype == np.uint8
+    assert names == list(EMOTIONS)
     assert expression_sheet(size=32, identities=1, channels=3)[0].shape == (32, 256, 3)
