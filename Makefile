@@ -12,6 +12,8 @@ SEED ?= 0
 SIZE ?=
 SET ?=
 NOTEBOOKS ?=
+# More options of pytest: make test PYTEST_OPTIONS=--durations=25
+PYTEST_OPTIONS ?=
 # Options of the dataset: OPTION="fold=3 classes=7"
 OPTION ?=
 # Settings of an experiment (fer_tf/experiments.py) as variables of their names in capitals.
@@ -30,7 +32,7 @@ OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call l
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
-KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS QUEUE PYTHON VENV
+KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS QUEUE PYTEST_OPTIONS PYTHON VENV
 EMPTY :=
 GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
 $(foreach name,$(filter $(PARTICULAR),$(GIVEN)),$(error $(name) does not fit all notebooks; write for one: \
@@ -68,16 +70,17 @@ queue: $(STAMP)  ## work through queues/measured.csv (QUEUE=mine.csv: another li
 	@$(BIN)/python -m fer_tf queue $(QUEUE) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
 test: lint  ## lint, unit and contract tests, every notebook at smoke size
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
-test-all: lint  ## also the slow tests
-	@$(BIN)/python -m pytest -m ""
+test-all: lint  ## also the slow tests; says at its end how long it took
+	@start=$$(date +%s); $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS); code=$$?; \
+	echo "make test-all took $$((($$(date +%s) - start + 30) / 60)) minutes"; exit $$code
 
 lint: $(STAMP)  ## check style with ruff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet fer_tf tests benchmarks
 
-format: $(STAMP)  ## mend style with ruff
+format: $(STAMP)  ## fix style with ruff
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format fer_tf tests benchmarks
 
