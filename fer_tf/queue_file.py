@@ -1,6 +1,7 @@
 """The list that a training queue works through: a csv or yaml file with one run per row."""
 
 import math
+import os
 import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -14,6 +15,7 @@ from .classical import CLASSICAL
 from .ensemble import VIEWS
 from .paths import reports_root
 from .search_spaces import read_space
+from .teachers import teacher_names
 
 ENSEMBLE = "ensemble"
 
@@ -89,14 +91,9 @@ class Entry:
         """Runs that must be finished first: an ensemble's members, a student's teachers."""
         if self.kind == ENSEMBLE:
             return self.member_names
-        if self.kind != "train" or not self.resolved.teacher:
+        if self.kind != "train":
             return []
-        return [
-            runlog.run_name(name, self.dataset, self.protocol_name, self.seed, self.dataset_options)
-            if name in experiments.EXPERIMENTS
-            else name
-            for name in self.resolved.teacher.split("+")
-        ]
+        return teacher_names(self.resolved, self.dataset, self.protocol_name, self.seed, self.dataset_options)
 
     @property
     def directory(self) -> Path:
@@ -118,7 +115,9 @@ class Entry:
         for option in self.options.split():
             words += ["--option", option]
         if self.kind == "search":
-            words += ["--grid", "--space", self.space]
+            # the runs' working directory is another than the user's
+            is_file = self.space.endswith(".json")
+            words += ["--grid", "--space", os.path.abspath(os.path.expanduser(self.space)) if is_file else self.space]
         for key, value in experiments.parse_overrides(self.overrides).items() if self.kind != "classical" else ():
             words += ["--set", f"{key}={value}"]
         return words + (["--data-dir", data_dir] if data_dir else [])
@@ -224,8 +223,16 @@ def _check(entry):
     if entry.kind in ("train", "search"):
         entry.resolved  # noqa: B018 (raises what is wrong with the overrides)
     if entry.space:
-        read_space(entry.space)
+        _check_space(entry)
     entry.dataset_options  # noqa: B018
+
+
+def _check_space(entry):
+    if entry.kind != "search":
+        raise InputError(f"space: goes with an experiment that is trained; received {entry.experiment}")
+    twice = sorted(set(experiments.parse_overrides(entry.overrides)) & set(read_space(entry.space).values))
+    if twice:
+        raise InputError(f"overrides: {', '.join(twice)} is searched through; leave it out of one of the two")
 
 
 def parse_budget(text: str) -> float:

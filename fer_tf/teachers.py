@@ -93,12 +93,10 @@ def _fitted(images, model):
     return ops.sum(images * np.array([0.299, 0.587, 0.114], "float32"), axis=-1, keepdims=True)
 
 
-def teacher_names(experiment: Experiment, ds: FaceDataset, seed: int, options: dict) -> tuple:
+def teacher_names(experiment: Experiment, dataset: str, protocol: str, seed: int, options: dict) -> list:
     """The runs meant by an experiment's `teacher`: an experiment's name means its run on the same data and seed."""
     names = [name.strip() for name in experiment.teacher.split("+") if name.strip()]
-    return tuple(
-        runlog.run_name(name, ds.name, ds.protocol, seed, options) if name in EXPERIMENTS else name for name in names
-    )
+    return [runlog.run_name(name, dataset, protocol, seed, options) if name in EXPERIMENTS else name for name in names]
 
 
 def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options: dict | None = None) -> Teacher | None:
@@ -111,7 +109,7 @@ def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options
     Raises: `InputError` for a run that is not finished, that was tested on other images than the student will be (its
         training images might be among them), or that does not know all classes.
     """
-    names = teacher_names(experiment, ds, seed, options or {})
+    names = teacher_names(experiment, ds.name, ds.protocol, seed, options or {})
     if not names:
         return None
     runs = [_finished(name) for name in names]
@@ -119,7 +117,7 @@ def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options
         _check_fits(run, ds)
     models = tuple(saving.load_model(run.model_path) for run in runs)
     fingerprint = runlog.fingerprint([run.record["fingerprint"] for run in runs])
-    return Teacher(names, models, tuple(ds.class_names), fingerprint)
+    return Teacher(tuple(names), models, tuple(ds.class_names), fingerprint)
 
 
 def _finished(name):

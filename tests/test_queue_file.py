@@ -109,6 +109,8 @@ def test_larger_priorities_come_first_and_equals_keep_the_files_order(tmp_path):
         ({"experiment": "hog_svm", "size": "huge"}, "size: allowed are full, quick, smoke; received 'huge'"),
         ({"experiment": "hog_svm", "overrides": "kernel=rbf"}, "overrides: hog_svm takes none in a queue"),
         ({"space": "document9"}, "space: allowed are document4"),
+        ({"experiment": "hog_svm", "space": "document3"}, "space: goes with an experiment that is trained"),
+        ({"space": "document3", "overrides": "l2=0.1"}, "overrides: l2 is searched through"),
         ({"members": MEMBERS}, "members: goes with experiment ensemble"),
         ({"experiment": "ensemble"}, r"members: an ensemble needs two or more runs, separated by \+"),
         ({"experiment": "ensemble", "members": "a+"}, "members: an ensemble needs two or more runs"),

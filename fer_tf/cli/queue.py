@@ -20,7 +20,7 @@ DEFAULT = "queues/measured.csv"
 )
 def queue(
     what: Annotated[str, typer.Argument(help="A csv or yaml file with one run per row, or `status`.")],
-    file: Annotated[str, typer.Argument(help="After `status`: the file.")] = DEFAULT,
+    file: Annotated[str | None, typer.Argument(help=f"After `status`: the file [default: {DEFAULT}].")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Runs at once [default: cores / threads].")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
     nice: Annotated[int, typer.Option(min=0, max=19, help="Niceness of the runs: 19 lets all else go first.")] = 19,
@@ -37,14 +37,17 @@ def queue(
     code has changed since: their records say which code it was.
     """
     import_keras()
+    from ..checks import InputError
     from ..paths import data_root
     from ..queue_file import parse_budget, read_queue
     from ..queueing import Settings, run_queue, status
     from ..queueing import pack as write_pack
 
     if what == "status":
-        print(_shown(status(read_queue(file))))
+        print(_shown(status(read_queue(file or DEFAULT))))
         return
+    if file:
+        raise InputError(f"queue: takes one file; received {what} and {file}")
     entries = read_queue(what)
     # as Ctrl-C: the runs are stopped and can be resumed, instead of going on without the queue
     signal.signal(signal.SIGTERM, _interrupt)
