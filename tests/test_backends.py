@@ -98,7 +98,7 @@ def assert_predicts_the_same(path, arrays):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cnn", "deepfer", "mobilenet", "ran_self", "ran_facenet2expnet"])
+@pytest.mark.parametrize("name", ["cnn", "compact", "deepfer", "mobilenet", "ran_self", "ran_facenet2expnet"])
 def test_a_run_without_tensorflow(tmp_path, name):
     answer, arrays = under_jax(TRAIN, name, tmp_path)
     assert answer["backend"] == "jax"
@@ -115,7 +115,7 @@ def test_a_model_fitted_under_jax_predicts_the_same_under_tensorflow(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["cnn4_se_residual", "resnet18", "vgg_bn", "ucar_cnn", "deep_emotion", "deepfer", "ran"]
+    "name", ["cnn4_se_residual", "compact", "resnet18", "vgg_bn", "ucar_cnn", "deep_emotion", "deepfer", "ran"]
 )
 def test_every_family_fits_under_jax(tmp_path, name):
     answer, arrays = under_jax(FIT, name, tmp_path)
