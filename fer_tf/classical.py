@@ -145,7 +145,8 @@ def _differences(name, experiment, ds, size, options):
     full, now, usual = CLASSICAL[name].settings(), experiment.settings(), data.DATASETS[ds.name].options
     parts = [f"{size} size: at most {LIMITS[size]} images a split"] if LIMITS[size] else []
     parts += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
-    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key != "fold"]
+    other_tasks = ("fold", "label_mode")
+    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
     return "; ".join(part for part in [*parts, ", ".join(chosen), ds.deviation] if part)
 
 

@@ -179,7 +179,9 @@ def given_networks(experiment, seed):
 def _differences(name, experiment, size, options, ds):
     """In which ways a run is not the source's: settings, dataset options, a copy that is not the published set."""
     usual = data.DATASETS[ds.name].options
-    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key != "fold"]
+    # another fold or another label mode is another task, named in the run, and not less than the source's settings
+    other_tasks = ("fold", "label_mode")
+    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
     parts = [experiments.differences(name, experiment, size), ", ".join(chosen), ds.deviation]
     return "; ".join(part for part in parts if part)
 
