@@ -110,7 +110,8 @@ class Experiment:
     face_net_epochs: int = 0
     frozen_until: str = ""
     shape: str = "tapered"
-    pair_relu: bool = True
+    # a default is what held before there was the setting: a record without it is read by it
+    pair_relu: bool = False
     teacher: str = ""
     teacher_share: float = 0.5
     temperature: float = 1.5

@@ -189,6 +189,7 @@ EXPERIMENTS = {
         model="deepfer",
         source="document [3]: Adam, dropout, ℓ2 on the last four dense layers; it prints no rate, batch or epochs",
         claims=(13, 14, 15, 19, 21, 24, 25),
+        pair_relu=True,
         # half of deep_emotion's rate: its seven convolutions have no normalisation
         **{**REPORT3, "learning_rate": 5e-4},
     ),
@@ -205,6 +206,7 @@ EXPERIMENTS = {
         claims=(22,),
         salient_by="deepfer",
         defining=("salient_by",),
+        pair_relu=True,
         **{**REPORT3, "learning_rate": 5e-4},
     ),
     "ran": Experiment(
