@@ -9,7 +9,7 @@ from .experiment import Experiment
 
 
 def compile_model(
-    model: keras.Model, experiment: Experiment, learning_rate: float | None = None, steps: int = 0
+    model: keras.Model, experiment: Experiment, learning_rate: float | None = None, steps: tuple = (0, 0)
 ) -> None:
     """Compiles for training; XLA is on with an accelerator, or as the experiment's `jit` says.
 
@@ -26,12 +26,17 @@ def compile_model(
 def compile_with(model: keras.Model, its_optimizer: keras.Optimizer, experiment: Experiment) -> None:
     """Compiles a model with an optimizer that may have trained the same weights before."""
     wants_jit = {"on": True, "off": False, "auto": runlog.has_accelerator()}[experiment.jit]
-    teacher = (experiment.teacher_share, experiment.temperature) if experiment.teacher else None
-    loss = losses.classification_loss(experiment.label_smoothing, experiment.loss, teacher)
+    loss = loss_of(experiment)
     # an object, not its name: one made while the step is traced makes TensorFlow trace the step a second time
     model.compile(its_optimizer, loss, metrics=[losses.LabelAccuracy()], jit_compile=wants_jit)
     if model.jit_compile != wants_jit:  # some layers switch XLA off for the whole model without a word
         raise InputError(f"jit: {model.name} cannot be compiled by XLA, a layer in it does not support it")
+
+
+def loss_of(experiment: Experiment) -> keras.losses.Loss:
+    """The experiment's loss; `InputError` for settings of it that do not go together."""
+    teacher = (experiment.teacher_share, experiment.temperature) if experiment.teacher else None
+    return losses.classification_loss(experiment.label_smoothing, experiment.loss, teacher)
 
 
 def scheduled(experiment: Experiment, rate: float, steps: tuple | int):

@@ -444,6 +444,8 @@ def resolve(name, size="full", overrides=None):
             f"{key}: {name} is defined by {key} {defaults[key]}, it cannot be set; take another experiment"
         )
     resolved = replace(experiment, **{key: _checked(key, value, defaults[key]) for key, value in changes.items()})
+    if resolved.sizes and resolved.patience:
+        raise InputError("sizes: cannot be used with patience, which could stop before the last size")
     if resolved.warmup and resolved.schedule != "cosine":
         raise InputError(f"warmup: needs schedule=cosine; received schedule {resolved.schedule!r}")
     return resolved
@@ -460,11 +462,20 @@ def _checked(key, value, default):
         check_range(key, value, *_BOUNDS[key])
     if key == "sizes" and not re.fullmatch(r"(\d+:\d+(\.\d+)?(,(?=\d)|$))*", value):
         raise InputError(f"sizes: must be size:epochs pairs such as 32:12,48:24; received {value!r}")
+    if key == "sizes" and value:
+        _check_sizes(value)
     if key == "salient_by" and value:
         return check_choice(key, value, EXPERIMENTS)
     if key == "backbone":
         return check_backbone(value, FEATURE_MODELS)
     return check_choice(key, value, _CHOICES[key]) if key in _CHOICES else value
+
+
+def _check_sizes(text):
+    pairs = [tuple(map(float, part.split(":"))) for part in text.split(",")]
+    sizes = [size for size, _ in pairs]
+    if sizes != sorted(set(sizes)) or min(min(pair) for pair in pairs) <= 0:
+        raise InputError(f"sizes: must grow, with more than 0 epochs each; received {text!r}")
 
 
 def default_size(dataset, size=""):

@@ -9,7 +9,7 @@ import pandas as pd
 
 from . import facenets, feature_matching, layers, models, precision, runlog
 from .checks import InputError
-from .compiling import at_size, check_sizes, compile_model, compile_with
+from .compiling import at_size, check_sizes, compile_model, compile_with, loss_of
 from .data import pipeline, plan
 from .experiment import Experiment
 from .keeper import EpochKeeper, Phase, say, standing
@@ -67,6 +67,7 @@ def start(training_data, experiment, seed):
         training_data, experiment, seed: see `fit`.
     Raises: `InputError` for settings that cannot be built, or whose phases or stage 1 the model does not have.
     """
+    loss_of(experiment)
     # before the seed is set: whether the face net has to be trained first must make no difference
     is_matched = bool(experiment.matching_epochs and experiment.epochs)
     face_net = facenets.open_face_net(experiment.face_net, seed) if needs_face_net(experiment) else None
@@ -222,9 +223,9 @@ def _as_float32(model, experiment, training_data, seed):
 
 def _measured_precision(training_data, experiment, seed, progress):
     """What `precision.choose` found when this run began: kept, so that a resumed run goes on in the same precision."""
-    path = progress.directory / "precision.json"
+    path, task = progress.directory / "precision.json", progress.task or progress.fingerprint
     stored = runlog.read_json(path)
-    if stored.get("fingerprint") == progress.fingerprint:
+    if stored.get("task") == task:
         return stored["measured"]
     targets = plan.target_matrix(training_data.train)[: experiment.batch_size]
     targets = targets if not experiment.teacher else targets.repeat(2, axis=1)
@@ -236,7 +237,7 @@ def _measured_precision(training_data, experiment, seed, progress):
 
     images = training_data.train.fetch(range(len(targets)))
     measured = precision.choose(compiled, images, targets)
-    runlog.write_json(path, {"fingerprint": progress.fingerprint, "measured": measured})
+    runlog.write_json(path, {"task": task, "measured": measured})
     say(progress.verbose, f"{progress.name}: precision {measured['chosen']} ({measured})")
     return measured
 

@@ -133,9 +133,12 @@ class EpochKeeper(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Sets the learning rate and starts the bar; stops the run if no time is left for an epoch."""
-        history = self.state["history"]
-        if history and time.time() + history[-1]["seconds"] > self.stop_at:
-            self._run_out_of_time(history[-1]["seconds"])
+        if self.state["history"]:
+            last = self.state["history"][-1]
+            # larger pictures take longer, by their area
+            needed = last["seconds"] * ((self.size or 1) / last.get("size", self.size or 1)) ** 2
+            if time.time() + needed > self.stop_at:
+                self._run_out_of_time(needed)
         if not self.experiment.warmup:
             self.state["rate"] = self._rate(epoch)
             self.model.optimizer.learning_rate.assign(self.state["rate"])
@@ -182,6 +185,13 @@ class EpochKeeper(keras.callbacks.Callback):
         self.averages = {id(variable): keras.ops.convert_to_numpy(variable) for variable in variables}
         for variable, value in zip(variables, self.raw, strict=True):
             variable.assign(value)
+
+    def on_train_end(self, logs=None):
+        """Takes the averaged weights out once more: Keras leaves them in the model when `fit` ends, but a training in
+        several sizes or phases continues with the others."""
+        if self.experiment.ema and self.averages:
+            for variable, value in zip(self.model.trainable_variables, self.raw, strict=True):
+                variable.assign(value)
 
     def _trained_variables(self):
         if hasattr(self.model, "jax_state_sync"):  # JAX holds the weights elsewhere while it trains

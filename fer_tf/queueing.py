@@ -27,7 +27,7 @@ OUT_OF_TIME, INTERRUPTED = 75, 130
 # A process that a signal ends (out of memory, say) is started at most so often.
 ATTEMPTS = 3
 # Weights above this are not packed: the archive is to travel.
-LARGEST_PACKED = 16_000_000
+LARGEST_PACKED = 64_000_000
 _GRACE = 15  # seconds that a run has for stopping by itself; no epoch ends later than this before the budget's end
 _LAST = 5  # seconds before the budget's end at which what still runs is stopped
 
@@ -117,8 +117,11 @@ def _is_record_of(entry, directory):
 
 def _todo(entries):
     """The entries that are not finished, and those whose model is missing although another entry needs it."""
-    unfinished = [entry for entry in entries if not is_finished(entry)]
-    return [entry for entry in entries if entry in unfinished or _lacks_model(entry, unfinished)]
+    todo, count = [entry for entry in entries if not is_finished(entry)], -1
+    while len(todo) != count:  # what lacks its model may need others that lack theirs
+        count = len(todo)
+        todo = [entry for entry in entries if entry in todo or _lacks_model(entry, todo)]
+    return todo
 
 
 def _lacks_model(entry, others):
@@ -245,7 +248,7 @@ def progress_line(entries: list) -> str:
 def _start_next(todo, jobs, settings, stop_at, verbose):
     """Starts the most urgent entry that can run now; True if there was one."""
     for entry in todo:
-        if entry in [job.entry for job in jobs] or _note(entry) or missing_needs(entry):
+        if entry in [job.entry for job in jobs] or _note(entry) or missing_needs(entry) or _awaits(entry, todo):
             continue
         if stop_at is not None and not _fits(entry, stop_at):
             continue
@@ -264,10 +267,17 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
     return False
 
 
+def _awaits(entry, todo):
+    """True if a run that the entry needs is still to be trained here; one of that name may be there already, with
+    other settings."""
+    return any(other.name in entry.needs and (not is_finished(other) or _lacks_model(other, [entry])) for other in todo)
+
+
 def _fits(entry, stop_at):
     """False if a run that has finished epochs before cannot finish another one in time; the others find out."""
     history = _history(entry)
-    needed = float(history["seconds"].iloc[-1]) if len(history) and "seconds" in history else 0.0
+    has_epochs_left = 0 < len(history) < _epochs(entry) and "seconds" in history
+    needed = float(history["seconds"].iloc[-1]) if has_epochs_left else 0.0
     return time.time() + needed < stop_at - _GRACE
 
 
@@ -277,13 +287,17 @@ def _launch(entry, settings, stop_at, slot, lock):
     threads = str(settings.threads)
     names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(names, threads), "TF_NUM_INTEROP_THREADS": "1", keeper.ANY_CODE: "1"}
+    environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else the first run takes all of a GPU's memory
+    if settings.slots > 1:
+        environment.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if stop_at is not None:
         environment[keeper.STOP_AT] = str(stop_at - _GRACE)
+    again = ["--retry"] if settings.retry and entry.kind == "search" else []
     with open(log_path(entry), "a", encoding="utf-8") as log:
         log.write(f"\n== {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(entry.command(settings.data_dir))}\n")
         log.flush()
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "fer_tf", *entry.command(settings.data_dir)],
+            [sys.executable, "-u", "-m", "fer_tf", *entry.command(settings.data_dir), *again],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -460,8 +474,12 @@ def finished_names(entries: list, reduced: bool = False) -> tuple:
     Returns: names of the runs, and names of those that were left out because they are reduced.
     Raises: `InputError` if there is none to take.
     """
-    directories = [entry.directory for entry in entries if entry.kind in ("train", "classical") and is_finished(entry)]
-    own = [directory for directory in directories if directory.is_dir()]  # the others are released already
+    # not those that are finished by their released record alone
+    own = [
+        entry.directory
+        for entry in entries
+        if entry.kind in ("train", "classical") and _is_record_of(entry, entry.directory)
+    ]
     left_out = [] if reduced else [each.name for each in own if runlog.read_record(each).get("reduced")]
     names = [directory.name for directory in own if directory.name not in left_out]
     if not names:

@@ -23,15 +23,18 @@ def quiet_stderr():
         os.close(kept)
 
 
-def import_keras():
+def import_keras(wake=True):
     """Imports Keras and wakes its backend without their notes; what comes after is then silent too.
+
+    With wake=False the backend does not look at the devices yet, so an accelerator's memory stays free for others.
 
     So is TensorFlow's advice on functions that are traced again: each new model and each last, smaller batch does that.
     """
     with quiet_stderr():
         import keras
 
-        keras.ops.zeros(1)
+        if wake:
+            keras.ops.zeros(1)
     logging.getLogger("tensorflow").addFilter(_is_no_advice_on_tracing)  # the same one a second time is no second one
     return keras
 

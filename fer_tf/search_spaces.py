@@ -82,7 +82,7 @@ def read_space(space):
     """The `Space` meant by a key of `SPACES`, a .json file, text or a dict.
 
     Args:
-        space: "document4", "document2", "FILE.json" holding {"setting": [values]}, text such as
+        space: "document4", "document3", "document2", "FILE.json" holding {"setting": [values]}, text such as
             "learning_rate=0.1,0.01 batch_size=8,16", or a dict setting -> list of values.
     Raises: `InputError` naming what is allowed.
     """

@@ -100,6 +100,17 @@ def test_sizes_share_the_epochs(sizes, start, end, expected):
     assert fitting.size_bounds(resolve("compact", overrides={"sizes": sizes}), start, end, 48) == expected
 
 
+@pytest.mark.parametrize("sizes", ["48:1,32:1", "32:1,32:1,48:1", "32:0,48:1", "0:1,48:1"])
+def test_sizes_grow(sizes):
+    with pytest.raises(InputError, match="sizes: must grow, with more than 0 epochs each; received"):
+        resolve("compact", overrides={"sizes": sizes})
+
+
+def test_sizes_and_patience_exclude_each_other():
+    with pytest.raises(InputError, match="sizes: cannot be used with patience"):
+        resolve("compact", overrides={"patience": 3})
+
+
 @pytest.mark.parametrize("sizes", ["32", "32:", "32:2,", "a:3", "32:1;48:1"])
 def test_wrong_sizes(sizes):
     with pytest.raises(InputError, match="sizes: must be size:epochs pairs such as 32:12,48:24; received"):

@@ -365,13 +365,13 @@ def test_spaces_are_written_in_a_file_or_as_text(tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(wanted))
     found = read_space(str(tmp_path / "mine.json"))
     assert (found.name, found.values, len(found)) == ("mine", wanted, 8)
-    assert {len(space) for space in SPACES.values()} == {128, 48}
+    assert {len(space) for space in SPACES.values()} == {128, 48, 4}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"space": "document5"}, "space: allowed are document4, document2, a .json file, or text like"),
+        ({"space": "document5"}, "space: allowed are document4, document3, document2, a .json file, or text like"),
         ({"space": {"rate": [1]}}, "space: unknown 'rate'; allowed are attention, backbone, batch_size"),
         ({"space": {"image_size": [48, 64]}}, "space: unknown 'image_size'"),
         ({"space": {"epochs": 5}}, "space: epochs must be a list of values; received 5"),

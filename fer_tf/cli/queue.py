@@ -36,7 +36,7 @@ def queue(
     A failed run is noted with its reason and does not stop the others. Finished runs are not run again, also if the
     code has changed since: their records say which code it was.
     """
-    import_keras()
+    import_keras(wake=False)  # the accelerator's memory is for the runs
     from ..checks import InputError
     from ..paths import data_root
     from ..queue_file import parse_budget, read_queue
@@ -51,6 +51,7 @@ def queue(
     entries = read_queue(what)
     # as Ctrl-C: the runs are stopped and can be resumed, instead of going on without the queue
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `&` ignores it, and the runs inherit that
     data_dir = os.path.abspath(data_root(data_dir)) if data_dir else None  # the runs' working directory is another
     settings = Settings(workers, threads, nice, parse_budget(budget) if budget else None, data_dir, retry)
     table = run_queue(entries, settings)

@@ -19,7 +19,7 @@ def search(
     grid: Annotated[bool, typer.Option("--grid", help="Try every combination of the space.")] = False,
     random: Annotated[int | None, typer.Option(min=1, help="Try so many combinations, drawn by the seed.")] = None,
     space: Annotated[
-        str, typer.Option(help='document4, document2, a .json file, or "name=value,value name=value".')
+        str, typer.Option(help='document4, document3, document2, a .json file, or "name=value,value name=value".')
     ] = "document4",
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,

@@ -257,7 +257,7 @@ def test_saved_models_predict_the_same(faces, tmp_path, suffix, name, options):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("ran", {"attention": "both"}, "attention: allowed are none, self, relation, strongest; received 'both'"),
+        ("ran", {"attention": "both"}, "attention: allowed are none, mean, self, relation, strongest; received 'both'"),
         ("ran", {"crops": "six"}, "crops: allowed are fixed6, fixed5, random5; received 'six'"),
         ("ran", {"backbone": "resnet19"}, "backbone: allowed are cnn, cnn4, .*received 'resnet19'"),
         ("ran_facenet2expnet", {"reading": "literal"}, "reading: allowed are combined, strongest; received 'literal'"),
