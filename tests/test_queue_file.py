@@ -182,20 +182,20 @@ def test_a_missing_file_is_told_with_an_example(tmp_path):
 def test_a_trainings_command_is_what_fer_tf_takes(tmp_path):
     changed = "flip=false unfreeze=a,b learning_rate=0.00001 sizes=32:1,48:2"
     data = {"dataset": "ferplus", "protocol": "six", "options": "label_mode=soft train_share=0.5"}
-    entry = one(tmp_path, experiment="cnn", seed=3, size="quick", overrides=changed, **data)
+    entry = one(tmp_path, experiment="compact", seed=3, size="quick", overrides=changed, **data)
     assert " ".join(entry.command()) == (
-        "train cnn --dataset ferplus --protocol six --seed 3 --size quick --option label_mode=soft "
+        "train compact --dataset ferplus --protocol six --seed 3 --size quick --option label_mode=soft "
         "--option train_share=0.5 --set flip=False --set unfreeze=a,b --set learning_rate=1e-05 --set sizes=32:1,48:2"
     )
     assert entry.command("my data")[-2:] == ["--data-dir", "my data"]
     found = parsed(entry.command("my data"))
-    assert found["experiment"] == "cnn"
+    assert found["experiment"] == "compact"
     assert found["seed"] == 3
     assert found["data_dir"] == "my data"
     assert found["options"] == ["label_mode=soft", "train_share=0.5"]
     assert not found["force"]
     # the settings, once more as text, are the row's
-    again = one(tmp_path, experiment="cnn", size="quick", overrides=" ".join(found["settings"]))
+    again = one(tmp_path, experiment="compact", size="quick", overrides=" ".join(found["settings"]))
     assert again.resolved == entry.resolved
     assert not entry.resolved.flip
 

@@ -393,8 +393,8 @@ def quick_end(monkeypatch):
 
 def test_no_run_is_started_whose_next_epoch_cannot_end_in_time(fake, quick_end):
     slow, quick, unknown = planned(fake, 3)
-    write_history(slow, [1, 1000])
-    write_history(quick, [1000, 2])
+    write_history(slow, [1000])
+    write_history(quick, [2])
     begun = time.time()
     assert list(run([slow, quick, unknown], budget=100.0).values()) == ["new", "finished", "finished"]
     assert sorted(fake.starts()) == ["1", "2"]
