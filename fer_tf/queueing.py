@@ -20,6 +20,7 @@ import pandas as pd
 from . import keeper, runlog
 from .checks import InputError, check_range, check_whole
 from .experiment import Experiment
+from .experiments import is_used
 from .paths import models_root, project_root, replacing, reports_root, results_root
 from .queue_file import ENSEMBLE, Entry
 
@@ -111,7 +112,7 @@ def _is_record_of(entry, directory):
         return True
     # a setting that the kit did not have when the record was made was at its default
     known = {**Experiment("").settings(), **record.get("settings", {})}
-    settings = entry.resolved.settings()
+    settings = {key: value for key, value in entry.resolved.settings().items() if is_used(key, entry.resolved)}
     return runlog.as_json({key: known[key] for key in settings}) == runlog.as_json(settings)
 
 

@@ -83,12 +83,14 @@ def test_deep_emotion_sizes_are_computed_from_the_input():
     assert larger.get_layer("locate_flatten").output.shape[-1] > 640
 
 
-def test_deepfer_has_seven_convolutions_pooled_by_twos():
+@pytest.mark.parametrize("pair_relu", [True, False])
+def test_deepfer_has_seven_convolutions_pooled_by_twos(pair_relu):
     """Document [3]: "each two except the last one followed by max-pooling layer and rectified linear unit"."""
-    model = build_model("deepfer", GRAY, 7)
+    model = build_model("deepfer", GRAY, 7, pair_relu=pair_relu)
     kinds = {"Conv2D": "conv", "MaxPooling2D": "pool", "ReLU": "relu"}
     names = [kinds.get(type(layer).__name__) for layer in model.layers if "locate" not in layer.name]
-    assert [name for name in names if name] == ["conv", "conv", "pool", "relu"] * 3 + ["conv", "relu"]
+    first = ["conv", "relu"] if pair_relu else ["conv"]
+    assert [name for name in names if name] == [*first, "conv", "pool", "relu"] * 3 + ["conv", "relu"]
     assert [layer.units for layer in of_kind(model, layers.Dense)] == [32, 6, 50, 7]
 
 
