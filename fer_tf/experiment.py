@@ -35,7 +35,7 @@ class Experiment:
         weight_decay: decoupled, of the optimizer; l2: λ on the weights of the last dense layers, in the loss.
         image_size, image_channels: pictures are converted to (0: as the dataset is).
         weights, backbone, resolution, stem: of models that have them, see `fer_tf.models`.
-        head_epochs: of `epochs`, so many with the pretrained part frozen, at head_learning_rate. With weights "none"
+        head_epochs: the first of `epochs`, with the pretrained part frozen, at head_learning_rate. With weights "none"
             nothing is pretrained: this, unfreeze and freeze_norm are not looked at, all learns in one phase.
         unfreeze: what learns in the other epochs: "" all, a layer's name, a share of the layers, or several of these
             separated by commas, which share the epochs.
@@ -44,7 +44,7 @@ class Experiment:
             FaceNet2ExpNet, see `fer_tf.models.ran` and `fer_tf.models.facenet2expnet`. normalise="softmax" is meant
             with margin=0.1, which is to be set with it: the default margin is the sigmoid's.
         face_net: whose map stage 1 of FaceNet2ExpNet matches: "identities", "keras_facenet" or a Keras model's file.
-        face_net_epochs: train the face net on expressions first, so many epochs (0: as it is).
+        face_net_epochs: epochs in which the face net is first trained on expressions (0: as it is).
         matching_epochs: of stage 1, before `epochs`; 0 leaves it out.
         matching_rate, matching_power: its learning rate (Adam, cosine) and the p of its distance.
         frozen_until: of `face_transfer`, the last layer of the face network that does not learn ("": all learn).
@@ -60,7 +60,7 @@ class Experiment:
         salient_by: an experiment whose model, trained on the same pictures first, gives the maps of document [3]'s
             saliency step ("": none); saliency: "weight" or "crop", see `fer_tf.explain.salient`.
         rotation .. erase: see `Augmentation`.
-        limit: at most so many images a split (0: all); marks a run as reduced.
+        limit: images a split at most (0: all); marks a run as reduced.
         jit: "auto" (XLA on an accelerator), "on", "off".
     """
 

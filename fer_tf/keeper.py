@@ -22,7 +22,7 @@ STOP_AT = "FER_TF_STOP_AT"
 # "1": resume a checkpoint of the same settings and data also if the training code has changed since. The record lists
 # the fingerprints of all code that had a part in a run.
 ANY_CODE = "FER_TF_ANY_CODE"
-# The first epoch's length is guessed from so many batches, without the first few, which compile.
+# The length of the first epoch is estimated from these batches; the first few compile and are left out.
 _GUESS_FROM, _GUESS_AT = 5, 25
 _SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "region_biased_loss")
 
