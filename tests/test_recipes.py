@@ -1,7 +1,5 @@
 """Moving averages, progressive resizing, warm-up, precision and teachers in whole runs, also interrupted ones."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,17 +108,6 @@ def test_the_faster_precision_is_taken_recorded_and_kept(tmp_path, tiny_faces, m
 
 def opened(trained, tiny_faces, names="cnn"):
     return teachers.open_teacher(resolve("compact", overrides={"teacher": names}), tiny_faces, 0)
-
-
-def test_a_student_learns_its_teachers_answers(tiny_faces, tmp_path):
-    """A teacher that says the same of every picture; with the labels left out (λ = 1), so does the student."""
-    one_answer = np.full((64, 8), 0.01, np.float32) + 0.92 * np.eye(8, dtype=np.float32)[3]
-    teacher = SimpleNamespace(answers=lambda split: one_answer[: len(split)])
-    options = {"sizes": "", "learning_rate": 0.03, "ema": 0.0, "batch_size": 8, "epochs": 8}
-    taught, _, _ = fit(tiny_faces, tmp_path / "taught", teacher, teacher_share=1.0, **options)
-    alone, _, _ = fit(tiny_faces, tmp_path / "alone", teacher, teacher_share=0.0, **options)
-    says = [predict_probabilities(model, tiny_faces.limited(64).train)[:, 3].mean() for model in (taught, alone)]
-    assert says[0] > 0.4 > 0.3 > says[1]
 
 
 def test_a_teacher_that_is_asked_at_every_step_trains_at_every_size(trained, tiny_faces, tmp_path):
