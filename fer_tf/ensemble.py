@@ -115,7 +115,12 @@ def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", 
         for model, ds, weight in zip(models, datasets, weights, strict=True)
     ]
     members = [
-        {"run": run.name, "weight": weight, "val_accuracy": np.mean(found.argmax(axis=1) == labels)}
+        {
+            "run": run.name,
+            "fingerprint": run.record["fingerprint"],
+            "weight": weight,
+            "val_accuracy": np.mean(found.argmax(axis=1) == labels),
+        }
         for run, weight, found in zip(runs, weights, val, strict=True)
     ]
     record = _record(runs, members, datasets[0], select, tta, name)

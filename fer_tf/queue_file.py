@@ -1,7 +1,7 @@
 """The list that a training queue works through: a csv or yaml file with one run per row."""
 
+import io
 import math
-import os
 import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -96,6 +96,14 @@ class Entry:
         return teacher_names(self.resolved, self.dataset, self.protocol_name, self.seed, self.dataset_options)
 
     @property
+    def goes_after(self) -> list:
+        """Runs that this one would train itself if they are not there: it waits for those that the queue has."""
+        if self.kind != "train" or not self.resolved.salient_by:
+            return []
+        about = (self.dataset, self.protocol_name, self.seed, self.dataset_options)
+        return [runlog.run_name(self.resolved.salient_by, *about)]
+
+    @property
     def directory(self) -> Path:
         """Where its record lies."""
         folder = {"search": "searches", ENSEMBLE: "evaluations"}.get(self.kind, "runs")
@@ -115,9 +123,7 @@ class Entry:
         for option in self.options.split():
             words += ["--option", option]
         if self.kind == "search":
-            # the runs' working directory is another than the user's
-            is_file = self.space.endswith(".json")
-            words += ["--grid", "--space", os.path.abspath(os.path.expanduser(self.space)) if is_file else self.space]
+            words += ["--grid", "--space", self.space]
         for key, value in experiments.parse_overrides(self.overrides).items() if self.kind != "classical" else ():
             words += ["--set", f"{key}={value}"]
         return words + (["--data-dir", data_dir] if data_dir else [])
@@ -150,7 +156,9 @@ def read_queue(path: str | Path) -> list:
 
 def _csv_rows(path):
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, comment="#", skipinitialspace=True)
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = "\n".join("" if line.lstrip().startswith("#") else line for line in lines)
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True)
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a readable csv file ({str(error).strip()})") from None
     if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too many for names of the rows

@@ -21,7 +21,7 @@ from . import keeper, runlog
 from .checks import InputError, check_range, check_whole
 from .experiment import Experiment
 from .experiments import is_used
-from .paths import models_root, project_root, replacing, reports_root, results_root
+from .paths import models_root, replacing, reports_root, results_root
 from .queue_file import ENSEMBLE, Entry
 
 OUT_OF_TIME, INTERRUPTED = 75, 130
@@ -61,7 +61,7 @@ class Settings:
     @property
     def slots(self) -> int:
         """Runs at once."""
-        return self.workers or max(1, (os.cpu_count() or 1) // self.threads)
+        return self.workers or max(1, len(_cores()) // self.threads)
 
 
 @dataclass
@@ -72,6 +72,13 @@ class _Job:
     process: subprocess.Popen
     slot: int
     lock: object
+
+
+def _cores():
+    """The processor's cores that this process may use: fewer than it has in a container or a cluster's job."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def queue_folder() -> Path:
@@ -103,7 +110,7 @@ def _is_record_of(entry, directory):
     if not metrics or metrics.get("fingerprint") != record.get("fingerprint"):
         return False
     if entry.kind == ENSEMBLE:
-        return True
+        return _is_ensemble_of(record, entry)
     options = {key: str(value) for key, value in entry.dataset_options.items()}
     wanted = {"experiment": entry.experiment, "seed": entry.seed, "dataset_options": options, "size": entry.size}
     if any(record.get(key) != value for key, value in wanted.items()):
@@ -114,6 +121,15 @@ def _is_record_of(entry, directory):
     known = {**Experiment("").settings(), **record.get("settings", {})}
     settings = {key: value for key, value in entry.resolved.settings().items() if is_used(key, entry.resolved)}
     return runlog.as_json({key: known[key] for key in settings}) == runlog.as_json(settings)
+
+
+def _is_ensemble_of(record, entry):
+    """True if the members are still the runs that were averaged: a member trained again gives another mean."""
+    made_of = {member["run"]: member.get("fingerprint") for member in record.get("members", [])}
+    if set(made_of) != set(entry.member_names):
+        return False
+    pairs = [(made_of[name], runlog.finished_fingerprint(name)) for name in made_of]
+    return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _todo(entries):
@@ -271,7 +287,8 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
 def _awaits(entry, todo):
     """True if a run that the entry needs is still to be trained here; one of that name may be there already, with
     other settings."""
-    return any(other.name in entry.needs and (not is_finished(other) or _lacks_model(other, [entry])) for other in todo)
+    first = [*entry.needs, *entry.goes_after]
+    return any(other.name in first and (not is_finished(other) or _lacks_model(other, [entry])) for other in todo)
 
 
 def _fits(entry, stop_at):
@@ -303,7 +320,6 @@ def _launch(entry, settings, stop_at, slot, lock):
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
-            cwd=project_root(),
             pass_fds=[lock.fileno()] if os.name == "posix" else (),
             start_new_session=True,
         )
@@ -321,13 +337,18 @@ def _lower_priority(pid, nice):
     with contextlib.suppress(OSError, AttributeError):
         nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + nice)
         os.setpriority(os.PRIO_PROCESS, pid, nice)
-        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+        for _ in range(3):
+            try:
+                Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+                break
+            except BlockingIOError:  # Linux takes one change in a tenth of a second from ordinary users
+                time.sleep(0.15)
 
 
 def _pin(pid, slot, settings):
     """Gives each run cores of its own where the runs fill the machine: JAX, unlike TensorFlow, takes no number of
     threads."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = _cores()
     if settings.slots > 1 and settings.slots * settings.threads == len(cores):
         os.sched_setaffinity(pid, cores[slot * settings.threads : (slot + 1) * settings.threads])
 
@@ -367,7 +388,8 @@ def _stop(jobs, seconds=_GRACE):
     """Ends the runs as Ctrl-C would, and those that do not stop in time by force."""
     for job in jobs:
         with contextlib.suppress(OSError):
-            job.process.send_signal(signal.SIGINT)
+            # Windows has no SIGINT for another process; a run resumes after its last finished epoch either way
+            job.process.send_signal(signal.SIGINT) if os.name == "posix" else job.process.terminate()
     until = time.monotonic() + seconds
     for job in jobs:
         try:
@@ -456,7 +478,9 @@ def pack(entries: list, path: str | Path) -> list:
             files = [file for file in entry.directory.rglob("*") if file.is_file()]
             files = [(file, Path("reports") / file.relative_to(reports_root())) for file in files]
             files = [(file, name) for file, name in files if "figures" not in name.parts]
-            model = runlog.model_path(entry.name)
+            note, model = _note_path(entry), runlog.model_path(entry.name)
+            if entry.kind == "search" and note.is_file():  # what says that a search is done
+                files.append((note, Path("reports") / note.relative_to(reports_root())))
             files += [(model, Path("models") / model.relative_to(models_root()))] if model.is_file() else []
             for file, name in files:
                 if file.stat().st_size > LARGEST_PACKED:

@@ -75,8 +75,10 @@ def test_what_a_row_leaves_out_is_the_default(tmp_path):
 
 
 def test_comments_and_blank_cells_are_passed_over(tmp_path):
-    entries = read_queue(written(tmp_path, "\ufeffexperiment, seed, note\n# cnn4, 1\n cnn , , \n\n  cnn, 2.0\n"))
-    assert [(entry.experiment, entry.seed, entry.note) for entry in entries] == [("cnn", 0, ""), ("cnn", 2, "")]
+    text = "\ufeffexperiment, seed, note\n# cnn4, 1\n cnn , , \n\n  cnn, 2.0, see issue #3\n"
+    entries = read_queue(written(tmp_path, text))
+    notes = [(entry.experiment, entry.seed, entry.note) for entry in entries]
+    assert notes == [("cnn", 0, ""), ("cnn", 2, "see issue #3")]
 
 
 def test_larger_priorities_come_first_and_equals_keep_the_files_order(tmp_path):

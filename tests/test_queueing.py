@@ -73,6 +73,7 @@ def record_of(entry, **other):
     options = {key: str(value) for key, value in entry.dataset_options.items()}
     record = {"experiment": entry.experiment, "seed": entry.seed, "dataset_options": options, "size": entry.size}
     record |= {"settings": runlog.as_json(entry.resolved.settings())} if entry.kind == "train" else {}
+    record |= {"members": [{"run": name} for name in entry.member_names]} if entry.kind == "ensemble" else {}
     return {**record, "fingerprint": "f", "code": "c", **other}
 
 
@@ -305,7 +306,7 @@ def test_wrong_settings_are_told(name, value):
 
 
 def test_as_many_runs_as_the_cores_have_room_for(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
     assert (Settings().slots, Settings(threads=4).slots, Settings(threads=16).slots) == (8, 2, 1)
     assert Settings(workers=3, threads=4).slots == 3
 
@@ -363,6 +364,23 @@ def test_classical_runs_and_ensembles_are_finished_by_their_records(fresh_home):
         finish(entry)
         assert state(entry) == "finished"
     assert not queueing.is_finished(Entry("hog_svm", size="quick"))
+
+
+def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):
+    members, ensemble = [cnn(seed=0), cnn(seed=1)], Entry("ensemble", members=f"{cnn(seed=0).name}+{cnn(seed=1).name}")
+    for entry in members:
+        finish(entry)
+    finish(ensemble)
+    path = ensemble.directory / "record.json"
+    record = runlog.read_record(ensemble.directory)
+    record["members"] = [
+        {"run": entry.name, "fingerprint": runlog.finished_fingerprint(entry.name)} for entry in members
+    ]
+    runlog.write_json(path, record)
+    assert queueing.is_finished(ensemble)
+    record["members"][1]["fingerprint"] = "of an earlier training"
+    runlog.write_json(path, record)
+    assert not queueing.is_finished(ensemble)
 
 
 def test_a_search_with_another_space_is_not_the_one_that_was_done(fake):

@@ -52,14 +52,15 @@ def queue(
     # as Ctrl-C: the runs are stopped and can be resumed, instead of going on without the queue
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `&` ignores it, and the runs inherit that
-    data_dir = os.path.abspath(data_root(data_dir)) if data_dir else None  # the runs' working directory is another
+    data_dir = os.path.abspath(data_root(data_dir)) if data_dir else None
     settings = Settings(workers, threads, nice, parse_budget(budget) if budget else None, data_dir, retry)
     table = run_queue(entries, settings)
     print(_shown(table))
     if pack:
         left_out = write_pack(entries, pack)
         print(f"packed into {pack}" + (f"; too large: {', '.join(left_out)}" if left_out else ""))
-    if (table["state"] == "failed").any():
+    states = set(table["state"])
+    if "failed" in states or ("waiting" in states and not budget):
         raise typer.Exit(1)
 
 

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from ..checks import InputError
+
 _FOLDABLE = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 
 
@@ -16,6 +18,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     Args:
         model: a functional `keras.Model`.
     Returns: `keras.Model` without the folded layers, not trainable; equal in inference up to rounding.
+    Raises: `InputError` for a network that calls a layer more than once.
     """
     pairs = _pairs(model)
     folded = {norm.name for norm in pairs.values()}
@@ -29,6 +32,9 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     def call(layer, *args, **kwargs):
         return args[0] if layer.name in folded else layer(*args, **kwargs)
 
+    shared = [layer["name"] for layer in model.get_config()["layers"] if len(layer["inbound_nodes"]) > 1]
+    if shared:
+        raise InputError(f"face_net: cannot be frozen in part, for it calls {', '.join(shared[:3])} more than once")
     clone = keras.models.clone_model(model, clone_function=copy, call_function=call)
     for layer in model.layers:
         if layer.name in pairs:
