@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The optional packages for their tests; an environment over .venv, which keeps its own versions.
+EXTRAS_VENV := .venv-extras
+EXTRAS_BIN := $(EXTRAS_VENV)/bin
+EXTRAS_STAMP := $(EXTRAS_VENV)/.installed
 
 # What a run may be told: make reproduce DATASET=fer2013 DATA_DIR=data/raw EPOCHS=5 SEED=1
 DATASET ?= synthetic
@@ -42,7 +46,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 	$(warning $(name) of the environment is not used; write: make ... $(name)=$($(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup extras test test-all reproduce queue lab lint format bench report clean
+.PHONY: help setup extras test test-all test-extras reproduce queue lab lint format bench report clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -62,6 +66,16 @@ setup: $(STAMP)  ## make .venv with everything installed
 extras: $(STAMP)  ## also what export, exported models and the demo page need (about 310 MB)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e ".[export,demo,test]"
 
+$(EXTRAS_STAMP): $(STAMP)
+	@echo "making $(EXTRAS_VENV) over $(VENV): the optional packages (about 310 MB, once) ..."
+	@$(BIN)/python -m venv --clear --without-pip $(EXTRAS_VENV)
+	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(EXTRAS_BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/over.pth"
+	@PYTHONWARNINGS=ignore $(EXTRAS_BIN)/python -m pip install --quiet -e ".[export,demo,test]"
+	@$(EXTRAS_BIN)/python -c 'import ai_edge_litert, gradio, onnx, onnxruntime, playwright, tf2onnx' \
+		2> $(EXTRAS_VENV)/imports.log || { cat $(EXTRAS_VENV)/imports.log; exit 1; }
+	@touch $@
+
 reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.html
 	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)
 
@@ -75,6 +89,9 @@ test: lint  ## lint, unit and contract tests, every notebook at smoke size
 test-all: lint  ## also the slow tests; says at its end how long it took
 	@start=$$(date +%s); $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS); code=$$?; \
 	echo "make test-all took $$((($$(date +%s) - start + 30) / 60)) minutes"; exit $$code
+
+test-extras: $(EXTRAS_STAMP)  ## tests of export, exported models and the demo page, in .venv-extras with the packages of extras
+	@$(EXTRAS_BIN)/python -m pytest -n 2 --dist loadfile -m "extras and not slow" $(PYTEST_OPTIONS)
 
 lint: $(STAMP)  ## check style with ruff
 	@$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from fer_tf.models import build_model  # noqa: E402
 from fer_tf.saving import describe  # noqa: E402
 
 CLASSES = EMOTIONS[:7]
+NAMES = {"onnx": "m.onnx", "tflite": "m.tflite", "savedmodel": "m"}
 
 
 def some_pictures(ds, shape=(48, 48, 1)):

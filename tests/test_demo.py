@@ -29,8 +29,11 @@ from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.saving import describe, load_model
 
+pytestmark = pytest.mark.extras
+
 CLASSES = list(EMOTIONS[:7])
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# The names of browsers that packages bring; Playwright may have fetched one of its own.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +265,18 @@ def page(recognizer):
         thread.join()
 
 
+@pytest.fixture
+def launch():
+    """Opens Chromium with options: Playwright's own where it is there, else the machine's."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright, an optional package: make extras")
+    with sync_api.sync_playwright() as play:
+        found = [play.chromium.executable_path, *map(shutil.which, BROWSERS)]
+        path = next((each for each in found if each and os.path.exists(each)), None)
+        if not path:
+            pytest.skip("no Chromium: apt-get install chromium, or python -m playwright install chromium, brings one")
+        yield lambda *options: play.chromium.launch(executable_path=path, args=["--no-sandbox", *options])
+
+
 def ask(url, body=None, headers=None):
     """(status, headers, text) of a request; a POST where there is a body."""
     body = json.dumps(body).encode() if isinstance(body, dict) else body
@@ -338,15 +353,17 @@ def test_files_and_other_addresses_are_not_served(page, path):
 
 def test_a_body_above_the_limit_is_refused_unread(page):
     where = urllib.parse.urlsplit(page)
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
-    connection.putrequest("POST", f"{where.path}gradio_api/queue/join")
-    connection.putheader("content-length", "1500000")
-    connection.endheaders()  # and no body: the answer does not wait for it
-    answer = connection.getresponse()
-    assert answer.status == 413
-    assert "too large: at most 1,398,869 bytes" in answer.read().decode()
-    unknown = {"transfer-encoding": "chunked"}
-    assert ask(f"{page}gradio_api/queue/join", iter([b"x"]), unknown)[0] == 411
+    answers = []
+    for header in (("content-length", "1500000"), ("transfer-encoding", "chunked")):
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
+        connection.putrequest("POST", f"{where.path}gradio_api/queue/join")
+        connection.putheader(*header)
+        connection.endheaders()  # and no body: the answer does not wait for it
+        answer = connection.getresponse()
+        answers.append((answer.status, answer.read().decode()))
+        connection.close()
+    assert [status for status, _ in answers] == [413, 411]
+    assert "too large: at most 1,398,869 bytes" in answers[0][1]
 
 
 def test_the_page_calls_nobody_and_passes_for_no_other(page):
@@ -371,68 +388,63 @@ def test_one_prediction_at_a_time_and_a_short_queue(recognizer):
     assert blocks._queue.max_size == WAITING
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
-def test_in_a_browser_a_picture_gets_its_bars_and_a_fault_its_message(page, scene):
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        tab = browser.new_page(viewport={"width": 390, "height": 844})
-        faults, asked = [], []
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(page)
-        tab.wait_for_selector("text=not about what a person feels", timeout=60_000)
-        give = "input[type=file]"
-        tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": content_of(scene)}])
-        tab.wait_for_selector("text=2 faces found", timeout=60_000)
-        tab.wait_for_selector("figure img", timeout=60_000)
-        for name in CLASSES:
-            assert tab.locator(".label, .confidence-set", has_text=name).count()
-        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-        tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": b"nonsense"}])
-        tab.wait_for_selector("[role=alert] >> text=not a picture", timeout=60_000)
-        assert tab.locator("figure img").count() == 0
-        tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 1_100_000}])
-        tab.wait_for_selector("text=has 1.1 MB; at most 1 MB", timeout=10_000)
-        kept = tab.evaluate("indexedDB.databases().then(found => found.length)")
-        browser.close()
+def test_in_a_browser_a_picture_gets_its_bars_and_a_fault_its_message(page, scene, launch):
+    browser = launch()
+    tab = browser.new_page(viewport={"width": 390, "height": 844})
+    faults, asked = [], []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(page)
+    tab.wait_for_selector("text=not about what a person feels", timeout=60_000)
+    give = "input[type=file]"
+    tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": content_of(scene)}])
+    tab.wait_for_selector("text=2 faces found", timeout=60_000)
+    tab.wait_for_selector("figure img", timeout=60_000)
+    for name in CLASSES:
+        assert tab.locator(".label, .confidence-set", has_text=name).count()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": b"nonsense"}])
+    tab.wait_for_selector("[role=alert] >> text=not a picture", timeout=60_000)
+    assert tab.locator("figure img").count() == 0
+    tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 1_100_000}])
+    tab.wait_for_selector("text=has 1.1 MB; at most 1 MB", timeout=10_000)
+    kept = tab.evaluate("indexedDB.databases().then(found => found.length)")
+    browser.close()
     assert not faults
     assert not kept
     assert not [url for url in asked if not url.startswith((page, "data:", "blob:"))]
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
-def test_in_a_browser_the_camera_is_followed_until_it_is_stopped(page, scene, tmp_path):
+def test_in_a_browser_the_camera_is_followed_until_it_is_stopped(page, scene, launch, tmp_path):
     """Chromium's camera shows a film here: one frame, again and again."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
     (tmp_path / "scene.mjpeg").write_bytes(content_of(cv2.cvtColor(scene, cv2.COLOR_GRAY2RGB), "JPEG", quality=95))
-    given = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    with sync_api.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM, args=[*given, f"--use-file-for-fake-video-capture={tmp_path / 'scene.mjpeg'}"]
-        )
-        tab = browser.new_page()
-        faults, frames = [], []
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("request", lambda request: frames.append(1) if "data:image" in (request.post_data or "") else None)
-        tab.goto(page)
-        tab.get_by_role("tab", name="Live").click(timeout=60_000)
-        tab.click("text=Start the webcam")
-        answer = tab.locator(".fer-result img[src^='data:image/jpeg']:visible")
-        answer.wait_for(timeout=60_000)
-        assert re.fullmatch(rf"1 ({'|'.join(CLASSES)}), 2 ({'|'.join(CLASSES)})", answer.get_attribute("alt"))
-        for _ in range(60):  # answer by answer the next frame is sent
-            if len(frames) > 3:
-                break
-            tab.wait_for_timeout(1000)
-        assert len(frames) > 3
-        tab.click("text=Stop")
+    browser = launch(
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={tmp_path / 'scene.mjpeg'}",
+    )
+    tab = browser.new_page()
+    faults, frames = [], []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("request", lambda request: frames.append(1) if "data:image" in (request.post_data or "") else None)
+    tab.goto(page)
+    tab.get_by_role("tab", name="Live").click(timeout=60_000)
+    tab.click("text=Start the webcam")
+    answer = tab.locator(".fer-result img[src^='data:image/jpeg']:visible")
+    answer.wait_for(timeout=60_000)
+    assert re.fullmatch(rf"1 ({'|'.join(CLASSES)}), 2 ({'|'.join(CLASSES)})", answer.get_attribute("alt"))
+    for _ in range(60):  # answer by answer the next frame is sent
+        if len(frames) > 3:
+            break
         tab.wait_for_timeout(1000)
-        stopped = len(frames)
-        tab.wait_for_timeout(2000)
-        assert len(frames) == stopped
-        assert not faults
-        browser.close()
+    assert len(frames) > 3
+    tab.click("text=Stop")
+    tab.wait_for_timeout(1000)
+    stopped = len(frames)
+    tab.wait_for_timeout(2000)
+    assert len(frames) == stopped
+    assert not faults
+    browser.close()
 
 
 # the command

@@ -1,12 +1,13 @@
 """Export: every form predicts as the Keras model does and carries its description, or no file appears."""
 
 import re
+import shutil
 import zipfile
 
 import keras
 import numpy as np
 import pytest
-from exports import CLASSES, decided_model, some_pictures
+from exports import CLASSES, NAMES, decided_model, some_pictures
 from fixtures import assert_refused, run_cli
 
 from fer_tf import export
@@ -17,7 +18,8 @@ from fer_tf.models import MODELS, build_model, model_options
 from fer_tf.runtimes import open_exported
 from fer_tf.saving import describe, model_info, save_model
 
-NAMES = {"onnx": "m.onnx", "tflite": "m.tflite", "savedmodel": "m"}
+pytestmark = pytest.mark.extras
+
 # Those with long graphs, and kinds of what others here have.
 LONG = ("akhand", "cnn4_se", "cnn4_se_residual", "deepfer", "mobilenet", "ran_facenet2expnet", "resnet18", "vgg16")
 FORMS = [
@@ -29,16 +31,6 @@ FORMS = [
     ("tflite", "int8"),
     ("savedmodel", None),
 ]
-
-
-@pytest.fixture(scope="module")
-def pictures(tiny_faces):
-    return some_pictures(tiny_faces)
-
-
-@pytest.fixture(scope="module")
-def decided(pictures):
-    return decided_model(pictures)
 
 
 def small(name, shape=(48, 48, 1)):
@@ -231,15 +223,17 @@ def test_another_backend_is_told(monkeypatch, decided):
         export_model(decided, "m.onnx", "onnx")
 
 
-def test_only_an_export_is_replaced_by_a_savedmodel(tmp_path, decided, pictures):
+def test_only_an_export_is_replaced_by_a_savedmodel(tmp_path, decided, pictures, exported):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="photos is there and no SavedModel of the kit"):
         export_model(decided, tmp_path / "photos", "savedmodel", pictures=pictures)
     assert (tmp_path / "photos" / "mine.txt").read_text() == "mine"
-    for _ in range(2):
-        export_model(decided, tmp_path / "m", "savedmodel", pictures=pictures)
+    shutil.copytree(exported["savedmodel"], tmp_path / "m")
+    (tmp_path / "m" / "of the earlier one").touch()
+    export_model(decided, tmp_path / "m", "savedmodel", pictures=pictures)
     assert left_in(tmp_path) == ["m", "photos"]
+    assert left_in(tmp_path / "m") == left_in(exported["savedmodel"])
 
 
 # how it is measured

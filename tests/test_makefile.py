@@ -1,6 +1,7 @@
 """The Makefile's variables reach the command line, and a mistyped one is told instead of ignored."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -21,24 +22,9 @@ def make(*arguments, **environment):
 # One value for all notebooks would stop those whose models have no such part (cnn has no pretrained part and no
 # expression net, akhand's backbones are not ran's), or make an ablation the same as what it is compared with.
 PARTICULAR = {
-    "backbone",
-    "head_epochs",
-    "unfreeze",
-    "attention",
-    "normalise",
-    "bias_weight",
-    "reading",
-    "matching_epochs",
-    "face_net_epochs",
-    "salient_by",
-    "frozen_until",
-    "shape",
-    "pair_relu",
-    "sizes",
-    "teacher",
-    "teacher_share",
-    "temperature",
-    "teacher_views",
+    name.lower()
+    for names in re.findall(r"^PARTICULAR := ((?:.*\\\n)*.*)", (project_root() / "Makefile").read_text(), re.MULTILINE)
+    for name in names.replace("\\", " ").split()
 }
 
 
@@ -85,5 +71,6 @@ def test_a_setting_of_the_environment_is_not_taken_and_told():
 def test_help_lists_the_targets():
     text = subprocess.run(["make", "help"], cwd=project_root(), capture_output=True, text=True).stdout
     assert all(
-        f"make {target} " in text for target in ("setup", "reproduce", "queue", "test", "test-all", "lab", "lint")
+        f"make {target} " in text
+        for target in ("setup", "reproduce", "queue", "test", "test-all", "test-extras", "lab", "lint")
     )

@@ -7,23 +7,19 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from exports import CLASSES, decided_model, some_pictures
+from exports import CLASSES, decided_model
 from fixtures import assert_refused, run_cli
 from PIL import Image
 
 from fer_tf import export, predict_runtime
 from fer_tf.checks import InputError
-from fer_tf.export import export_model
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.predict_runtime import open_in_runtime
 from fer_tf.saving import save_model
 
+pytestmark = pytest.mark.extras
+
 NAMES = list(CLASSES)
-
-
-@pytest.fixture(scope="module")
-def pictures(tiny_faces):
-    return some_pictures(tiny_faces)
 
 
 @pytest.fixture(scope="module")
@@ -96,27 +92,28 @@ def test_a_cache_that_cannot_be_written_only_costs_time(model_path, pictures, mo
     np.testing.assert_allclose(found.predict_on_batch(pictures.checked), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("form", "name"), [("onnx", "m.onnx"), ("tflite", "m.tflite"), ("savedmodel", "m")])
-def test_exported_files_are_known_by_themselves(form, name, model_path, pictures, tmp_path):
-    export_model(model_path, tmp_path / name, form, pictures=pictures)
-    found = EmotionRecognizer(tmp_path / name, detector="none").predict(pictures.checked)
+@pytest.mark.parametrize("form", ["onnx", "tflite", "savedmodel"])
+def test_exported_files_are_known_by_themselves(form, model_path, pictures, exported):
+    path = exported[form]
+    found = EmotionRecognizer(path, detector="none").predict(pictures.checked)
     expected = EmotionRecognizer(model_path, detector="none", runtime="keras").predict(pictures.checked)
     np.testing.assert_allclose(scores(found), scores(expected), atol=1e-5)
     own = form if form != "savedmodel" else None
-    assert open_in_runtime(tmp_path / name, own).runtime in ("ONNX Runtime", "LiteRT", "TensorFlow")
-    with pytest.raises(InputError, match=f"runtime: {name} is run by .* alone; leave runtime out.*received 'keras'"):
-        open_in_runtime(tmp_path / name, "keras")
+    assert open_in_runtime(path, own).runtime in ("ONNX Runtime", "LiteRT", "TensorFlow")
+    with pytest.raises(
+        InputError, match=f"runtime: {path.name} is run by .* alone; leave runtime out.*received 'keras'"
+    ):
+        open_in_runtime(path, "keras")
 
 
-def test_a_loaded_model_is_taken_too_and_a_wrong_runtime_named(pictures):
-    model = decided_model(pictures)
-    assert open_in_runtime(model) is model is open_in_runtime(model, "keras")
-    found = open_in_runtime(model, "tflite")
-    expected = model.predict_on_batch(pictures.checked)
+def test_a_loaded_model_is_taken_too_and_a_wrong_runtime_named(decided, pictures):
+    assert open_in_runtime(decided) is decided is open_in_runtime(decided, "keras")
+    found = open_in_runtime(decided, "tflite")
+    expected = decided.predict_on_batch(pictures.checked)
     np.testing.assert_allclose(found.predict_on_batch(pictures.checked), expected, atol=1e-5)
     assert open_in_runtime(found, "tflite") is found
     with pytest.raises(InputError, match="runtime: allowed are None, keras, onnx, tflite; received 'torch'"):
-        open_in_runtime(model, "torch")
+        open_in_runtime(decided, "torch")
 
 
 def test_missing_packages_are_told_together(model_path, cache, monkeypatch):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from exports import CLASSES, decided_model, some_pictures
+from exports import CLASSES, NAMES
 
 from fer_tf import runtimes
 from fer_tf.checks import InputError, ModelFileError
@@ -17,37 +17,19 @@ from fer_tf.predict import EmotionRecognizer
 from fer_tf.runtimes import DESCRIPTION, ExportedModel, is_exported, open_exported, open_model
 from fer_tf.saving import describe, model_info, model_shape
 
-NAMES = {"onnx": "m.onnx", "tflite": "m.tflite", "savedmodel": "m"}
+pytestmark = pytest.mark.extras
+
 FORMS = list(NAMES)
-
-
-@pytest.fixture(scope="module")
-def pictures(tiny_faces):
-    return some_pictures(tiny_faces)
-
-
-@pytest.fixture(scope="module")
-def decided(pictures):
-    return decided_model(pictures)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory, decided, pictures):
-    """dict form -> an exported file."""
-    folder = tmp_path_factory.mktemp("exported")
-    for form, name in NAMES.items():
-        export_model(decided, folder / name, form, pictures=pictures)
-    return {form: folder / name for form, name in NAMES.items()}
 
 
 # what they are
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_exported_file_has_what_prediction_asks_for(form, files, decided):
-    loaded = open_model(files[form])
+def test_an_exported_file_has_what_prediction_asks_for(form, exported, decided):
+    loaded = open_model(exported[form])
     assert isinstance(loaded, ExportedModel)
-    assert is_exported(files[form])
+    assert is_exported(exported[form])
     assert model_shape(loaded) == (48, 48, 1)
     assert loaded.output_shape == (None, 7)
     assert model_info(loaded)["class_names"] == list(CLASSES)
@@ -55,8 +37,8 @@ def test_an_exported_file_has_what_prediction_asks_for(form, files, decided):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_answers_do_not_depend_on_company_or_type(form, files, decided, pictures):
-    loaded, images = open_exported(files[form]), pictures.checked
+def test_answers_do_not_depend_on_company_or_type(form, exported, decided, pictures):
+    loaded, images = open_exported(exported[form]), pictures.checked
     expected = decided.predict_on_batch(images)
     for count in (1, 24, 3, 1):  # LiteRT is set up anew for each
         found = loaded.predict_on_batch(images[:count])
@@ -68,16 +50,16 @@ def test_answers_do_not_depend_on_company_or_type(form, files, decided, pictures
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_pictures_of_another_size_are_refused(form, files):
-    loaded = open_exported(files[form])
+def test_pictures_of_another_size_are_refused(form, exported):
+    loaded = open_exported(exported[form])
     for wrong in (np.zeros((1, 64, 64, 1)), np.zeros((1, 48, 48, 3)), np.zeros((48, 48, 1))):
         with pytest.raises(InputError, match=r"images: must be \[N, 48, 48, 1\]; received"):
             loaded.predict_on_batch(wrong)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_several_threads_may_ask_at_once(form, files, decided, pictures):
-    loaded, expected = open_exported(files[form]), decided.predict_on_batch(pictures.checked)
+def test_several_threads_may_ask_at_once(form, exported, decided, pictures):
+    loaded, expected = open_exported(exported[form]), decided.predict_on_batch(pictures.checked)
     parts = [slice(start, start + 1 + start % 3) for start in range(20)] * 5
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda part: loaded.predict_on_batch(pictures.checked[part]), parts))
@@ -86,17 +68,17 @@ def test_several_threads_may_ask_at_once(form, files, decided, pictures):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_recognizer_takes_them(form, files, decided, pictures):
+def test_a_recognizer_takes_them(form, exported, decided, pictures):
     expected = EmotionRecognizer(decided, detector="none").predict(pictures.checked)
-    found = EmotionRecognizer(open_model(files[form]), detector="none").predict(pictures.checked)
+    found = EmotionRecognizer(open_model(exported[form]), detector="none").predict(pictures.checked)
     assert list(found["label"]) == list(expected["label"])
     assert found["label"].nunique() > 2
     names = list(CLASSES)
     np.testing.assert_allclose(found[names].to_numpy(float), expected[names].to_numpy(float), atol=1e-5)
 
 
-def test_occlusion_needs_no_layers_and_other_maps_are_refused(files, decided, pictures):
-    loaded, images = open_exported(files["onnx"]), pictures.checked[:1]
+def test_occlusion_needs_no_layers_and_other_maps_are_refused(exported, decided, pictures):
+    loaded, images = open_exported(exported["onnx"]), pictures.checked[:1]
     options = {"size": 16, "stride": 16}
     expected = explain(decided, images, "occlusion", **options)
     np.testing.assert_allclose(explain(loaded, images, "occlusion", **options), expected, atol=1e-3)
@@ -105,9 +87,9 @@ def test_occlusion_needs_no_layers_and_other_maps_are_refused(files, decided, pi
             explain(loaded, images, method)
 
 
-def test_files_are_found_in_the_models_folder(fresh_home, files):
+def test_files_are_found_in_the_models_folder(fresh_home, exported):
     (fresh_home / "models").mkdir()
-    (fresh_home / "models" / "small.onnx").write_bytes(files["onnx"].read_bytes())
+    (fresh_home / "models" / "small.onnx").write_bytes(exported["onnx"].read_bytes())
     assert open_model("small.onnx").output_shape == (None, 7)
     with pytest.raises(ModelFileError, match="no model file lost.tflite; looked at"):
         open_model("lost.tflite")
@@ -165,14 +147,14 @@ def _with_description(path, out, text):
         (json.dumps({"input_shape": [48, 48, 1], "class_names": [*CLASSES[:6], "cat"]}), "is a model of other classes"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(form, text, message, files, tmp_path):
-    path = _with_description(files[form], tmp_path / NAMES[form], text)
+def test_a_description_that_does_not_fit_is_refused(form, text, message, exported, tmp_path):
+    path = _with_description(exported[form], tmp_path / NAMES[form], text)
     with pytest.raises(ModelFileError, match=f"{NAMES[form]}: {message}"):
         open_exported(path)
 
 
-def test_a_description_that_would_fill_memory_is_refused(files, tmp_path):
-    path = _with_description(files["tflite"], tmp_path / "m.tflite", " " * 1_000_001)
+def test_a_description_that_would_fill_memory_is_refused(exported, tmp_path):
+    path = _with_description(exported["tflite"], tmp_path / "m.tflite", " " * 1_000_001)
     with pytest.raises(ModelFileError, match="has over 1,000,000 bytes"):
         open_exported(path)
 
@@ -183,9 +165,9 @@ def _cut(raw):
 
 @pytest.mark.parametrize("form", ["onnx", "tflite"])
 @pytest.mark.parametrize("spoil", [_cut, lambda raw: b"", lambda raw: b"no model" * 9, lambda raw: raw[500:]])
-def test_a_broken_file_is_told_in_a_line(form, spoil, files, tmp_path):
+def test_a_broken_file_is_told_in_a_line(form, spoil, exported, tmp_path):
     path = tmp_path / NAMES[form]
-    path.write_bytes(spoil(files[form].read_bytes()))
+    path.write_bytes(spoil(exported[form].read_bytes()))
     with pytest.raises(ModelFileError, match=f"{NAMES[form]}: (cannot be opened by|does not say its classes)") as told:
         open_exported(path)
     assert "\n" not in str(told.value)
@@ -198,14 +180,14 @@ def test_a_zip_without_a_model_is_told(tmp_path):
         open_exported(tmp_path / "m.tflite")
 
 
-def test_a_folder_that_is_no_export_is_told(tmp_path, files):
+def test_a_folder_that_is_no_export_is_told(tmp_path, exported):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "saved_model.pb").write_bytes(b"x")
     with pytest.raises(ModelFileError, match="does not say its classes"):
         open_model(tmp_path / "m")
     extra = tmp_path / "m" / "assets.extra"
     extra.mkdir()
-    (extra / DESCRIPTION).write_bytes((files["savedmodel"] / "assets.extra" / DESCRIPTION).read_bytes())
+    (extra / DESCRIPTION).write_bytes((exported["savedmodel"] / "assets.extra" / DESCRIPTION).read_bytes())
     with pytest.raises(ModelFileError, match="m: cannot be opened by TensorFlow"):
         open_model(tmp_path / "m")
 
@@ -214,11 +196,11 @@ def test_a_folder_that_is_no_export_is_told(tmp_path, files):
     ("form", "module", "package"),
     [("onnx", "onnxruntime", "onnxruntime"), ("tflite", "ai_edge_litert", "ai-edge-litert")],
 )
-def test_a_runtime_that_is_not_installed_is_named(form, module, package, files, monkeypatch):
+def test_a_runtime_that_is_not_installed_is_named(form, module, package, exported, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "meta_path", [item for item in sys.meta_path if "Path" in getattr(item, "__name__", "")])
     monkeypatch.setattr(sys, "path_importer_cache", {})
     with pytest.raises(InputError, match=f"{package} is not installed: .*pip install {package}"):
-        runtimes.open_exported(files[form])
+        runtimes.open_exported(exported[form])
