@@ -30,9 +30,9 @@ def main():
     for experiment in sys.argv[1:] or IMAGES:
         rows = [{**in_own_process(__file__, variant, experiment), "variant": variant} for variant in VARIANTS]
         print(f"\n{experiment}")
-        table = print_table(rows, "s/epoch", "step", faster="lower")["s/epoch"]
-        extra = table["epoch"] - table["validation"] + table["input"]
-        print(f"without validation: {100 * (extra / table['step'] - 1):+.1f} % of the steps (allowed: 5 %)")
+        costs = print_table(rows, "s/epoch", "step", faster="lower")["s/epoch"]
+        extra = costs["epoch"] - costs["validation"] + costs["input"]
+        print(f"without validation: {100 * (extra / costs['step'] - 1):+.1f} % of the steps (allowed: 5 %)")
     for variant, meaning in VARIANTS.items():
         print(f"{variant:10} {meaning}")
 

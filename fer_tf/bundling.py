@@ -176,22 +176,22 @@ def _check(record, run):
 
 def write_index():
     """Writes SHA256SUMS (for `sha256sum -c`) and README.md of models/bundled/ from the records in it."""
-    records = bundled_records()
-    write_text(_folder() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in records))
-    write_text(_folder() / "README.md", _readme(records))
+    cards = bundled_records()
+    write_text(_folder() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in cards))
+    write_text(_folder() / "README.md", _readme(cards))
 
 
-def _readme(records):
+def _readme(cards):
     told = "Written by `fer-tf bundle` from the records beside the files; figures were measured again from the shipped"
     parts = [f"# Models that ship\n\n{told} files, on the protocol's test split; nothing was chosen by them.\n"]
-    parts += [tables.markdown(index(records))]
-    parts += [_limits(each) for each in records]
+    parts += [tables.markdown(index(cards))]
+    parts += [_limits(each) for each in cards]
     return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"
 
 
-def index(records):
+def index(cards):
     """A row a bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
-    return pd.DataFrame([_row(each) for each in records])
+    return pd.DataFrame([_row(each) for each in cards])
 
 
 def _row(record):

@@ -168,8 +168,8 @@ def _put_aside(directory, fingerprint):
 
 def _fit_and_score(run, directory, record, ds, experiment, verbose):
     (directory / "metrics.json").unlink(missing_ok=True)
-    environment = runlog.environment()
-    runlog.write_json(directory / "record.json", {**record, "environment": environment})
+    made_with = runlog.environment()
+    runlog.write_json(directory / "record.json", {**record, "environment": made_with})
     keeper.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     started, describe = time.perf_counter(), FEATURES[experiment.features]
     machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
@@ -180,7 +180,7 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
         "chosen": machine.chosen,
         "trials": machine.trials,
     }
-    stamp = {"fingerprint": record["fingerprint"], "environment": environment}
+    stamp = {"fingerprint": record["fingerprint"], "environment": made_with}
     runlog.write_json(directory / "training.json", {**stamp, **facts})
     keeper.say(verbose, f"{run}: {_told(machine.chosen)}; evaluating on {len(ds.test)} test images")
     test_prob = machine.probabilities(describe(ds.test, progress=verbose))

@@ -4,7 +4,6 @@ reports/runs/<run>/ holds record.json (settings, fingerprint, revision, versions
 ground_truth.csv, figures/ and, written last, metrics.json: a run without it is unfinished.
 """
 
-import ast
 import contextlib
 import hashlib
 import json
@@ -20,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from .checks import InputError
+from .hashes import code_fingerprint  # noqa: F401
 from .paths import models_root, project_root, reports_root, write_text
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "opencv-python-headless")
@@ -268,28 +268,6 @@ def peak_memory_mb():
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)
-
-
-def code_fingerprint(modules):
-    """Hash of the modules' code without comments and docstrings, so that only changes of behaviour count."""
-    digest = hashlib.sha256()
-    for module in sorted(modules, key=lambda module: module.__name__):
-        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-        digest.update(ast.unparse(_without_docstrings(tree)).encode())
-    return digest.hexdigest()[:16]
-
-
-def _without_docstrings(tree):
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            node.body = body[1:] or [ast.Pass()]
-    return tree
 
 
 def fingerprint(content):

@@ -254,9 +254,9 @@ def _pairs_frame(images, found):
     copies = np.flatnonzero(group.duplicated())
     first = np.flatnonzero(~group.duplicated())[group[copies]]
     exact = pd.DataFrame({"row_a": first, "row_b": copies, "kind": "exact", "distance": 0.0})
-    near = pd.DataFrame({key: found[key] for key in ("row_a", "row_b", "kind")})
-    near["distance"] = np.clip(1 - found["likeness"].astype(float), 0, 1).round(4)
-    pairs = pd.concat([exact, near], ignore_index=True)
+    near_pairs = pd.DataFrame({key: found[key] for key in ("row_a", "row_b", "kind")})
+    near_pairs["distance"] = np.clip(1 - found["likeness"].astype(float), 0, 1).round(4)
+    pairs = pd.concat([exact, near_pairs], ignore_index=True)
     for side in "ab":
         for key in ("split", "label"):
             pairs[f"{key}_{side}"] = images[key].to_numpy()[pairs[f"row_{side}"]]

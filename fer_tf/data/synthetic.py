@@ -15,9 +15,12 @@ import pandas as pd
 
 from ..checks import check_choice, check_whole
 from ..emotions import EMOTIONS
+from ..hashes import code_fingerprint
+from . import drawn_faces
 from .base import ArrayImages, DatasetSpec, FaceDataset
 from .cache import cached_arrays
 from .drawn_faces import DIFFICULTIES, draw_faces
+from .region_masks import region_masks
 from .splits import group_split
 
 COUNT = 5000
@@ -63,8 +66,11 @@ def _people(settings):
     return max(20, settings["count"] // PER_IDENTITY)
 
 
-def _masks(settings, table):
+def _masks(settings, table, regions=False):
     """Draws the pictures of these rows again, with their masks; see `FaceDataset.masks`."""
+    if regions:
+        known = {key: settings[key] for key in ("seed", "size", "difficulty")}
+        return region_masks(table["drawn"].to_numpy(), identities=_people(settings), **known)
     options = {**settings, "count": 1, "identities": _people(settings), "masks": True}
     again = [draw_faces(**options, start=int(row)) for row in table["drawn"]]
     parts = {"expression": "expression_masks", "occluder": "occluder_masks", "face": "face_masks"}
@@ -75,11 +81,15 @@ def _masks(settings, table):
     }
 
 
+def drawing_code() -> list:
+    """The files of the code that draws."""
+    return sorted(Path(drawn_faces.__file__).parent.glob("*.py"))
+
+
 def source_fingerprint(settings):
     """Changes with the settings, the drawing code and the drawing libraries."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in sorted((Path(__file__).parent / "drawn_faces").glob("*.py")):
-        digest.update(path.read_bytes())
+    digest.update(code_fingerprint(drawing_code()).encode())
     digest.update(f"{version('numpy')} {version('opencv-python-headless')}".encode())
     return digest.hexdigest()
 
