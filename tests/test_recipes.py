@@ -1,8 +1,11 @@
 """Moving averages, progressive resizing, warm-up, precision and teachers in whole runs, also interrupted ones."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import home_of_runs
 
 from fer_tf import fitting, keeper, losses, precision, teachers
 from fer_tf.checks import InputError, OutOfTime
@@ -15,7 +18,8 @@ from fer_tf.training import run_experiment
 
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0, "contrast": 0.0, "flip": False}
 ALL = {"epochs": 4, "width": 0.05, "sizes": "24:1,48:1", "ema": 0.9, "optimizer": "adamw", **PLAIN}
-TEACHER = {"size": "smoke", "dataset_options": {"count": 400}, "limit": 96, "epochs": 1, "verbose": False, **PLAIN}
+TEACHER = {"size": "smoke", "dataset_options": {"count": 400}, "limit": 96, "epochs": 1, "width": 0.1}
+TEACHER |= {"verbose": False, **PLAIN}
 
 
 def fit(tiny_faces, home, teacher=None, **overrides):
@@ -29,10 +33,7 @@ def fit(tiny_faces, home, teacher=None, **overrides):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A finished run that can teach, in a home of its own."""
-    home = tmp_path_factory.mktemp("teacher")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_TF_REPORTS", str(home / "reports"))
-        patch.setenv("FER_TF_MODELS", str(home / "models"))
+    with home_of_runs(tmp_path_factory.mktemp("teacher")):
         yield run_experiment("cnn", **TEACHER)
 
 
@@ -108,6 +109,24 @@ def test_the_faster_precision_is_taken_recorded_and_kept(tmp_path, tiny_faces, m
 
 def opened(trained, tiny_faces, names="cnn"):
     return teachers.open_teacher(resolve("compact", overrides={"teacher": names}), tiny_faces, 0)
+
+
+def test_a_student_learns_its_teachers_answers_and_not_the_labels(tiny_faces, tmp_path):
+    """The teacher answers the next class for every face: at λ = 1 its student does the same, at λ = 0 it does not."""
+    data = tiny_faces.limited(16).training_data()
+    answers = {len(part): np.roll(target_matrix(part), 1, axis=1).astype(np.float32) for part in (data.train, data.val)}
+    teacher = SimpleNamespace(answers=lambda split: answers[len(split)])
+    shares = {}
+    for share in (0.0, 1.0):
+        settings = {"teacher": "cnn", "teacher_share": share, "temperature": 1.0, "sizes": "", "ema": 0.0, **PLAIN}
+        settings |= {"width": 0.25, "epochs": 40, "batch_size": 16, "optimizer": "adam", "learning_rate": 3e-3}
+        experiment = resolve("compact", "smoke", {**settings, "warmup": 0, "dropout": 0.0, "weight_decay": 0.0})
+        progress = fitting.Progress(tmp_path / str(share), "f", verbose=False)
+        fitting.fit(data, experiment, 0, progress, teacher=teacher)
+        history = pd.read_csv(tmp_path / str(share) / "history.csv")
+        shares[share] = history["accuracy"].iloc[-1]
+    assert shares[0.0] > 0.9
+    assert shares[1.0] < 0.1, "it has learned the labels"
 
 
 def test_a_teacher_that_is_asked_at_every_step_trains_at_every_size(trained, tiny_faces, tmp_path):
