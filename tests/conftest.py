@@ -14,6 +14,8 @@ os.environ.pop("FER_TF_DATA", None)
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
+import fer_tf  # noqa: E402, F401 - before a test file imports Keras: it says how TensorFlow is to compute
+
 
 def pytest_sessionfinish():
     import shutil
@@ -86,6 +88,35 @@ def tiny_model_path(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def pictures(tiny_faces):
+    """Pictures to export a model with; tests that use them skip without the packages of `make extras`."""
+    from exports import some_pictures
+
+    return some_pictures(tiny_faces)
+
+
+@pytest.fixture(scope="session")
+def decided(pictures):
+    """A small model that decides; tests leave it as it is."""
+    from exports import decided_model
+
+    return decided_model(pictures)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, decided, pictures):
+    """dict form -> the export of `decided`; tests copy a file before they change it."""
+    from exports import NAMES
+
+    from fer_tf.export import export_model
+
+    folder = tmp_path_factory.mktemp("exported")
+    for form, name in NAMES.items():
+        export_model(decided, folder / name, form, pictures=pictures)
+    return {form: folder / name for form, name in NAMES.items()}
+
+
 @pytest.fixture
 def rng():
     """A seeded generator."""
@@ -93,5 +124,17 @@ def rng():
 
 
 def pytest_collection_modifyitems(items):
-    """The notebooks first: they take longest, and of several processes one runs them all."""
+    """The chapters first, for they take longest."""
     items.sort(key=lambda item: "notebooks" not in item.path.parts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Several processes share the chapters; the tests of any other file stay in one process, with their fixtures."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ChaptersApart(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if "::test_chapter_runs" in nodeid else nodeid.split("::")[0]
+
+    return ChaptersApart(config, log)

@@ -8,6 +8,7 @@ import re
 import sys
 import tarfile
 import zipfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
 
@@ -67,6 +68,21 @@ class Fer2013Rows:
         """What a split of these usages must hold; see `content`."""
         rows = np.flatnonzero(np.isin(self.usages, usages))
         return sorted((int(self.labels[row]), self.images[row].tobytes()) for row in rows)
+
+
+# A training whose steps cost little to trace: a narrow net, few pictures, no augmentation.
+QUICK_TRAINING = {"limit": 64, "width": 0.1, "rotation": 0.0, "zoom": 0.0, "flip": False}
+
+
+@contextmanager
+def home_of_runs(folder, with_figures=False):
+    """Inside, reports and models lie in `folder`: for runs that a whole file shares. Figures only if asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_TF_REPORTS", str(folder / "reports"))
+        patch.setenv("FER_TF_MODELS", str(folder / "models"))
+        if not with_figures:
+            patch.setattr("fer_tf.scoring._save_figures", lambda *_: None)
+        yield folder
 
 
 def content(split):

@@ -6,6 +6,7 @@ import subprocess
 import h5py
 import numpy as np
 import pytest
+from fixtures import QUICK_TRAINING, home_of_runs
 
 from fer_tf.bundled import bundled_path, bundled_records, model_name, sha256
 from fer_tf.bundling import bundle_run, command, halve, weakness
@@ -20,11 +21,9 @@ from fer_tf.training import run_experiment
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
     """A folder with a run on drawn faces, bundled as fer2013.h5 and as FaceNet2ExpNet.h5; its record."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_TF_REPORTS", str(home / "reports"))
-        patch.setenv("FER_TF_MODELS", str(home / "models"))
-        run = run_experiment("cnn", size="smoke", epochs=1, dataset_options={"count": 400}, verbose=0)
+    options = {**QUICK_TRAINING, "dataset_options": {"count": 400}, "verbose": False, "limit": 0}
+    with home_of_runs(tmp_path_factory.mktemp("home")) as home:
+        run = run_experiment("cnn", size="smoke", epochs=1, **options)
         yield home / "models", run, bundle_run(run.name, "fer2013.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
 
 

@@ -108,7 +108,8 @@ def test_data_counts_shows_images_a_class_and_split(capsys, home, fer2013_root):
 
 def test_training_evaluation_and_prediction_of_one_model_agree(capsys, home, fer2013_root):
     where = ("--dataset", "fer2013", "--data-dir", fer2013_root)
-    train = ("train", "cnn", *where, "--size", "smoke", "--set", "epochs=1", "--seed", 3)
+    plain = [word for setting in ("rotation=0", "zoom=0", "flip=false", "width=0.25") for word in ("--set", setting)]
+    train = ("train", "cnn", *where, "--size", "smoke", "--set", "epochs=1", "--seed", 3, *plain)
     trained = run_cli(capsys, *train)
     assert trained.code == 0, trained.err
     run, model = home / "reports/runs/cnn-fer2013-official-seed3", home / "models/cnn-fer2013-official-seed3.h5"
@@ -375,8 +376,12 @@ def test_a_program_of_its_own_prints_results_and_faults_and_nothing_else(home, t
     broken = BROKEN["empty"](home / "in/empty.jpg")
     done = _python_m("predict", home / "in", "--no-detect", "--model", tiny_model_path, "--out", "scores.csv")
     assert done.returncode == 1
-    assert done.stdout == "1 of 2 files predicted; scores.csv\n"
-    assert done.stderr == f"not read: {broken}: is empty (0 bytes)\n"
+    [said] = done.stdout.splitlines()
+    assert "1 of 2 files predicted" in said
+    assert "scores.csv" in said
+    [fault] = done.stderr.splitlines()
+    assert str(broken) in fault
+    assert "is empty" in fault
 
 
 def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures import home_of_runs
 
 from fer_tf import data, ensemble, runlog, saving, scoring
 from fer_tf.checks import InputError
@@ -12,21 +13,19 @@ from fer_tf.inference import predict_probabilities
 from fer_tf.saving import load_model
 from fer_tf.training import run_experiment
 
-PLAIN = {"rotation": 0.0, "zoom": 0.0, "flip": False, "limit": 96, "width": 0.1}
+PLAIN = {"rotation": 0.0, "zoom": 0.0, "flip": False, "limit": 96, "width": 0.1, "epochs": 1}
 NAMES = ["cnn-synthetic-identity-seed0", "cnn4-synthetic-identity-seed0", "majority-synthetic-identity-seed0"]
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Reports and models of three runs on the same 96 test images: 48×48×1, 64×64×3 and none that learns."""
-    folder = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_TF_REPORTS", str(folder / "reports"))
-        patch.setenv("FER_TF_MODELS", str(folder / "models"))
+    with home_of_runs(tmp_path_factory.mktemp("runs")) as folder:
         options = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
         run_experiment("cnn", **options, **PLAIN)
         run_experiment("cnn4", **options, **PLAIN)
         run_experiment("majority", **options, limit=96)
+    with home_of_runs(folder, with_figures=True):
         yield folder
 
 

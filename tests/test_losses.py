@@ -118,7 +118,7 @@ def test_a_net_trained_by_the_hinge_gives_probabilities(fresh_home):
     """It learns on scores, but what is saved must end in the softmax like every model of the kit."""
     from fer_tf.training import run_experiment
 
-    overrides = {"loss": "squared_hinge", "epochs": 4}
+    overrides = {"loss": "squared_hinge", "epochs": 4, "width": 0.25, "rotation": 0.0, "zoom": 0.0, "flip": False}
     assert resolve("cnn", "smoke", overrides).loss == "squared_hinge"
     run = run_experiment("cnn", dataset_options={"count": 400}, size="smoke", verbose=False, **overrides)
     assert run.record["settings"]["loss"] == "squared_hinge"

@@ -364,8 +364,8 @@ def test_the_command_takes_patterns_and_lists_and_goes_on(capsys, home, faces, t
     for _ in range(2):
         answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
         assert answer.code == 1
-        assert answer.out == "3 of 4 files predicted; s.csv\n"
-        assert answer.err == "not read: faces/lost.png: no such file\n"
+        assert "3 of 4 files predicted" in answer.out
+        assert "faces/lost.png: no such file" in answer.err
     assert sorted(os.listdir("marked")) == ["000001-1.jpg", "000003-2.jpg", "000004-3.jpg"]
     table = run_cli(capsys, "predict", *given)
     assert table.code == 1

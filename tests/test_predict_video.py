@@ -392,7 +392,8 @@ def test_the_command_predicts_a_film(capsys, film, tmp_path, tiny_model_path, mo
     answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
     assert answer.code == 0
     assert answer.err == ""
-    assert answer.out == "timeline  s-timelines/000001-film.png\n1 of 1 files predicted; s.csv\n"
+    assert "s-timelines/000001-film.png" in answer.out
+    assert "1 of 1 files predicted" in answer.out
     assert os.listdir("marked") == ["000001-film.mp4"]
     table = run_cli(capsys, "predict", *given)
     assert table.code == 0

@@ -417,7 +417,7 @@ def test_no_run_is_started_whose_next_epoch_cannot_end_in_time(fake, quick_end):
     assert list(run([slow, quick, unknown], budget=100.0).values()) == ["new", "finished", "finished"]
     assert sorted(fake.starts()) == ["1", "2"]
     stop_at = float(fake.about(quick)["environment"][keeper.STOP_AT])
-    assert begun + 98 < stop_at < begun + 100, "the runs themselves know when to stop"
+    assert begun + 98 < stop_at < time.time() + 100, "the runs themselves know when to stop"
     assert run([slow])[slow.name] == "finished", "without a budget it runs"
 
 
@@ -435,9 +435,8 @@ def test_a_run_that_stopped_for_the_budget_is_resumed_by_the_next_queue(fake, qu
 def test_everything_has_stopped_when_the_budget_ends(fake, quick_end):
     entries = planned(fake, 3, seconds=300)
     fake.plan(entries[1], seconds=300, deaf=True)
-    begun = time.monotonic()
     assert set(run(entries, budget=6.0).values()) == {"new"}
-    assert time.monotonic() - begun < 8
+    assert not [event for event, _ in fake.events() if event == "end"], "none was waited for"
     assert sorted(fake.starts()) == ["0", "1"]
     assert ("stop", "0") in fake.events()
     assert all(queueing._acquire(entry) for entry in entries), "no process has a lock any more"
@@ -586,21 +585,19 @@ def test_a_search_that_runs_out_of_time_has_no_failed_trials(fresh_home, monkeyp
     assert not list(fresh_home.rglob("trial.json"))
 
 
-def test_two_real_trainings_by_a_queue(fresh_home):
-    rows = [f"cnn,{seed},width=0.1 rotation=0 zoom=0 flip=false,count=200,smoke" for seed in range(2)]
-    text = "\n".join(["experiment,seed,overrides,options,size", *rows])
-    write(fresh_home / "mine.csv", text)
-    entries = read_queue(fresh_home / "mine.csv")
+def test_a_real_training_by_a_queue(fresh_home):
+    rows = ["experiment,seed,overrides,options,size", "cnn,0,width=0.1 rotation=0 zoom=0 flip=false,count=200,smoke"]
+    write(fresh_home / "mine.csv", "\n".join(rows))
+    [entry] = entries = read_queue(fresh_home / "mine.csv")
     table = run_queue(entries, Settings(workers=2), verbose=False)
-    assert list(table["state"]) == ["finished"] * 2
-    assert list(table["epoch"]) == list(table["of"]) == [2, 2]
-    for entry in entries:
-        found = runlog.read_run(entry.directory)
-        assert found.model_path.is_file()
-        assert len(found.predictions)
-        assert len(found.history) == 2
-        assert 0 <= found.metrics["test"]["accuracy"] <= 1
-        assert f"record {found.directory}" in queueing.log_path(entry).read_text()
-    logs = [queueing.log_path(entry).read_text() for entry in entries]
+    assert list(table["state"]) == ["finished"]
+    assert list(table["epoch"]) == list(table["of"]) == [2]
+    found = runlog.read_run(entry.directory)
+    assert found.model_path.is_file()
+    assert len(found.predictions)
+    assert len(found.history) == 2
+    assert 0 <= found.metrics["test"]["accuracy"] <= 1
+    log = queueing.log_path(entry).read_text()
+    assert f"record {found.directory}" in log
     run_queue(entries, Settings(workers=2), verbose=False)
-    assert logs == [queueing.log_path(entry).read_text() for entry in entries], "a second call runs nothing"
+    assert queueing.log_path(entry).read_text() == log, "a second call runs nothing"

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import html
 import re
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import QUICK_TRAINING, home_of_runs
 
 from fer_tf import plots, release, report, report_tables, runlog
 from fer_tf.checks import InputError
@@ -23,15 +25,45 @@ from fer_tf.paths import project_root
 from fer_tf.training import run_experiment
 
 OPTIONS = {"dataset_options": {"count": 400}, "verbose": False}
+EASY = {"count": 400, "difficulty": "easy"}
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A home with finished runs: of cnn with its figures, the others untrained and without."""
+    folder, smoke = tmp_path_factory.mktemp("shelf"), {**OPTIONS, **QUICK_TRAINING, "size": "smoke"}
+    with home_of_runs(folder, with_figures=True):
+        run_experiment("cnn", **smoke, epochs=1)
+    with home_of_runs(folder):
+        run_experiment("cnn_batch32", **smoke, epochs=0)
+        run_experiment("cnn", **{**smoke, "dataset_options": EASY}, epochs=0)
+        run_experiment("majority", **OPTIONS)
+    return folder
+
+
+@pytest.fixture
+def put(shelf, fresh_home):
+    """A function that puts runs of the shelf into the test's own home, by the beginnings of their names; gives them."""
+
+    def copied(*names):
+        found = []
+        for name in names:
+            run = f"{name}-seed0" if "synthetic" in name else f"{name}-synthetic-identity-seed0"
+            shutil.copytree(shelf / "reports" / "runs" / run, runlog.run_directory(run))
+            runlog.model_path(run).parent.mkdir(exist_ok=True)
+            shutil.copy(shelf / "models" / f"{run}.h5", runlog.model_path(run))
+            found.append(runlog.read_run(runlog.run_directory(run)))
+        return found
+
+    return copied
 
 
 def test_report_without_runs_says_so(fresh_home):
     assert "There is no finished run on disk yet" in report.build_report().read_text()
 
 
-@pytest.mark.figures
-def test_report_is_self_contained_and_shows_every_run(fresh_home):
-    runs = [run_experiment("majority", **OPTIONS), run_experiment("cnn", size="smoke", **OPTIONS)]
+def test_report_is_self_contained_and_shows_every_run(put):
+    runs = put("majority", "cnn")
     path = report.build_report()
     page = path.read_text()
     for run in runs:
@@ -39,7 +71,7 @@ def test_report_is_self_contained_and_shows_every_run(fresh_home):
         assert f"{run.metrics['test']['accuracy']:.3f}" in page
     assert "Reduced: smoke size" in page
     sources = re.findall(r'src="([^"]{0,30})', page)
-    assert len(sources) >= 4
+    assert len(sources) >= 3
     assert all(source.startswith("data:image/webp;base64,") for source in sources)
     assert not re.findall(r'(?:src|href)="https?:', page)
     assert page.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]+"', page))
@@ -48,10 +80,8 @@ def test_report_is_self_contained_and_shows_every_run(fresh_home):
     assert all((path.parent / link).exists() for link in links)
 
 
-@pytest.mark.figures
-def test_report_says_which_model_was_chosen_and_what_it_has(fresh_home):
-    runs = {name: run_experiment(name, size="smoke", **OPTIONS) for name in ("cnn", "cnn_batch32")}
-    run_experiment("majority", **OPTIONS)
+def test_report_says_which_model_was_chosen_and_what_it_has(put):
+    runs = dict(zip(("cnn", "cnn_batch32"), put("cnn", "cnn_batch32", "majority"), strict=False))
     page = html.unescape(report.build_report().read_text())
     best = max(runs, key=lambda name: runs[name].metrics["val"]["accuracy"])
     test = runs[best].metrics["test"]
@@ -69,8 +99,8 @@ def captions_of(page):
     return [html.unescape(text) for text in re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL)]
 
 
-def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home, bars):
-    run_experiment("majority", **OPTIONS)
+def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home, put, bars):
+    put("majority")
     for name, caption in {"class_counts": "How many < there are.", "explain_methods": "Maps.", "else": "No."}.items():
         plots.keep(bars, f"synthetic-identity/{name}", caption)
     page = report.build_report().read_text()
@@ -82,9 +112,9 @@ def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_ho
     assert "How many &lt; there are." in svg
 
 
-def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, bars):
+def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, put, bars):
     """Also one that was kept without a caption, by hand or by an older version."""
-    run_experiment("majority", **OPTIONS)
+    put("majority", "cnn")
     folder = fresh_home / "reports" / "figures" / "synthetic-identity"
     folder.mkdir(parents=True)
     plots.save_figure(bars, folder / "mean_faces")
@@ -129,10 +159,10 @@ def keep_in_notebook(monkeypatch, bars, name, **parameters):
     plots.keep(bars, f"synthetic-identity/{name}", f"This is {name}.")
 
 
-def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(fresh_home, bars, monkeypatch):
+def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(put, bars, monkeypatch):
     """A later notebook with another seed overwrites the figures of the one before."""
-    for seed, options in ((0, {"count": 400}), (1, {"count": 400}), (0, {"count": 400, "difficulty": "easy"})):
-        run_experiment("majority", seed=seed, dataset_options=options, verbose=False)
+    put("majority", "cnn-synthetic-identity-easy")
+    run_experiment("majority", seed=1, **OPTIONS)
     given = {"dataset_options": "count=400"}
     keep_in_notebook(monkeypatch, bars, "samples", **given)
     keep_in_notebook(monkeypatch, bars, "class_counts", **given, seed=1)
@@ -151,8 +181,8 @@ def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(fresh_home
     assert sum("This is" in caption for captions in place.values() for caption in captions) == 4
 
 
-def test_links_to_odd_file_names_lead_to_the_files(fresh_home):
-    run_experiment("majority", **OPTIONS)
+def test_links_to_odd_file_names_lead_to_the_files(fresh_home, put):
+    put("majority")
     folder = fresh_home / "reports" / "notebooks"
     folder.mkdir(parents=True)
     names = ["my copy.html", "50%.html", "a#b?.html", "über.html"]
@@ -165,10 +195,9 @@ def test_links_to_odd_file_names_lead_to_the_files(fresh_home):
     assert not [link for link in links if re.search(r"[^\w./%~-]", link, re.ASCII)]
 
 
-def test_runs_on_other_test_images_are_not_ranked_with_each_other(fresh_home):
+def test_runs_on_other_test_images_are_not_ranked_with_each_other(put):
     """Easier drawings are other pictures: a section, bars and verdict of their own."""
-    for options in ({"count": 400}, {"count": 400, "difficulty": "easy"}):
-        run_experiment("cnn", size="smoke", dataset_options=options, verbose=False)
+    put("cnn", "cnn-synthetic-identity-easy")
     page = report.build_report().read_text()
     headings = re.findall(r"<h2 id=[^>]*>(synthetic[^<]*)</h2>", page)
     assert headings == [
@@ -186,8 +215,8 @@ def test_a_claim_stands_beside_figures_of_its_own_set_alone():
     assert report_tables.claimed_accuracy(other) == ""
 
 
-def test_documents_tables_are_written_in_three_forms(fresh_home):
-    run = run_experiment("cnn", size="smoke", **OPTIONS)
+def test_documents_tables_are_written_in_three_forms(fresh_home, put):
+    [run] = put("cnn")
     page = report.build_report().read_text()
     folder = fresh_home / "reports" / "tables"
     assert {path.stem for path in folder.iterdir()} == {"document2", "claimed_and_reproduced"}
@@ -210,8 +239,9 @@ def released_home(fresh_home, monkeypatch):
     return fresh_home
 
 
-def test_release_copies_records_and_fills_readme(released_home):
-    run = run_experiment("majority", "synthetic", verbose=False)
+def test_release_copies_records_and_fills_readme(released_home, put):
+    [run] = put("majority")
+    runlog.write_json(run.directory / "record.json", {**run.record, "reduced": ""})  # as of all 5000 faces
     release.add_runs([run.name])
     release.render_results()
     readme = (released_home / "README.md").read_text()
@@ -224,8 +254,8 @@ def test_release_copies_records_and_fills_readme(released_home):
     assert len(kept.predictions) == len(run.predictions)
 
 
-def test_reduced_runs_are_not_released(released_home):
-    run = run_experiment("cnn", size="smoke", **OPTIONS)
+def test_reduced_runs_are_not_released(released_home, put):
+    [run] = put("cnn")
     with pytest.raises(InputError, match="is reduced .*; release it as such with --reduced"):
         release.add_runs([run.name])
     assert not (released_home / "reports" / "results").exists()

@@ -1,9 +1,11 @@
 """Classical runs: better than the majority, recorded like the networks, and blind to test until the end."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import GuardedDataset, assert_refused_before_writing, with_poisoned_test
+from fixtures import GuardedDataset, assert_refused_before_writing, home_of_runs, with_poisoned_test
 
 from fer_tf import classical, data, report, runlog
 from fer_tf.classical import CLASSICAL, run_classical
@@ -11,8 +13,23 @@ from fer_tf.classical import CLASSICAL, run_classical
 OPTIONS = {"dataset_options": {"count": 1200}, "Cs": (0.01, 0.1), "verbose": False}
 
 
+@pytest.fixture(scope="module")
+def fitted_home(tmp_path_factory):
+    """Reports and models with a finished run of hog_svm, to be copied."""
+    with home_of_runs(tmp_path_factory.mktemp("fitted")) as home:
+        run_classical("hog_svm", **OPTIONS)
+    return home
+
+
+@pytest.fixture
+def fitted(fitted_home, fresh_home):
+    """A finished run of hog_svm in a home of the test's own."""
+    shutil.copytree(fitted_home, fresh_home, dirs_exist_ok=True)
+    return runlog.read_run(runlog.run_directory("hog_svm-synthetic-identity-seed0"))
+
+
 @pytest.mark.parametrize("name", ["hog_svm", "lbp_svm", "hog_svm_rbf"])
-def test_clearly_better_than_the_most_frequent_class(fresh_home, name):
+def test_clearly_better_than_the_most_frequent_class(fitted, name):
     options = {**OPTIONS, **({"landmarks": 200} if "rbf" in name else {})}
     run = run_classical(name, **options)
     commonest = run.predictions["truth"].value_counts(normalize=True).max()
@@ -20,9 +37,9 @@ def test_clearly_better_than_the_most_frequent_class(fresh_home, name):
     assert run.name == f"{name}-synthetic-identity-seed0"
 
 
-def test_a_record_like_a_networks(fresh_home):
+def test_a_record_like_a_networks(fitted):
     """Tables, the report and McNemar's test read it without knowing what made it."""
-    run = run_classical("hog_svm", **OPTIONS)
+    run = fitted
     assert [item.name for item in runlog.finished_runs()] == [run.name]
     row = report.compare([run]).iloc[0]
     assert row["experiment"] == "hog_svm"
@@ -47,9 +64,9 @@ def test_same_seed_same_numbers(fresh_home):
     pd.testing.assert_frame_equal(first, second)
 
 
-def test_selection_never_sees_test(fresh_home, monkeypatch):
+def test_selection_never_sees_test(fitted, monkeypatch):
     """Other test labels and pixels must give the same machine, and the split is not asked for while it is fitted."""
-    honest = run_classical("hog_svm", **OPTIONS).metrics["training"]["trials"]
+    honest = fitted.metrics["training"]["trials"]
     fit, machines = classical._fit, []
 
     def watched(*arguments):
@@ -66,20 +83,18 @@ def test_selection_never_sees_test(fresh_home, monkeypatch):
     assert machine.trials == honest
 
 
-def test_done_once_and_put_aside_for_other_settings(fresh_home, capsys):
+def test_done_once_and_put_aside_for_other_settings(fitted, capsys):
     options = {**OPTIONS, "verbose": True}
-    first = run_classical("hog_svm", **options)
-    capsys.readouterr()
     run_classical("hog_svm", **options)
-    assert capsys.readouterr().out == f"{first.name}: up to date\n"
+    assert "up to date" in capsys.readouterr().out
     smoke = run_classical("hog_svm", **options, size="smoke")
     assert smoke.record["counts"]["train"]["all"] == 320
     assert "smoke size: at most 320 images a split" in smoke.record["reduced"]
     capsys.readouterr()
     again = run_classical("hog_svm", **options)
     assert "up to date" in capsys.readouterr().out
-    assert again.metrics == first.metrics
-    assert again.record == first.record
+    assert again.metrics == fitted.metrics
+    assert again.record == fitted.record
 
 
 def test_colour_pictures_of_another_size_are_taken(fresh_home):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fixtures import home_of_runs
 
 from fer_tf import ensemble, experiments, explain, runlog, saving, scoring
 from fer_tf.checks import InputError
@@ -15,10 +16,7 @@ OPTIONS = {"dataset_options": {"count": 240}, "size": "smoke", "verbose": False,
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """(the plain run, the salient one); a home of their own that the tests of this file share."""
-    home = tmp_path_factory.mktemp("salient")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_TF_REPORTS", str(home / "reports"))
-        patch.setenv("FER_TF_MODELS", str(home / "models"))
+    with home_of_runs(tmp_path_factory.mktemp("salient")):
         run = run_experiment("deepfer_salient", **OPTIONS)
         yield runlog.read_run(runlog.run_directory("deepfer-synthetic-identity-seed0")), run
 

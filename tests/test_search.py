@@ -1,11 +1,14 @@
 """Searching: every setting once, shorter trainings out of longer ones, resumable, and no test image is read."""
 
+import contextlib
+import io
 import json
 import shlex
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import home_of_runs
 
 from fer_tf import data, experiments, fitting, runlog, search, search_plots, search_trials
 from fer_tf import keeper as keeping
@@ -48,6 +51,14 @@ class FakeFit:
         return None, {"parameters": 7}
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A finished search that trained, and what it said."""
+    with home_of_runs(tmp_path_factory.mktemp("searched")), contextlib.redirect_stdout(io.StringIO()) as said:
+        found = run_search("cnn", SMALL, **{**PLAIN, "verbose": True})
+    return found, said.getvalue()
+
+
 @pytest.fixture
 def fake(monkeypatch):
     def put(figures=False, **options):
@@ -81,12 +92,7 @@ def test_document_4s_grid_is_128_trials_out_of_16_trainings(fresh_home, fake, ca
     # several trials reach the best epoch: the one that costs least is taken
     equals = found.table[found.table["val_accuracy"] == best["val_accuracy"]]
     assert found.top().iloc[0]["epochs_run"] == equals["epochs_run"].min()
-    assert {path.name for path in (found.directory / "figures").iterdir()} == {
-        "heat_map.png",
-        "heat_map.svg",
-        "parallel.png",
-        "parallel.svg",
-    }
+    assert {path.stem for path in (found.directory / "figures").iterdir()} == {"heat_map", "parallel"}
 
 
 @pytest.mark.parametrize(
@@ -114,9 +120,9 @@ def test_trials_read_from_longer_ones_are_what_training_them_gives(fresh_home, s
         assert list(both[column]) == list(both[f"{column}_alone"])
 
 
-def test_the_printed_command_trains_what_was_found(fresh_home, capsys):
-    found = run_search("cnn", SMALL, **{**PLAIN, "verbose": True})
-    assert found.train_command in capsys.readouterr().out
+def test_the_printed_command_trains_what_was_found(fresh_home, searched):
+    found, said = searched
+    assert found.train_command in said
     words = shlex.split(found.train_command)
     assert words[:3] == ["fer-tf", "train", "cnn"]
     pairs = list(zip(words[3::2], words[4::2], strict=True))
@@ -260,8 +266,8 @@ class Untestable(FaceDataset):
         return super().split(name)
 
 
-def test_test_images_are_never_read(fresh_home, monkeypatch):
-    honest = run_search("cnn", SMALL, **PLAIN).table
+def test_test_images_are_never_read(fresh_home, searched, monkeypatch):
+    honest = searched[0].table
     load = data.load_dataset
 
     def poisoned(*arguments, **options):

@@ -1,18 +1,23 @@
 """Running experiments: same seed same numbers, nothing of test reaches training, killed runs go on."""
 
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import GuardedDataset, assert_refused_before_writing, with_poisoned_test
+from fixtures import (
+    QUICK_TRAINING,
+    GuardedDataset,
+    assert_refused_before_writing,
+    home_of_runs,
+    with_poisoned_test,
+)
 
 from fer_tf import data, experiments, fitting, runlog, scoring
 from fer_tf import keeper as keeping
@@ -20,6 +25,9 @@ from fer_tf.checks import InputError
 from fer_tf.training import given_networks, run_experiment
 
 OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
+SMALL = {**OPTIONS, **QUICK_TRAINING}
+# With random augmentation, in which a seed that is not kept would be seen.
+AUGMENTED = {**OPTIONS, "limit": 64, "width": 0.1}
 
 
 def weights(run):
@@ -31,43 +39,67 @@ def assert_same(first, second):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.figures
-def test_same_seed_same_numbers_and_a_record_of_them(fresh_home):
-    first = run_experiment("cnn", **OPTIONS)
-    kept, probabilities = weights(first), first.predictions
-    second = run_experiment("cnn", **OPTIONS, force=True)
-    assert_same(kept, weights(second))
-    pd.testing.assert_frame_equal(probabilities, second.predictions)
-    other = run_experiment("cnn", **OPTIONS, seed=1)
-    assert any(not np.array_equal(one, two) for one, two in zip(kept, weights(other), strict=True))
-    files = {path.name for path in first.directory.iterdir()}
-    wanted = {
-        "record.json",
-        "metrics.json",
-        "history.csv",
-        "predict.csv",
-        "ground_truth.csv",
-        "figures",
-        "training.json",
-    }
-    assert wanted == files
-    assert first.name == "cnn-synthetic-identity-seed0"
-    assert first.model_path.name == f"{first.name}.h5"
-    assert first.record["reduced"].startswith("smoke size")
-    assert {"revision", "packages", "device", "python"} <= set(first.record["environment"])
+def assert_other(first, second):
+    assert any(not np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
-def test_metrics_are_those_of_the_saved_predictions(fresh_home):
-    run = run_experiment("cnn", **OPTIONS)
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    """A finished run with augmentation and figures, and its weights."""
+    with home_of_runs(tmp_path_factory.mktemp("honest"), with_figures=True):
+        run = run_experiment("cnn", **AUGMENTED)
+        return run, weights(run)
+
+
+@pytest.fixture(scope="module")
+def trained_home(tmp_path_factory):
+    """Reports and models with one finished run of `SMALL`, to be copied."""
+    with home_of_runs(tmp_path_factory.mktemp("trained")) as home:
+        run_experiment("cnn", **SMALL)
+    return home
+
+
+@pytest.fixture
+def finished(trained_home, fresh_home):
+    """A finished run of `SMALL` in a home of the test's own."""
+    shutil.copytree(trained_home, fresh_home, dirs_exist_ok=True)
+    return runlog.read_run(runlog.run_directory("cnn-synthetic-identity-seed0"))
+
+
+def test_a_run_leaves_its_record_and_figures(honest):
+    run, _ = honest
+    wanted = {"record.json", "metrics.json", "history.csv", "predict.csv", "ground_truth.csv", "training.json"}
+    assert wanted <= {path.name for path in run.directory.iterdir()}
+    assert list((run.directory / "figures").iterdir())
+    assert run.name == "cnn-synthetic-identity-seed0"
+    assert run.model_path.name == f"{run.name}.h5"
+    assert run.record["reduced"].startswith("smoke size")
+    assert {"revision", "packages", "device", "python"} <= set(run.record["environment"])
+    facts = run.metrics["training"]
+    assert facts["seconds"] > 0
+    assert facts["epochs"] == 2
+    assert facts["best_epoch"] in (1, 2)
+    assert facts["peak_memory_mb"] > 100
+
+
+def test_same_seed_same_numbers(fresh_home, honest):
+    run, kept = honest
+    again = run_experiment("cnn", **AUGMENTED)
+    assert_same(kept, weights(again))
+    pd.testing.assert_frame_equal(run.predictions, again.predictions)
+    assert_other(kept, weights(run_experiment("cnn", **SMALL, seed=1, epochs=0)))
+
+
+def test_metrics_are_those_of_the_saved_predictions(honest):
+    run, _ = honest
     table = run.predictions
     assert run.metrics["test"]["accuracy"] == pytest.approx((table["truth"] == table["label"]).mean())
     np.testing.assert_allclose(table[run.record["class_names"]].sum(axis=1), 1, atol=1e-4)
     assert run.metrics["test"]["n"] == len(table) == run.record["counts"]["test"]["all"]
 
 
-def test_test_labels_cannot_reach_training_or_selection(fresh_home, monkeypatch):
+def test_test_labels_cannot_reach_training_or_selection(fresh_home, honest, monkeypatch):
     """Other test labels and pixels must give the same weights, and the split must not be asked for before the end."""
-    honest = weights(run_experiment("cnn", **OPTIONS))
     fit, seen = fitting.fit, {}
 
     def watched(*arguments):
@@ -78,7 +110,7 @@ def test_test_labels_cannot_reach_training_or_selection(fresh_home, monkeypatch)
 
     monkeypatch.setattr(data, "load_dataset", with_poisoned_test(data.load_dataset))
     monkeypatch.setattr(fitting, "fit", watched)
-    assert_same(honest, weights(run_experiment("cnn", **OPTIONS)))
+    assert_same(honest[1], weights(run_experiment("cnn", **AUGMENTED)))
     assert seen == {"during fit": []}
 
 
@@ -87,10 +119,12 @@ def test_second_run_is_up_to_date_and_changes_are_redone(fresh_home, capsys):
     run = run_experiment("majority", **options)
     capsys.readouterr()
     run_experiment("majority", **options)
-    assert capsys.readouterr().out == f"{run.name}: up to date\n"
+    assert "up to date" in capsys.readouterr().out
     (run.directory / "metrics.json").unlink()
     run_experiment("majority", **options)
-    assert capsys.readouterr().out == f"{run.name}: evaluating on {run.metrics['test']['n']} test images\n"
+    said = capsys.readouterr().out
+    assert f"evaluating on {run.metrics['test']['n']} test images" in said
+    assert "train" not in said
     run_experiment("majority", **options, limit=100)
     assert "100 train" in capsys.readouterr().out
     run.model_path.unlink()
@@ -98,60 +132,53 @@ def test_second_run_is_up_to_date_and_changes_are_redone(fresh_home, capsys):
     assert "100 train" in capsys.readouterr().out
 
 
-def test_a_full_run_is_kept_when_another_takes_its_name(fresh_home, capsys):
-    options = {"dataset_options": {"count": 400}, "size": "smoke"}
-    first = run_experiment("cnn", **options)
-    kept = weights(first)
-    second = run_experiment("cnn", **options, epochs=1)
-    assert second.metrics["training"]["epochs"] == 1
+def test_a_full_run_is_kept_when_another_takes_its_name(finished, capsys):
+    options = {**SMALL, "verbose": True}
+    kept = weights(finished)
+    second = run_experiment("cnn", **options, epochs=0)
     assert "is kept in" in capsys.readouterr().out
+    assert "epochs" not in second.metrics["training"]
+    assert second.history.empty, "nothing of the run before"
     again = run_experiment("cnn", **options)
     assert "up to date" in capsys.readouterr().out
     assert_same(kept, weights(again))
-    assert again.metrics == first.metrics
-    assert again.record == first.record
+    assert again.metrics == finished.metrics
+    assert again.record == finished.record
 
 
-def test_a_record_is_never_taken_for_another_runs_weights(fresh_home):
-    """One-epoch run, then a full one that is killed, then the one-epoch run again: the record must be its own."""
-    small = {**OPTIONS, "epochs": 1, "width": 0.1}
-    run_experiment("cnn", **small)
+def test_a_record_is_never_taken_for_another_runs_weights(finished):
+    """A finished run, then one of other settings that is killed, then the first again: the record must be its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "fit", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run_experiment("cnn", **OPTIONS)
-    run = run_experiment("cnn", **small)
-    assert run.record["settings"]["epochs"] == 1
+            run_experiment("cnn", **{**SMALL, "width": 0.2}, epochs=1)
+    run = run_experiment("cnn", **SMALL)
+    assert run.record["settings"]["epochs"] == 2
     assert "width 0.1 for 1.0" in run.record["reduced"]
-    assert run.metrics["training"]["epochs"] == 1
+    assert run.metrics["training"]["epochs"] == 2
 
 
 def test_killed_between_model_and_evaluation(fresh_home):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "write_evaluation", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run_experiment("cnn", **OPTIONS)
+            run_experiment("cnn", **SMALL, epochs=1)
     assert runlog.finished_runs() == []
-    run = run_experiment("cnn", **OPTIONS)
-    assert run.metrics["training"]["epochs"] == 2
-    assert len(run.history) == 2
-
-
-def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(fresh_home):
-    run_experiment("cnn", **OPTIONS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keeping.EpochKeeper, "on_epoch_end", _interrupt)
+        patch.setattr(fitting, "fit", None)  # the model is there
+        run = run_experiment("cnn", **SMALL, epochs=1)
+    assert run.metrics["training"]["epochs"] == 1
+    assert len(run.history) == 1
+
+
+def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(finished):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeping.EpochKeeper, "on_epoch_begin", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run_experiment("cnn", **OPTIONS, force=True)
-    run = run_experiment("cnn", **OPTIONS)
+            run_experiment("cnn", **SMALL, force=True)
+    assert runlog.finished_runs() == []
+    run = run_experiment("cnn", **SMALL)
     assert len(run.history) == run.metrics["training"]["epochs"] == 2
-
-
-def test_no_epoch_leaves_no_epochs_in_the_record(fresh_home):
-    run_experiment("cnn", **OPTIONS)
-    run = run_experiment("cnn", **OPTIONS, epochs=0)
-    assert "epochs" not in run.metrics["training"]
-    assert run.history.empty
 
 
 def test_two_processes_cannot_write_the_same_run(fresh_home):
@@ -165,17 +192,15 @@ def test_dataset_options_make_another_run(fresh_home):
     assert run.record["reduced"] == "count 400, classes 6"
 
 
-def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(fresh_home, capsys):
-    """A run killed between writing its record and its model must be trained, not read from the old file."""
-    run = run_experiment("cnn", **OPTIONS)
-    old = weights(run)
+def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(finished):
+    """A run killed between writing its record and its model must be made, not read from the old file."""
+    old, other = weights(finished), {**SMALL, "learning_rate": 0.01, "epochs": 0}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "fit", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run_experiment("cnn", **OPTIONS, learning_rate=0.01)
+            run_experiment("cnn", **other)
     assert runlog.finished_runs() == []
-    new = weights(run_experiment("cnn", **OPTIONS, learning_rate=0.01))
-    assert any(not np.array_equal(one, two) for one, two in zip(old, new, strict=True))
+    assert_other(old, weights(run_experiment("cnn", **other)))
 
 
 def finished_before(name):
@@ -219,14 +244,13 @@ def test_settings_that_cannot_be_trained_leave_the_finished_run(fresh_home, name
     assert {path: path.read_bytes() for path in left if path.suffix != ".lock"} == before
 
 
-def test_a_run_that_is_there_or_put_aside_is_not_built_again(fresh_home, monkeypatch):
-    first = run_experiment("cnn", **OPTIONS, epochs=0)
-    run_experiment("cnn", **OPTIONS, epochs=0, width=0.1)
+def test_a_run_that_is_there_or_put_aside_is_not_built_again(finished, monkeypatch):
+    run_experiment("cnn", **SMALL, epochs=0)
     monkeypatch.setattr(fitting, "start", _interrupt)
-    assert run_experiment("cnn", **OPTIONS, epochs=0).record == first.record
-    assert run_experiment("cnn", **OPTIONS, epochs=0).record == first.record
+    assert run_experiment("cnn", **SMALL).record == finished.record
+    assert run_experiment("cnn", **SMALL).record == finished.record
     with pytest.raises(KeyboardInterrupt):
-        run_experiment("cnn", **OPTIONS, epochs=0, force=True)
+        run_experiment("cnn", **SMALL, force=True)
 
 
 def _interrupt(*_, **__):
@@ -234,39 +258,34 @@ def _interrupt(*_, **__):
 
 
 SCRIPT = """
-import json, sys
+import json, os, signal, sys
+from fer_tf.keeper import EpochKeeper
 from fer_tf.training import run_experiment
-options = json.loads(sys.argv[1])
-run_experiment("cnn", dataset_options={"count": 400}, size="smoke", **options)
+
+def killed(self, batch, logs=None):
+    if len(self.state["history"]) == 2 and batch == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+EpochKeeper.on_train_batch_end = killed
+run_experiment("cnn", **json.loads(sys.argv[1]))
 """
 
 
-def start(home, options):
-    environment = {**os.environ, "FER_TF_REPORTS": str(home / "reports"), "FER_TF_MODELS": str(home / "models")}
-    command = [sys.executable, "-u", "-c", SCRIPT, json.dumps(options)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
-def test_killed_training_goes_on_and_ends_the_same(tmp_path, monkeypatch):
-    """kill -9 in the middle of training; the same command again ends with the uninterrupted run's weights."""
-    options = {"epochs": 6, "schedule": "cosine", "mixup": 0.2, "rotation": 10.0}
-    process = start(tmp_path / "killed", options)
-    for line in process.stdout:
-        if "epoch   2/6" in line:
-            process.send_signal(signal.SIGKILL)
-            break
-    process.wait()
-    assert not list((tmp_path / "killed" / "models").glob("*.h5"))
-    output = start(tmp_path / "killed", options).communicate()[0]
-    assert "resumed after epoch" in output
-    assert "epoch   1/6" not in output
-    runs = {}
-    for home in ("killed", "whole"):
-        monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / home / "reports"))
-        monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / home / "models"))
-        runs[home] = run_experiment("cnn", **OPTIONS, **options)
-    assert_same(weights(runs["killed"]), weights(runs["whole"]))
-    history = [run.history.drop(columns="seconds") for run in runs.values()]
+def test_killed_training_goes_on_and_ends_the_same(tmp_path, capsys):
+    """kill -9 in the middle of the third epoch; the same command again ends with the uninterrupted run's weights."""
+    options = {**AUGMENTED, "epochs": 4, "batch_size": 16, "schedule": "cosine", "mixup": 0.2, "rotation": 10.0}
+    with home_of_runs(tmp_path / "killed"):
+        command = [sys.executable, "-c", SCRIPT, json.dumps(options)]
+        assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode == -signal.SIGKILL
+        assert not list((tmp_path / "killed" / "models").glob("*.h5"))
+        killed = run_experiment("cnn", **{**options, "verbose": True})
+        said = capsys.readouterr().out
+        assert "resumed after epoch 2" in said
+        assert "epoch   1/4" not in said
+    with home_of_runs(tmp_path / "whole"):
+        whole = run_experiment("cnn", **options)
+    assert_same(weights(killed), weights(whole))
+    history = [run.history.drop(columns="seconds") for run in (killed, whole)]
     pd.testing.assert_frame_equal(*history)
 
 
@@ -322,10 +341,13 @@ def test_a_damaged_checkpoint_is_not_read_as_whole(tmp_path):
     assert keeper(tmp_path).resume() == 0
 
 
-def test_xla_is_forced_by_jit(fresh_home):
-    ds = data.load_dataset("synthetic", count=400).limited(64)
-    experiment = experiments.resolve("cnn", "smoke", {"jit": "on", "epochs": 1})
-    model, _ = fitting.fit(ds.training_data(), experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))
+def test_xla_is_forced_by_jit(fresh_home, tiny_faces, monkeypatch):
+    experiment = experiments.resolve("cnn", "smoke", {**QUICK_TRAINING, "jit": "on"})
+    given = tiny_faces.limited(64).training_data()
+    model = fitting.start(given, experiment, 0)
+    monkeypatch.setattr(keeping.EpochKeeper, "on_epoch_begin", _interrupt)  # compiling by XLA takes long
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit(given, experiment, 0, fitting.Progress(fresh_home, "f", verbose=False), model)
     assert model.jit_compile is True
 
 
@@ -348,16 +370,6 @@ def test_a_class_without_training_images_is_an_error(fresh_home, monkeypatch):
     monkeypatch.setattr(data, "load_dataset", lambda *_, **__: ds)
     with pytest.raises(InputError, match="no training image of fear; leave them out by classes="):
         run_experiment("cnn", **OPTIONS)
-
-
-def test_time_is_recorded(fresh_home):
-    started = time.perf_counter()
-    run = run_experiment("cnn", **OPTIONS)
-    facts = run.metrics["training"]
-    assert 0 < facts["seconds"] <= time.perf_counter() - started
-    assert facts["epochs"] == 2
-    assert facts["best_epoch"] in (1, 2)
-    assert facts["peak_memory_mb"] > 100
 
 
 def test_other_weights_under_the_same_name_are_another_run(tmp_path):

@@ -40,6 +40,7 @@ def test_variants_are_tested_against_the_model_without_the_part():
     runs = [run("ran", 0.8), run("ran_self", 0.7), run("ran_backbone", 0.6)]
     table = ablations_table(runs).set_index("model")
     assert list(table.index) == ["ran_backbone", "ran_self", "ran"]
+    assert set(table["question"]) == {"region attention"}
     right = {record["experiment"]: (frame["truth"] == frame["label"]).to_numpy() for record, _, frame in runs}
     p_values = []
     for name in ("ran_self", "ran"):
@@ -93,3 +94,21 @@ def test_shares_of_the_training_set_are_told():
     share = {"dataset_options": {"train_share": 0.3}}
     runs = [run("facenet2expnet_scratch", 0.5, **share), run("facenet2expnet", 0.6, **share)]
     assert list(ablations_table(runs)["options"]) == ["train_share=0.3"] * 2
+
+
+def test_region_attention_is_tested_against_crops_with_equal_weights():
+    """More crops alone may give what attention is praised for."""
+    runs = [run("ran_backbone", 0.6), run("ran_mean", 0.75), run("ran_self", 0.76), run("ran", 0.76)]
+    table = ablations_table(runs)
+    questions = table.groupby("question", sort=False)["model"].agg(list)
+    assert questions["region attention"] == ["ran_backbone", "ran_mean", "ran_self", "ran"]
+    assert questions["region attention, against equal weights"] == ["ran_mean", "ran_self", "ran"]
+    own = table[table["question"] == "region attention, against equal weights"].set_index("model")
+    assert float(own["p"]["ran_self"]) > 0.05
+    assert float(table.set_index("model")["p"]["ran_mean"].iloc[0]) < 0.05
+
+
+def test_variants_of_which_none_has_learned_have_no_difference_and_no_p():
+    rows = ablations_table([run("ran_backbone", 0.1), run("ran", 0.24)]).set_index("model")
+    assert rows["difference"]["ran"] == "neither has learned"
+    assert rows.loc["ran", ["p", "p Holm", "p to the row above"]].tolist() == [""] * 3

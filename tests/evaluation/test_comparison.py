@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fer_tf.evaluation import comparison, tables
-from fer_tf.evaluation.metrics import classification_metrics
+from fer_tf.evaluation.metrics import classification_metrics, holm
 
 NAMES = ("anger", "fear", "happiness")
 
@@ -54,7 +54,8 @@ def test_seeds_are_averaged_apart_from_reduced_runs():
 
 def test_every_claim_has_a_row_and_unmeasured_ones_say_so():
     claimed = comparison.claims_table([run("cnn", 55, claims=[2])])
-    assert set(claimed["id"]) == set(range(1, 38))
+    assert set(claimed["id"]) == set(range(1, 52))
+    assert claimed.groupby("kind")["id"].nunique().to_dict() == {"own": 27, "quoted": 24}
     rows = claimed[claimed["reproduced"] != ""]
     assert list(rows["id"]) == [2]
     assert rows.iloc[0][["claimed", "measured under", "reproduced", "seeds"]].tolist() == ["54", "official", "55.0", 1]
@@ -98,6 +99,75 @@ def test_mcnemar_joins_by_image_not_by_row():
     second = pd.DataFrame({"name": ["c", "b", "a"], "truth": ["y", "x", "x"], "label": ["y", "x", "x"]})
     row = comparison.mcnemar_against(first, {"other": second}).iloc[0]
     assert (row["images"], row["only_reference"], row["only_other"]) == (3, 0, 1)
+
+
+def answers(share, images=400):
+    """Predictions of which this share is right, half of the images of the class fear."""
+    truth = np.where(np.arange(images) % 2, "fear", NAMES[0])
+    wrong = np.where(np.arange(images) % 2, NAMES[0], "fear")
+    right = np.arange(images) // 2 % 100 < 100 * share
+    return pd.DataFrame({"name": np.arange(images), "truth": truth, "label": np.where(right, truth, wrong)})
+
+
+@pytest.mark.parametrize(("hits", "learned"), [(34, False), (40, False), (50, True)])
+def test_a_run_has_learned_if_its_interval_lies_above_the_commonest_class(hits, learned):
+    """34 of the 100 images are anger: 40 right is more, its interval is not."""
+    test = run("cnn", hits)[2]["test"]
+    assert comparison.commonest_share(test) == 0.34
+    assert comparison.has_learned(test) == learned
+    assert table(run("cnn", hits))["learned"].tolist() == [learned]
+    note = comparison.learning_note(test)
+    assert note == "" if learned else "It has not learned" in note
+    assert learned or "34.0%" in note
+
+
+def test_predictions_say_the_same_of_learning_as_the_metrics():
+    y_true = np.arange(100) % 3
+    y_prob = np.eye(3)[np.where(np.arange(100) < 45, y_true, (y_true + 1) % 3)]
+    frame = pd.DataFrame({"name": np.arange(100), "truth": np.array(NAMES)[y_true], "copy_of": ""})
+    frame["label"], frame["confidence"] = np.array(NAMES)[y_prob.argmax(axis=1)], 1.0
+    frame[list(NAMES)] = y_prob
+    found, test = comparison.scores_of(frame), classification_metrics(y_true, y_prob, NAMES)
+    assert found["intervals"]["accuracy"] == test["intervals"]["accuracy"]
+    assert {name: scores["support"] for name, scores in found["per_class"].items()} == {
+        name: scores["support"] for name, scores in test["per_class"].items()
+    }
+    assert comparison.has_learned(found) == comparison.has_learned(test)
+
+
+def test_mcnemar_against_corrects_its_p_values_and_leaves_chance_out():
+    others = {"good": answers(0.9), "alike": answers(0.75), "poor": answers(0.2)}
+    rows = comparison.mcnemar_against(answers(0.7), others).set_index("run")
+    assert list(rows["p_holm"]) == pytest.approx(list(holm(rows["p_value"])))
+    assert rows["verdict"].to_dict() == {"good": "better", "alike": "better", "poor": "worse"}
+    rows = comparison.mcnemar_against(answers(0.4), {"good": answers(0.9), "poor": answers(0.2)}).set_index("run")
+    assert rows["verdict"].to_dict() == {"good": "better", "poor": "neither has learned: no comparison"}
+    assert rows["p_value"].isna().to_dict() == {"good": False, "poor": True}
+    assert rows["p_holm"]["good"] == rows["p_value"]["good"], "the pair at chance is not among the tests"
+
+
+def test_what_counts_as_measured_is_the_claim_itself():
+    """Not a reduced run, not another protocol, not a claim without a figure."""
+    runs = [
+        run("cnn", 50, [2]),
+        run("cnn", 20, [2, 3], "pooled", reduced="epochs 1 for 30"),
+        run("majority", 25, [1], "pooled"),
+    ]
+    claimed = comparison.claims_table(runs)
+    assert comparison.measured_in_full(claimed).empty
+    claimed = comparison.claims_table([*runs, run("cnn", 60, [2], "pooled"), run("cnn", 61, [2], "pooled", seed=1)])
+    assert list(comparison.measured_in_full(claimed)["id"]) == [2]
+    assert comparison.claims_sentence(claimed).startswith(
+        "Measured at full settings under the claim's own protocol: 1 of 22 figures"
+    )
+    assert "0 of 24 that they quote" in comparison.claims_sentence(claimed)
+
+
+def test_figures_on_validation_and_training_images_are_columns():
+    claims = comparison.read_claims().set_index("id")
+    assert claims.loc[13, ["value", "validation", "train"]].tolist() == ["72.33", "68.06", ""]
+    assert claims.loc[29, ["value", "validation", "train"]].tolist() == ["79.5", "62.8", "84.6"]
+    assert not claims["note"].str.contains(r"(?:validation|train) \d").any()
 
 
 def test_markdown_escapes_and_rounds():

@@ -13,8 +13,10 @@ NAMES = np.array([f"{row}.png" for row in range(300)], object)
 
 
 def predictions(right, order=slice(None)):
-    """A model that is right on these images (bool [300])."""
-    frame = pd.DataFrame({"name": NAMES, "truth": "fear", "label": np.where(right, "fear", "anger")})
+    """A model that is right on these images (bool [300]); half of them are fear, a quarter each anger and disgust."""
+    truth = np.resize(["fear", "anger", "fear", "disgust"], 300)
+    label = np.where(right, truth, np.resize(["anger", "fear", "disgust", "fear"], 300))
+    frame = pd.DataFrame({"name": NAMES, "truth": truth, "label": label})
     return frame.iloc[order].reset_index(drop=True)
 
 
@@ -156,7 +158,8 @@ def test_changes_are_those_of_each_question_and_corrected_together(models):
 def test_a_gain_a_loss_and_next_to_nothing_are_told_as_such(models):
     frames = models[1]
     little = frames["a"].copy()
-    little.loc[little.index[little["label"] != little["truth"]][:2], "label"] = "fear"  # two images more
+    more = little.index[little["label"] != little["truth"]][:2]
+    little.loc[more, "label"] = little.loc[more, "truth"]
     pairs = {"better": ("weak", "a"), "worse": ("a", "weak"), "not told apart": ("a", "little")}
     for verdict, (before, after) in pairs.items():
         chosen = {**frames, "little": little}
@@ -176,3 +179,45 @@ def test_models_tested_on_fewer_images_are_compared_on_those_of_both(models):
 
 def test_no_question_is_an_empty_table():
     assert significance.paired_changes({}).empty
+
+
+def test_two_models_at_chance_are_not_compared_however_small_the_p(rng):
+    """One gives fear, the commonest class, to all; the other is right on fewer still: exact p far below 0.05."""
+    chance, below = predictions(rng.random(300) < 0.5), predictions(rng.random(300) < 0.2)
+    changes = significance.paired_changes({"x": (below, chance), "part": (below, chance, NAMES[:40])})
+    assert not changes["learned"].any()
+    assert changes[["difference", "low", "high", "p_value", "p_holm"]].isna().all(axis=None)
+    words = significance.told(changes.loc["x"])
+    assert words.endswith("(neither has learned: no comparison)")
+    assert "p =" not in words
+    assert "points" not in words
+    pair = significance.mcnemar_matrix({"chance": chance, "below": below})
+    assert not pair["learned"].iloc[0]
+    assert pair[["difference", "p_value", "p_holm"]].isna().all(axis=None)
+
+
+def test_a_pair_that_is_not_compared_does_not_count_among_the_tests(models, rng):
+    frames = {"good": models[1]["b"], "weak": models[1]["weak"], "weaker": predictions(rng.random(300) < 0.1)}
+    table = significance.mcnemar_matrix(frames)
+    assert table["learned"].tolist() == [True, True, False]
+    made = list(table["p_value"][:2])
+    assert list(table["p_holm"][:2]) == pytest.approx(plain_holm(made))
+    assert np.isnan(table["p_holm"].iloc[2])
+    square = significance.square(table)
+    assert np.isnan(square.loc["weak", "weaker"])
+    assert square.loc["good", "weak"] > 0.2
+
+
+def test_one_model_that_has_learned_is_enough_for_a_comparison(models):
+    change = significance.paired_changes({"x": (models[1]["weak"], models[1]["a"])}).loc["x"]
+    assert change["learned"]
+    assert "; better, p = " in significance.told(change)
+
+
+def test_verdicts_names_every_question_whatever_its_direction(models, rng):
+    frames = {**models[1], "weaker": predictions(rng.random(300) < 0.1)}
+    pairs = {"up": ("weak", "a"), "down": ("a", "weak"), "flat": ("a", "a"), "chance": ("weak", "weaker")}
+    changes = significance.paired_changes({name: [frames[key] for key in pair] for name, pair in pairs.items()})
+    assert significance.verdicts(changes) == (
+        "better: up; worse: down; not told apart: flat; neither has learned: no comparison: chance"
+    )

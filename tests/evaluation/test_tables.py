@@ -170,6 +170,7 @@ def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
     assert sorted(table["claimed"]) == sorted(said["value"].astype(float))
     assert (table["measured"] == "").all()
     assert (table["remark"] != "").all()
+    assert set(table["kind"]) == {"own", "quoted"}
     row = table[table["claimed"] == 72.33].iloc[0]
     assert (row["settings"], row["claimed val"]) == ("official; full set", 68.06)
     assert table[table["claimed"] == 67.4].iloc[0][["Method", "remark"]].tolist() == [

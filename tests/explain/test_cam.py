@@ -1,4 +1,4 @@
-"""CAM, Grad-CAM and Grad-CAM++ against readings of the papers that share no code with the kit."""
+"""CAM, Grad-CAM, Grad-CAM++ and HiResCAM against readings of the papers that share no code with the kit."""
 
 import cv2
 import keras
@@ -10,7 +10,8 @@ from fer_tf.explain import explain, region_boxes, sampled_windows, strongest_cro
 from fer_tf.layers import CROP_SETS, FoldRegions, RegionCrops, UnfoldRegions
 from fer_tf.models import build_model
 
-CAMS = ("cam", "gradcam", "gradcam++")
+pytestmark = pytest.mark.usefixtures("untraced")
+CAMS = ("cam", "gradcam", "gradcam++", "hirescam")
 # name, shape, options, the layer whose output is the last map
 AVERAGED = [
     ("vgg_bn", (48, 40, 1), {"width": 0.05}, "block4_conv2_relu"),
@@ -63,10 +64,11 @@ def map_and_gradient(model, layer, images, targets):
 
 
 @pytest.mark.parametrize(("name", "shape", "options", "_"), AVERAGED)
-def test_cam_equals_grad_cam_where_the_map_is_averaged(name, shape, options, _):
+def test_cam_equals_grad_cam_and_hirescam_where_the_map_is_averaged(name, shape, options, _):
     model, images = random_model(name, shape, options), pictures(shape)
-    cam, grad_cam = (explain(model, images, method, target=TARGETS) for method in ("cam", "gradcam"))
-    np.testing.assert_allclose(cam, grad_cam, atol=1e-5)
+    cam, *others = (explain(model, images, method, target=TARGETS) for method in ("cam", "gradcam", "hirescam"))
+    for other in others:
+        np.testing.assert_allclose(cam, other, atol=1e-5)
     assert told(cam) >= 2
 
 
@@ -94,6 +96,38 @@ def test_grad_cam_is_the_map_weighted_by_mean_gradients(name, shape, options, la
     np.testing.assert_allclose(found, at_size(by_hand, shape), atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "shape", "options", "layer"), AVERAGED[:1] + OTHERS)
+def test_hirescam_is_the_gradient_times_the_map_at_each_place(name, shape, options, layer):
+    """Draelos & Carin 2020, §3.3, by loops over channels."""
+    model, images, targets = random_model(name, shape, options), pictures(shape), TARGETS
+    maps, gradients = map_and_gradient(model, layer, images, targets)
+    by_hand = np.zeros(maps.shape[:3])
+    for channel in range(maps.shape[-1]):
+        by_hand += maps[..., channel] * gradients[..., channel]
+    found = explain(model, images, "hirescam", target=targets)
+    assert told(found) >= 2
+    np.testing.assert_allclose(found, at_size(by_hand, shape), atol=1e-4)
+
+
+def test_hirescam_adds_up_to_the_score_where_one_linear_layer_follows_the_flattened_map():
+    """Draelos & Carin 2020, §4: y = b + Σ_ij of the map before it is rectified. Grad-CAM's mean gradients do not.
+
+    Positive weights for the target: nothing is cut off by rectifying."""
+    keras.utils.set_random_seed(0)
+    conv = keras.layers.Conv2D(3, 3, strides=2, activation="relu", name="map")
+    model = keras.Sequential([keras.Input((16, 16, 1)), conv, keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+    kernel, bias = model.layers[-1].get_weights()
+    kernel = np.abs(kernel) * np.linspace(0, 2, len(kernel))[:, None]  # places count differently
+    model.layers[-1].set_weights([kernel, bias + 0.5])
+    images = pictures((16, 16, 1))
+    maps = keras.Model(model.inputs[0], conv.output).predict_on_batch(images)
+    by_hand = (maps * kernel[:, 1].reshape(maps.shape[1:])).sum(axis=-1)
+    scores = maps.reshape(len(maps), -1) @ kernel[:, 1]
+    np.testing.assert_allclose(by_hand.sum(axis=(1, 2)), scores, rtol=1e-5)
+    np.testing.assert_allclose(explain(model, images, "hirescam", target=1), at_size(by_hand, (16, 16)), atol=1e-4)
+    assert np.abs(explain(model, images, "gradcam", target=1) - at_size(by_hand, (16, 16))).max() > 0.1
+
+
 def test_grad_cams_weights_are_finite_differences():
     """A channel of `cnn4`'s last map rises as a whole with its batch norm's offset wherever its ReLU is open: all of
     it here, by large offsets. The score then changes by h·w·α a unit."""
@@ -113,7 +147,7 @@ def test_grad_cams_weights_are_finite_differences():
     offset.assign(start)
     by_hand = at_size(np.einsum("nhwd,nd->nhw", maps, alpha), (32, 32))
     assert told(by_hand) >= 2
-    np.testing.assert_allclose(explain(model, images, target=TARGETS), by_hand, atol=0.01)
+    np.testing.assert_allclose(explain(model, images, "gradcam", target=TARGETS), by_hand, atol=0.01)
 
 
 def plus_plus_by_hand(maps, gradients, score):
@@ -165,7 +199,7 @@ def test_cam_is_for_averaged_maps_alone(name):
         scores = keras.layers.Dense(5, name="scores")(pool)
         model = keras.Model(model.inputs, keras.layers.Softmax()(scores), name="resnet18")
     with pytest.raises(
-        InputError, match=f"cam needs a net whose last map is averaged .*; {name} is none: take gradcam"
+        InputError, match=f"cam needs a net whose last map is averaged .*; {name} is none: take hirescam"
     ):
         explain(model, np.zeros((1, 32, 32, 1)), "cam")
 
@@ -199,7 +233,7 @@ def test_regions_of_the_classes_are_put_back_to_their_places():
     )
 
 
-@pytest.mark.parametrize("method", ["gradcam", "gradcam++"])
+@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "hirescam"])
 def test_where_one_crop_alone_is_given_the_map_lies_in_its_box(method):
     model = random_model("ran", (48, 40, 1), {"backbone": "cnn", "width": 0.1, "attention": "strongest"})
     images = pictures((48, 40, 1), 8)
@@ -223,13 +257,13 @@ def test_maps_of_a_spatial_transformer_lie_where_it_looks(name):
     theta = model.get_layer("theta").bias
     theta.assign([0.5, 0, 0.5, 0, 0.5, 0])  # half the size, the right half of the middle
     _, corners = sampled_windows(model, images)
-    found = explain(model, images, target=0)
+    found = explain(model, images, "gradcam", target=0)
     assert (found.max(axis=(1, 2)) == 1).any()
     (left, top), (right, bottom) = corners[0, 0], corners[0, 2]
     outside = np.ones((48, 40), bool)
     outside[int(top) : int(bottom) + 2, int(left) : int(right) + 2] = False
     assert not found[:, outside].any()
-    inside = explain(as_sampled(model), window_of(images, corners[0]), target=0)
+    inside = explain(as_sampled(model), window_of(images, corners[0]), "gradcam", target=0)
     back = np.stack([cv2.resize(item[::2, ::2], (20, 24)) for item in inside])
     assert np.corrcoef(back.ravel(), found[:, 12:36, 20:40].ravel())[0, 1] > 0.95
 

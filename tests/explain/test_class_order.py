@@ -22,7 +22,9 @@ def models(tmp_path_factory):
     return own, load_model(save_facenet2expnet(own, folder / "FaceNet2ExpNet.h5"))
 
 
-@pytest.mark.parametrize("method", ["gradcam", "gradcam++", "occlusion", "integrated_gradients", "smoothgrad"])
+@pytest.mark.parametrize(
+    "method", ["gradcam", "gradcam++", "hirescam", "occlusion", "integrated_gradients", "smoothgrad"]
+)
 def test_a_map_is_of_the_class_in_the_files_own_order(models, method):
     images = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 1), dtype=np.uint8)
     own, exported = models

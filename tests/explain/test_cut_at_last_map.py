@@ -10,6 +10,7 @@ from fer_tf.explain import cut_at_last_map, explain
 from fer_tf.models import MODELS, build_model, model_options
 from fer_tf.saving import load_model, save_model
 
+pytestmark = pytest.mark.usefixtures("untraced")
 SHAPE = (48, 48, 1)
 # Of each model at 48 px: the layer, its map's side and whether its mean and a linear layer are all that follows.
 MAPS = {
@@ -19,6 +20,7 @@ MAPS = {
     "cnn4_se_residual": ("conv4_relu", 6, False),
     "resnet18": ("stage4_block2_relu2", 2, True),
     "vgg_bn": ("block4_conv2_relu", 6, True),
+    "compact": ("stage4_pair_relu2", 6, True),
     "ucar_cnn": ("conv4_relu", 6, False),
     "vgg16": ("backbone/block5_conv3", 3, False),
     "mobilenet": ("backbone/conv_pw_11_relu", 3, False),
@@ -26,8 +28,9 @@ MAPS = {
     "deep_emotion": ("pool2_relu", 9, False),
     "deepfer": ("relu7", 6, False),
     "ran": ("region_features/relu4", 6, False),
-    "facenet2expnet": ("expression_net/match", 3, False),
-    "ran_facenet2expnet": ("region_features/expression_net/match", 3, False),
+    "facenet2expnet": ("expression_net/conv5_relu", 3, False),
+    "ran_facenet2expnet": ("region_features/expression_net/conv5_relu", 3, False),
+    "face_transfer": ("trained_part/conv4_relu", 6, True),
 }
 
 
@@ -49,11 +52,16 @@ def pictures(shape, count=3):
     return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
+def computed(model, inputs):
+    """The output without tracing a function, which takes longer than the computation."""
+    return keras.ops.convert_to_numpy(model(inputs.astype(np.float32), training=False))
+
+
 def assert_halves_are_the_model(model, images, cut):
-    maps = cut.to_map.predict_on_batch(images)
-    scores = keras.Model(model.inputs[0], model.get_layer("scores").output).predict_on_batch(images)
+    scores = computed(keras.Model(model.inputs[0], model.get_layer("scores").output), images)
     assert np.ptp(scores) > 0
-    np.testing.assert_allclose(cut.to_scores.predict_on_batch(maps), scores, atol=1e-5 * np.ptp(scores))
+    found = computed(cut.to_scores, computed(cut.to_map, images))
+    np.testing.assert_allclose(found, scores, atol=1e-5 * np.ptp(scores))
 
 
 def test_every_model_is_in_the_list():
@@ -80,9 +88,7 @@ def test_every_model_is_cut_and_explained(name):
 
 def test_majority_has_nothing_to_look_at():
     for method in ("gradcam", "cam", "integrated_gradients"):
-        with pytest.raises(
-            InputError, match="model: majority has no layer `scores` .a linear layer before the softmax"
-        ):
+        with pytest.raises(InputError, match="model: majority has no scores to explain: it ends in MajorityClass, not"):
             explain(build_model("majority"), pictures(SHAPE), method)
 
 
@@ -99,29 +105,74 @@ def test_every_attention_of_ran(attention):
     model = small("ran", attention=attention)
     cut = cut_at_last_map(model)
     assert cut.name == "region_features/relu4"
-    assert len(cut.to_map.predict_on_batch(pictures(SHAPE))) == (3 if attention == "none" else 21)
+    assert len(computed(cut.to_map, pictures(SHAPE))) == (3 if attention == "none" else 21)
     assert_halves_are_the_model(model, pictures(SHAPE), cut)
 
 
-def test_a_students_sequential_model():
-    model = student(
-        layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(5, 3), layers.Flatten()
-    )
+@pytest.mark.parametrize(("activation", "place"), [(None, 0), ("relu", 2)])
+def test_a_students_sequential_model_is_cut_at_its_last_non_negative_map(activation, place):
+    stack = [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Conv2D(5, 3, activation=activation)]
+    model = student(*stack, layers.Flatten())
     cut = cut_at_last_map(model)
-    assert cut.name == model.layers[2].name
-    assert cut.to_map.output_shape == (None, 7, 5, 5)
+    assert cut.name == model.layers[place].name
+    assert cut.to_map.output_shape == model.layers[place].output.shape
+    assert cut.is_non_negative
+    assert cut.is_flattened
+    assert not cut.remark
+    assert cut.to_map.predict_on_batch(pictures((20, 16, 1))).min() >= 0
     assert_halves_are_the_model(model, pictures((20, 16, 1)), cut)
     assert explain(model, pictures((20, 16, 1))).max() == 1
 
 
-@pytest.mark.parametrize("method", ["gradcam", "integrated_gradients"])
-def test_without_linear_scores_the_message_says_what_is_missing(method):
-    images = pictures((20, 16, 1))
-    with pytest.raises(InputError, match="model: mine has no layer `scores` .a linear layer before the softmax"):
-        explain(student(layers.Conv2D(4, 3), layers.Flatten(), head=[layers.Dense(7, "softmax")]), images, method)
-    softmax = layers.Dense(7, "softmax", name="scores")
-    with pytest.raises(InputError, match="`scores` of mine must be linear, .* has activation softmax"):
-        explain(student(layers.Conv2D(4, 3), layers.Flatten(), head=[softmax]), images, method)
+def test_a_net_without_a_non_negative_map_is_cut_at_its_last_and_says_so():
+    model = student(layers.Conv2D(4, 3, activation="tanh"), layers.Conv2D(5, 3), layers.Flatten())
+    cut = cut_at_last_map(model)
+    assert cut.name == model.layers[1].name
+    assert not cut.is_non_negative
+    assert cut.remark == "no late map of this model is free of negative values; a rectified map may be empty"
+    averaged = student(layers.Conv2D(4, 3), layers.GlobalAveragePooling2D())
+    assert not cut_at_last_map(averaged).remark, "class activation maps are exact there"
+
+
+def test_a_map_of_the_first_layers_is_no_answer():
+    """It has 25 times the cells of the last: edges, not what the net looks at."""
+    first = layers.Conv2D(4, 3, activation="relu", padding="same")
+    model = student(first, layers.Conv2D(4, 3, strides=5, padding="same"), layers.Flatten())
+    assert cut_at_last_map(model).name == model.layers[1].name
+
+
+@pytest.mark.parametrize(
+    ("last", "is_positive"),
+    [
+        ([layers.ReLU()], True),
+        ([layers.ReLU(negative_slope=0.1)], False),
+        ([layers.Activation("relu6")], True),
+        ([layers.Activation("softplus"), layers.Activation("linear")], True),
+        ([layers.Activation("sigmoid"), layers.UpSampling2D()], True),
+        ([layers.BatchNormalization(), layers.Activation("linear")], False),
+        ([layers.LeakyReLU()], False),
+        ([layers.Conv2D(2, 1, activation="swish")], False),
+        ([layers.Conv2D(2, 1, activation=layers.ReLU())], True),
+        ([keras.Sequential([layers.Conv2D(2, 1), layers.ReLU()])], True),
+        ([keras.Sequential([layers.Conv2D(2, 1)])], False),
+    ],
+)
+def test_which_maps_are_never_negative(last, is_positive):
+    """The last of them all is tried; the convolution before is linear, so that none but this can be."""
+    model = student(layers.Conv2D(4, 3), *last, layers.Conv2D(3, 1, name="after"), layers.Flatten())
+    cut = cut_at_last_map(model)
+    assert cut.is_non_negative == is_positive
+    assert (cut.name == "after") != is_positive
+
+
+def test_the_sum_of_non_negative_maps_is_one():
+    """As at the end of a residual block whose shortcut and branch are both rectified."""
+    inputs = keras.Input((20, 16, 1))
+    x = layers.Conv2D(3, 3, activation="relu")(inputs)
+    both = layers.Add(name="sum")([x, layers.Conv2D(3, 1, activation="sigmoid")(x)])
+    linear = layers.Add(name="linear_sum")([both, layers.Conv2D(3, 1)(both)])
+    model = keras.Model(inputs, layers.Dense(7, "softmax")(layers.Flatten()(linear)))
+    assert cut_at_last_map(model).name == "sum"
 
 
 @pytest.mark.parametrize("stack", [[], [keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])]])
@@ -148,8 +199,9 @@ def test_which_nets_have_exact_activation_maps(stack, is_averaged):
     model, images = student(*stack), pictures((20, 16, 1))
     assert cut_at_last_map(model).is_averaged == is_averaged
     if is_averaged:
-        cam, grad_cam = (explain(model, images, method, target=1) for method in ("cam", "gradcam"))
+        cam, grad_cam, hires = (explain(model, images, method, target=1) for method in ("cam", "gradcam", "hirescam"))
         np.testing.assert_allclose(cam, grad_cam, atol=1e-4)
+        np.testing.assert_allclose(cam, hires, atol=1e-4)
 
 
 def test_a_map_that_something_goes_around_is_passed_over():

@@ -19,7 +19,7 @@ from fer_tf.predict import EmotionRecognizer, read_picture
 from fer_tf.saving import save_model
 
 COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "label", "confidence"]
-COLUMNS += ["target", "method", "layer", "file", "error"]
+COLUMNS += ["target", "method", "layer", "empty", "file", "error"]
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_results_do_not_depend_on_batches_and_sheets_go_on_over_them(tmp_path, a
     [
         ("gradcam,cam", None, "method: cam needs a net whose last map is averaged"),
         ("gradcam,attention", None, "ran and ran_facenet2expnet do; cnn has no regions"),
-        ("gradcam,saliency", None, "method: allowed are cam, gradcam, gradcam++, occlusion, integrated_gradients, "),
+        ("gradcam,saliency", None, "method: allowed are cam, gradcam, gradcam++, hirescam, occlusion, "),
         (" ,", None, "method: give at least one"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness, sadness, surprise, neutral"),
     ],

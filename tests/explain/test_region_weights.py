@@ -258,5 +258,5 @@ def test_weights_are_drawn(rng, count, channels):
         assert len({patch.get_edgecolor()[:3] for patch in axis.patches}) == 2
         strongest, weakest = row[1:].argmax() + 1, row[1:].argmin() + 1
         told = [f"I{index} {row[index]:.3f}" for index in (0, strongest, weakest)]
-        assert axis.get_title().endswith(f"\n{told[0]}\n{told[1]}, {told[2]}")
+        assert all(text in axis.get_title() for text in told)
     figure.canvas.draw()

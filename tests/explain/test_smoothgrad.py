@@ -118,7 +118,15 @@ def test_wrong_options(images, option, value, message):
 
 @pytest.mark.parametrize(
     ("method", "layer"),
-    [("gradcam", "relu4"), ("gradcam++", "relu4"), ("occlusion", ""), ("integrated_gradients", ""), ("smoothgrad", "")],
+    [
+        ("gradcam", "relu4"),
+        ("hirescam", "relu4"),
+        (None, "relu4"),
+        ("gradcam++", "relu4"),
+        ("occlusion", ""),
+        ("integrated_gradients", ""),
+        ("smoothgrad", ""),
+    ],
 )
 def test_check_method_names_the_layer(method, layer):
     assert check_method(net(), method, target="fear") == layer
@@ -127,7 +135,7 @@ def test_check_method_names_the_layer(method, layer):
 @pytest.mark.parametrize(
     ("method", "target", "message"),
     [
-        ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is none: take gradcam"),
+        ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is none: take hirescam"),
         ("attention", None, "method: attention draws .*: ran and ran_facenet2expnet do; cnn has no regions"),
         ("saliency", None, "method: allowed are cam, gradcam, .*; received 'saliency'"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness; received 'bored'"),
@@ -166,7 +174,7 @@ def test_a_class_may_be_written_in_capitals(images):
 
 @pytest.mark.parametrize("method", ["gradcam", "integrated_gradients", "smoothgrad"])
 def test_check_method_refuses_a_model_without_scores(method):
-    with pytest.raises(InputError, match="model: majority has no layer `scores`"):
+    with pytest.raises(InputError, match="model: majority has no scores to explain"):
         check_method(build_model("majority"), method)
     assert check_method(build_model("majority"), "occlusion") == ""
 

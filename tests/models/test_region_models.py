@@ -129,8 +129,16 @@ def test_one_backbone_serves_all_regions(attention, crops):
     assert model.count_params() - watched == backbone.count_params() + own
 
 
-@pytest.mark.parametrize("attention", ["self", "relation", "strongest"])
-@pytest.mark.parametrize(("weight", "margin"), [(1.0, 0.02), (3.0, 0.5), (0.0, 0.5)])
+@pytest.mark.parametrize(
+    ("attention", "weight", "margin"),
+    [
+        ("self", 3.0, 0.5),
+        ("strongest", 3.0, 0.5),
+        ("relation", 3.0, 0.5),
+        ("relation", 1.0, 0.02),
+        ("relation", 0.0, 0.5),
+    ],
+)
 def test_a_step_minimises_cross_entropy_and_the_weighted_region_bias(faces, attention, weight, margin):
     """With every attention that has weights: a loss that is asked for and not there would not be missed in training."""
     model = small(attention=attention, bias_weight=weight, margin=margin)
@@ -167,7 +175,7 @@ def test_any_backbone_can_be_shared(faces, backbone):
     # narrower than 16 filters, TensorFlow 2.21's processor kernels (oneDNN) write outside their memory here
     model = small(backbone=backbone, width=0.25 if backbone == "resnet18" else 0.1)
     assert model.get_layer(REGION_FEATURES).output.ndim == 2
-    found = model.predict_on_batch(faces[:2])
+    found = np.asarray(model(faces[:2].astype(np.float32)))
     assert found.shape == (2, CLASSES)
     assert np.isfinite(found).all()
 
@@ -243,15 +251,15 @@ def test_the_head_of_stage_2_is_one_dense_layer_of_256():
     assert features.get_layer(EXPRESSION_NET).output_shape == (None, 3, 3, 16)
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
-@pytest.mark.parametrize(
-    ("name", "options"), [("ran", {}), ("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {})]
-)
-def test_saved_models_predict_the_same(faces, tmp_path, suffix, name, options):
+@pytest.mark.parametrize(("name", "options"), [("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {})])
+def test_saved_models_predict_the_same(faces, tmp_path, name, options):
+    """The other models are saved by the contract of all models."""
     model = small(name, **options)
-    save_model(model, tmp_path / f"m{suffix}", ("anger", "disgust", "fear", "happiness"))
-    loaded = load_model(tmp_path / f"m{suffix}")
-    np.testing.assert_allclose(loaded.predict_on_batch(faces), model.predict_on_batch(faces), atol=1e-6)
+    expected = model.predict_on_batch(faces)
+    for suffix in (".h5", ".keras"):
+        save_model(model, tmp_path / f"m{suffix}", ("anger", "disgust", "fear", "happiness"))
+        loaded = load_model(tmp_path / f"m{suffix}")
+        np.testing.assert_allclose(loaded.predict_on_batch(faces), expected, atol=1e-6, err_msg=suffix)
 
 
 @pytest.mark.parametrize(
