@@ -84,7 +84,7 @@ queue: $(STAMP)  ## work through queues/measured.csv (QUEUE=mine.csv: another li
 	@$(BIN)/python -m fer_tf queue $(QUEUE) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
 test: lint  ## lint, unit and contract tests, every notebook at smoke size
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 test-all: lint  ## also the slow tests; says at its end how long it took
 	@start=$$(date +%s); $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS); code=$$?; \

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .explain_plots import blended
+from .explain.empty import empty_reason, is_empty
+from .explain_plots import blended, mark_empty
 from .plots import _COLOURS
 
 # Sides of an annotated picture in pixels: smaller ones are enlarged, so that a label finds room, larger ones shrunk.
@@ -26,6 +27,7 @@ class Shown(NamedTuple):
         probabilities: float [classes].
         crop: uint8 [H, W, 1 or 3] to show beside its map, or None.
         map: float [H, W], 0..1, or None.
+        reason: what is written on the map where it is empty, see `fer_tf.explain.empty_reason`.
     """
 
     number: int
@@ -33,6 +35,7 @@ class Shown(NamedTuple):
     probabilities: np.ndarray
     crop: np.ndarray | None = None
     map: np.ndarray | None = None
+    reason: str = ""
 
 
 def annotate(pixels, faces, class_names, longest=LONGEST, steady=False, with_crops=False):
@@ -124,7 +127,11 @@ def _draw_block(canvas, draw, face, class_names, corner):
 
 def _paste_faces(canvas, face, corner):
     side = _FACE - 8
-    shown = [face.crop] if face.map is None else [face.crop, blended(face.crop[None], face.map[None], side)[0]]
+    shown = [face.crop]
+    if face.map is not None:
+        shown.append(blended(face.crop[None], face.map[None], side)[0])
+        if is_empty(face.map):
+            shown[-1] = mark_empty(shown[-1], face.reason or empty_reason())
     for place, pixels in enumerate(shown):
         tile = Image.fromarray(_scaled(pixels, side / max(pixels.shape[:2])))
         canvas.paste(tile, (corner[0] + place * (side + 8), corner[1]))

@@ -23,14 +23,13 @@ from . import report, runlog
 from .bundled import bundled_records
 from .checks import DataError, InputError, check_range
 from .data.images import FORMATS, picture_pixels
-from .explain import check_method, explain
+from .explain import TITLES, check_method, empty_reason, explain, is_empty, method_of_head
 from .explain_plots import face_beside_map
 from .predict import Picture
 from .saving import model_info
 from .smoothing import Follower
 
 MAX_MB = 10.0
-METHOD = "gradcam"
 # Longer sides of what is shown, in pixels, and seconds over which a live face's probabilities are averaged.
 PICTURE_SIDE, LIVE_SIDE, MAP_SIDE = 800, 640, 260
 LIVE_SECONDS = 1.0
@@ -64,14 +63,16 @@ class Demo:
 
     Attributes:
         layer: name of the layer whose map is drawn; "" where the model has none.
+        method: "gradcam" or "hirescam", by the model's head; "" where it has no map.
     """
 
     def __init__(self, recognizer, max_mb=MAX_MB):
         self.recognizer, self.max_mb = recognizer, check_range("max_mb", max_mb, 0.01, 200)
-        self.layer, self.no_map = "", ""
+        self.layer, self.method, self.no_map = "", "", ""
         recognizer.recognise([Picture("", np.zeros((64, 64, 1), np.uint8))])
         try:
-            self.layer = check_method(recognizer.model, METHOD)
+            self.method = method_of_head(recognizer.model)
+            self.layer = check_method(recognizer.model, self.method)
         except InputError as error:
             self.no_map = str(error)
 
@@ -128,13 +129,13 @@ class Demo:
 
     def _map(self, found, label):
         if not self.layer:
-            return notice(f"no Grad-CAM: {self.no_map}")
+            return notice(f"no map: {self.no_map}")
         target = found.probabilities[:1].argmax(axis=1)
-        item = explain(self.recognizer.model, found.crops[:1], METHOD, target)[0]
-        image = face_beside_map(found.crops[0], item, f"Grad-CAM of {label}", MAP_SIDE)
-        about = f"Grad-CAM of {label}, layer {self.layer}"
-        empty = "" if item.any() else " (nothing in the map speaks for this class)"
-        text = html.escape(f"{about}: where that layer's map speaks for this class{empty}.")
+        item = explain(self.recognizer.model, found.crops[:1], self.method, target)[0]
+        title, reason = f"{TITLES[self.method]} of {label}", empty_reason(self.method)
+        image = face_beside_map(found.crops[0], item, title, MAP_SIDE, reason)
+        about = f"{title}, layer {self.layer}"
+        text = html.escape(f"{about}: {reason if is_empty(item) else 'where that map speaks for this class'}.")
         return f"<figure>{picture_tag(np.asarray(image), about)}<figcaption>{text}</figcaption></figure>"
 
     def _table(self, found):

@@ -13,6 +13,7 @@ class Experiment:
         model: a key of `MODELS`; `dropout` and `width` go to its builder where it has them.
         source: where the settings come from.
         claims: ids of the rows of claims.csv that this experiment answers.
+        printed: names of the settings that the source document prints, with these values; the others are the kit's.
         defining: settings that make it this experiment and no other: they cannot be overridden.
         small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced beside that.
         optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9; adamw leaves biases and
@@ -67,6 +68,7 @@ class Experiment:
     model: str
     source: str = ""
     claims: tuple = ()
+    printed: tuple = ()
     defining: tuple = ()
     small_of: str = ""
     optimizer: str = "adam"
@@ -146,4 +148,4 @@ class Experiment:
 
 
 # What describes an experiment and is no setting of a run.
-ABOUT = ("source", "claims", "defining", "small_of", "quick", "smoke")
+ABOUT = ("source", "claims", "printed", "defining", "small_of", "quick", "smoke")

@@ -32,6 +32,7 @@ from .recipes import (
     MY_MODEL,
     RAN,
     REPORT2_AUGMENTATION,
+    REPORT2_PRINTED,
     REPORT3,
     REPORT4,
     REPORT4_AUGMENTATION,
@@ -48,6 +49,8 @@ SCHEDULES = ("constant", "cosine", "plateau")
 SALIENCIES = ("weight", "crop")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 TEACHER_VIEWS = ("once", "augmented")
+# What is said of a run whose experiment has other settings now.
+EARLIER = "before its experiment was corrected"
 
 EXPERIMENTS = {
     "majority": Experiment(
@@ -55,13 +58,14 @@ EXPERIMENTS = {
         source="document [2], baseline: always the most frequent class",
         claims=(1,),
         epochs=0,
-        smoke={"limit": 320},
+        smoke={"limit": 128},
     ),
     "cnn": Experiment(
         model="cnn",
         source="document [2], table 1, first row: Adam 1e-4, batch 64, 30 epochs, early stopping (its patience is not "
         "printed: document [4]'s 5)",
         claims=(2,),
+        printed=REPORT2_PRINTED,
         learning_rate=1e-4,
         batch_size=64,
         epochs=30,
@@ -75,6 +79,7 @@ EXPERIMENTS = {
         source="document [2], table 1, second row: Adam 1e-4, batch 32, 25 epochs, "
         "early stopping (patience 5 as in `cnn`)",
         claims=(3,),
+        printed=REPORT2_PRINTED,
         learning_rate=1e-4,
         batch_size=32,
         epochs=25,
@@ -113,6 +118,7 @@ EXPERIMENTS = {
         source="document [2], table 2, first row: Adam 1e-4, batch 32, 25 epochs, early stopping; 96 px, phases and "
         "patience are the kit's",
         claims=(4,),
+        printed=REPORT2_PRINTED,
         learning_rate=1e-4,
         batch_size=32,
         epochs=25,
@@ -134,6 +140,7 @@ EXPERIMENTS = {
         source="document [2], table 2, second row: SGD 1e-4, batch 64, 20 epochs, early stopping; 96 px, phases and "
         "patience are the kit's",
         claims=(5, 6, 7, 8, 9),
+        printed=REPORT2_PRINTED,
         optimizer="sgd",
         learning_rate=1e-4,
         batch_size=64,
@@ -182,13 +189,14 @@ EXPERIMENTS = {
     "deep_emotion": Experiment(
         model="deep_emotion",
         source="document [3], tables, Deep-Emotion (Minaee 2019): Adam, dropout, ℓ2; 500 epochs at 0.005 in the paper",
-        claims=(16, 20, 23, 26),
+        claims=(16, 20, 23, 26, 51),
         **REPORT3,
     ),
     "deepfer": Experiment(
         model="deepfer",
         source="document [3]: Adam, dropout, ℓ2 on the last four dense layers; it prints no rate, batch or epochs",
         claims=(13, 14, 15, 19, 21, 24, 25),
+        printed=("optimizer", "loss"),
         pair_relu=True,
         # half of deep_emotion's rate: its seven convolutions have no normalisation
         **{**REPORT3, "learning_rate": 5e-4},
@@ -196,6 +204,7 @@ EXPERIMENTS = {
     "deepfer_literal": Experiment(
         model="deepfer",
         source="document [3] read literally: no ReLU between the two convolutions of a pair",
+        printed=("optimizer", "loss"),
         pair_relu=False,
         defining=("pair_relu",),
         **{**REPORT3, "learning_rate": 5e-4},
@@ -204,6 +213,7 @@ EXPERIMENTS = {
         model="deepfer",
         source="document [3], JAFFE: DeepFER trained and tested on pictures that DeepFER's occlusion maps weigh",
         claims=(22,),
+        printed=("optimizer", "loss", "salient_by"),
         salient_by="deepfer",
         defining=("salient_by",),
         pair_relu=True,
@@ -213,6 +223,7 @@ EXPERIMENTS = {
         model="ran",
         source="document [1], RAN (Wang et al. 2020): six fixed crops, both attention modules, region-biased loss",
         claims=(33, 37),
+        printed=("crops", "attention", "normalise"),
         **RAN,
     ),
     "ran_backbone": Experiment(
@@ -253,6 +264,7 @@ EXPERIMENTS = {
         model="facenet2expnet",
         source="document [1], FaceNet2ExpNet (Ding et al. 2017): stage 1 matches the face net, stage 2 trains all",
         claims=(36,),
+        printed=("face_net",),
         **MATCHED,
     ),
     "facenet2expnet_scratch": Experiment(
@@ -265,6 +277,7 @@ EXPERIMENTS = {
     "facenet2expnet_fine_tuned": Experiment(
         model="facenet2expnet",
         source="document [1]: `facenet2expnet` whose face net is first trained on expressions itself",
+        printed=("face_net",),
         defining=("face_net_epochs",),
         face_net_epochs=2,
         **MATCHED,
@@ -297,11 +310,13 @@ EXPERIMENTS = {
         model="ran_facenet2expnet",
         source="document [1], My_model: region attention over FaceNet2ExpNet's features",
         claims=(32,),
+        printed=("crops", "attention", "normalise", "face_net"),
         **MY_MODEL,
     ),
     "ran_facenet2expnet_strongest": Experiment(
         model="ran_facenet2expnet",
         source="document [1]'s pseudocode read literally: the crop with the highest weight is what is classified",
+        printed=("crops", "attention", "normalise", "face_net", "reading"),
         reading="strongest",
         defining=("reading",),
         **MY_MODEL,
@@ -514,6 +529,71 @@ def differences(name, experiment, size="full"):
     changed = [f"{key} {now[key]} for {full[key]}" for key in used if now[key] != full[key]]
     label = f"{size} size: " if size != "full" else ""
     return label + ", ".join(changed) if changed else ""
+
+
+def changed_since(record: dict) -> str:
+    """In which ways an experiment was corrected after a run of it that is not reduced, as text ("" if it was not): such
+    a run is not at the settings that the experiment has now.
+
+    Args:
+        record: of a run; a setting that it does not have yet is at its default.
+    """
+    if record["reduced"] or record["experiment"] not in EXPERIMENTS:
+        return ""
+    known = Experiment("").settings()
+    then = Experiment(**{key: value for key, value in record["settings"].items() if key in known})
+    changed = differences(record["experiment"], then)
+    return changed and f"{changed} ({EARLIER})"
+
+
+def settings_note(record: dict) -> str:
+    """Whose settings a run had: in which way it is reduced, "settings of the document" where the source prints all that
+    have an effect, else which of them it prints.
+
+    Args:
+        record: of a run of `EXPERIMENTS`.
+    """
+    experiment = EXPERIMENTS[record["experiment"]]
+    printed = [key for key in experiment.printed if is_used(key, experiment)]
+    if record["reduced"]:
+        return record["reduced"]
+    if not set(_effective(experiment)) - set(printed):
+        return "settings of the document"
+    if not printed:
+        return "settings of the kit (its source prints none)"
+    names = ", ".join(key.replace("_", " ") for key in printed)
+    return f"the document's settings where it prints them ({names}); the rest is the kit's"
+
+
+def _effective(experiment):
+    """The settings that a run depends on and that are not switched off."""
+    if not experiment.epochs:
+        return []
+    off = {"schedule": "constant", "sampling": "shuffle", "precision": "float32", "width": 1.0}
+    off |= {} if experiment.schedule == "plateau" else {"plateau": experiment.plateau}
+    values = {key: value for key, value in experiment.settings().items() if key not in ("model", "jit")}
+    return [
+        key
+        for key, value in values.items()
+        if is_used(key, experiment) and value not in (0, "", "none", off.get(key, 0))
+    ]
+
+
+def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
+    """Settings that give a run on a share of the training images as many optimizer steps as one on all of them: the
+    epochs of both stages times 1 / share. At equal epochs the smaller run is undertrained, not only short of data.
+
+    Args:
+        name, size, overrides: see `resolve`.
+        share: of the training images, above 0 to 1.
+    Returns: dict of overrides. Empty where a limit already keeps the number of images (smoke sizes).
+    """
+    check_range("share", share, 0.001, 1)
+    experiment = resolve(name, size, overrides)
+    if experiment.limit:
+        return {}
+    epochs = {key: getattr(experiment, key) for key in ("epochs", "matching_epochs")}
+    return {key: round(value / share) for key, value in epochs.items() if value}
 
 
 def is_used(key, experiment):

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from . import explain_plots
 from .checks import InputError
-from .explain import METHODS, check_method, class_name, explain
+from .explain import METHODS, check_method, class_name, cut_at_last_map, empty_reason, explain, is_empty, resolve_method
 from .paths import replacing
 from .predict import BOX_COLUMNS, in_chunks, read_picture
 from .safe_text import safe_cell
@@ -18,7 +18,7 @@ from .safe_text import safe_cell
 TABLE = "explanations.csv"
 # What a call writes beside it.
 _WRITTEN = re.compile(rf"sheet-\d{{3,}}\.png|\d{{4,}}-.*-face\d+-({'|'.join(map(re.escape, METHODS))})\.png")
-COLUMNS = [*BOX_COLUMNS, "label", "confidence", "target", "method", "layer", "file", "error"]
+COLUMNS = [*BOX_COLUMNS, "label", "confidence", "target", "method", "layer", "empty", "file", "error"]
 FACES_A_SHEET = 10
 
 
@@ -34,19 +34,22 @@ class FileExplainer:
 
     Args:
         recognizer: `EmotionRecognizer`; its batch_size is how many files are held at once, fewer where they are large.
-        methods: names of `fer_tf.explain.METHODS`.
+        methods: names of `fer_tf.explain.METHODS`; "auto" is the default for the model's head.
         target: None (each face's predicted class) or a class name.
     Raises: `InputError` where the model has no such method or class, before a picture is read.
 
     Attributes:
         layers: dict method -> name of the layer whose map is drawn, "" where it is no single one.
+        remark: a warning about that layer's map, or "".
     """
 
-    def __init__(self, recognizer, methods=("gradcam",), target=None):
+    def __init__(self, recognizer, methods=("auto",), target=None):
         if not methods:
             raise InputError("method: give at least one")
         self.recognizer = recognizer
-        self.layers = {method: check_method(recognizer.model, method, target) for method in methods}
+        names = [resolve_method(recognizer.model, method) for method in methods]
+        self.layers = {method: check_method(recognizer.model, method, target) for method in names}
+        self.remark = cut_at_last_map(recognizer.model).remark if any(self.layers.values()) else ""
         self.target = None if target is None else class_name(recognizer.model, target)
 
     def write(self, paths, out, progress=True):
@@ -57,8 +60,9 @@ class FileExplainer:
             out: folder; files of the same name are replaced.
             progress: show a bar.
         Returns: DataFrame, what explanations.csv holds: a row a face and method: path, face, x, y, w, h, detected,
-            label and confidence (the prediction), target (the class explained), method, layer, file (in `out`), error;
-            one row, with error, for a file that cannot be read.
+            label and confidence (the prediction), target (the class explained), method, layer, empty (why the map
+            says nothing; "" where it says something), file (in `out`), error; one row, with error, for a file that
+            cannot be read.
         """
         out, step = Path(out), self.recognizer.batch_size
         out.mkdir(parents=True, exist_ok=True)
@@ -84,7 +88,7 @@ class FileExplainer:
         rows, crop = [], 0
         for row, number in zip(frame.to_dict("records"), numbers, strict=True):
             if row["error"]:
-                rows.append(row | {"target": "", "method": "", "layer": "", "file": ""})
+                rows.append(row | {"target": "", "method": "", "layer": "", "empty": "", "file": ""})
                 continue
             own = {method: found[crop] for method, found in maps.items()}
             name = f"{first + number + 1:04d}-{_plain(paths[number])}-face{row['face']}"
@@ -105,11 +109,13 @@ class FileExplainer:
         """Writes one face's map; its row of the table."""
         target = "" if method == "attention" else self.target or row["label"]  # regions are weighed for all classes
         about = f"{method} of {target}" if target else method
-        caption = f"{row['label']} {row['confidence']:.2f}: {about}{'' if item.any() else ', empty map'}"
+        reason = empty_reason(method) if is_empty(item) else ""
+        caption = f"{row['label']} {row['confidence']:.2f}: {about}{reason and ', empty'}"
         file = f"{name}-{method}.png"
         with replacing(out / file) as part:
-            explain_plots.face_beside_map(crop, item, caption).save(part)
-        return {**row, "target": target, "method": method, "layer": self.layers[method], "file": file}
+            explain_plots.face_beside_map(crop, item, caption, reason=reason).save(part)
+        about = {"method": method, "layer": self.layers[method], "empty": reason.removeprefix("empty: ")}
+        return {**row, "target": target, **about, "file": file}
 
 
 class _Sheets:

@@ -308,7 +308,7 @@ def _resized(split, size):
 def _batches(split, experiment, seed, first, end, answers, answer):
     """The augmented batches of the epochs first .. end - 1, and how many an epoch has."""
     weights = plan.balanced_class_weights(split.labels, len(split.class_names)) if experiment.class_weights else None
-    epoch_plan = plan.EpochPlan(
+    full_plan = plan.EpochPlan(
         plan.target_matrix(split),
         experiment.batch_size,
         seed,
@@ -319,7 +319,7 @@ def _batches(split, experiment, seed, first, end, answers, answer):
         answers,
     )
     stages = layers.augmentation_stages(experiment.augmentation())
-    return pipeline.training_batches(split, epoch_plan, stages, layers.mix, first, end, answer), epoch_plan.steps
+    return pipeline.training_batches(split, full_plan, stages, layers.mix, first, end, answer), full_plan.steps
 
 
 def _facts(model, history):

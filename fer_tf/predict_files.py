@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from . import annotate as drawing
 from .checks import DataError, InputError
-from .explain import check_method, explain
+from .explain import check_method, empty_reason, explain, resolve_method
 from .paths import replacing
 from .plots import save_figure
 from .predict import Found, in_chunks, read_picture
@@ -42,7 +42,8 @@ class Options:
         fps: of films, so many frames a second are taken instead; None for all.
         smooth: seconds over which a film's probabilities are averaged, see `smoothing.Follower`; 0 for none.
         annotate: folder for annotated copies: a .jpg a picture, an .mp4 a film; None for none.
-        explain: a name of `fer_tf.explain.METHODS`: annotated copies show each face's crop beside its map; or None.
+        explain: a name of `fer_tf.explain.METHODS`, or "auto" for the model's default: annotated copies show each
+            face's crop beside its map; or None.
     """
 
     every: int = 1
@@ -125,8 +126,10 @@ class FileStream:
         self.progress = progress
         self.films = [isinstance(file, Camera) or is_film(file) for file in self.files]
         self.columns = recognizer.film_columns if any(self.films) else recognizer.columns
+        self.method = None
         if self.options.explain:
-            check_method(recognizer.model, self.options.explain)
+            self.method = resolve_method(recognizer.model, self.options.explain)
+            check_method(recognizer.model, self.method)
 
     def batches(self, place=None):
         """The rows of all files, in order.
@@ -179,13 +182,14 @@ class FileStream:
             if number is not None:
                 box = tuple(row[side] for side in "xywh") if row["detected"] else None
                 crop = found.crops[position] if self.options.explain else None
-                face = drawing.Shown(number, box, found.probabilities[position], crop, maps[position])
+                reason = empty_reason(self.method or "")
+                face = drawing.Shown(number, box, found.probabilities[position], crop, maps[position], reason)
                 shown[row["picture"]].append(face)
         return shown
 
     def _maps(self, found):
         """The faces' maps of their most probable class, None each where none are wanted."""
-        method = self.options.explain
+        method = self.method
         if not method or not len(found.crops):
             return [None] * len(found.crops)
         target = None if method == "attention" else found.probabilities.argmax(axis=1)

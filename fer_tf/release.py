@@ -5,7 +5,8 @@ import shutil
 
 from . import report_tables, runlog
 from .checks import InputError
-from .evaluation import tables
+from .evaluation import comparison, tables
+from .experiments import EARLIER
 from .paths import project_root, results_root, write_text
 from .report import CLAIM_COLUMNS, claims, compare, released_runs, shown
 
@@ -66,7 +67,8 @@ def render_results():
 def readme_block(table, claimed):
     """README's results: the released runs, and the accuracies that documents claim and runs have measured. In which way
     a run is reduced, and the other claims, stand in the tables of reports/results/."""
-    return "\n".join([tables.markdown(_short(table)), tables.markdown(_claimed_accuracies(claimed))])
+    parts = [tables.markdown(_short(table)), tables.markdown(_claimed_accuracies(claimed))]
+    return "\n".join([*parts, f"{comparison.claims_sentence(claimed)}\n"])
 
 
 def _short(table):
@@ -92,13 +94,13 @@ def _claimed_accuracies(claimed):
     part = claimed[wanted].copy()
     # two claims of one model on one set are told apart by their settings, or by what is said of them
     part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
-    part["run"] = _told("reduced: " in remark for remark in part["remark"])
-    columns = ["document", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
+    part["run"] = _told(part["reduced"])
+    columns = ["document", "kind", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
     return part[[*columns, "95 % interval", "run"]]
 
 
 def _told(reduced):
-    return ["reduced" if each else "full" for each in reduced]
+    return ["earlier settings" if EARLIER in each else "reduced" if each else "full" for each in reduced]
 
 
 def fill_block(text, block):

@@ -1,6 +1,7 @@
 """reports/index.html: one self-contained page rendered from the run records and figures on disk."""
 
 import base64
+import dataclasses
 import io
 import json
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 from PIL import Image
 
-from . import plots, report_tables, runlog
+from . import experiments, plots, report_tables, runlog
 from .evaluation import comparison, tables
 from .paths import reports_root, results_root, write_text
 
@@ -63,13 +64,23 @@ RUN_FIGURES = {
 
 def released_runs():
     """The runs that ship with the kit."""
-    return runlog.finished_runs(results_root() / "runs")
+    return as_of_now(runlog.finished_runs(results_root() / "runs"))
+
+
+def as_of_now(runs):
+    """Runs, of which those count as reduced, too, whose experiment has been corrected since: see
+    `experiments.changed_since`."""
+    changes = [experiments.changed_since(run.record) for run in runs]
+    return [
+        dataclasses.replace(run, record={**run.record, "reduced": change}) if change else run
+        for run, change in zip(runs, changes, strict=True)
+    ]
 
 
 def all_runs():
     """Released runs and those on disk; a run on disk that is not reduced stands in for its released namesake."""
     runs = {run.name: run for run in released_runs()}
-    for run in runlog.finished_runs():
+    for run in as_of_now(runlog.finished_runs()):
         if run.name not in runs or not run.record["reduced"]:
             runs[run.name] = run
     return list(runs.values())
@@ -77,19 +88,21 @@ def all_runs():
 
 def compare(runs):
     """The comparison table of runs, see `evaluation.comparison.comparison_table`."""
-    return comparison.comparison_table(comparison.run_row(run.name, run.record, run.metrics) for run in runs)
+    rows = [comparison.run_row(run.name, run.record, run.metrics) for run in as_of_now(runs)]
+    return comparison.comparison_table(rows)
 
 
 def claims(runs=None):
     """Claimed against reproduced over the given runs (default: all on disk and released)."""
-    runs = all_runs() if runs is None else runs
+    runs = all_runs() if runs is None else as_of_now(runs)
     return comparison.claims_table([(run.name, run.record, run.metrics) for run in runs])
 
 
 def build_report():
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
-    local, released, claimed = runlog.finished_runs(), released_runs(), claims()[CLAIM_COLUMNS]
+    local, released, answered = as_of_now(runlog.finished_runs()), released_runs(), claims()
+    claimed = answered[CLAIM_COLUMNS]
     documents = report_tables.document_tables(local, all_runs())
     report_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
     parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
@@ -100,6 +113,7 @@ def build_report():
         groups=_groups(local),
         released=pages,
         claims=_table(claimed, "Claimed and reproduced"),
+        measured=comparison.claims_sentence(answered),
         documents=[
             (name, report_tables.CAPTIONS[name], _table(table, report_tables.CAPTIONS[name], 1))
             for name, table in documents.items()
@@ -119,6 +133,7 @@ CLAIM_COLUMNS = [
     "dataset",
     "claimed under",
     "settings",
+    "kind",
     "metric",
     "claimed",
     "measured under",
@@ -130,8 +145,8 @@ CLAIM_COLUMNS = [
 
 
 def _template():
-    environment = Environment(loader=PackageLoader("fer_tf"), autoescape=True)
-    return environment.get_template("report.html.j2")
+    jinja = Environment(loader=PackageLoader("fer_tf"), autoescape=True)
+    return jinja.get_template("report.html.j2")
 
 
 def _groups(runs):
@@ -185,23 +200,31 @@ def _options(members, record):
 
 
 def _verdict(part):
-    """A comparison table in one sentence: the model chosen on validation images, and what it has on test."""
+    """A comparison table in some sentences: the model chosen on validation images, what it has on test, how many cannot
+    be ranked below it, and which models have not learned."""
     trained = part[part["experiment"] != "majority"]
     if trained.empty:
         return ""
     best = trained.loc[trained["val accuracy"].idxmax()]
-    overlapping = int(((trained["high"] >= best["low"]) & (trained["run"] != best["run"])).sum())
     lead = f"Of {len(trained)} trained models, {best['experiment']} was best on validation images; on test images it"
     lead = lead if len(trained) > 1 else f"On test images {best['experiment']}"
     text = f"{lead} gets {best['accuracy']:.1%} right (95 % interval {best['low']:.1%} to {best['high']:.1%}). "
-    others = (
-        "interval of 1 other overlaps with its own or lies"
-        if overlapping == 1
-        else (f"intervals of {overlapping} others overlap with its own or lie")
-    )
-    text += f"The {others} above it. " if overlapping else ""
+    text += _rivals(trained, best)
+    idle = ", ".join(dict.fromkeys(trained.loc[~trained["learned"], "experiment"]))
+    text += f"Not learned (interval not above the share of the most frequent class): {idle}. " if idle else ""
     commonest = part.loc[part["experiment"] == "majority", "accuracy"]
     return text + (f"Always giving the commonest class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
+
+
+def _rivals(trained, best):
+    """How many models' intervals reach the best one's; those that have not learned are not compared with each other."""
+    others = trained[(trained["run"] != best["run"]) & (trained["learned"] | best["learned"])]
+    count = int((others["high"] >= best["low"]).sum())
+    if not count:
+        return ""
+    if count == 1:
+        return "The interval of 1 other overlaps with its own or lies above it. "
+    return f"The intervals of {count} others overlap with its own or lie above it. "
 
 
 def _released(key, part):
@@ -279,18 +302,18 @@ def _provenance(runs):
     """A row a run: revision, versions, device, seed, fingerprints."""
     rows = []
     for run in runs:
-        environment = run.record["environment"]
-        versions = ", ".join(f"{name} {version}" for name, version in environment["packages"].items())
+        made_with = run.record["environment"]
+        versions = ", ".join(f"{name} {version}" for name, version in made_with["packages"].items())
         rows.append(
             {
                 "run": run.name,
                 "seed": run.record["seed"],
-                "revision": environment["revision"],
+                "revision": made_with["revision"],
                 "dataset fingerprint": run.record["dataset_fingerprint"],
                 "settings fingerprint": run.record["fingerprint"],
-                "device": environment["device"],
-                "cores": environment["cores"],
-                "versions": f"Python {environment['python']}, {versions}",
+                "device": made_with["device"],
+                "cores": made_with["cores"],
+                "versions": f"Python {made_with['python']}, {versions}",
             }
         )
     return pd.DataFrame(rows)

@@ -194,9 +194,9 @@ def _fitting_code(experiment):
     while fresh:
         fresh = {module for item in fresh for module in _own_modules(item)} - used
         used |= fresh
-    matching = {feature_matching, facenets, identities} if fitting.needs_face_net(experiment) else set()
+    matching_code = {feature_matching, facenets, identities} if fitting.needs_face_net(experiment) else set()
     taught = {teachers} if experiment.teacher else set()
-    return {fitting, compiling, keeper, losses, plan, pipeline, pipeline.feeder(), *matching, *taught, *used}
+    return {fitting, compiling, keeper, losses, plan, pipeline, pipeline.feeder(), *matching_code, *taught, *used}
 
 
 def _own_modules(module):
@@ -246,12 +246,12 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     one training or not taken for finished.
     """
     (directory / "metrics.json").unlink(missing_ok=True)
-    environment = runlog.environment()
-    runlog.write_json(directory / "record.json", {**record, "environment": environment})
+    made_with = runlog.environment()
+    runlog.write_json(directory / "record.json", {**record, "environment": made_with})
     keeper.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
     model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
-    stamp = {"fingerprint": record["fingerprint"], "environment": environment}
+    stamp = {"fingerprint": record["fingerprint"], "environment": made_with}
     runlog.write_json(directory / "training.json", {**stamp, **facts})
     provenance = {
         "run": run,
@@ -270,8 +270,8 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
 
 def _keep_record(directory, record):
     """Writes record.json if it differs: with the environment of the training, not of this call."""
-    environment = runlog.read_json(directory / "training.json")["environment"]
-    full = {**record, "environment": environment}
+    made_with = runlog.read_json(directory / "training.json")["environment"]
+    full = {**record, "environment": made_with}
     if runlog.read_record(directory) != runlog.as_json(full):
         runlog.write_json(directory / "record.json", full)
 

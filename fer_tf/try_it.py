@@ -8,7 +8,7 @@ import numpy as np
 
 from . import annotate as drawing
 from .demo import Demo
-from .explain import explain
+from .explain import empty_reason, explain, resolve_method
 from .predict import Picture
 
 
@@ -30,27 +30,29 @@ def scene(images, side=144, seed=0):
     return picture
 
 
-def look(recognizer, pixels, method="gradcam"):
+def look(recognizer, pixels, method=None):
     """What a model says of a picture, and where it looks.
 
     Args:
         recognizer: `EmotionRecognizer`.
         pixels: uint8 [H, W, 1 or 3].
-        method: of `fer_tf.explain.explain`.
+        method: of `fer_tf.explain.explain`; None takes the default for the model's head.
     Returns: uint8 [H', W', 3], the picture with boxes, and for each face its crop, its map and a bar a class;
         DataFrame, a row a face (see `EmotionRecognizer.predict`).
     """
     found = recognizer.recognise([Picture("", pixels)])
+    method = resolve_method(recognizer.model, method)
     maps = explain(recognizer.model, found.crops, method, found.probabilities.argmax(axis=1))
+    boxes = [tuple(row[side] for side in "xywh") if row["detected"] else None for row in found.rows]
     faces = [
-        drawing.Shown(row["face"], tuple(row[side] for side in "xywh") if row["detected"] else None, *values)
-        for row, *values in zip(found.rows, found.probabilities, found.crops, maps, strict=True)
+        drawing.Shown(row["face"], box, *values, empty_reason(method))
+        for row, box, *values in zip(found.rows, boxes, found.probabilities, found.crops, maps, strict=True)
     ]
     return drawing.annotate(pixels, faces, recognizer.class_names), recognizer.table(found.rows, found.probabilities)
 
 
 def upload_widget(recognizer):
-    """A button that takes a picture from this computer and shows its faces, bars and Grad-CAM.
+    """A button that takes a picture from this computer and shows its faces, bars and the map of the largest.
 
     What is shown is lost with the kernel, unless the notebook is saved with its widgets' state.
 

@@ -461,10 +461,10 @@ def test_a_packed_queue_unpacked_elsewhere_is_as_it_was(tmp_path, monkeypatch):
     write(runlog.model_path(begun.name), "w" * 10_001)
     left_out = queueing.pack([done, begun, new], tmp_path / "out" / "queue.tar")
     assert left_out == [f"models/{begun.name}.h5"]
-    records = {f"reports/runs/{done.name}/{file}" for file in ("record.json", "metrics.json", "history.csv")}
+    record_files = {f"reports/runs/{done.name}/{file}" for file in ("record.json", "metrics.json", "history.csv")}
     other = {f"reports/runs/{begun.name}/{file}" for file in ("record.json", f"matching/{keeper.CHECKPOINT}")}
     with tarfile.open(tmp_path / "out" / "queue.tar") as archive:
-        assert set(archive.getnames()) == {*records, *other, f"models/{done.name}.h5"}
+        assert set(archive.getnames()) == {*record_files, *other, f"models/{done.name}.h5"}
         archive.extractall(tmp_path / "elsewhere", filter="data")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["queue.tar"]
     before = status([done, begun, new])

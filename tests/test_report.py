@@ -65,29 +65,29 @@ def test_report_without_runs_says_so(fresh_home):
 def test_report_is_self_contained_and_shows_every_run(put):
     runs = put("majority", "cnn")
     path = report.build_report()
-    page = path.read_text()
+    text = path.read_text()
     for run in runs:
-        assert run.name in page
-        assert f"{run.metrics['test']['accuracy']:.3f}" in page
-    assert "Reduced: smoke size" in page
-    sources = re.findall(r'src="([^"]{0,30})', page)
+        assert run.name in text
+        assert f"{run.metrics['test']['accuracy']:.3f}" in text
+    assert "Reduced: smoke size" in text
+    sources = re.findall(r'src="([^"]{0,30})', text)
     assert len(sources) >= 3
     assert all(source.startswith("data:image/webp;base64,") for source in sources)
-    assert not re.findall(r'(?:src|href)="https?:', page)
-    assert page.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]+"', page))
-    links = re.findall(r'href="([^"#]+)"', page)
+    assert not re.findall(r'(?:src|href)="https?:', text)
+    assert text.count("<img") == len(re.findall(r'<img[^>]* alt="[^"]+"', text))
+    links = re.findall(r'href="([^"#]+)"', text)
     assert links
     assert all((path.parent / link).exists() for link in links)
 
 
 def test_report_says_which_model_was_chosen_and_what_it_has(put):
     runs = dict(zip(("cnn", "cnn_batch32"), put("cnn", "cnn_batch32", "majority"), strict=False))
-    page = html.unescape(report.build_report().read_text())
+    text = html.unescape(report.build_report().read_text())
     best = max(runs, key=lambda name: runs[name].metrics["val"]["accuracy"])
     test = runs[best].metrics["test"]
     low, high = test["intervals"]["accuracy"]
-    assert f"Of 2 trained models, {best} was best on validation images" in page
-    assert f"gets {test['accuracy']:.1%} right (95 % interval {low:.1%} to {high:.1%})" in page
+    assert f"Of 2 trained models, {best} was best on validation images" in text
+    assert f"gets {test['accuracy']:.1%} right (95 % interval {low:.1%} to {high:.1%})" in text
 
 
 @pytest.fixture
@@ -95,19 +95,19 @@ def bars():
     return plots.class_counts(load_dataset("synthetic", count=400).counts())
 
 
-def captions_of(page):
-    return [html.unescape(text) for text in re.findall(r"<figcaption>(.*?)</figcaption>", page, re.DOTALL)]
+def captions_of(text):
+    return [html.unescape(text) for text in re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)]
 
 
 def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home, put, bars):
     put("majority")
     for name, caption in {"class_counts": "How many < there are.", "explain_methods": "Maps.", "else": "No."}.items():
         plots.keep(bars, f"synthetic-identity/{name}", caption)
-    page = report.build_report().read_text()
+    text = report.build_report().read_text()
     texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="Maps."')
-    order = [page.index(text) for text in texts]
+    order = [text.index(text) for text in texts]
     assert order == sorted(order)
-    assert "No." not in page
+    assert "No." not in text
     svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "class_counts.svg").read_text()
     assert "How many &lt; there are." in svg
 
@@ -118,12 +118,12 @@ def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, put, bars)
     folder = fresh_home / "reports" / "figures" / "synthetic-identity"
     folder.mkdir(parents=True)
     plots.save_figure(bars, folder / "mean_faces")
-    page = report.build_report().read_text()
+    text = report.build_report().read_text()
     names = {
         name for path in (fresh_home / "reports").rglob("*.png") for name in (path.stem, path.stem.replace("_", " "))
     }
-    found = re.findall(r'<figure><img src="data:[^"]*" alt="([^"]*)">\s*<figcaption>([^<]+)</figcaption>', page)
-    assert len(found) == page.count("<img") >= 3
+    found = re.findall(r'<figure><img src="data:[^"]*" alt="([^"]*)">\s*<figcaption>([^<]+)</figcaption>', text)
+    assert len(found) == text.count("<img") >= 3
     assert "mean faces" in names
     for alt, caption in found:
         assert len(alt.split()) > 3
@@ -198,14 +198,14 @@ def test_links_to_odd_file_names_lead_to_the_files(fresh_home, put):
 def test_runs_on_other_test_images_are_not_ranked_with_each_other(put):
     """Easier drawings are other pictures: a section, bars and verdict of their own."""
     put("cnn", "cnn-synthetic-identity-easy")
-    page = report.build_report().read_text()
-    headings = re.findall(r"<h2 id=[^>]*>(synthetic[^<]*)</h2>", page)
+    text = report.build_report().read_text()
+    headings = re.findall(r"<h2 id=[^>]*>(synthetic[^<]*)</h2>", text)
     assert headings == [
         "synthetic, protocol identity, count 400",
         "synthetic, protocol identity, count 400, difficulty easy",
     ]
-    assert page.count("On test images cnn gets") == 2
-    assert "trained models" not in page
+    assert text.count("On test images cnn gets") == 2
+    assert "trained models" not in text
 
 
 def test_a_claim_stands_beside_figures_of_its_own_set_alone():
@@ -217,7 +217,7 @@ def test_a_claim_stands_beside_figures_of_its_own_set_alone():
 
 def test_documents_tables_are_written_in_three_forms(fresh_home, put):
     [run] = put("cnn")
-    page = report.build_report().read_text()
+    text = report.build_report().read_text()
     folder = fresh_home / "reports" / "tables"
     assert {path.stem for path in folder.iterdir()} == {"document2", "claimed_and_reproduced"}
     row = pd.read_csv(folder / "document2.csv").iloc[0]
@@ -226,7 +226,7 @@ def test_documents_tables_are_written_in_three_forms(fresh_home, put):
     assert row["test"] == pytest.approx(100 * run.metrics["test"]["accuracy"])
     assert f"| {row['test']:.1f} |" in (folder / "document2.md").read_text()
     assert f"& {row['test']:.1f} &" in (folder / "document2.tex").read_text()
-    assert 'href="tables/document2.tex"' in page
+    assert 'href="tables/document2.tex"' in text
 
 
 @pytest.fixture

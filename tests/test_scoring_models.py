@@ -37,7 +37,7 @@ def test_evaluating_on_another_split_of_the_training_data_warns(fresh_home, fer2
 def test_pictures_made_as_large_as_the_models_are_no_other_split(fresh_home):
     from fer_tf.saving import load_model
 
-    run = run_experiment("majority", **OPTIONS, image_size=32)
+    run = run_experiment("majority", **OPTIONS, image_size=32, limit=0)
     faces = data.load_dataset("synthetic", count=400)
     notes = scoring.evaluate_model(load_model(run.model_path), faces, "a").record["notes"]
     assert any("converted to the model's (32, 32, 1)" in note for note in notes)

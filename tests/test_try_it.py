@@ -50,7 +50,7 @@ def test_the_widget_shows_label_bars_and_map_of_an_uploaded_picture(recognizer, 
     button, shown = upload_widget(recognizer).children
     button.value = uploaded(file.getvalue())
     assert shown.value.count("<progress") == len(recognizer.class_names)
-    assert "Grad-CAM" in shown.value
+    assert "CAM of " in shown.value
     assert "data:image/jpeg;base64," in shown.value
 
 

@@ -28,7 +28,7 @@ def demo(
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ):
-    """Serves a page on this computer: a picture or the webcam in, faces, probabilities and Grad-CAM out; until Ctrl-C.
+    """Serves a page on this computer: a picture or the webcam in, faces, probabilities and a map out; until Ctrl-C.
 
     It needs Gradio: `pip install "gradio>=6,<7"`. Pictures are worked on in memory and never written to the disk;
     nothing is sent elsewhere. The labels are guesses about an expression, not about what a person feels; the page is

@@ -21,10 +21,10 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="cam, gradcam, gradcam++, occlusion, integrated_gradients, smoothgrad, attention; "
-            "several separated by commas."
+            help="auto (hirescam where the model flattens its last map, gradcam where it pools it), cam, gradcam, "
+            "gradcam++, hirescam, occlusion, integrated_gradients, smoothgrad, attention; several separated by commas."
         ),
-    ] = "gradcam",
+    ] = "auto",
     target: Annotated[
         str | None, typer.Option(help="Class to explain, in capitals or not [default: each face's predicted one].")
     ] = None,
@@ -39,9 +39,9 @@ def explain(
     """Draws where a model looks: for every face and method the face beside its map.
 
     Beside these pictures come contact sheets of ten faces each, and explanations.csv with a row for each: prediction,
-    explained class, method, the layer whose feature map is drawn, file. Where no face is found the whole picture is
-    taken, and the column `detected` says so. A file that cannot be read has its reason in the column `error`; the rest
-    is done, and the exit code is 1.
+    explained class, method, the layer whose feature map is drawn, file. A map that says nothing is marked as empty, and
+    the column `empty` says why. Where no face is found the whole picture is taken, and the column `detected` says so. A
+    file that cannot be read has its reason in the column `error`; the rest is done, and the exit code is 1.
     """
     import_keras()
     from ..checks import InputError, check_choice
@@ -57,9 +57,12 @@ def explain(
     explainer = FileExplainer(recognizer, list(methods), target)
     for name, layer in explainer.layers.items():
         print(f"{name}: {f'the map of layer {layer}' if layer else 'the whole model'}")
+    if explainer.remark:
+        tell(explainer.remark)
     table = explainer.write(files, out, progress=sys.stderr.isatty())
     failed = table[table["error"] != ""]
     drawn = table[table["error"] == ""].drop_duplicates(["path", "face"])
+    _report_empty(table)
     print(f"{len(drawn)} faces of {len(files) - len(failed)} of {len(files)} files explained; {out / TABLE}")
     for path in drawn.loc[~drawn["detected"].astype(bool), "path"] if recognizer.detector != "none" else ():
         tell(f"no face found: {path}: the whole picture was explained (detected is False)")
@@ -67,3 +70,11 @@ def explain(
         tell(f"not read: {path}: {error}")
     if len(failed):
         raise typer.Exit(1)
+
+
+def _report_empty(table):
+    """Says of each method how many of its maps are empty, and why."""
+    for method, rows in table[table["method"] != ""].groupby("method", sort=False):
+        reasons = rows.loc[rows["empty"] != "", "empty"]
+        if len(reasons):
+            print(f"{method}: {len(reasons)} of {len(rows)} maps are empty: {reasons.iloc[0]}")

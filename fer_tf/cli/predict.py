@@ -15,7 +15,7 @@ _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "e
 
 @app.command(
     epilog="Examples: `fer-tf predict photos/ --out scores.csv`, "
-    "`fer-tf predict 'photos/**/*.jpg' list.csv --out scores.csv --annotate marked --explain gradcam`, "
+    "`fer-tf predict 'photos/**/*.jpg' list.csv --out scores.csv --annotate marked --explain auto`, "
     "`fer-tf predict film.mp4 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
     "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
@@ -62,7 +62,8 @@ def predict(
         Path | None, typer.Option(help="Folder for copies with boxes, labels and bars: .jpg, of videos .mp4.")
     ] = None,
     explain: Annotated[
-        str | None, typer.Option(help="Show where the model looks in the copies: gradcam, occlusion, ...")
+        str | None,
+        typer.Option(help="Show where the model looks in the copies: auto, hirescam, gradcam, occlusion, ..."),
     ] = None,
     webcam: Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop the camera after so many seconds.")] = None,

@@ -165,7 +165,7 @@ class FaceDataset:
         notes: sentences a reader must know (what was dropped, in which way the copy at hand differs).
         source: fingerprint of the files it was read from.
         deviation: in which way the copy at hand is not the published set ("" if it is); runs on it say so.
-        truth: function(rows of the table) -> dict of masks, where the set's truth is known (synthetic).
+        truth: function(rows of the table, regions=False) -> dict of masks, where the set's truth is known (synthetic).
     """
 
     name: str
@@ -210,18 +210,20 @@ class FaceDataset:
         """The view of this dataset that training gets: train and val, with stores that hold no other image."""
         return TrainingData(self.train.alone(), self.val.alone(), self.class_names, self.image_shape)
 
-    def masks(self, rows):
+    def masks(self, rows, regions=False):
         """What is known of every pixel, on request.
 
         Args:
             rows: int [N], rows of the table.
+            regions: give the face's regions instead.
         Returns: dict of bool [N, H, W]: `expression` (the regions that carry the expression, not reduced by an
-            occluder), `occluder`, `face`.
+            occluder), `occluder`, `face`; with `regions`: `brows`, `eyes`, `nose`, `mouth`, `cheeks`, `chin`.
         Raises: `InputError` where the truth of a set is not known.
         """
         if self.truth is None:
             raise InputError(f"masks: the truth of {self.name}'s pixels is not known, only synthetic faces have it")
-        return self.truth(self.table.iloc[np.asarray(rows)])
+        table = self.table.iloc[np.asarray(rows)]
+        return self.truth(table, regions=True) if regions else self.truth(table)
 
     def counts(self):
         """DataFrame of images per class (rows) and split (columns), with totals."""

@@ -3,20 +3,25 @@
 import json
 from itertools import groupby
 
+import numpy as np
 import pandas as pd
 
-from .significance import holm, mcnemar_matrix
+from .metrics import holm_of_made
+from .significance import mcnemar_matrix
 
-# What is asked -> experiments, the reference first: what the others are compared with.
+# What is asked -> experiments, the reference first: what the others are compared with. Whether attention gives anything
+# beyond the sight of crops shows against the crops with equal weights, not against the whole face alone.
 ABLATIONS = {
     "squeeze-excite, augmentation, residual": ("cnn4", "cnn4_se", "cnn4_se_aug", "cnn4_se_residual"),
-    "region attention": ("ran_backbone", "ran_self", "ran_relation", "ran"),
+    "region attention": ("ran_backbone", "ran_mean", "ran_self", "ran_relation", "ran"),
+    "region attention, against equal weights": ("ran_mean", "ran_self", "ran_relation", "ran"),
     "feature matching": ("facenet2expnet_scratch", "facenet2expnet", "facenet2expnet_fine_tuned"),
     "region attention over FaceNet2ExpNet": ("facenet2expnet", "ran_facenet2expnet", "ran_facenet2expnet_strongest"),
     "document [1]'s four, against My_model": ("ran_facenet2expnet", "ran", "ucar_cnn", "akhand"),
 }
 # Settings that no ablation is about: where they differ, a difference may be theirs.
 TRAINING = ("epochs", "matching_epochs", "width", "depth", "precision")
+NOT_COMPARED = "neither has learned"
 EXPERIMENTS = {name for experiments in ABLATIONS.values() for name in experiments}
 
 
@@ -30,7 +35,7 @@ def ablations_table(runs):
         95 % interval, difference (to the reference, with its paired interval), p (McNemar's exact test against it), p
         Holm (for the tests of the same question and setting), p to the row above (of that test alone), trained
         otherwise (how, than the reference), reduced. Accuracies and differences in per cent, differences and p values
-        as text. A reference that was compared with nothing has no row.
+        as text, "neither has learned" where that is so. A reference that was compared with nothing has no row.
     """
     rows = []
     for question, experiments in ABLATIONS.items():
@@ -55,7 +60,7 @@ def _rows(question, group, experiments):
     names = [record["experiment"] for record, _, _ in group]
     against = [by_models[names[0], name] for name in names[1:]]
     tests = [{}]
-    for above, pair, p_holm in zip(names, against, holm([pair.p_value for pair in against]), strict=False):
+    for above, pair, p_holm in zip(names, against, holm_of_made([pair.p_value for pair in against]), strict=False):
         step = by_models[above, pair.second]
         test = {"difference": _difference(pair), "p": _shown(pair.p_value), "p Holm": _shown(p_holm)}
         tests.append({**test, "p to the row above": _shown(step.p_value)})
@@ -97,8 +102,10 @@ def _pictures(record):
 
 def _difference(pair):
     """The second's accuracy minus the first's, with the interval of the pair, in points."""
+    if not pair.learned:
+        return NOT_COMPARED
     return f"{-100 * pair.difference:+.1f} ({-100 * pair.high:+.1f} to {-100 * pair.low:+.1f})"
 
 
 def _shown(p_value):
-    return f"{p_value:.2g}"
+    return "" if np.isnan(p_value) else f"{p_value:.2g}"

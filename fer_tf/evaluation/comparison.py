@@ -5,11 +5,72 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
 
 from ..emotions import known_name
-from .metrics import classification_metrics, mcnemar
+from .metrics import bootstrap_intervals, classification_metrics, holm_of_made, mcnemar
 
 CLAIMS_FILE = Path(__file__).with_name("claims.csv")
+NO_COMPARISON = "neither has learned: no comparison"
+
+
+def has_learned(test: dict) -> bool:
+    """Whether a model has learned: the 95 % interval of its test accuracy lies above the share of the most frequent
+    class of its test images, which is what always giving one answer can reach.
+
+    Args:
+        test: test metrics of a run, `run.metrics["test"]`, or `scores_of` its predictions.
+    """
+    return test["intervals"]["accuracy"][0] > commonest_share(test)
+
+
+def commonest_share(test: dict) -> float:
+    """The share of the most frequent class among the test images of these test metrics, 0..1."""
+    supports = [scores["support"] for scores in test["per_class"].values()]
+    return max(supports) / sum(supports)
+
+
+def learning_note(test: dict, who: str = "It") -> str:
+    """A sentence (Markdown) to follow a run's accuracy where it has not learned, a space before it; "" where it has.
+
+    Args:
+        test: see `has_learned`.
+        who: the subject of the sentence.
+    """
+    if has_learned(test):
+        return ""
+    low, high = test["intervals"]["accuracy"]
+    return (
+        f" **{who} has not learned**: its 95 % interval ({low:.1%} to {high:.1%}) does not lie above "
+        f"{commonest_share(test):.1%}, the share of the most frequent class."
+    )
+
+
+def scores_of(predictions: pd.DataFrame) -> dict:
+    """What `has_learned` looks at, out of predictions; for a run's own the same as in its metrics.
+
+    Args:
+        predictions: DataFrame with columns truth, label, and, where it is a run's, a column a class after `confidence`.
+    Returns: dict: accuracy, intervals {accuracy: [low, high]}, per_class {name: {support}}.
+    """
+    columns = list(predictions.columns)
+    names = columns[columns.index("confidence") + 1 :] if "confidence" in columns else []
+    given = {*predictions["truth"], *predictions["label"]}
+    names = names if given <= set(names) else sorted(given, key=str)
+    confusion = confusion_matrix(predictions["truth"], predictions["label"], labels=names)
+    return {
+        "accuracy": float((predictions["truth"] == predictions["label"]).mean()),
+        "intervals": {"accuracy": bootstrap_intervals(confusion)["accuracy"]},
+        "per_class": {name: {"support": int(row.sum())} for name, row in zip(names, confusion, strict=True)},
+    }
+
+
+def verdict(difference: float, p_holm: float) -> str:
+    """What a corrected test says of a difference: "better", "worse" or, from p = 0.05 on, "not told apart"; without a p
+    that neither of the two has learned."""
+    if np.isnan(p_holm):
+        return NO_COMPARISON
+    return "not told apart" if p_holm >= 0.05 else "better" if difference > 0 else "worse"
 
 
 def without_copies(y_true, y_prob, class_names, copies):
@@ -45,6 +106,7 @@ def run_row(name, record, metrics):
         "accuracy": test["accuracy"],
         "low": low,
         "high": high,
+        "learned": has_learned(test),
         "balanced accuracy": test["balanced_accuracy"],
         "macro F1": test["macro_f1"],
         "top-2": test["top2"],
@@ -120,15 +182,20 @@ def mcnemar_against(reference, others):
     Args:
         reference: DataFrame of predictions with columns name, truth, label.
         others: dict run name -> such a DataFrame.
-    Returns: DataFrame: run, images, only_reference, only_other, p_value.
+    Returns: DataFrame: run, images, only_reference, only_other, p_value, p_holm (for the number of tests), verdict (of
+        the other against the reference, see `verdict`). Where neither has learned, both p are missing.
     """
-    rows = []
+    rows, start = [], has_learned(scores_of(reference))
     for name, other in others.items():
         both = reference.merge(other, on=["name", "truth"], suffixes=("_first", "_second"))
         test = mcnemar(both["label_first"] == both["truth"], both["label_second"] == both["truth"])
         counts = {"only_reference": test["only_first"], "only_other": test["only_second"]}
-        rows.append({"run": name, "images": len(both), **counts, "p_value": test["p_value"]})
-    return pd.DataFrame(rows, columns=["run", "images", "only_reference", "only_other", "p_value"])
+        p_value = test["p_value"] if start or has_learned(scores_of(other)) else np.nan
+        rows.append({"run": name, "images": len(both), **counts, "p_value": p_value})
+    table = pd.DataFrame(rows, columns=["run", "images", "only_reference", "only_other", "p_value"])
+    table["p_holm"] = holm_of_made(table["p_value"])
+    gained = table["only_other"] - table["only_reference"]
+    return table.assign(verdict=[verdict(*pair) for pair in zip(gained, table["p_holm"], strict=True)])
 
 
 def folds_summary(runs):
@@ -149,7 +216,9 @@ def folds_summary(runs):
 
 
 def read_claims():
-    """Every figure the four documents claim, DataFrame with the columns of claims.csv."""
+    """Every figure the four documents claim, DataFrame with the columns of claims.csv. `kind` is "own" for what a
+    document says of its own runs and "quoted" for what it takes from others; `validation` and `train` are the
+    accuracies that it prints next to the one on test, in per cent; an empty text is none."""
     return pd.read_csv(CLAIMS_FILE, keep_default_na=False)
 
 
@@ -181,7 +250,7 @@ def claims_table(runs):
     Args:
         runs: (name, record, metrics) triples; a run answers the claims its experiment names, on the claim's dataset.
     Returns: DataFrame, one row a claim and measured protocol: id, document, model, dataset, claimed protocol,
-        settings, metric, claimed, protocol, reproduced, interval, seeds, device, remark.
+        settings, kind (own or quoted), metric, claimed, protocol, reproduced, interval, seeds, device, reduced, remark.
     """
     rows = []
     for claim in read_claims().itertuples():
@@ -210,6 +279,7 @@ def _claim_row(claim, answer, group):
         "dataset": claim.dataset,
         "claimed under": claim.protocol,
         "settings": claim.settings,
+        "kind": claim.kind,
         "metric": claim.metric,
         "claimed": claim.value,
         "measured under": "",
@@ -217,6 +287,7 @@ def _claim_row(claim, answer, group):
         "95 % interval": "",
         "seeds": "",
         "device": "",
+        "reduced": "",
         "remark": claim.note,
     }
     if not group:
@@ -230,7 +301,7 @@ def _claim_row(claim, answer, group):
         else f"{values.mean():.1f}"
     )
     protocol, reduced = answer
-    row |= {"measured under": protocol, "reproduced": f"{mean}{spread}", "seeds": len(values)}
+    row |= {"measured under": protocol, "reproduced": f"{mean}{spread}", "seeds": len(values), "reduced": reduced}
     if claim.metric == "accuracy" and len(values) == 1:
         low, high = group[0][2]["test"]["intervals"]["accuracy"]
         row["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}"
@@ -243,6 +314,26 @@ def _why_not(claim):
     """Why a claim has no figure of ours."""
     if "needs ImageNet weights" in claim.note:
         return "not measurable here: VGG16's weights need a network (58 MB from Keras)"
-    if "quoted" in claim.note or not claim.protocol:
+    if claim.kind == "quoted" or not claim.protocol:
         return "not measured"
     return "not measured" if claim.dataset in _AT_HAND else f"not measured: {claim.dataset} was not at hand"
+
+
+def measured_in_full(claimed: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `claims_table` that answer a claim as it was made: a figure, measured under the claim's own protocol
+    at full settings. Reduced runs, other protocols and claims without a figure do not count."""
+    is_measured = (claimed["claimed"] != "") & (claimed["reproduced"] != "") & (claimed["reduced"] == "")
+    return claimed[is_measured & (claimed["measured under"] == claimed["claimed under"])]
+
+
+def claims_sentence(claimed: pd.DataFrame) -> str:
+    """How many of the claimed figures are measured, see `measured_in_full`, own and quoted ones apart."""
+    measured, figures = measured_in_full(claimed), claimed[claimed["claimed"] != ""]
+    counts = {
+        kind: f"{measured.loc[measured['kind'] == kind, 'id'].nunique()} of {part['id'].nunique()}"
+        for kind, part in figures.groupby("kind")
+    }
+    return (
+        f"Measured at full settings under the claim's own protocol: {counts.get('own', '0 of 0')} figures that the "
+        f"documents report of their own runs, {counts.get('quoted', '0 of 0')} that they quote from others."
+    )

@@ -1,7 +1,5 @@
 """The four documents' tables in their own form, claimed beside measured. Dicts and frames in, frames out."""
 
-import re
-
 import numpy as np
 import pandas as pd
 
@@ -91,9 +89,10 @@ def document3_table(runs, claims):
     Args:
         runs: (name, record, metrics) triples; a run answers the claims its experiment names, on the claim's dataset.
         claims: DataFrame of `comparison.read_claims`.
-    Returns: DataFrame, a row a claim and measured protocol, the claim's own first: Dataset, Method, settings, claimed,
-        claimed val, measured under, measured (mean ± sd over seeds), 95 % interval (of one seed), measured val, seeds,
-        remark. Accuracies in per cent; measured ones are missing where nothing was run, and the remark says why.
+    Returns: DataFrame, a row a claim and measured protocol, the claim's own first: Dataset, Method, settings, kind (own
+        or quoted), claimed, claimed val, measured under, measured (mean ± sd over seeds), 95 % interval (of one seed),
+        measured val, seeds, remark. Accuracies in per cent; measured ones are missing where nothing was run, and the
+        remark says why.
         `for name, part in table.groupby("Dataset", sort=False)` gives the document's own tables.
     """
     said = claims[(claims["document"].astype(str) == "3") & (claims["metric"] == "accuracy")]
@@ -112,14 +111,19 @@ def _place(claim):
 
 
 def _claimed(claim):
-    val = re.search(r"validation ([\d.]+)", claim.note)
     return {
         "Dataset": DOCUMENT3_DATASETS[claim.dataset],
         "Method": DOCUMENT3_METHODS.get(claim.model, claim.model),
         "settings": "; ".join(filter(None, [claim.protocol, claim.settings])),
+        "kind": claim.kind,
         "claimed": float(claim.value),
-        "claimed val": float(val[1]) if val else np.nan,
+        "claimed val": _number(claim.validation),
     }
+
+
+def _number(text):
+    """A figure of claims.csv; missing where a document prints none."""
+    return float(text) if text else np.nan
 
 
 def _measured(claim, protocol, reduced, group):
@@ -133,7 +137,7 @@ def _measured(claim, protocol, reduced, group):
         "remark": f"reduced: {reduced}" if reduced else "",
     }
     if not group:
-        row["remark"] = "quoted by the document" if claim.note == "quoted" else _why_not(claim)
+        row["remark"] = "quoted by the document" if claim.kind == "quoted" else _why_not(claim)
     if len(group) == 1:
         low, high = group[0][2]["test"]["intervals"]["accuracy"]
         row["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}"
@@ -160,12 +164,8 @@ def document4_table(runs):
         best = history.loc[history["epoch"] == metrics["training"]["best_epoch"], "accuracy"].iloc[0]
         measured = {"train": best, "test": metrics["test"]["accuracy"], "val": metrics["val"]["accuracy"]}
         row = {"model": record["experiment"]} | {key: 100 * value for key, value in measured.items()}
-        said = (
-            {}
-            if claim is None
-            else {"test": claim.value, **dict(re.findall(r"(train|validation) ([\d.]+)", claim.note))}
-        )
-        row |= {f"claimed {key}": float(said.get({"val": "validation"}.get(key, key), np.nan)) for key in measured}
+        said = {} if claim is None else {"train": claim.train, "test": claim.value, "val": claim.validation}
+        row |= {f"claimed {key}": _number(said.get(key)) for key in measured}
         rows.append(row | {"parameters": metrics["training"]["parameters"], "reduced": record["reduced"]})
     return pd.DataFrame(rows)
 

@@ -164,3 +164,35 @@ def mcnemar(first_correct, second_correct):
     disagreements = only_first + only_second
     p_value = binomtest(only_first, disagreements).pvalue if disagreements else 1.0
     return {"only_first": only_first, "only_second": only_second, "p_value": float(p_value)}
+
+
+def holm(p_values):
+    """P values adjusted for their number by Holm's step-down method (Holm 1979): the smallest of m times m, the next
+    times m − 1, ..., none below the one before it, none above 1. The chance of one false alarm or more is kept,
+    whatever the dependence between the tests.
+
+    Args:
+        p_values: float [m], 0..1.
+    Returns: float [m], in the same order.
+    """
+    p_values = np.asarray(p_values, float)
+    if p_values.ndim != 1 or not ((p_values >= 0) & (p_values <= 1)).all():
+        raise InputError("p_values: must be numbers from 0 to 1 in a row")
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    return np.minimum(adjusted, 1)
+
+
+def holm_of_made(p_values: np.ndarray) -> np.ndarray:
+    """`holm` of the tests that were made: a missing p (NaN) stays missing and does not count.
+
+    Args:
+        p_values: float [m], 0..1 or NaN.
+    Returns: float [m], in the same order.
+    """
+    p_values = np.asarray(p_values, float)
+    is_made = ~np.isnan(p_values)
+    adjusted = np.full(len(p_values), np.nan)
+    adjusted[is_made] = holm(p_values[is_made])
+    return adjusted

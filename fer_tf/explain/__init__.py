@@ -1,8 +1,19 @@
 """What models look at."""
 
 from .attention import sampled_windows
+from .emotion_regions import emotions_differ, mean_maps, region_shares, regions_sentence
+from .empty import empty_reason, is_empty
 from .graph import cut_at_last_map
-from .methods import METHODS, check_method, class_name, explain
+from .methods import (
+    METHODS,
+    TITLES,
+    check_method,
+    class_name,
+    default_method,
+    explain,
+    method_of_head,
+    resolve_method,
+)
 from .regions import (
     covered_shares,
     region_boxes,
@@ -18,20 +29,30 @@ from .scoring import centre_gaussian, mass_inside, pointing_game, score_maps
 
 __all__ = [
     "METHODS",
+    "TITLES",
     "SaliencySettings",
     "centre_gaussian",
     "check_method",
     "class_name",
     "covered_shares",
     "cut_at_last_map",
+    "default_method",
+    "emotions_differ",
+    "empty_reason",
     "explain",
+    "is_empty",
     "map_similarity",
     "mass_inside",
+    "mean_maps",
+    "method_of_head",
     "pointing_game",
     "region_boxes",
     "region_map",
     "region_pictures",
+    "region_shares",
     "region_weights",
+    "regions_sentence",
+    "resolve_method",
     "salient",
     "salient_dataset",
     "sampled_windows",

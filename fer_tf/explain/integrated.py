@@ -5,14 +5,14 @@ import numpy as np
 from ..checks import check_range, check_whole
 from ..gradients import score_gradients
 from .cam import scaled
-from .graph import scores_model
+from .scores import scores_model
 
 
 def integrated_gradients(model, images, targets, steps=32, baseline=0.0, batch_size=256, signed=False):
     """How much each pixel adds to the target's score on the way from a blank image (Sundararajan 2017, eq. 3).
 
     Args:
-        model: `keras.Model` of the kit, with the layer `scores`.
+        model: `keras.Model` that ends in scores and a softmax.
         images: [N, H, W, C], raw 0..255.
         targets: int [N].
         steps: of the midpoint sum over the way.

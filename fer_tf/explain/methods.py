@@ -7,13 +7,17 @@ from ..emotions import known_name
 from ..inference import predict_probabilities
 from ..saving import model_info
 from .cam import activation_maps
-from .graph import cut_at_last_map, scores_model
+from .graph import cut_at_last_map
 from .integrated import integrated_gradients
 from .occlusion import occlusion_maps
 from .regions import region_map
+from .scores import scores_model
 from .smooth import smoothgrad
 
-METHODS = ("cam", "gradcam", "gradcam++", "occlusion", "integrated_gradients", "smoothgrad", "attention")
+METHODS = ("cam", "gradcam", "gradcam++", "hirescam", "occlusion", "integrated_gradients", "smoothgrad", "attention")
+AUTO = "auto"
+# How the methods of the default are written in captions.
+TITLES = {"cam": "CAM", "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
 _OPTIONS = {
     "occlusion": {"size", "stride", "fill", "form", "batch_size"},
     "integrated_gradients": {"steps", "baseline", "batch_size"},
@@ -22,19 +26,19 @@ _OPTIONS = {
 }
 
 
-def explain(model, images, method="gradcam", target=None, **options):
+def explain(model, images, method: str | None = None, target=None, **options) -> np.ndarray:
     """Where a model looks: one map an image.
 
     Args:
-        model: `keras.Model` of the kit, or any with a layer `scores` before its softmax.
-        images: [N, H, W, C] at the model's size, raw 0..255.
-        method: one of `METHODS`.
+        model: a functional or Sequential `keras.Model` that ends in scores and a softmax, of the kit or not.
+        images: [N, H, W, C] at the model's size, raw 0..255 (of a model that is not the kit's: what it takes).
+        method: one of `METHODS`; None or "auto" chooses by the model's head, see `default_method`.
         target: the class to explain: None (each image's predicted one), a name (in any letters), a code, or int [N].
         **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline;
             smoothgrad samples, noise, seed and squared; all but attention batch_size.
-    Returns: float32 [N, H, W], 0..1.
+    Returns: float32 [N, H, W], 0..1. A map that says nothing is 0 everywhere, see `is_empty`.
     """
-    check_choice("method", method, METHODS)
+    method = resolve_method(model, method)
     check_names(f"options of {method}", options, _OPTIONS.get(method, {"batch_size"}))
     check_whole("batch_size", options.get("batch_size", 1), low=1)
     images = np.asarray(images)
@@ -54,7 +58,38 @@ def explain(model, images, method="gradcam", target=None, **options):
     return activation_maps(model, images, targets, method, **options)
 
 
-def check_method(model, method, target=None):
+def default_method(model) -> str:
+    """The method for a model's head; "occlusion" where there is no map or no scores to look at.
+
+    Grad-CAM averages gradients over places. Where a dense layer follows a flattened map that average says little, and
+    most maps of such nets were empty; HiResCAM keeps each place's own gradient (Draelos & Carin 2020).
+    """
+    try:
+        return method_of_head(model)
+    except InputError:
+        return "occlusion"
+
+
+def method_of_head(model) -> str:
+    """The CAM method for a model's head: "hirescam" where the last map is flattened, or its maximum taken, before a
+    dense layer, "gradcam" where its mean is.
+
+    Raises: `InputError` if the model has no spatial map or no scores.
+    """
+    return "hirescam" if cut_at_last_map(model).is_flattened else "gradcam"
+
+
+def resolve_method(model, method: str | None = None) -> str:
+    """The name of a method; None and "auto" become the model's own default.
+
+    Raises: `InputError` for an unknown name.
+    """
+    if method is None or method == AUTO:
+        return default_method(model)
+    return check_choice("method", method, (*METHODS, AUTO))
+
+
+def check_method(model, method=None, target=None):
     """Tells before any picture is read whether a model has a method's maps.
 
     Args:
@@ -63,7 +98,7 @@ def check_method(model, method, target=None):
     Returns: the name of the layer whose feature map is drawn; "" for methods that look at no single layer.
     Raises: `InputError` as `explain` would.
     """
-    check_choice("method", method, METHODS)
+    method = resolve_method(model, method)
     if target is not None:
         class_name(model, target)
     none = np.zeros((0, *model.input_shape[1:]), np.float32)

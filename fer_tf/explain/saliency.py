@@ -23,6 +23,7 @@ from ..data.images import resize
 from ..saving import model_info, model_shape
 from . import occlusion
 from .cam import scaled
+from .empty import is_empty
 from .methods import explain
 
 FORMS = ("weight", "crop")
@@ -115,7 +116,7 @@ def _changed(model, images, settings):
         "form": settings.map_form,
     }
     maps = scaled(explain(model, images, "occlusion", **options))
-    empty = ~maps.any(axis=(1, 2))
+    empty = is_empty(maps)
     changed = images.round().clip(0, 255).astype(np.uint8)
     change = _weighted if settings.form == "weight" else _cropped
     for row in np.flatnonzero(~empty):

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy.stats import norm, permutation_test
 
 from ..checks import InputError, check_range, check_whole
+from .empty import is_empty
 
 CENTRE, UNIFORM = "centre Gaussian", "uniform"
 BASELINES = (CENTRE, UNIFORM)
@@ -67,7 +68,8 @@ def score_maps(maps_by_method, masks, sigma=0.25, replicates=1000, seed=0):
     Returns: DataFrame, a row a method, then the rows "centre Gaussian" and "uniform": method, pictures, left out,
         pointing (share of pictures), pointing low, pointing high (95 % Wilson interval), mass inside (mean), mass low,
         mass high (95 % percentile bootstrap), area (the masks' mean share of the picture: what a uniform map gets),
-        pointing p, mass p (against the centre Gaussian; missing for itself).
+        empty (share of maps that say nothing; they count as uniform ones), pointing p, mass p (against the centre
+        Gaussian; missing for itself).
     """
     masks = np.asarray(masks)
     check_whole("replicates", replicates, low=1)
@@ -86,6 +88,7 @@ def score_maps(maps_by_method, masks, sigma=0.25, replicates=1000, seed=0):
     table.insert(1, "pictures", len(masks))
     table.insert(2, "left out", int((~told).sum()))
     table.insert(len(table.columns) - 2, "area", masks.mean())
+    table.insert(len(table.columns) - 2, "empty", [is_empty(maps).mean() for maps in known.values()])
     return table
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..checks import InputError, check_range, check_whole
 from ..gradients import score_gradients
 from .cam import scaled
-from .graph import scores_model
+from .scores import scores_model
 
 
 def smoothgrad(model, images, targets, samples=32, noise=0.15, seed=0, batch_size=256, signed=False, squared=False):
@@ -15,7 +15,7 @@ def smoothgrad(model, images, targets, samples=32, noise=0.15, seed=0, batch_siz
     picture gets the same noise, so that a map depends on neither company nor batches. Noisy pixels are not clipped.
 
     Args:
-        model: `keras.Model` of the kit, with the layer `scores`.
+        model: `keras.Model` that ends in scores and a softmax.
         images: [N, H, W, C], raw 0..255.
         targets: int [N].
         samples: noisy copies of each picture.

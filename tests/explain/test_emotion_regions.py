@@ -17,8 +17,8 @@ def regions():
     """Two regions that move from picture to picture."""
     found = {name: np.zeros((60, 12, 10), bool) for name in ("eyes", "mouth")}
     for row in range(60):
-        found["eyes"][row, 1 + row % 2 : 4, 2:8] = True
-        found["mouth"][row, 8 : 10 + row % 2, 3:7] = True
+        found["eyes"][row, 1 + row // 2 % 2 : 4, 2:8] = True
+        found["mouth"][row, 8 : 10 + row // 2 % 2, 3:7] = True
     return found
 
 
@@ -112,8 +112,8 @@ def test_the_figure_has_a_tile_an_emotion_and_a_point_a_mass(regions, labels, rn
     faces = {name: np.full((12, 10, 1), 128, np.uint8) for name in means}
     figure = explain_plots.emotion_regions(faces, means, table)
     assert [axis.get_title() for axis in figure.axes[:-1]] == ["anger", "fear"]
-    heights = np.concatenate([bars.lines[0].get_ydata() for bars in figure.axes[-1].containers])
-    np.testing.assert_allclose(heights, table["mass"])
+    heights = np.concatenate([np.asarray(bars.lines[0].get_ydata(), float) for bars in figure.axes[-1].containers])
+    np.testing.assert_allclose(heights, table["mass"].to_numpy(float))
     figure.canvas.draw()
 
 

@@ -21,7 +21,8 @@ cut = cut_at_last_map(model)
 maps = keras.ops.convert_to_numpy(cut.to_map(faces.astype("float32"), training=False))
 found = {
     "gradient": score_gradients(cut.to_scores, maps, targets),
-    "gradcam": explain(model, faces, target=targets),
+    "default": explain(model, faces, target=targets),
+    "gradcam": explain(model, faces, "gradcam", target=targets),
     "integrated": explain(model, faces, "integrated_gradients", target=targets, steps=3),
 }
 """
@@ -41,8 +42,7 @@ print(json.dumps(keras.backend.backend()))
 def small_net():
     """One convolution: a net of the kit takes JAX half a minute to compile."""
     stack = [layers.Rescaling(1 / 255), layers.Conv2D(4, 3, strides=2), layers.ReLU(), layers.Flatten()]
-    head = [layers.Dense(7, name="scores"), layers.Softmax()]
-    return keras.Sequential([keras.Input(SHAPE), *stack, *head])
+    return keras.Sequential([keras.Input(SHAPE), *stack, layers.Dense(7, activation="softmax")])
 
 
 @pytest.mark.slow

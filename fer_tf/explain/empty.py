@@ -1,0 +1,36 @@
+"""Maps that say nothing: they are marked as empty wherever they are shown, never drawn as a plain picture."""
+
+import numpy as np
+
+_NO_CHANGE = "no pixel changes the score of this class"
+_IN_MAP = "nothing in the last map speaks for this class"
+_REASONS = {
+    "cam": _IN_MAP,
+    "gradcam": _IN_MAP,
+    "hirescam": _IN_MAP,
+    "occlusion": "no blanked square matters",
+    "integrated_gradients": _NO_CHANGE,
+    "smoothgrad": _NO_CHANGE,
+    "attention": "no region counts",
+}
+
+
+def is_empty(maps: np.ndarray) -> np.ndarray:
+    """Which maps say nothing: they are 0 everywhere, or hold a value that is not finite.
+
+    Args:
+        maps: float [..., H, W].
+    Returns: bool [...].
+    """
+    maps = np.asarray(maps)
+    return ~(np.isfinite(maps).all(axis=(-2, -1)) & maps.any(axis=(-2, -1)))
+
+
+def empty_reason(method: str = "") -> str:
+    """What a caption says of an empty map: "empty: nothing in the last map speaks for this class".
+
+    Args:
+        method: a name of `METHODS`, or a title that begins with one ("gradcam, scrambled").
+    """
+    reasons = [reason for name, reason in _REASONS.items() if method.startswith(name)]
+    return f"empty: {reasons[0] if reasons else 'nothing speaks for this class'}"
