@@ -7,6 +7,7 @@ Each further row adds one thing, the last is an epoch as `fer-tf train` runs it.
 its own, an epoch must cost at most 5 % more than its steps.
 """
 
+import dataclasses
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ def measure(variant, name):
     from fer_tf import experiments, fitting
 
     experiment = experiments.resolve(name, overrides={"epochs": EPOCHS, "batch_size": BATCH, "sizes": ""})
-    experiment = experiments.replace(experiment, precision="float32")
+    experiment = dataclasses.replace(experiment, precision="float32")
     data = training_data(IMAGES[name])
     if variant == "epoch":
         times = whole_epochs(data, experiment)

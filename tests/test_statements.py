@@ -17,7 +17,7 @@ PAGES = ("README.md", "reports/results/README.md", "PREDICTING.md", "TRAINING.md
 CHAPTERS = {path.stem[:2]: path for path in notebook_paths()}
 
 
-def page(name):
+def page_text(name):
     """A page's text in one line."""
     return " ".join((project_root() / name).read_text(encoding="utf-8").split())
 
@@ -151,7 +151,7 @@ def test_robustness_is_of_nets_that_differ():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_have_no_statement_without_its_control(name):
-    text = page(name)
+    text = page_text(name)
     for fault in (
         "still rising",
         "lies four points above its backbone",
@@ -166,9 +166,9 @@ def test_region_attention_on_ferplus_waits_for_its_control(released):
     """Once `ran_mean` is measured, both pages must say what came out instead."""
     is_measured = any(run.record["experiment"] == "ran_mean" for run in released.values())
     for name in PAGES[:2]:
-        assert ("not yet measured" in page(name)) or is_measured
-        assert "nearly all of" in page(name)
-        assert "seeing crops, not from weighting them" in page(name)
+        assert ("not yet measured" in page_text(name)) or is_measured
+        assert "nearly all of" in page_text(name)
+        assert "seeing crops, not from weighting them" in page_text(name)
 
 
 def test_my_model_against_facenet2expnet_alone_on_fer2013(released):
@@ -179,16 +179,16 @@ def test_my_model_against_facenet2expnet_alone_on_fer2013(released):
     words = f"{100 * change['after']:.1f} against {100 * change['before']:.1f} %"
     assert significance.verdict(change["difference"], change["p_value"]) == "worse"
     for name in PAGES[:2]:
-        assert words in page(name)
-        assert f"p = {change['p_value']:.2f}" in page(name)
-        assert "below FaceNet2ExpNet alone" in page(name)
+        assert words in page_text(name)
+        assert f"p = {change['p_value']:.2f}" in page_text(name)
+        assert "below FaceNet2ExpNet alone" in page_text(name)
 
 
 def test_readme_counts_what_is_measured_and_names_all_claims(released):
     claimed = report.claims(list(released.values()))
-    assert comparison.claims_sentence(claimed) in page("README.md")
-    assert f"all {len(comparison.read_claims())} claims" in page("README.md")
-    assert f"all {len(comparison.read_claims())} claims" in page("reports/results/README.md")
+    assert comparison.claims_sentence(claimed) in page_text("README.md")
+    assert f"all {len(comparison.read_claims())} claims" in page_text("README.md")
+    assert f"all {len(comparison.read_claims())} claims" in page_text("reports/results/README.md")
     full = comparison.measured_in_full(claimed)
     assert (full["measured under"] == full["claimed under"]).all()
     assert (full["reduced"] == "").all()
