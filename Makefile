@@ -20,7 +20,7 @@ NOTEBOOKS ?=
 PYTEST_OPTIONS ?=
 # Options of the dataset: OPTION="fold=3 classes=7"
 OPTION ?=
-# Settings of an experiment (fer_tf/experiments.py) as variables of their names in capitals.
+# Settings of an experiment (fer_tf/experiments/table.py) as variables of their names in capitals.
 SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
 	LOSS LABEL_SMOOTHING MIXUP WEIGHT_DECAY L2 IMAGE_SIZE IMAGE_CHANNELS WEIGHTS RESOLUTION STEM \
 	HEAD_LEARNING_RATE FREEZE_NORM CROPS MARGIN DEPTH FACE_NET MATCHING_RATE MATCHING_POWER \

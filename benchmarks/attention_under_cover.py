@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fer_tf.quiet import import_keras
+from fer_tf.common.quiet import import_keras
 
 PAIRS = 400
 KINDS = {"ran": ("final", "self", "relation"), "ran_self": ("final",)}

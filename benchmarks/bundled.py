@@ -14,9 +14,9 @@ from _measure import best_of
 
 
 def main(data_dir):
-    from fer_tf.bundled import DEFAULT, bundled_path, bundled_records
-    from fer_tf.bundling import measure
-    from fer_tf.checks import DataError
+    from fer_tf.common.checks import DataError
+    from fer_tf.runs.bundle import measure
+    from fer_tf.saving.bundled import DEFAULT, bundled_path, bundled_records
 
     for record in bundled_records():
         path = bundled_path(record["file"])
@@ -36,17 +36,17 @@ def main(data_dir):
 
 
 def _test_set(record, data_dir):
-    from fer_tf.ensemble import dataset_of
-    from fer_tf.runlog import Run
+    from fer_tf.runs.datasets import dataset_of
+    from fer_tf.runs.records import Run
 
     return dataset_of(Run(record["run"], None, None, record, {}), data_dir)
 
 
 def compare_with_fer(test):
     """Accuracy of `fer` and of the bundled default on FER2013's official test images, and their speed on crops."""
-    from fer_tf.bundled import bundled_path
-    from fer_tf.inference import predict_probabilities
+    from fer_tf.models.inference import predict_probabilities
     from fer_tf.saving import load_model
+    from fer_tf.saving.bundled import bundled_path
 
     model = load_model(bundled_path())
     ways = {"fer": answers_of_fer, "bundled": lambda images: predict_probabilities(model, images, 256).argmax(axis=1)}

@@ -40,10 +40,11 @@ def main():
 
 def measure(variant, name):
     """Seconds of an epoch: the median of those after the first."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras()
-    from fer_tf import experiments, fitting
+    from fer_tf import experiments
+    from fer_tf.training import fitting
 
     experiment = experiments.resolve(name, overrides={"epochs": EPOCHS, "batch_size": BATCH, "sizes": ""})
     experiment = dataclasses.replace(experiment, precision="float32")
@@ -77,15 +78,15 @@ def training_data(images):
 
 def whole_epochs(data, experiment):
     """Seconds from the beginning of each epoch to that of the next: with the checkpoint."""
-    from fer_tf import fitting, keeper
+    from fer_tf.training import checkpoint, fitting
 
-    begins, begin = [], keeper.EpochKeeper.on_epoch_begin
+    begins, begin = [], checkpoint.EpochKeeper.on_epoch_begin
 
     def noted(self, epoch, logs=None):
         begins.append(time.perf_counter())
         begin(self, epoch, logs)
 
-    keeper.EpochKeeper.on_epoch_begin = noted
+    checkpoint.EpochKeeper.on_epoch_begin = noted
     with tempfile.TemporaryDirectory() as folder:
         fitting.fit(data, experiment, 0, fitting.Progress(Path(folder), "f", verbose=False))
     return np.diff(begins)
@@ -95,7 +96,7 @@ def held_steps(model, data, experiment, variant):
     """Seconds of each epoch's steps on one batch."""
     import tensorflow as tf
 
-    from fer_tf.data.plan import target_matrix
+    from fer_tf.data.feeding.epoch_plan import target_matrix
 
     images, targets = data.train.images[:BATCH].astype(np.float32), target_matrix(data.train)[:BATCH]
     batch = tf.data.Dataset.from_tensors((tf.constant(images), tf.constant(targets))).repeat()
@@ -104,8 +105,8 @@ def held_steps(model, data, experiment, variant):
 
 def fitted_epochs(model, data, experiment, variant):
     """Seconds of each epoch on the kit's batches, with or without validation."""
-    from fer_tf import fitting
-    from fer_tf.data import pipeline
+    from fer_tf.data.feeding import pipeline
+    from fer_tf.training import fitting
 
     batches, _ = fitting._batches(data.train, experiment, 0, 0, EPOCHS, None, None)
     validation = pipeline.evaluation_batches(data.val) if variant == "validation" else None

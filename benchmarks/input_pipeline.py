@@ -63,8 +63,8 @@ def layers():
 
 def kit(_):
     from fer_tf.data.base import ArrayImages, Split
-    from fer_tf.data.pipeline import training_batches
-    from fer_tf.data.plan import EpochPlan, target_matrix
+    from fer_tf.data.feeding.epoch_plan import EpochPlan, target_matrix
+    from fer_tf.data.feeding.pipeline import training_batches
     from fer_tf.layers import DRAWS, Augmentation, augmentation_stages, mix
 
     images, labels = faces()
@@ -115,7 +115,7 @@ def generator(_):
 
 def measure(variant, folder):
     """Images a second after the first epoch."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras()
     seen, started = 0, None

@@ -30,7 +30,7 @@ COUNTED = ["Conv2D", "DepthwiseConv2dNative", "MatMul"]
 
 
 def main(arguments):
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras()
     names = arguments.models or trained_models()
@@ -94,7 +94,7 @@ def seconds_per_step(model, experiment, shape, steps, rng):
     """The median training step, after some that are not counted."""
     import keras
 
-    from fer_tf.fitting import compile_model
+    from fer_tf.training.fitting import compile_model
 
     compile_model(model, experiment)
     count = BATCH * (steps + WARM_UP)
@@ -107,7 +107,7 @@ def seconds_per_step(model, experiment, shape, steps, rng):
 
 def measure(name, steps):
     """All figures of one model, printed for `main`."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     keras = import_keras()
     keras.utils.set_random_seed(0)

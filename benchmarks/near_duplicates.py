@@ -85,9 +85,9 @@ def planted(count):
 
 def hashes_of(count, data_dir):
     """Hashes of `count` pictures; beyond FER2013's size, those of all its pictures with noise."""
-    from fer_tf.data import duplicates
+    from fer_tf.data.doctor import near_duplicates
 
-    hashes = duplicates.perceptual_hashes(duplicates.contours(pictures(min(count, COUNTS[-1]), data_dir)))
+    hashes = near_duplicates.perceptual_hashes(near_duplicates.contours(pictures(min(count, COUNTS[-1]), data_dir)))
     if count <= len(hashes):
         return hashes
     rng = np.random.default_rng(0)
@@ -97,42 +97,42 @@ def hashes_of(count, data_dir):
 
 
 def kit(count, data_dir):
-    from fer_tf.data import duplicates
+    from fer_tf.data.doctor import near_duplicates
 
     images = pictures(count, data_dir)
     watch = Watch()
-    pairs, _ = duplicates.near_pairs(duplicates.contours(images))
+    pairs, _ = near_duplicates.near_pairs(near_duplicates.contours(images))
     times = watch.times()
     found = set(zip(pairs["row_a"], pairs["row_b"], strict=True))
     return *times, {"found": np.mean([pair in found for pair in zip(*planted(count), strict=True)])}
 
 
 def cells(count, data_dir):
-    from fer_tf.data import duplicates
+    from fer_tf.data.doctor import near_duplicates
 
     hashes = hashes_of(count, data_dir)
     watch = Watch()
-    duplicates.nearest(hashes, hashes, duplicates.cell_centres(hashes))
+    near_duplicates.nearest(hashes, hashes, near_duplicates.cell_centres(hashes))
     return *watch.times(), {}
 
 
 def all_pairs(count, data_dir):
-    from fer_tf.data import duplicates
+    from fer_tf.data.doctor import near_duplicates
 
     hashes = hashes_of(count, data_dir)
     watch = Watch()
     for start in range(0, count, 1024):
-        np.argpartition(hashes[start : start + 1024] @ hashes.T, -duplicates.NEIGHBOURS, axis=1)
+        np.argpartition(hashes[start : start + 1024] @ hashes.T, -near_duplicates.NEIGHBOURS, axis=1)
     return *watch.times(), {"comparisons": count**2 // 2}
 
 
 def pixels(count, data_dir):
-    from fer_tf.data import duplicates
+    from fer_tf.data.doctor import near_duplicates
 
-    contours = duplicates.contours(pictures(count, data_dir)[:1000])
+    contours = near_duplicates.contours(pictures(count, data_dir)[:1000])
     watch = Watch()
     for other in contours:
-        duplicates.likeness(contours[0], other)
+        near_duplicates.likeness(contours[0], other)
     times = [seconds / len(contours) * count**2 / 2 for seconds in watch.times()]
     return *times, {"comparisons": count**2 // 2}
 

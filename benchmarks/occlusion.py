@@ -59,7 +59,7 @@ def work(variant, model):
 
 def measure(variant):
     """Copies a second, the best of three rounds after one that is not counted."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     keras = import_keras()
     keras.utils.set_random_seed(0)

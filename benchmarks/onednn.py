@@ -41,7 +41,7 @@ def has_vnni():
 def measure(variant, name):
     """Times a net's training step under one variant, printed for `main`."""
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = VARIANTS[variant]
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras().utils.set_random_seed(0)
     from fer_tf.models import build_model

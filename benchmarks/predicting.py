@@ -51,7 +51,7 @@ def main():
 
 def faces(data_dir):
     """uint8 [COUNT, h, w], of FER2013's test split or drawn."""
-    from fer_tf.checks import DataError
+    from fer_tf.common.checks import DataError
     from fer_tf.data import load_dataset
 
     try:
@@ -113,7 +113,7 @@ def way(variant):
     """function(paths) -> number of faces."""
     if variant == "fer haar":
         return way_of_fer()
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras().utils.set_random_seed(0)
     from fer_tf.models import build_model

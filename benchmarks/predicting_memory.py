@@ -53,7 +53,7 @@ def make_links(folder, originals, count):
 
 def measure(count, folder):
     """Predicts the folder into a csv; prints seconds, rows and the peak for `main`."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras().utils.set_random_seed(0)
     from fer_tf.models import build_model

@@ -30,7 +30,7 @@ def main(arguments):
 
 def measure(side, arguments):
     """Prints one size's figures."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras()
     import keras

@@ -57,8 +57,8 @@ def answers_per_second(ask, images):
 
 def asker(variant, model):
     """(function(images) -> probabilities, megabytes of the file that it runs, None for the Keras model)."""
-    from fer_tf.export import SUFFIXES, export_model
-    from fer_tf.runtimes import open_exported
+    from fer_tf.saving.export import SUFFIXES, export_model
+    from fer_tf.saving.runtimes import open_exported
 
     if variant in ("predict", "call", "compiled"):
         ways = {
@@ -76,7 +76,7 @@ def asker(variant, model):
 
 def measure(variant):
     """All figures of one variant, printed for `main`."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     keras = import_keras()
     keras.utils.set_random_seed(0)

@@ -73,10 +73,10 @@ def timed(function):
 def measure(folder):
     """Prints the figures of loading and of one epoch, as a JSON object."""
     os.environ["FER_TF_CACHE"] = str(Path(folder, "cache"))
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras()
-    from fer_tf.data import affectnet
+    from fer_tf.data.sets import affectnet
 
     def load():
         return affectnet.load(Path(folder, "affectnet"), "official", 0, image_size=SIDE, stream=True)
@@ -98,8 +98,8 @@ def measure(folder):
 
 def epoch(split):
     """One epoch of augmented batches, as training gets them."""
-    from fer_tf.data.pipeline import training_batches
-    from fer_tf.data.plan import EpochPlan, target_matrix
+    from fer_tf.data.feeding.epoch_plan import EpochPlan, target_matrix
+    from fer_tf.data.feeding.pipeline import training_batches
     from fer_tf.layers import DRAWS, Augmentation, augmentation_stages, mix
 
     plan = EpochPlan(target_matrix(split), BATCH, 0, len(DRAWS))

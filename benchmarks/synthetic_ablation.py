@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_tf.quiet import import_keras
+from fer_tf.common.quiet import import_keras
 
 COUNT, SEED = 800, 99  # another seed draws other people than the training set's
 INTENSITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -60,7 +60,7 @@ def score(model, names, fixed, value, **options):
     """One row: accuracy on newly drawn faces. Neutral faces have no intensity and are left out of that part."""
     from fer_tf.data.drawn_faces import draw_faces
     from fer_tf.evaluation.comparison import accuracy_by
-    from fer_tf.inference import predict_probabilities
+    from fer_tf.models.inference import predict_probabilities
 
     faces = draw_faces(COUNT, seed=SEED, **options)
     found = pd.DataFrame({"truth": faces.table["emotion"]})

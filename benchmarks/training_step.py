@@ -69,8 +69,8 @@ def feed(variant, folder):
 
 def kit_batches(images, labels, augmented):
     from fer_tf.data.base import ArrayImages, Split
-    from fer_tf.data.pipeline import training_batches
-    from fer_tf.data.plan import EpochPlan, target_matrix
+    from fer_tf.data.feeding.epoch_plan import EpochPlan, target_matrix
+    from fer_tf.data.feeding.pipeline import training_batches
     from fer_tf.layers import DRAWS, Augmentation, augmentation_stages, mix
 
     split = Split(ArrayImages(images), np.arange(len(images)), labels.astype(int), tuple("abcdefgh"))
@@ -81,7 +81,7 @@ def kit_batches(images, labels, augmented):
 
 def measure(variant, jit, folder):
     """Median milliseconds of a training step, after a first run that is not counted."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     keras = import_keras()
     from fer_tf.models import build_model

@@ -12,8 +12,8 @@ def main():
     """Runs the command line; a wrong input is one line on stderr and exit code 2, never a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _make_folders_absolute()
-    from .checks import InputError, OutOfTime
     from .cli import app
+    from .common.checks import InputError, OutOfTime
 
     try:
         app(prog_name="fer-tf")

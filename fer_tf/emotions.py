@@ -4,7 +4,7 @@
 first seven codes are FER2013's own.
 """
 
-from .checks import InputError
+from .common.checks import InputError
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt")
 

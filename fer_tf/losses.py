@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from .checks import InputError, check_choice, check_range
+from .common.checks import InputError, check_choice, check_range
 from .layers import region_biased_loss
 
 __all__ = ["LOSSES", "Distillation", "LabelAccuracy", "SquaredHinge", "classification_loss", "region_biased_loss"]

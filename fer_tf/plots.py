@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from .checks import InputError
-from .paths import replacing, reports_root
+from .common.checks import InputError
+from .common.files import replacing
+from .common.paths import reports_root
 
 _STYLE = {
     "figure.dpi": 100,

@@ -26,7 +26,7 @@ def pytest_sessionfinish():
 @pytest.fixture(autouse=True, scope="session")
 def quiet_backend():
     """TensorFlow's start-up notes off the test log."""
-    from fer_tf.quiet import import_keras
+    from fer_tf.common.quiet import import_keras
 
     import_keras()
 
@@ -43,7 +43,7 @@ def fresh_home(tmp_path, monkeypatch):
 def runs_without_figures(request, monkeypatch):
     """Drawing a run's figures takes as long as a small training: only tests marked `figures` do it."""
     if not request.node.get_closest_marker("figures"):
-        monkeypatch.setattr("fer_tf.scoring._save_figures", lambda *_: None)
+        monkeypatch.setattr("fer_tf.runs.evaluate._save_figures", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def tiny_faces():
 def fer2013_root(tmp_path_factory):
     """A data_dir with fer2013/fer2013.csv: drawn faces, 20 Training, 5 PublicTest, 5 PrivateTest a class."""
     from fer_tf.data.drawn_faces import draw_faces
-    from fer_tf.data.fer2013 import CLASS_NAMES
+    from fer_tf.data.sets.fer2013 import CLASS_NAMES
 
     usages = ["Training"] * 20 + ["PublicTest"] * 5 + ["PrivateTest"] * 5
     emotions = [name for _ in usages for name in CLASS_NAMES]
@@ -109,7 +109,7 @@ def exported(tmp_path_factory, decided, pictures):
     """dict form -> the export of `decided`; tests copy a file before they change it."""
     from exports import NAMES
 
-    from fer_tf.export import export_model
+    from fer_tf.saving.export import export_model
 
     folder = tmp_path_factory.mktemp("exported")
     for form, name in NAMES.items():

@@ -8,9 +8,9 @@ for _package in ("onnx", "tf2onnx", "onnxruntime", "ai_edge_litert"):
     pytest.importorskip(_package, reason="exporting needs packages of its own, see requirements.txt")
 
 from fer_tf.emotions import EMOTIONS  # noqa: E402
-from fer_tf.export import SamplePictures  # noqa: E402
 from fer_tf.models import build_model  # noqa: E402
 from fer_tf.saving import describe  # noqa: E402
+from fer_tf.saving.export import SamplePictures  # noqa: E402
 
 CLASSES = EMOTIONS[:7]
 NAMES = {"onnx": "m.onnx", "tflite": "m.tflite", "savedmodel": "m"}

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from fer_tf.__main__ import main
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.data.base import ArrayImages, FaceDataset
 
 # What Kaggle's folder copies call the seven classes, in the order of the csv's codes.
@@ -81,7 +81,7 @@ def home_of_runs(folder, with_figures=False):
         patch.setenv("FER_TF_REPORTS", str(folder / "reports"))
         patch.setenv("FER_TF_MODELS", str(folder / "models"))
         if not with_figures:
-            patch.setattr("fer_tf.scoring._save_figures", lambda *_: None)
+            patch.setattr("fer_tf.runs.evaluate._save_figures", lambda *_: None)
         yield folder
 
 

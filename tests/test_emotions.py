@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.emotions import ALIASES, EMOTION_LABELS, EMOTIONS, FER2013_CODES, canonical_emotion, class_subset
 
 

@@ -1,68 +1,47 @@
-"""The house stands on imports that run one way, and on a package that is cheap to import."""
+"""Imports run one way: no circle among modules or folders, and a package that is cheap to import."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import fer_tf
 
 PACKAGE = Path(fer_tf.__file__).parent
-# Lower floors know nothing of higher ones.
-FLOORS = [
-    {"emotions", "paths", "checks", "quiet", "hashes", "safe_text", "smoothing"},
-    {"data", "layers"},
-    {"models", "losses", "gradients", "sources", "bundled"},
-    {
-        "explain",
-        "doctor_sheet",
-        "saving",
-        "runlog",
-        "experiment",
-        "recipes",
-        "experiments",
-        "inference",
-        "plots",
-        "explain_plots",
-        "evaluation_plots",
-        "annotate",
-        "timeline",
-        "resumable_csv",
-        "evaluation",
-    },
-    {"scoring", "keeper", "identities", "compiling", "precision", "teachers"},
-    {"facenets"},
-    {"feature_matching"},
-    {"fitting"},
-    {"training", "classical"},
-    {"search", "search_spaces", "search_trials", "search_plots", "ensemble"},
-    {"queue_file"},
-    {"queueing"},
-    {"report_tables"},
-    {"runtimes"},
-    {"model_writers"},
-    {"export"},
-    {"predict_runtime"},
-    {"predict", "predict_video", "predict_files", "report", "explain_files", "bundling"},
-    {"release", "notebooks", "demo"},
-    {"demo_page", "try_it"},
-    {"demo_server"},
-    {"cli", "__main__"},
-]
-FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 
-def imported_parts(path):
-    """Top-level parts of the package that a file imports, also inside functions."""
-    depth = len(path.relative_to(PACKAGE).parts)
+def module_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+# These two are above all others: they import by name what a user asks for.
+ENTRANCES = {"", "__main__"}
+
+
+def imported_modules(name):
+    """Modules of the package that a file imports, also inside functions."""
+    path = FILES[name]
+    here = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == depth:
-            yield from [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module.startswith("fer_tf."):
-            yield node.module.split(".")[1]
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        if node.level:
+            source = [*here[: len(here) - node.level + 1], *(node.module or "").split(".")]
+        elif (node.module or "").split(".")[0] == "fer_tf":
+            source = node.module.split(".")[1:]
+        else:
+            continue
+        source = ".".join(part for part in source if part)
+        for alias in node.names:
+            inner = f"{source}.{alias.name}".strip(".")
+            yield inner if inner in FILES else source
 
 
-def imported_packages(path):
+def outside_packages(path):
     """Names of the outside packages that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -71,47 +50,69 @@ def imported_packages(path):
             yield node.module.split(".")[0]
 
 
-def test_imports_run_one_way():
-    wrong = []
-    for path in PACKAGE.rglob("*.py"):
-        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if part == "__init__":
-            continue
-        wrong += [
-            f"{path.name} imports {name}"
-            for name in imported_parts(path)
-            if name in FLOOR and name != part and FLOOR[name] > FLOOR[part]
-        ]
-    assert not wrong
+MODULES = {name: set(imported_modules(name)) - {name} for name in FILES if name not in ENTRANCES}
+FOLDERS = {}
+for _name, _imported in MODULES.items():
+    _folder = _name.split(".")[0]
+    FOLDERS.setdefault(_folder, set()).update({other.split(".")[0] for other in _imported} - {_folder})
 
 
-def test_every_part_has_a_floor():
-    parts = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert parts - {"__init__", "__pycache__", "templates"} == set(FLOOR)
+def circle(graph):
+    """The names on a circle of imports, in order; [] if there is none."""
+    done, path = set(), []
+
+    def visit(name):
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done or name not in graph:
+            return []
+        path.append(name)
+        for other in sorted(graph[name]):
+            found = visit(other)
+            if found:
+                return found
+        path.pop()
+        done.add(name)
+        return []
+
+    return next((found for found in map(visit, sorted(graph)) if found), [])
+
+
+def test_the_search_finds_a_circle():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c", "a"]
+    assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@pytest.mark.parametrize("graph", [MODULES, FOLDERS], ids=["modules", "folders"])
+def test_imports_run_one_way(graph):
+    """Without a circle among folders there is an order in which each imports only what is below it."""
+    assert len(graph) > 10
+    assert circle(graph) == []
 
 
 def test_data_and_models_never_meet_and_evaluation_knows_no_keras():
-    for part, forbidden in (("data", "models"), ("models", "data"), ("layers", "models"), ("evaluation", "models")):
-        assert not [path for path in (PACKAGE / part).rglob("*.py") if forbidden in imported_parts(path)]
-    assert not [
-        path for path in (PACKAGE / "evaluation").rglob("*.py") if {"keras", "tensorflow"} & {*imported_packages(path)}
-    ]
+    for folder, forbidden in (("data", "models"), ("models", "data"), ("layers", "models"), ("evaluation", "models")):
+        assert forbidden not in FOLDERS[folder]
+    files = [path for name, path in FILES.items() if name.split(".")[0] == "evaluation"]
+    assert not [path for path in files if {"keras", "tensorflow"} & {*outside_packages(path)}]
 
 
 def test_tensorflow_is_imported_in_few_places():
     """Models, layers and losses must run on any Keras backend."""
-    places = {
-        path.relative_to(PACKAGE).as_posix()
-        for path in PACKAGE.rglob("*.py")
-        if "tensorflow" in imported_packages(path)
-    }
-    assert places == {"data/tf_pipeline.py", "gradients.py", "model_writers.py", "runlog.py"}
+    folders = {name.split(".")[0] for name, path in FILES.items() if "tensorflow" in outside_packages(path)}
+    assert folders <= {"data", "explain", "saving", "runs", "training"}
+    assert not folders & {"models", "layers", "losses"}
 
 
-def test_importing_the_package_brings_nothing_heavy_and_its_data_no_tensorflow():
+def test_the_root_holds_three_subjects_and_folders():
+    """One subject per folder: a new module goes into one."""
+    files = {path.name for path in PACKAGE.glob("*.py")}
+    assert files == {"__init__.py", "__main__.py", "losses.py", "plots.py", "emotions.py"}
+
+
+def test_importing_the_package_and_its_data_brings_no_tensorflow():
     code = (
-        "import fer_tf, sys; fer_tf.EMOTION_LABELS; print({'tensorflow', 'keras', 'pandas'} & {*sys.modules});"
-        "import fer_tf.data; print({'tensorflow'} & {*sys.modules})"
+        "import fer_tf, fer_tf.data, sys; fer_tf.EMOTION_LABELS; print([m for m in sys.modules if m == 'tensorflow'])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["set()", "set()"]
+    assert result.stdout.strip() == "[]"

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.experiments import resolve
 from fer_tf.losses import Distillation, LabelAccuracy, SquaredHinge, classification_loss
 from fer_tf.saving import load_model

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from fer_tf.common.paths import project_root
 from fer_tf.experiments import EXPERIMENTS
-from fer_tf.paths import project_root
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 

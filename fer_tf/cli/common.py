@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..safe_text import one_line
+from ..common.text import one_line
 
 app = typer.Typer(
     no_args_is_help=True,

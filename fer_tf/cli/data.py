@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import DataDir, DatasetName, Options, Protocol, data_app
 
 
@@ -15,7 +15,7 @@ def data_check(
     name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
 ):
     """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if a named one is missing."""
-    from ..checks import DataError, MissingDataError
+    from ..common.checks import DataError, MissingDataError
     from ..data import DATASETS, check_dataset
 
     missing = False
@@ -43,11 +43,12 @@ def data_counts(
     options: Options = None,
 ):
     """Loads a dataset and prints images per class and split, copies across splits and notes."""
-    from ..data import doctor, load_dataset, parse_options
+    from ..data import load_dataset, parse_options
+    from ..data.doctor import examine
 
     ds = load_dataset(name, data_dir, protocol, seed=seed, **parse_options(name, options or []))
     print(ds.counts().to_string())
-    print(doctor.summary(ds).to_string())
+    print(examine.summary(ds).to_string())
     for note in ds.notes:
         print(f"note: {note}")
 
@@ -140,7 +141,7 @@ def _print_broken(broken, out):
 
 def _load_with_files(name, data_dir, protocol, seed, options):
     """A dataset that knows the paths of its files, where it has files."""
-    from ..checks import check_choice
+    from ..common.checks import check_choice
     from ..data import DATASETS, load_dataset, parse_options
 
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
@@ -161,17 +162,16 @@ def data_doctor(
 
     Near means the same photograph, shifted, rescaled, mirrored, compressed again or changed in its light.
     """
-    from .. import doctor_sheet
-    from ..data import doctor
-    from ..paths import reports_root
+    from ..common.paths import reports_root
+    from ..data.doctor import examine, sheets
 
     ds = _load_with_files(name, data_dir, protocol, seed, options)
-    found = doctor.examine(ds, progress=sys.stderr.isatty())
+    found = examine.examine(ds, progress=sys.stderr.isatty())
     out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
     print(ds.counts().to_string(), found.summary.to_string(), sep="\n")
     for note in [*ds.notes, *found.notes]:
         print(f"note: {note}")
-    for path in [*doctor.write_findings(found, out, ds.class_names), *doctor_sheet.save_sheets(ds, found, out)]:
+    for path in [*examine.write_findings(found, out, ds.class_names), *sheets.save_sheets(ds, found, out)]:
         print(path)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import app
 
 
@@ -35,8 +35,8 @@ def demo(
     not for identifying or judging people.
     """
     import_keras()
-    from ..demo_server import address, import_gradio, is_loopback, make_app, open_port, serve
-    from ..predict import EmotionRecognizer
+    from ..predict.demo.server import address, import_gradio, is_loopback, make_app, open_port, serve
+    from ..predict.recognizer import EmotionRecognizer
 
     import_gradio()
     with open_port(host, port) as listening:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import app, tell
 
 
@@ -44,9 +44,9 @@ def explain(
     file that cannot be read has its reason in the column `error`; the rest is done, and the exit code is 1.
     """
     import_keras()
-    from ..checks import InputError, check_choice
-    from ..explain_files import TABLE, FileExplainer, written_files
-    from ..predict import EmotionRecognizer, collect_files
+    from ..common.checks import InputError, check_choice
+    from ..predict.explain_files import TABLE, FileExplainer, written_files
+    from ..predict.recognizer import EmotionRecognizer, collect_files
 
     check_choice("--faces", faces, ("all", "largest"))
     files = collect_files(images, written_files(out), tell)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import DataDir, Dataset, Protocol, app
 
 
@@ -34,8 +34,8 @@ def export(
     model has learned from. Then `fer-tf predict photos/ --model X.onnx` uses it.
     """
     import_keras()
-    from ..export import check_out, default_out, export_model, sample_pictures
-    from ..saving import find_model, load_model, model_info, model_shape
+    from ..saving.export import check_out, default_out, export_model, sample_pictures
+    from ..saving.keras_files import find_model, load_model, model_info, model_shape
 
     check_out(out or "model" + {"onnx": ".onnx", "tflite": ".tflite"}.get(to, ""), to, quantize)
     path = find_model(model)

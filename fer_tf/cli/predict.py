@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
-from ..safe_text import one_line
+from ..common.quiet import import_keras
+from ..common.text import one_line
 from .common import app, tell
 
 _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "error"]
@@ -79,10 +79,10 @@ def predict(
     if not images and webcam is None:
         raise typer.BadParameter("give pictures, videos or folders, or --webcam")
     import_keras()
-    from ..checks import InputError
-    from ..predict import EmotionRecognizer, collect_files
-    from ..predict_files import FileStream, Options, predict_files, written_places
-    from ..predict_video import Camera, check_pace
+    from ..common.checks import InputError
+    from ..predict.files import FileStream, Options, predict_files, written_places
+    from ..predict.films import Camera, check_pace
+    from ..predict.recognizer import EmotionRecognizer, collect_files
 
     if webcam is not None and out is None:
         raise InputError("webcam: give --out, the csv to write")

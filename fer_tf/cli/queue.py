@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import DataDir, app
 
 DEFAULT = "queues/measured.csv"
@@ -37,11 +37,11 @@ def queue(
     code has changed since: their records say which code it was.
     """
     import_keras(wake=False)  # the accelerator's memory is for the runs
-    from ..checks import InputError
-    from ..paths import data_root
-    from ..queue_file import parse_budget, read_queue
-    from ..queueing import Settings, run_queue, status
-    from ..queueing import pack as write_pack
+    from ..common.checks import InputError
+    from ..common.paths import data_root
+    from ..training.queue import Settings, run_queue, status
+    from ..training.queue import pack as write_pack
+    from ..training.queue_file import parse_budget, read_queue
 
     if what == "status":
         print(_shown(status(read_queue(file or DEFAULT))))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app, tell
 
 
@@ -14,8 +14,9 @@ from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, S
 def list_command():
     """What the kit knows: datasets with their protocols, models, experiments, and runs on disk."""
     import_keras()
-    from .. import data, experiments, models, runlog
-    from ..classical import CLASSICAL
+    from .. import data, experiments, models
+    from ..runs import records
+    from ..training.classical import CLASSICAL
 
     print("datasets (protocols)")
     for name, spec in data.DATASETS.items():
@@ -26,7 +27,7 @@ def list_command():
         print(f"  {name:14} {experiment.source}")
     for name, reference in CLASSICAL.items():
         print(f"  {name:14} {reference.source} (`fer-tf classical`)")
-    runs = runlog.finished_runs()
+    runs = records.finished_runs()
     print(f"runs on disk{'' if runs else chr(10) + '  none yet: fer-tf train cnn'}")
     for run in runs:
         reduced = f"  [reduced: {run.record['reduced']}]" if run.record["reduced"] else ""
@@ -58,14 +59,14 @@ def train(
     An interrupted training goes on after its last finished epoch when the same command is given again.
     """
     import_keras()
-    from ..experiments import is_used, parse_overrides, resolve
+    from ..experiments.table import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
     overrides |= {} if epochs is None else {"epochs": epochs}
     overrides |= {"jit": "on"} if jit else {}
     overrides |= {} if weights is None else {"weights": weights}
     from ..data import parse_options
-    from ..training import run_experiment, run_folds
+    from ..training.run import run_experiment, run_folds
 
     settled = resolve(experiment, size, overrides)
     if idle := [key for key in overrides if not is_used(key, settled)]:
@@ -123,10 +124,10 @@ def evaluate(
 ):
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
-    from ..bundled import model_name
     from ..data import load_dataset, parse_options
-    from ..ensemble import evaluate_with_tta
-    from ..saving import find_model, load_model
+    from ..runs.views import evaluate_with_tta
+    from ..saving.bundled import model_name
+    from ..saving.keras_files import find_model, load_model
 
     loaded = load_model(model)  # before the dataset: a mistyped name is told at once
     chosen = parse_options(dataset, options or [])
@@ -147,8 +148,8 @@ def classical(
 ):
     """Fits a support vector machine on HOG or LBP features, selects on val, evaluates once on test, leaves a record."""
     import_keras()
-    from ..classical import run_classical
     from ..data import parse_options
+    from ..training.classical import run_classical
 
     chosen = parse_options(dataset, options or [])
     print_run(run_classical(name, dataset, protocol, seed, data_dir, size, chosen, force))
@@ -170,8 +171,8 @@ def reproduce(
 ):
     """Executes the numbered notebooks in order and builds reports/index.html; only what changed is run again."""
     import_keras()
-    from ..notebooks import reproduce as run_all
-    from ..paths import project_root
+    from ..common.paths import project_root
+    from ..runs.reproduce import reproduce as run_all
 
     parameters = {
         "dataset": dataset,
@@ -189,7 +190,7 @@ def reproduce(
 def report():
     """Builds reports/index.html from the run records on disk."""
     import_keras()
-    from ..report import build_report
+    from ..runs.page import build_report
 
     print(build_report())
 
@@ -204,10 +205,10 @@ def release(
 ):
     """Copies the records of finished runs into reports/results/, and renders its tables and README's again."""
     import_keras()
-    from ..checks import InputError
-    from ..queue_file import read_queue
-    from ..queueing import finished_names
-    from ..release import add_runs, render_results
+    from ..common.checks import InputError
+    from ..runs.release import add_runs, render_results
+    from ..training.queue import finished_names
+    from ..training.queue_file import read_queue
 
     if bool(runs) == bool(queue):
         raise InputError("release: give the names of runs, or --queue FILE")
@@ -228,8 +229,8 @@ def bundle(
 ):
     """Makes a run's model one that ships in models/bundled/: half precision, checksum, measured again from its file."""
     import_keras()
-    from ..bundling import bundle_run
-    from ..paths import models_root
+    from ..common.paths import models_root
+    from ..runs.bundle import bundle_run
 
     record = bundle_run(run, file, data_dir)
     test, before = record["test"], record["test_accuracy_of_the_run"]

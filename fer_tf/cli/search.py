@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..quiet import import_keras
+from ..common.quiet import import_keras
 from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app
 from .runs import print_run
 
@@ -36,10 +36,10 @@ def search(
     An interrupted search goes on when the same command is given again. Test images are never read here.
     """
     import_keras()
-    from ..checks import InputError
+    from ..common.checks import InputError
     from ..data import parse_options
-    from ..experiments import parse_overrides
-    from ..search import run_search
+    from ..experiments.table import parse_overrides
+    from ..training.search import run_search
 
     if grid == bool(random):
         raise InputError("search: give one of --grid and --random N")
@@ -64,7 +64,7 @@ def ensemble(
 ):
     """Averages the probabilities of finished runs and evaluates the average on the test images they share."""
     import_keras()
-    from ..ensemble import ensemble_runs
+    from ..runs.ensemble import ensemble_runs
 
     run = ensemble_runs(runs, data_dir, weights, select, tta, name, out)
     for member in run.record["members"]:

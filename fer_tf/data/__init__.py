@@ -3,11 +3,11 @@
 To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/emotions.py`, and a line here.
 """
 
-from ..checks import InputError, check_choice, check_names, check_whole
+from ..common.checks import InputError, check_choice, check_names, check_whole
+from ..common.paths import data_root
 from ..emotions import class_subset
-from ..paths import data_root
-from . import affectnet, ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
 from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
+from .sets import affectnet, ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
 
 __all__ = [
     "DATASETS",

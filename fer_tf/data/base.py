@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import InputError
+from ..common.checks import InputError
 from .images import convert, read_image
 
 SPLITS = ("train", "val", "test")

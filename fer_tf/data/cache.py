@@ -7,7 +7,8 @@ import zipfile
 
 import numpy as np
 
-from ..paths import cache_root, replacing
+from ..common.files import replacing
+from ..common.paths import cache_root
 
 
 def file_fingerprint(path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..checks import DataError, InputError, MissingDataError
+from ..common.checks import DataError, InputError, MissingDataError
 from ..emotions import canonical_emotion
 from .images import IMAGE_SUFFIXES, is_litter
 

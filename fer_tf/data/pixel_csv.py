@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ..checks import DataError
+from ..common.checks import DataError
 
 _CHUNK = 4096
 

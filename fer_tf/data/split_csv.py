@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..checks import DataError, InputError, check_range
-from ..paths import replacing
+from ..common.checks import DataError, InputError, check_range
+from ..common.files import replacing
 from .base import SPLITS
-from .doctor import examine
-from .duplicates import connected
+from .doctor.examine import examine
+from .doctor.near_duplicates import connected
 
 
 def write_split(ds, out, fractions=(0.8, 0.1, 0.1), seed=0, force=False, progress=False):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from ..checks import DataError
+from ..common.checks import DataError
 
 
 @contextmanager

@@ -20,8 +20,8 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..checks import DataError, InputError, check_choice, check_range, check_whole
-from ..paths import replacing, write_text
+from ..common.checks import DataError, InputError, check_choice, check_range, check_whole
+from ..common.files import replacing, write_text
 from .images import convert
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")

@@ -8,7 +8,6 @@ from . import (
     document_tables,
     errors,
     metrics,
-    rendering,
     robustness,
     significance,
     subsets,

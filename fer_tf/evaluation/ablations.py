@@ -30,7 +30,7 @@ def ablations_table(runs):
     set), seed and test images are the same.
 
     Args:
-        runs: (record, metrics, predictions) triples; predictions as of `fer_tf.runlog.Run`.
+        runs: (record, metrics, predictions) triples; predictions as of `fer_tf.runs.records.Run`.
     Returns: DataFrame, a row a run, the reference first: question, dataset, protocol, options, seed, model, accuracy,
         95 % interval, difference (to the reference, with its paired interval), p (McNemar's exact test against it), p
         Holm (for the tests of the same question and setting), p to the row above (of that test alone), trained

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..checks import InputError, check_names, check_range, check_whole
+from ..common.checks import InputError, check_names, check_range, check_whole
 from .metrics import _checked, apply_temperature, expected_calibration_error, log_loss
 from .significance import wilson
 

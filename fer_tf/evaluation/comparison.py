@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
 from ..emotions import known_name
-from .metrics import bootstrap_intervals, classification_metrics, holm_of_made, mcnemar
+from .metrics import bootstrap_intervals, holm_of_made, mcnemar
 
 CLAIMS_FILE = Path(__file__).with_name("claims.csv")
 NO_COMPARISON = "neither has learned: no comparison"
@@ -71,26 +71,6 @@ def verdict(difference: float, p_holm: float) -> str:
     if np.isnan(p_holm):
         return NO_COMPARISON
     return "not told apart" if p_holm >= 0.05 else "better" if difference > 0 else "worse"
-
-
-def without_copies(y_true, y_prob, class_names, copies):
-    """Metrics without the test images that also stand in train or val, pixel for pixel.
-
-    Args:
-        y_true, y_prob, class_names: as in `classification_metrics`.
-        copies: DataFrame, one row a test image: bool in_train, in_val.
-    Returns: dict: in_train, in_val, in_either (counts), n, accuracy, macro_f1, intervals.
-    """
-    either = (copies["in_train"] | copies["in_val"]).to_numpy()
-    counts = {
-        "in_train": int(copies["in_train"].sum()),
-        "in_val": int(copies["in_val"].sum()),
-        "in_either": int(either.sum()),
-    }
-    if either.all():
-        return {**counts, "n": 0}
-    result = classification_metrics(y_true[~either], y_prob[~either], class_names)
-    return {**counts, **{key: result[key] for key in ("n", "accuracy", "macro_f1", "intervals")}}
 
 
 def run_row(name, record, metrics):

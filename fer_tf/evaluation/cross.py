@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ..checks import InputError, check_choice
+from ..common.checks import InputError, check_choice
 
 COLUMNS = (
     "model",

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import f1_score
 
-from ..checks import InputError, check_choice, check_whole
+from ..common.checks import InputError, check_choice, check_whole
 from ..emotions import EMOTIONS, known_name
 from .comparison import accuracy_by
 

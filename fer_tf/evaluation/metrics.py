@@ -9,7 +9,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from ..checks import InputError
+from ..common.checks import InputError
 
 REPLICATES = 1000
 _EPSILON = 1e-7
@@ -196,3 +196,26 @@ def holm_of_made(p_values: np.ndarray) -> np.ndarray:
     adjusted = np.full(len(p_values), np.nan)
     adjusted[is_made] = holm(p_values[is_made])
     return adjusted
+
+
+pass
+
+
+def without_copies(y_true, y_prob, class_names, copies):
+    """Metrics without the test images that also stand in train or val, pixel for pixel.
+
+    Args:
+        y_true, y_prob, class_names: as in `classification_metrics`.
+        copies: DataFrame, one row a test image: bool in_train, in_val.
+    Returns: dict: in_train, in_val, in_either (counts), n, accuracy, macro_f1, intervals.
+    """
+    either = (copies["in_train"] | copies["in_val"]).to_numpy()
+    counts = {
+        "in_train": int(copies["in_train"].sum()),
+        "in_val": int(copies["in_val"].sum()),
+        "in_either": int(either.sum()),
+    }
+    if either.all():
+        return {**counts, "n": 0}
+    result = classification_metrics(y_true[~either], y_prob[~either], class_names)
+    return {**counts, **{key: result[key] for key in ("n", "accuracy", "macro_f1", "intervals")}}

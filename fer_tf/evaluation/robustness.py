@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 from tqdm.auto import tqdm
 
-from ..checks import InputError, check_names, check_range, check_whole
+from ..common.checks import InputError, check_names, check_range, check_whole
 from ..data.base import stratified_sample
 from .metrics import _checked
 from .occluders import occluder

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from ..checks import InputError, check_choice
+from ..common.checks import InputError, check_choice
 from .comparison import NO_COMPARISON, has_learned, scores_of, verdict
 from .metrics import holm, holm_of_made, mcnemar
 from .subsets import _by_name, _check_same

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, f1_score
 
-from ..checks import InputError, check_names
+from ..common.checks import InputError, check_names
 from ..emotions import EMOTIONS
 from .comparison import accuracy_by, range_groups
 from .metrics import bootstrap_intervals

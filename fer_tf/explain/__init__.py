@@ -1,19 +1,9 @@
 """What models look at."""
 
-from .attention import sampled_windows
 from .emotion_regions import emotions_differ, mean_maps, region_shares, regions_sentence
 from .empty import empty_reason, is_empty
 from .graph import cut_at_last_map
-from .methods import (
-    METHODS,
-    TITLES,
-    check_method,
-    class_name,
-    default_method,
-    explain,
-    method_of_head,
-    resolve_method,
-)
+from .methods import METHODS, TITLES, check_method, class_name, default_method, explain, method_of_head, resolve_method
 from .regions import (
     covered_shares,
     region_boxes,
@@ -23,9 +13,10 @@ from .regions import (
     strongest_crop,
     weight_against_cover,
 )
-from .saliency import SaliencySettings, salient, salient_dataset
+from .salient_pictures import SaliencySettings, salient, salient_dataset
 from .sanity import map_similarity, scrambled
 from .scoring import centre_gaussian, mass_inside, pointing_game, score_maps
+from .windows import sampled_windows
 
 __all__ = [
     "METHODS",

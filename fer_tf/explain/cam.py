@@ -5,12 +5,12 @@ import cv2
 import keras
 import numpy as np
 
-from ..checks import InputError
-from ..gradients import score_gradients
+from ..common.checks import InputError
 from ..layers import RegionCrops, SpatialTransformer, crop_boxes
-from .attention import sampled_windows
+from .gradients import score_gradients
 from .graph import cut_at_last_map
 from .scores import last_dense
+from .windows import sampled_windows
 
 
 def activation_maps(model, images, targets, method, batch_size=64):

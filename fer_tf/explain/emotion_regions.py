@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..checks import InputError, check_whole
+from ..common.checks import InputError, check_whole
 from .empty import is_empty
 
 

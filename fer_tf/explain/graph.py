@@ -6,7 +6,7 @@ from functools import partial
 
 import keras
 
-from ..checks import InputError
+from ..common.checks import InputError
 from ..layers import FoldRegions
 from .scores import flat_layers, scores_model
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..checks import check_range, check_whole
-from ..gradients import score_gradients
+from ..common.checks import check_range, check_whole
 from .cam import scaled
+from .gradients import score_gradients
 from .scores import scores_model
 
 

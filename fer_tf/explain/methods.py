@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..checks import InputError, check_choice, check_names, check_whole
+from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..emotions import known_name
-from ..inference import predict_probabilities
-from ..saving import model_info
+from ..models.inference import predict_probabilities
+from ..saving.keras_files import model_info
 from .cam import activation_maps
 from .graph import cut_at_last_map
 from .integrated import integrated_gradients

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..checks import check_choice, check_whole
-from ..inference import predict_probabilities
+from ..common.checks import check_choice, check_whole
+from ..models.inference import predict_probabilities
 
 FORMS = ("drop", "change")
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from scipy.stats import permutation_test, rankdata
 
-from ..checks import InputError, check_choice
+from ..common.checks import InputError, check_choice
 from ..layers import RegionCrops, RegionRelationAttention, RegionSelfAttention, StrongestRegion, crop_boxes
 
 KINDS = ("final", "self", "relation")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from scipy.stats import rankdata
 
-from ..checks import InputError
-from ..saving import model_info
+from ..common.checks import InputError
+from ..saving.keras_files import model_info
 
 
 def scrambled(model, seed=0):

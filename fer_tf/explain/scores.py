@@ -2,7 +2,7 @@
 
 import keras
 
-from ..checks import InputError
+from ..common.checks import InputError
 from ..layers import ClassOrder
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, permutation_test
 
-from ..checks import InputError, check_range, check_whole
+from ..common.checks import InputError, check_range, check_whole
 from .empty import is_empty
 
 CENTRE, UNIFORM = "centre Gaussian", "uniform"

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..checks import check_choice, check_whole
+from ..common.checks import check_choice, check_whole
 
 # as `keras.applications.imagenet_utils.preprocess_input` names them; "raw" is for networks that normalise themselves
 MODES = ("tf", "caffe", "torch", "raw")

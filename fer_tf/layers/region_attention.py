@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ..checks import check_choice, check_range
+from ..common.checks import check_choice, check_range
 
 NORMALISES = ("sigmoid", "softmax")
 

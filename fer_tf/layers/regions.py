@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..checks import check_choice, check_whole
+from ..common.checks import check_choice, check_whole
 from .sampling import sample
 
 # (left, top, side) as shares of the picture's side, index 0 the whole face.

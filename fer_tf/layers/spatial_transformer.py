@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from ..checks import check_choice
+from ..common.checks import check_choice
 from .sampling import affine_sample
 
 FILLS = ("zero", "edge")

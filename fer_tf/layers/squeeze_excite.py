@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from ..checks import check_whole
+from ..common.checks import check_whole
 
 
 @keras.saving.register_keras_serializable(package="fer_tf")

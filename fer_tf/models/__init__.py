@@ -6,7 +6,7 @@ layer inside it. To add one: a file with a builder, and a line here.
 
 import inspect
 
-from ..checks import InputError, check_choice, check_names, check_whole
+from ..common.checks import InputError, check_choice, check_names, check_whole
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .compact import compact

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from ..checks import InputError, MissingDataError, check_choice, check_range, check_whole
+from ..common.checks import InputError, MissingDataError, check_choice, check_range, check_whole
 from ..layers import BackboneInput
 from .parts import NORM_MOMENTUM, classifier, penalty, scaled
 

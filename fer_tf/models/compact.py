@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ..checks import check_choice
+from ..common.checks import check_choice
 from .parts import check_side, classifier, conv_norm, scaled
 
 # Filters of the four stages. Both stay below 5 MB in half precision; "even" spends more on the large maps.

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ..checks import InputError, check_choice, check_whole
+from ..common.checks import InputError, check_choice, check_whole
 from ..layers import BackboneInput
 from .folding import fold_batch_norm
 from .parts import classifier, conv_norm, scaled
@@ -21,8 +21,8 @@ def face_transfer(input_shape, num_classes, face_net=None, frozen_until="", reso
         input_shape: (height, width, 1 or 3).
         num_classes: C.
         face_net: an open face network with `trunk` (`keras.Model`, [N, S, S, 3] → map [N, h, w, D]), `offset` and
-            `scale` (it takes (pixels − offset) / scale), see `fer_tf.facenets.FaceNet`; None builds a small one with
-            random weights.
+            `scale` (it takes (pixels − offset) / scale), see `fer_tf.training.face_nets.FaceNet`; None builds a small
+            one with random weights.
         frozen_until: the last layer of the frozen part; "": nothing is frozen.
         resolution: side that pictures are resized to; 0: the face network's own.
         dropout: share dropped before the scores, 0..1.

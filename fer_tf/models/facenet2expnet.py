@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ..checks import check_choice, check_whole
+from ..common.checks import check_choice, check_whole
 from .parts import check_side, classifier, conv_norm, norm, scaled
 from .ran import REGION_FEATURES, attend, over_regions
 
@@ -42,7 +42,7 @@ def facenet2expnet(input_shape, num_classes, depth=512, dense=256, dropout=0.5, 
     """FaceNet2ExpNet's expression net with its head of stage 2: one dense layer of 256, scores (Ding et al. 2017).
 
     The face net is not a part of it: training matches the nested model `expression_net` to a face net's map first
-    (`fer_tf.feature_matching`), then trains all of it.
+    (`fer_tf.training.matching`), then trains all of it.
 
     Args:
         input_shape: (height, width, channels), sides at least 16.

@@ -2,7 +2,7 @@
 
 import keras
 
-from ..checks import InputError, check_choice
+from ..common.checks import InputError, check_choice
 from .backbones import backbone_names, transfer_model
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual

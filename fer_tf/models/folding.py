@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from ..checks import InputError
+from ..common.checks import InputError
 
 _FOLDABLE = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ..checks import InputError, check_range
+from ..common.checks import InputError, check_range
 
 # Keras's default of 0.99 needs hundreds of steps before validation is normalised as training is
 NORM_MOMENTUM = 0.9

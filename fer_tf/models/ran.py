@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ..checks import check_choice
+from ..common.checks import check_choice
 from ..layers import (
     CROP_SETS,
     FoldRegions,

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from ..checks import InputError
+from ..common.checks import InputError
 from ..layers import IdentityTheta, SpatialTransformer
 from .parts import classifier, penalty, scaled
 

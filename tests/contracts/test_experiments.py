@@ -2,7 +2,7 @@
 
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.evaluation.comparison import read_claims
 from fer_tf.experiments import EXPERIMENTS, differences, parse_overrides, resolve
 from fer_tf.models import MODELS

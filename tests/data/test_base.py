@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.data import base, load_dataset
 from fer_tf.data.base import FileImages, image_store, stratified_sample
 from fer_tf.data.splits import group_split, stratified_holdout

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.data.faces import Face, crop_face
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.data import faces
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.faces import DETECTORS, Face, crop_faces, default_detector, detect_faces

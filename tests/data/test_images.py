@@ -9,7 +9,7 @@ import pytest
 from fixtures import BROKEN, write_face
 from PIL import Image
 
-from fer_tf.checks import DataError
+from fer_tf.common.checks import DataError
 from fer_tf.data.base import FileImages
 from fer_tf.data.folders import list_files, list_images
 from fer_tf.data.images import convert, read_image, resize

@@ -6,11 +6,12 @@ import pytest
 from fixtures import assert_refused, run_cli
 from PIL import Image
 
-from fer_tf import data, runlog
-from fer_tf.checks import InputError, MissingDataError
+from fer_tf import data
+from fer_tf.common.checks import InputError, MissingDataError
 from fer_tf.data import parse_options
-from fer_tf.data.jaffe import JAFFE_CODES
-from fer_tf.runlog import run_name
+from fer_tf.data.sets.jaffe import JAFFE_CODES
+from fer_tf.runs import records
+from fer_tf.runs.records import run_name
 from fer_tf.training import run_folds
 
 
@@ -72,7 +73,7 @@ def test_a_run_on_a_share_stands_beside_the_whole_one(fresh_home, capsys):
     command = ("train", "majority", "--option", "count=400")
     assert run_cli(capsys, *command).code == 0
     assert run_cli(capsys, *command, "--option", "train_share=0.25").code == 0
-    runs = {run.name: run for run in runlog.finished_runs()}
+    runs = {run.name: run for run in records.finished_runs()}
     whole, part = runs["majority-synthetic-identity-seed0"], runs["majority-synthetic-identity-train_share0.25-seed0"]
     assert part.model_path.name == f"{part.name}.h5"
     assert part.model_path.is_file()
@@ -90,7 +91,7 @@ def test_every_fold_is_run_and_summed_up(jaffe, fresh_home, monkeypatch, capsys)
     command = ("train", "majority", "--dataset", "jaffe", "--protocol", "subject", "--data-dir", jaffe, "--folds")
     answer = run_cli(capsys, *map(str, command))
     assert answer.code == 0
-    runs = runlog.finished_runs()
+    runs = records.finished_runs()
     assert [run.name for run in runs] == [f"majority-jaffe-subject-fold{fold}-seed0" for fold in range(4)]
     assert sum(run.metrics["test"]["n"] for run in runs) == 4 * 7 * 2
     assert all(run.record["reduced"].startswith("this copy of JAFFE") for run in runs), "a fold is no reduction"

@@ -6,7 +6,7 @@ import pytest
 from fixtures import PHOTO_PLACES, SYNTHETIC, SYNTHETIC_COUNT, written_pictures
 from PIL import Image
 
-from fer_tf.checks import DataError
+from fer_tf.common.checks import DataError
 from fer_tf.data import load_dataset
 from fer_tf.data.images import read_image, resize
 from fer_tf.data.prepare import prepare_datasets, sources

@@ -16,7 +16,7 @@ from fixtures import (
 )
 from PIL import Image
 
-from fer_tf.checks import DataError, InputError
+from fer_tf.common.checks import DataError, InputError
 from fer_tf.data.prepare import prepare_datasets
 from fer_tf.data.prepare import target as target_module
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fer_tf.checks import DataError, InputError
+from fer_tf.common.checks import DataError, InputError
 from fer_tf.data import load_dataset, split_csv
 from fer_tf.data.base import ArrayImages, FaceDataset
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fer_tf.checks import DataError, InputError
+from fer_tf.common.checks import DataError, InputError
 from fer_tf.data import video
 from fer_tf.data.video import extract_frames, read_frames, video_info
 

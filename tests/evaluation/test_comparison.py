@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tf.evaluation import comparison, tables
+from fer_tf.evaluation import comparison, metrics, tables
 from fer_tf.evaluation.metrics import classification_metrics, holm
 
 NAMES = ("anger", "fear", "happiness")
@@ -89,7 +89,7 @@ def test_a_run_on_another_dataset_answers_no_claim():
 def test_without_copies_leaves_exactly_them_out():
     y_true, y_prob = np.array([0, 0, 1, 1]), np.eye(2)[[0, 1, 1, 1]]
     copies = pd.DataFrame({"in_train": [True, False, False, False], "in_val": [True, False, True, False]})
-    found = comparison.without_copies(y_true, y_prob, ("anger", "fear"), copies)
+    found = metrics.without_copies(y_true, y_prob, ("anger", "fear"), copies)
     assert (found["in_train"], found["in_val"], found["in_either"], found["n"]) == (1, 2, 2, 2)
     assert found["accuracy"] == pytest.approx(0.5)
 

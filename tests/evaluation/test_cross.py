@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.evaluation import cross
 
 CLASSES = ["anger", "fear"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.evaluation import errors
 
 # name, truth, label, confidence, subject

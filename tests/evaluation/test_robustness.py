@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.evaluation.occluders import SHAPES, occluder
 from fer_tf.evaluation.robustness import CORRUPTIONS, corrupt, robustness_curves
 

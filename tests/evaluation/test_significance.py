@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.evaluation import significance
 
 NAMES = np.array([f"{row}.png" for row in range(300)], object)

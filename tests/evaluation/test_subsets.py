@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.emotions import EMOTIONS
 from fer_tf.evaluation.metrics import classification_metrics
 from fer_tf.evaluation.subsets import occlusion_curve, subset_accuracy

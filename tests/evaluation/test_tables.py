@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_score
 from fer_tf.evaluation import comparison, tables
 from fer_tf.evaluation.document_tables import document1_table, document3_table, lists_table
 from fer_tf.evaluation.metrics import classification_metrics
-from fer_tf.evaluation.rendering import latex, write_table
+from fer_tf.evaluation.tables import latex, write_table
 
 NAMES = ("anger", "fear", "happiness")
 

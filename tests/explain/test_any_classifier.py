@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.explain import cut_at_last_map, default_method, explain, mass_inside
 from fer_tf.explain.scores import scores_model
 from fer_tf.saving import load_model

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.explain import explain, region_boxes, sampled_windows, strongest_crop
 from fer_tf.layers import CROP_SETS, FoldRegions, RegionCrops, UnfoldRegions
 from fer_tf.models import build_model

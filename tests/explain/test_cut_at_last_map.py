@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.explain import cut_at_last_map, explain
 from fer_tf.models import MODELS, build_model, model_options
 from fer_tf.saving import load_model, save_model

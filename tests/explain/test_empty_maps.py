@@ -7,14 +7,14 @@ import pytest
 from fixtures import run_cli
 from PIL import Image
 
-from fer_tf import explain_plots
-from fer_tf.annotate import Shown, annotate
+from fer_tf.common.paths import bundled_root, data_root
 from fer_tf.data import load_dataset
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.emotions import EMOTIONS
 from fer_tf.explain import METHODS, empty_reason, explain, is_empty, score_maps
+from fer_tf.explain import plots as explain_plots
 from fer_tf.models import build_model
-from fer_tf.paths import bundled_root, data_root
+from fer_tf.predict.annotate import Shown, annotate
 from fer_tf.saving import load_model, save_model
 
 BUNDLED = sorted(path.name for path in bundled_root().glob("*.h5"))

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.emotions import EMOTIONS
 from fer_tf.explain import METHODS, default_method, explain, region_map, resolve_method
-from fer_tf.inference import predict_probabilities
 from fer_tf.models import build_model
+from fer_tf.models.inference import predict_probabilities
 from fer_tf.saving import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("untraced")

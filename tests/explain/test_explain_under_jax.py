@@ -8,7 +8,7 @@ from test_backends import pytestmark, under_jax  # noqa: F401 (skips where there
 
 from fer_tf.emotions import EMOTIONS
 from fer_tf.explain import cut_at_last_map, explain
-from fer_tf.gradients import score_gradients
+from fer_tf.explain.gradients import score_gradients
 from fer_tf.models import build_model
 from fer_tf.saving import load_model, save_model
 

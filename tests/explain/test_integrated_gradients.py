@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.explain import explain
 from fer_tf.explain.integrated import integrated_gradients
 from fer_tf.models import build_model

@@ -7,7 +7,7 @@ import pytest
 from fixtures import told_apart
 
 from fer_tf import explain, plots
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.explain.regions import region_masks
 from fer_tf.layers import crop_boxes

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.explain import explain, map_similarity, scrambled
 from fer_tf.models import build_model
 

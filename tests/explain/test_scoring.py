@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from fer_tf import explain_plots
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.explain import centre_gaussian, explain, mass_inside, pointing_game, score_maps
+from fer_tf.explain import plots as explain_plots
 from fer_tf.models import build_model
 
 COLUMNS = ["method", "pictures", "left out", "pointing", "pointing low", "pointing high"]

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.layers import BackboneInput
 
 # One family of `keras.applications` for each mode.

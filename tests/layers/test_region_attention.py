@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fer_tf import losses
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.layers import RegionBias, RegionRelationAttention, RegionSelfAttention, StrongestRegion
 from fer_tf.losses import region_biased_loss
 

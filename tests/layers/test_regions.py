@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.layers import CROP_SETS, FoldRegions, RegionCrops, UnfoldRegions, crop_boxes
 from fer_tf.saving import load_model, save_model
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.layers import IdentityTheta, SpatialTransformer
 from fer_tf.models import build_model
 from fer_tf.saving import load_model, save_model

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.layers import SqueezeExcite
 
 

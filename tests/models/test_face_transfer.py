@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.checks import InputError
-from fer_tf.facenets import FaceNet
+from fer_tf.common.checks import InputError
 from fer_tf.models import build_model
 from fer_tf.models.face_transfer import FROZEN, TRAINED
 from fer_tf.models.folding import fold_batch_norm
+from fer_tf.training.face_nets import FaceNet
 
 
 def trained_like(model, rng):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fixtures import told_apart
 
-from fer_tf.checks import InputError
+from fer_tf.common.checks import InputError
 from fer_tf.layers import RegionBias, RegionCrops, RegionSelfAttention, region_biased_loss
 from fer_tf.models import build_model
 from fer_tf.models.facenet2expnet import EXPRESSION_NET, expression_net

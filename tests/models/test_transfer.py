@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras.src.utils import file_utils
 
-from fer_tf.checks import InputError, MissingDataError
+from fer_tf.common.checks import InputError, MissingDataError
 from fer_tf.layers import BackboneInput
 from fer_tf.models import backbones, build_model
 from fer_tf.saving import load_model, save_model

@@ -7,9 +7,9 @@ import in_process
 import nbformat
 import pytest
 
-from fer_tf import notebooks
-from fer_tf.checks import InputError
-from fer_tf.notebooks import NotebookError, notebook_paths, reproduce
+from fer_tf.common.checks import InputError
+from fer_tf.runs import reproduce as reproduce_module
+from fer_tf.runs.reproduce import NotebookError, notebook_paths, reproduce
 
 PARAMETERS = {
     "dataset": "synthetic",
@@ -51,7 +51,11 @@ def test_notebook_is_thin_and_stripped(stem):
     assert notebook.metadata.kernelspec.language == "python"
     cells = code_cells(path)
     assert "parameters" in cells[0].metadata.tags
-    assert {"dataset", "data_dir", "protocol", "seed"} <= set(notebooks.declared_parameters(path)) <= set(PARAMETERS)
+    assert (
+        {"dataset", "data_dir", "protocol", "seed"}
+        <= set(reproduce_module.declared_parameters(path))
+        <= set(PARAMETERS)
+    )
     for cell in cells:
         assert not cell.outputs
         assert cell.execution_count is None
@@ -104,7 +108,7 @@ def test_chapter_runs_and_leaves_everything(stem, course, capfd, monkeypatch, re
     path, made = PATHS[stem], made_by(PATHS[stem])
     if stem not in IN_KERNELS:
         request.getfixturevalue("in_this_process")
-    monkeypatch.setattr("fer_tf.report.build_report", lambda: "is built by another test")
+    monkeypatch.setattr("fer_tf.runs.page.build_report", lambda: "is built by another test")
     needed = ["02_custom_cnn"] if stem == "10_evaluation" else []
     locks = [*made, *(name for other in needed for name in made_by(PATHS[other]))]
     with alone_with(course, [*locks, "face_net"] if "facenet2expnet" in made else locks):
@@ -151,7 +155,7 @@ def test_a_failing_notebook_names_its_cell_and_leaves_no_copy(tmp_path, monkeypa
     folder = tmp_path / "notebooks"
     folder.mkdir()
     nbformat.write(notebook, folder / "03_broken.ipynb")
-    monkeypatch.setattr(notebooks, "notebook_paths", lambda: [folder / "03_broken.ipynb"])
+    monkeypatch.setattr(reproduce_module, "notebook_paths", lambda: [folder / "03_broken.ipynb"])
     with pytest.raises(
         NotebookError, match=r"03_broken, cell 3: ZeroDivisionError: division by zero \(see .*failed.ipynb"
     ):

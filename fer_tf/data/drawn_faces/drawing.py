@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from fer_tf.emotions import EMOTIONS
-
+from ...emotions import EMOTIONS
 from .camera import Backdrop, Camera
 from .difficulty import OCCLUDERS, resolve_difficulty
 from .geometry import MODEL, TRAIT_NAMES, face_points, line_strengths, project, side_strengths

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_tf.emotions import EMOTIONS
-
+from ...emotions import EMOTIONS
 from .difficulty import OCCLUDERS
 from .geometry import Pose
 from .units import ACTION_UNITS, CLASS_PRIOR, COMPANIONS, PROTOTYPES

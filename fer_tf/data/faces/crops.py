@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...checks import InputError, check_choice, check_range, check_whole
+from ...common.checks import InputError, check_choice, check_range, check_whole
 from ..images import resize
 from .detection import detect_faces
 from .geometry import Face, crop_face

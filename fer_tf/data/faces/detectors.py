@@ -14,8 +14,8 @@ from pathlib import Path
 
 import cv2
 
-from ...checks import InputError, check_choice, check_names, check_range, check_whole
-from ...quiet import import_keras, quiet_stderr
+from ...common.checks import InputError, check_choice, check_names, check_range, check_whole
+from ...common.quiet import import_keras, quiet_stderr
 from .geometry import Face
 
 # The smallest face that MTCNN and the Haar cascades look for, in pixels of the picture they are shown.

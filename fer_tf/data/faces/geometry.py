@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ...checks import InputError, check_range, check_whole
+from ...common.checks import InputError, check_range, check_whole
 from ..images import resize
 
 

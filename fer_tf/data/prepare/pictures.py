@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...checks import DataError
+from ...common.checks import DataError
 from ..base import FileImages
 from ..faces import crop_faces
 from ..images import convert, read_image

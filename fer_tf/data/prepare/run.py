@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm.auto import tqdm
 
-from ...checks import DataError, check_whole
-from ...paths import expanded
+from ...common.checks import DataError, check_whole
+from ...common.paths import expanded
 from .layouts import LAYOUTS, NO_FACE, plan
 from .pictures import pictures
 from .settings import Settings

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from ...checks import InputError, check_choice, check_range, check_whole
+from ...common.checks import InputError, check_choice, check_range, check_whole
 from ..faces import DETECTORS
 from ..faces.detectors import load_detector
 from .layouts import LAYOUTS

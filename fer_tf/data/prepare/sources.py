@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from ...checks import InputError, check_choice, check_names
-from ...paths import data_root, expanded
+from ...common.checks import InputError, check_choice, check_names
+from ...common.paths import data_root, expanded
 from .. import DATASETS, load_dataset, parse_options
 
 # Names that mean a student's own folder: pictures may be written there, to be loaded by that name.

@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import pandas as pd
 
+from ...common.files import replacing
 from ...emotions import EMOTIONS
-from ...paths import replacing
 from ..base import SPLITS
 from .layouts import NO_FACE, REASONS, UNREADABLE, shown
 from .target import RECORD

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ...checks import DataError, InputError
-from ...paths import write_text
+from ...common.checks import DataError, InputError
+from ...common.files import write_text
 from ..base import SPLITS
 from ..folders import list_files
 from .layouts import OWN_NAME

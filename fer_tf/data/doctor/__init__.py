@@ -1,0 +1,1 @@
+"""Examining a dataset: duplicates, conflicting labels, blank pictures."""

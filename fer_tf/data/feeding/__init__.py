@@ -1,0 +1,1 @@
+"""Feeding pictures to training: the plan of an epoch and the pipelines that follow it."""

@@ -1,0 +1,108 @@
+"""Which images an epoch shows, in which order and changed how: plain NumPy, a function of (seed, epoch).
+
+Because an epoch depends on nothing before it, a resumed run sees what the uninterrupted one would have seen, and
+every backend sees the same.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.checks import check_choice, check_range
+
+SAMPLINGS = ("shuffle", "balanced")
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """One batch: positions int [B], targets float [B, C] (with a teacher's answers [B, 2C]), weights float [B],
+    draws float [B, D], partners int [B] and shares float [B] (mixup; share 1 where it is off)."""
+
+    positions: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    draws: np.ndarray
+    partners: np.ndarray
+    shares: np.ndarray
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """How every epoch of a training run is laid out.
+
+    Attributes:
+        targets: float [N, C], one-hot or soft labels.
+        batch_size: images a batch; the last batch of an epoch is shorter.
+        seed: int.
+        draws: number of uniform draws an image needs (`fer_tf.layers.DRAWS`).
+        sampling: "shuffle" (each image once) or "balanced" (as many images, classes equally likely).
+        mixup: alpha of the Beta distribution, 0 for none.
+        class_weights: float [C] or None.
+        answers: float [N, C], a teacher's probabilities, which follow the targets; None: there is no teacher.
+    """
+
+    targets: np.ndarray
+    batch_size: int
+    seed: int
+    draws: int
+    sampling: str = "shuffle"
+    mixup: float = 0.0
+    class_weights: np.ndarray | None = None
+    answers: np.ndarray | None = None
+
+    def __post_init__(self):
+        check_choice("sampling", self.sampling, SAMPLINGS)
+        check_range("batch_size", self.batch_size, low=1)
+
+    @property
+    def columns(self):
+        """Columns of a batch's targets."""
+        return self.targets.shape[1] * (1 if self.answers is None else 2)
+
+    @property
+    def steps(self):
+        """Batches an epoch."""
+        return -(-len(self.targets) // self.batch_size)
+
+    def batches(self, epoch):
+        """Yields the `BatchPlan`s of an epoch."""
+        rng = np.random.default_rng([self.seed, epoch])
+        order = self._order(rng)
+        draws = rng.random((len(order), self.draws), dtype=np.float32)
+        partners = rng.permutation(order)
+        shares = rng.beta(self.mixup, self.mixup, len(order)) if self.mixup else np.ones(len(order))
+        shares = shares.astype(np.float32)
+        targets = self._mixed(self.targets, order, partners, shares)
+        weights = np.ones(len(order)) if self.class_weights is None else targets @ self.class_weights
+        if self.answers is not None:
+            targets = np.concatenate([targets, self._mixed(self.answers, order, partners, shares)], axis=1)
+        arrays = (order, targets, weights, draws, partners, shares)
+        types = (np.int32, np.float32, np.float32, np.float32, np.int32, np.float32)
+        arrays = [np.asarray(array, dtype) for array, dtype in zip(arrays, types, strict=True)]
+        for start in range(0, len(order), self.batch_size):
+            yield BatchPlan(*(array[start : start + self.batch_size] for array in arrays))
+
+    @staticmethod
+    def _mixed(values, order, partners, shares):
+        return values[order] * shares[:, None] + values[partners] * (1 - shares[:, None])
+
+    def _order(self, rng):
+        if self.sampling == "shuffle":
+            return rng.permutation(len(self.targets))
+        share = self.targets.mean(axis=0)
+        chance = self.targets @ np.divide(1, share, out=np.zeros_like(share), where=share > 0)
+        return rng.choice(len(self.targets), len(self.targets), p=chance / chance.sum())
+
+
+def target_matrix(split):
+    """Targets of a split, float32 [N, C]: its soft labels where it has them, else one-hot."""
+    if split.probabilities is not None:
+        return split.probabilities.astype(np.float32)
+    return np.eye(len(split.class_names), dtype=np.float32)[split.labels]
+
+
+def balanced_class_weights(labels, num_classes):
+    """Weights float [C] that make every class count alike, mean one over the images; 0 for an absent class."""
+    counts = np.bincount(labels, minlength=num_classes)
+    present = np.count_nonzero(counts)
+    return np.divide(len(labels), present * counts, out=np.zeros(num_classes), where=counts > 0)

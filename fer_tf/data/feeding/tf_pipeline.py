@@ -1,0 +1,88 @@
+"""Feeding a model under TensorFlow: tf.data over images held once in memory (or read from disk)."""
+
+import dataclasses
+
+import numpy as np
+
+from .epoch_plan import BatchPlan, target_matrix
+
+
+def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
+    """See `fer_tf.data.feeding.pipeline.training_batches`."""
+    import tensorflow as tf
+
+    def plans():
+        for epoch in range(first_epoch, epochs):
+            for batch in plan.batches(epoch):
+                yield dataclasses.astuple(batch)
+
+    data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
+    data = data.map(_loader(split, plan, stages, mix, answer), num_parallel_calls=2, deterministic=True)
+    return data.prefetch(4)
+
+
+def _loader(split, plan, stages, mix, answer):
+    """A graph function of a `BatchPlan`'s arrays: changed pictures, targets and weights."""
+    import tensorflow as tf
+
+    fetch = _fetcher(split)
+    stages = [tf.function(stage, jit_compile=True) for stage in stages]
+
+    def augmented(positions, draws):
+        images = tf.cast(fetch(positions), tf.float32)
+        for stage in stages:
+            images = stage(images, draws)
+        return images
+
+    def load(positions, targets, weights, draws, partners, shares):
+        images = augmented(positions, draws)
+        if plan.mixup:
+            # partners get their own change: the draws of the next picture in the batch
+            images = mix(images, augmented(partners, tf.reverse(draws, [0])), shares)
+        if answer:
+            targets = tf.concat([targets, tf.cast(answer(images), tf.float32)], axis=1)
+        return images, targets, weights
+
+    return load
+
+
+def _signature(plan):
+    import tensorflow as tf
+
+    shapes = {"targets": (None, plan.columns), "draws": (None, plan.draws)}
+    whole = {"positions", "partners"}
+    return tuple(
+        tf.TensorSpec(shapes.get(field.name, (None,)), tf.int32 if field.name in whole else tf.float32)
+        for field in dataclasses.fields(BatchPlan)
+    )
+
+
+def evaluation_batches(split, batch_size):
+    """See `fer_tf.data.feeding.pipeline.evaluation_batches`."""
+    import tensorflow as tf
+
+    fetch = _fetcher(split)
+    positions = tf.data.Dataset.range(len(split), output_type=tf.int32)
+    targets = tf.data.Dataset.from_tensor_slices(target_matrix(split))
+    data = tf.data.Dataset.zip(positions, targets).batch(batch_size)
+    data = data.map(lambda index, target: (fetch(index), target), num_parallel_calls=2, deterministic=True)
+    return data.prefetch(2)
+
+
+def _fetcher(split):
+    """A graph function positions int [B] -> uint8 images; a gather for arrays, a file read for streamed sets."""
+    import tensorflow as tf
+
+    shape = split.store.shape
+    if split.streamed:
+
+        def read(positions):
+            images = tf.numpy_function(
+                lambda index: split.fetch(np.asarray(index)), [positions], tf.uint8, stateful=False
+            )
+            return tf.ensure_shape(images, (None, *shape))
+
+        return read
+    with tf.device("CPU:0"):
+        images = tf.constant(split.images)
+    return lambda positions: tf.gather(images, positions)

@@ -1,0 +1,249 @@
+"""AffectNet (Mollahosseini, Hasani & Mahoor 2017, "AffectNet: A database for facial expression, valence, and arousal
+computing in the wild"): 290,000 web faces of eight emotions with valence and arousal, in three forms.
+
+The publisher's first form: `training.csv` and `validation.csv` with `Manually_Annotated_Images/`; its later one:
+`train_set/` and `val_set/` with `images/` and `annotations/`; and folder copies `train|val|test/<class>/…`.
+Its codes are 0 neutral 1 happiness 2 sadness 3 surprise 4 fear 5 disgust 6 anger 7 contempt, in csv files, annotations
+and numbered folders alike; 8 none, 9 uncertain and 10 no face are left out, with their counts.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from ...common.checks import DataError, MissingDataError, check_choice, check_whole
+from ...common.paths import expanded
+from ...emotions import AFFECTNET_CODES, EMOTIONS
+from ..base import MEMORY_LIMIT, ArrayImages, DatasetSpec, FaceDataset, FileImages, image_store
+from ..images import IMAGE_SUFFIXES, read_image, resize
+from ..splits import naming, stratified_holdout
+from .affectnet_forms import read_listing
+from .affectnet_lists import BOX
+
+# number of classes -> pictures to train on, and of the validation list: one of its 4,000 files came empty
+PUBLISHED = {8: (287651, (3999, 4000)), 7: (283901, (3500,))}
+PROTOCOLS = {
+    "official": "test = the publisher's validation list; val = 10 % of train, stratified, drawn by the seed",
+}
+HOW_TO_GET = (
+    "http://mohammadmahoor.com/affectnet/ (a lab manager or professor asks): put train_set/ and val_set/ into {root}, "
+    "or of the older release training.csv, validation.csv and Manually_Annotated_Images/; folder copies: train/ and "
+    "val/ (or test/) with a folder a class, named for emotions or by AffectNet's codes 0..7"
+)
+_FRACTION = 0.1
+_LABELS = np.array([EMOTIONS.index(AFFECTNET_CODES[code]) for code in sorted(AFFECTNET_CODES)])
+
+
+def load(root, protocol, seed, image_size=96, image_channels=3, stream=None, crop=True, missing="raise", occluded=None):
+    """Loads AffectNet from `root`; see `load_dataset`.
+
+    Args:
+        root, protocol, seed: the dataset's folder, "official", seed of the validation rows.
+        image_size: side to read at, pixels; the pictures have all sizes. 96 keeps a face's detail at a quarter of
+            the work of the 224 px that pretrained nets take; they resize inside.
+        image_channels: 1 or 3.
+        stream: read pictures when asked for (True), hold them (False), or as `MEMORY_LIMIT` says (None): 77,000
+            pictures of 96×96×3 are held at most, so the whole set is streamed.
+        crop: cut pictures to the face box where the csv files tell one; the other forms hold faces already.
+        missing: "raise" if a listed picture is not there, empty or unlabelled, or "drop" to leave it out (noted).
+        occluded: file with a test picture's name a line (RAN's lists, or a csv's first column): the table gets a bool
+            column `occluded`. A path relative to `root` or to the working directory.
+    Returns: `FaceDataset`, uint8 at image_size × image_size, table with label, split, name, valence and arousal
+        (float32 -1..1, NaN where none). Eight classes, or seven where the copy has no contempt. The 68 landmarks stay
+        in their files.
+    """
+    _check_options(image_size, image_channels, crop, missing)
+    listing = read_listing(root, missing, HOW_TO_GET)
+    rows, notes = listing.table, [*listing.notes]
+    labels = _LABELS[rows["code"]]
+    names = EMOTIONS if (labels == 7).any() else EMOTIONS[:7]
+    table = rows[["split", "name", "valence", "arousal"]].copy()
+    table.insert(0, "label", labels)
+    deviation = _deviation(listing, len(names))
+    notes += _affect_notes(listing) + _cut_validation(root, table, seed)
+    if occluded is not None:
+        table["occluded"], note = _occluded(root, table, occluded)
+        notes.append(note)
+    boxes = rows[BOX].to_numpy(np.int32) if crop and listing.form == "manifest" else None
+    if boxes is not None and (whole := int(_boxless(boxes).sum())):
+        notes.append(f"{whole:,} pictures have no face box and are used whole")
+    store = _store([f"{root}/{name}" for name in table["name"]], boxes, image_size, image_channels, stream)
+    source = listing.source if boxes is None else f"{listing.source} cropped"
+    return FaceDataset("affectnet", protocol, names, table, store, notes, source, deviation=deviation)
+
+
+def _check_options(image_size, image_channels, crop, missing):
+    check_whole("image_size", image_size, 8, 4096)
+    check_choice("image_channels", image_channels, (1, 3))
+    check_choice("crop", crop, (True, False))
+    check_choice("missing", missing, ("raise", "drop"))
+
+
+def _deviation(listing, classes):
+    """In which way the copy's counts are not the published ones, "" if they are."""
+    counts = listing.table["split"].value_counts()
+    if "val" in counts:
+        return "this copy of AffectNet has a test and a validation folder of its own making, not the publisher's split"
+    train, test = PUBLISHED[classes]
+    if counts["train"] == train and counts["test"] in test:
+        return ""
+    return (
+        f"this copy of AffectNet has {counts['train']:,} training and {counts['test']:,} validation pictures of "
+        f"{classes} emotions, not {train:,} and {' or '.join(f'{count:,}' for count in test)}"
+    )
+
+
+def _affect_notes(listing):
+    without = int(listing.table[["valence", "arousal"]].isna().any(axis=1).sum())
+    if not without:
+        return []
+    return [f"{without:,} pictures have no valence or arousal (NaN)"]
+
+
+def _cut_validation(root, table, seed):
+    """Moves a tenth of train to val in place, class shares kept, unless the copy has a val; returns notes."""
+    if (table["split"] == "val").any():
+        return ["val and test are this copy's own folders"]
+    train = np.flatnonzero(table["split"] == "train")
+    labels = table["label"].to_numpy()[train]
+    with naming(f"affectnet: {root}"):
+        held = train[stratified_holdout(labels, _FRACTION, seed)]
+    table.loc[held, "split"] = "val"
+    notes = [f"test is the validation list; val is {len(held):,} pictures cut from train (10 %, stratified)"]
+    single = [EMOTIONS[code] for code, count in enumerate(np.bincount(labels)) if count == 1]
+    if single:
+        notes.append(f"too few pictures to split, all in train: {', '.join(single)}")
+    return notes
+
+
+def _occluded(root, table, occluded):
+    """Which rows are test pictures that the list names, bool [N], and a note on how many names were found."""
+    path = expanded(occluded)
+    path = root / path if (root / path).is_file() else path
+    if not path.is_file():
+        raise MissingDataError(
+            f"occluded: there is no {path} (nor {root / path}); RAN's lists are at "
+            "https://github.com/kaiwang960112/Challenge-condition-FER-dataset"
+        )
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    listed = {_stem(line.split(",")[0].strip().strip('"')) for line in lines if line.strip()}
+    stems = table["name"].map(_stem)
+    is_listed = ((table["split"] == "test") & stems.isin(listed)).to_numpy()
+    if not is_listed.any():
+        raise DataError(
+            f"{path}: none of its {len(listed)} names is a test picture, which are called like "
+            f"{table['name'][table['split'] == 'test'].iloc[0]} (the release with train_set/ numbers its pictures "
+            "anew, so lists made for the csv release do not fit it)"
+        )
+    twice = stems[is_listed][stems[is_listed].duplicated()]
+    if len(twice):
+        raise DataError(f"{path}: {twice.iloc[0]!r} names several test pictures ({len(twice)} such names)")
+    return is_listed, f"occluded: {is_listed.sum():,} of the {len(listed):,} names in {path.name} are test pictures"
+
+
+def _stem(name):
+    """A picture's name without folders and suffix; RAN's lists end in a slash (`val/0/bc9ad4…/`)."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    stem, dot, suffix = last.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else last
+
+
+def _boxless(boxes):
+    return (boxes[:, 2:] <= 0).any(axis=1)
+
+
+def _store(paths, boxes, size, channels, stream):
+    """`image_store`, of whole pictures or of face boxes."""
+    if boxes is None:
+        return image_store(paths, (size, size), channels, stream)
+    files = BoxedImages(paths, (size, size), channels, boxes)
+    if stream is None:
+        stream = len(paths) * int(np.prod(files.shape)) > MEMORY_LIMIT
+    return files if stream else ArrayImages(files.fetch(np.arange(len(paths))))
+
+
+class BoxedImages(FileImages):
+    """Files of which the face box alone is used, cut out before resizing.
+
+    boxes: int [N, 4], left, top, width, height in the file's pixels; a picture without one (width or height 0 or
+        less) is used whole, a box that sticks out is cut to the picture.
+    """
+
+    def __init__(self, paths, size, channels, boxes):
+        super().__init__(paths, size, channels)
+        self.boxes = boxes
+
+    def fetch(self, rows):
+        """Reads the given rows, uint8 [len(rows), H, W, C]; see `FileImages`."""
+        with ThreadPoolExecutor(4) as pool:
+            images = list(pool.map(self._read, rows))
+        return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
+
+    def _read(self, row):
+        pixels = read_image(self.paths[row], self.shape[2])
+        if not _boxless(self.boxes[row][None])[0]:
+            pixels = cut_box(pixels, self.boxes[row], self.paths[row])
+        return resize(pixels, self.shape[:2])
+
+    def described(self):
+        """Bytes that change with the files, their times, how they are read and what is cut out."""
+        yield from super().described()
+        yield np.ascontiguousarray(self.boxes)
+
+    def taken(self, rows):
+        """A store of the given rows only."""
+        return BoxedImages(self.paths[rows], self.shape[:2], self.shape[2], self.boxes[rows])
+
+    def converted(self, size, channels):
+        """The same files, read at another size (height, width) or channel count."""
+        return BoxedImages(self.paths, size or self.shape[:2], channels or self.shape[2], self.boxes)
+
+
+def cut_box(pixels, box, path):
+    """The part of uint8 [H, W, C] in the box (left, top, width, height); half of the box must be on the picture.
+
+    A box that misses it belongs to another version of the picture (resized or cut copies), and is refused.
+    """
+    left, top, width, height = (int(value) for value in box)
+    part = pixels[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    if 2 * part.shape[0] * part.shape[1] < width * height:
+        raise DataError(
+            f"{path}: its face box (x {left}, y {top}, {width}×{height}) is not on the picture of "
+            f"{pixels.shape[1]}×{pixels.shape[0]}; if this copy's pictures were resized or cut, use crop=False"
+        )
+    return part
+
+
+def check(root):
+    """What of AffectNet is in `root`, as lines of text."""
+    listing = read_listing(root, "drop", HOW_TO_GET)
+    counts = listing.table["split"].value_counts(sort=False)
+    classes = 8 if (listing.table["code"] == 7).any() else 7
+    found = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    lines = [f"{root} ({listing.form}): {found} pictures of {classes} emotions", *listing.notes]
+    return [*lines, *filter(None, [_deviation(listing, classes)])]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="AffectNet: web faces of eight emotions, valence and arousal",
+    class_names=EMOTIONS,
+    protocols=PROTOCOLS,
+    images="291,650",
+    how_to_get=HOW_TO_GET,
+    licence="non-commercial research, by agreement",
+    check=check,
+    traps=(
+        "The publisher gives out no test set: its validation list is what papers report on, so it must not choose "
+        "epochs; here val is cut from train.",
+        "Train is heavily imbalanced (134,415 happiness, 3,750 contempt), the validation list is not (500 a class): "
+        "use sampling='balanced'.",
+        "Its codes begin with 0 neutral, 1 happiness: read as FER2013's they train, and mean other emotions. Numbered "
+        "folders are read by AffectNet's codes; a copy numbered otherwise needs its folders named.",
+        "Codes 8 none, 9 uncertain and 10 no face are a third of the csv release.",
+        "Pictures come in all sizes, a file or two is empty or lost (missing='drop'), and the csv release holds "
+        "some pictures twice.",
+        "Labels are one person's: two annotators agreed on about 60 % of the pictures.",
+    ),
+    options={"image_size": 96, "image_channels": 3, "stream": None, "crop": True, "missing": "raise", "occluded": None},
+)

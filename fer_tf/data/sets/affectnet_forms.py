@@ -1,0 +1,284 @@
+"""AffectNet's three forms, each read into one table of what is listed; see `affectnet.py`.
+
+manifest: `training.csv` and `validation.csv` (in the root or in `Manually_Annotated_file_lists/`) with pictures below
+    `Manually_Annotated_Images/`; see `affectnet_lists.py`.
+annotations: `train_set|val_set/images/N.jpg` with `annotations/N_exp.npy`, `N_val.npy`, `N_aro.npy` (and `N_lnd.npy`,
+    which is not read), each one number, or one number written as text.
+folders: `train|val|test/<class>/…`, classes named for emotions or by AffectNet's own codes 0..7.
+"""
+
+import functools
+import hashlib
+import io
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from ...common.checks import DataError, MissingDataError
+from ...emotions import AFFECTNET_CODES
+from ..cache import cached_arrays, file_fingerprint
+from ..folders import class_folders, folder_emotion, list_images, missing_data
+from ..images import IMAGE_SUFFIXES, is_litter
+from .affectnet_lists import ALLOWED_CODES, LISTS, add_status, affect, find_lists, read_lists, scan
+
+NO_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}
+SETS = {"train": "train_set", "test": "val_set"}
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "train_class": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "val_class": "val",
+    "test": "test",
+    "testing": "test",
+}
+_FOLDER_CODES = {emotion: code for code, emotion in AFFECTNET_CODES.items()}
+_NO_EMOTION_FOLDERS = {
+    "8": 8,
+    "none": 8,
+    "9": 9,
+    "uncertain": 9,
+    "10": 10,
+    "no face": 10,
+    "no-face": 10,
+    "noface": 10,
+    "non-face": 10,
+}
+_UNLABELLED = -1
+_CHUNK = 256  # files a task of the thread pool reads: one a task costs more than the reading
+
+
+@dataclass
+class Listing:
+    """What a copy lists.
+
+    Attributes:
+        form: "manifest", "annotations" or "folders".
+        table: DataFrame, a row a picture: name (relative to the root), code 0..7, split (train, test, and val where a
+            folder copy has one), valence, arousal (float32, NaN where none), size (bytes), time (ns), and the
+            BOX columns in pixels (all 0 where there is none) in the manifest form.
+        notes: what was left out and why, with counts.
+    """
+
+    form: str
+    table: pd.DataFrame
+    notes: list
+
+    @property
+    def source(self):
+        """Fingerprint of every row: names, sizes, times, labels and boxes."""
+        rows = pd.util.hash_pandas_object(self.table, index=False)
+        return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()
+
+
+def read_listing(root, missing, how_to_get):
+    """The `Listing` of the copy in `root`, whichever form it has.
+
+    Args:
+        root: the folder of the dataset.
+        missing: "raise", or "drop" to leave out (and note) pictures that are listed and not there, empty or unlabelled.
+        how_to_get: text for the error where there is no copy.
+    Raises: `MissingDataError` for files that are not there, `DataError` for broken ones.
+    """
+    notes = []
+    if (lists := find_lists(root)) is not None:
+        form, table = "manifest", read_lists(root, lists, notes)
+    elif _set_home(root, "train") is not None:
+        form, table = "annotations", _annotations(root, how_to_get)
+    else:
+        form, table = "folders", _folders(root, how_to_get)
+    table = _with_emotion(table, notes)
+    return Listing(form, _present(root, table, missing, notes), notes)
+
+
+def _with_emotion(table, notes):
+    """The rows of codes 0..7 (and those without a label yet); the others are counted by split and reason."""
+    for split in table["split"].unique():
+        codes = table.loc[table["split"] == split, "code"]
+        counts = [(what, int((codes == code).sum())) for code, what in NO_EMOTION.items()]
+        reasons = ", ".join(f"{count:,} {what}" for what, count in counts if count)
+        if reasons:
+            notes.append(f"left out of {split}, labelled with no emotion: {reasons}")
+    return table[~table["code"].isin(NO_EMOTION)].reset_index(drop=True)
+
+
+def _present(root, table, missing, notes):
+    """The rows whose picture is there, not empty, and labelled; the others raise, or are counted (missing="drop")."""
+    faults = {
+        "listed, but not there or empty": table["size"] <= 0,
+        "there, but without its _exp.npy": (table["code"] == _UNLABELLED) & (table["size"] > 0),
+    }
+    for what, rows in faults.items():
+        if rows.any() and missing == "raise":
+            raise MissingDataError(
+                f"affectnet: {root / table['name'][rows].iloc[0]} is {what} ({rows.sum():,} of {len(table):,} "
+                "pictures); unpack it again, or leave such pictures out with missing='drop'"
+            )
+        for split, count in table["split"][rows].value_counts(sort=False).items():
+            notes.append(f"left out of {split}: {count:,} pictures {what}")
+    table = table[~np.logical_or.reduce(list(faults.values()))].reset_index(drop=True)
+    for split in ("train", "test"):
+        if not (table["split"] == split).any():
+            raise DataError(f"affectnet: {root}: {split} has no picture with one of the eight emotions")
+    return table
+
+
+# --- annotations
+
+
+def _set_home(root, split):
+    """The folder with images/ and annotations/ of a split, or None; unpacking sometimes nests it in itself."""
+    name = SETS[split]
+    return next((home for home in (root / name, root / name / name) if (home / "images").is_dir()), None)
+
+
+def _annotations(root, how_to_get):
+    if _set_home(root, "test") is None:
+        what = f"there is {root / SETS['train']}, but no {root / SETS['test'] / 'images'}, the test pictures"
+        raise missing_data(f"affectnet: {what}", root, how_to_get)
+    return pd.concat([_annotation_set(root, _set_home(root, split), split) for split in SETS], ignore_index=True)
+
+
+def _annotation_set(root, home, split):
+    """A row a picture, and one for every annotation whose picture is not there."""
+    images, notes = scan(home / "images"), scan(home / "annotations")
+    names = _stems(home, images)
+    labelled = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy") and name[0] != "."}
+    stems = sorted(labelled | names.keys(), key=lambda stem: (len(stem), stem))
+    values = _annotation_values(home / "annotations", stems, notes)
+    folder = (home / "images").relative_to(root).as_posix()
+    files = [names.get(stem, f"{stem}.jpg") for stem in stems]
+    table = pd.DataFrame({"name": [f"{folder}/{name}" for name in files], **values, "split": split})
+    return add_status(table, [images.get(name) for name in files])
+
+
+def _stems(home, files):
+    """Pictures by the name they share with their annotations; other files, and two of one name, raise."""
+    names = {}
+    for name in files:
+        stem, suffix = os.path.splitext(name)
+        if is_litter(name):
+            continue
+        if suffix.lower() not in IMAGE_SUFFIXES:
+            raise DataError(f"{home / 'images' / name}: not a picture, among {home / 'images'}; move it away")
+        if stem in names:
+            raise DataError(f"{home / 'images' / name}: {names[stem]} has the same annotations; move one away")
+        names[stem] = name
+    return names
+
+
+def _annotation_values(folder, stems, statuses):
+    """Codes, valence and arousal of `stems`, dict of arrays: read once, then from the cache while no file changes."""
+    files = [[f"{stem}_{kind}.npy" for stem in stems] for kind in ("exp", "val", "aro")]
+    known = np.array([[statuses.get(name, (-1, -1)) for name in column] for column in files], np.int64)
+    digest = hashlib.sha256("\n".join(stems).encode("utf-8", "surrogateescape"))
+    digest.update(np.ascontiguousarray(known))
+    digest.update(file_fingerprint(__file__).encode())  # a mended reader must not be served what the old one read
+
+    def read():
+        paths = [[f"{folder}/{name}" if name in statuses else None for name in column] for column in files]
+        exp, val, aro = (
+            _read_numbers(column, folder, kind) for column, kind in zip(paths, ("exp", "val", "aro"), strict=True)
+        )
+        _check_annotations(paths[0], exp)
+        codes = np.where(np.isnan(exp), _UNLABELLED, exp).astype(np.int64)
+        return {"code": codes, "valence": val, "arousal": aro}
+
+    arrays = cached_arrays("affectnet", digest.hexdigest(), read, ("code", "valence", "arousal"))
+    return {**arrays, "valence": affect(arrays["valence"]), "arousal": affect(arrays["arousal"])}
+
+
+def _check_annotations(paths, codes):
+    wrong = np.flatnonzero(~np.isnan(codes) & ~np.isin(codes, range(11)))
+    if len(wrong):
+        raise DataError(f"{paths[wrong[0]]}: unknown expression {codes[wrong[0]]:g}; allowed are {ALLOWED_CODES}")
+
+
+def _read_numbers(paths, folder, kind):
+    """The numbers in many .npy files, float [N], NaN where the path is None; over threads, for slow disks."""
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    with ThreadPoolExecutor(8) as pool:
+        numbers = pool.map(lambda chunk: [np.nan if path is None else _read_number(path) for path in chunk], chunks)
+        bar = tqdm(
+            numbers,
+            f"reading {folder.parent.name} _{kind}.npy",
+            len(chunks),
+            unit_scale=_CHUNK,
+            unit=" files",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
+        return np.array([number for chunk in bar for number in chunk], np.float64)
+
+
+def _read_number(path):
+    try:
+        with open(path, "rb", buffering=0) as file:
+            content = file.read()
+        if content[:8] != b"\x93NUMPY\x01\x00":
+            return float(np.load(io.BytesIO(content)))
+        start = 10 + int.from_bytes(content[8:10], "little")
+        return float(np.frombuffer(content, _npy_type(content[8:start]), 1, start)[0])
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise DataError(f"{path}: is not a NumPy file of one number ({error})") from None
+
+
+@functools.lru_cache(64)
+def _npy_type(header):
+    """The type of a .npy file's content; NumPy parses a header in 60 µs, and a million files have some five."""
+    shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
+    if int(np.prod(shape)) != 1 or dtype.hasobject:
+        raise ValueError(f"it holds {dtype} {shape}")
+    return dtype
+
+
+# --- folders
+
+
+def _folders(root, how_to_get):
+    parts = {}
+    for folder in class_folders(root) if root.is_dir() else []:
+        part = PARTS.get(folder.name.lower())
+        if part in parts:
+            raise DataError(f"{folder}: {parts[part].name} is there too, and both mean {part}; move one away")
+        if part:
+            parts[part] = folder
+    if "train" not in parts or len(parts) == 1:
+        raise missing_data(
+            f"affectnet: none of its forms is in {root}: {LISTS['train']} and {LISTS['test']} with their pictures, "
+            "train_set/ and val_set/ with images/ and annotations/, or train/ and val/ with a folder a class",
+            root,
+            how_to_get,
+        )
+    # without a test folder the validation pictures are the test set, as in the publisher's forms
+    splits = {part: "test" if part == "val" and "test" not in parts else part for part in parts}
+    found = [row for part, folder in parts.items() for row in _class_rows(root, folder, splits[part])]
+    table = pd.DataFrame(found, columns=["path", "code", "split"])
+    paths = table.pop("path")
+    table.insert(0, "name", [path.relative_to(root).as_posix() for path in paths])
+    table["valence"] = table["arousal"] = np.float32(np.nan)
+    return add_status(table, [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in paths)])
+
+
+def _class_rows(root, home, split):
+    return [(path, _folder_code(folder), split) for folder in class_folders(home) for path in list_images(folder)]
+
+
+def _folder_code(folder):
+    """AffectNet's code of a class folder, which bears the code itself or the name of an emotion."""
+    name = folder.name.strip().lower()
+    if name in _NO_EMOTION_FOLDERS:
+        return _NO_EMOTION_FOLDERS[name]
+    if name.isdecimal():
+        if int(name) not in AFFECTNET_CODES:
+            meaning = ", ".join(f"{code} {emotion}" for code, emotion in AFFECTNET_CODES.items())
+            raise DataError(f"{folder}: unknown class folder; allowed are AffectNet's codes {meaning}, or names")
+        return int(name)
+    return _FOLDER_CODES[folder_emotion(folder)]

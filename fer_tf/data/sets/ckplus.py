@@ -1,0 +1,119 @@
+"""CK+ (Lucey et al. 2010): posed expressions of 123 people filmed from the neutral face to the peak.
+
+The publisher's form: `cohn-kanade-images/S005/001/*.png` (640×490 or 640×480, gray or colour), for 327 of the 593
+sequences a label in `Emotion/S005/001/*_emotion.txt`, and 68 points a frame in `Landmarks/S005/001/*_landmarks.txt`.
+Copies at 48×48: `CK+48/<emotion>/S010_004_00000017.png` (last three frames) and `ckextended.csv` (peaks and first
+frames, no subjects).
+"""
+
+import numpy as np
+
+from ...common.checks import DataError, InputError, check_choice, check_whole
+from ...emotions import EMOTIONS
+from ..base import DatasetSpec, FaceDataset
+from ..splits import hold_out, naming
+from .ckplus_forms import CSV, HOW_TO_GET, READERS, find_folder, forms, labelled, list_copy, read_csv_copy
+
+FOLDS = 10
+CROPS = ("auto", "landmarks", "center", "none")
+PROTOCOLS = {
+    "subject": "10-fold by subject: test = every tenth subject from fold on, val = the next fold's, train the rest",
+    "random": "images drawn at random 80/10/10, as in document [3]: frames of one sequence stand in several splits",
+}
+
+
+def load(root, protocol, seed, fold=0, neutral=True, crop="auto", image_size=48, image_channels=1):
+    """Loads CK+ from `root`; see `load_dataset`. 8 classes, or 7 without neutral; uint8 [1308, S, S, C].
+
+    Args:
+        root: the ckplus folder; where several forms lie in it, the publisher's is read, then CK+48, then the csv.
+        protocol: "subject" or "random".
+        seed: of the random protocol; the folds do not depend on it.
+        fold: 0..9, of the subject protocol.
+        neutral: whether the first frame of each labelled sequence is taken, as neutral.
+        crop: "landmarks" (the square around the 68 points, a fifth wider on each side), "center" (the largest square
+            in the middle), "none" (the whole picture, squeezed), or "auto": landmarks if that folder is there, else
+            none. Copies at 48×48 are cropped already and know only "auto" and "none".
+        image_size: side in pixels.
+        image_channels: 1 or 3.
+    """
+    check_whole("fold", fold, 0, FOLDS - 1)
+    check_choice("neutral", neutral, (True, False))
+    check_choice("crop", crop, CROPS)
+    check_whole("image_size", image_size, 8, 1024)
+    check_choice("image_channels", image_channels, (1, 3))
+    if fold and protocol != "subject":
+        raise InputError(f"fold: only the protocol subject has folds; received {fold} for {protocol}")
+    form, *others = forms(root)
+    copy = READERS[form](root, neutral, crop, (image_size, image_size, image_channels))
+    table, notes = copy.table, copy.notes + [f"also in the folder and not read: {other}" for other in others]
+    names = tuple(name for name in EMOTIONS if name != "neutral" or (table["emotion"] == name).any())
+    table.insert(0, "label", table["emotion"].map(names.index))
+    notes += _split(table, protocol, fold, seed)
+    return FaceDataset("ckplus", protocol, names, table, copy.store, notes, copy.source, deviation=copy.deviation)
+
+
+def _split(table, protocol, fold, seed):
+    """Fills the column split in place; returns notes."""
+    if protocol == "subject":
+        if "subject" not in table:
+            raise InputError(
+                f"protocol: {CSV} does not tell who is on its pictures, so no split by subject can be had from it; "
+                "use protocol='random', or get the publisher's form or CK+48"
+            )
+        table["split"] = _subject_split(table["subject"].to_numpy(), fold)
+        return []
+    table["split"] = "train"
+    with naming("ckplus random"):
+        drawn = hold_out(table, ("test", "val"), seed)
+    return ["frames of one sequence stand in several splits: figures are far above what new faces would give", *drawn]
+
+
+def _subject_split(subjects, fold):
+    """Folds as in the literature (Ding et al. 2017 and others before): subjects by ascending id, every tenth."""
+    ordered = np.unique(subjects)
+    if len(ordered) < FOLDS:
+        raise DataError(f"ckplus: {len(ordered)} subjects are too few for {FOLDS} folds; use protocol='random'")
+    places = np.searchsorted(ordered, subjects) % FOLDS
+    names = np.full(FOLDS, "train", object)
+    names[fold], names[(fold + 1) % FOLDS] = "test", "val"
+    return names[places]
+
+
+def check(root):
+    """What of CK+ is in `root`, as lines of text; names, labels or a csv that `load` would refuse raise here."""
+    form, *others = forms(root)
+    if form == "publisher":
+        found, notes, deviation = labelled(root, neutral=True)
+        points = "there" if find_folder(root, "Landmarks") else "not there, so faces are not cropped"
+        lines = [f"{root}: {len(found):,} images of labelled sequences; Landmarks is {points}", *notes, deviation]
+    elif form == "CK+48":
+        lines = [f"{root}: {len(list_copy(root)):,} images of the 48×48 folder copy"]
+    else:
+        read_csv_copy(root)
+        lines = [f"{root / CSV}: the 48×48 csv copy ({(root / CSV).stat().st_size / 1e6:.1f} MB)"]
+    return [*filter(None, lines), *(f"also there and not read: {other}" for other in others)]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="CK+: posed expressions from neutral to peak, in the laboratory",
+    class_names=EMOTIONS,
+    protocols=PROTOCOLS,
+    images="1,308 (of 327 labelled sequences)",
+    how_to_get=HOW_TO_GET,
+    licence="non-commercial research, by agreement",
+    check=check,
+    traps=(
+        "Frames of one sequence are nearly alike: a random split (99.47 % in document [3]) tests on training faces.",
+        "Its codes begin with 0 neutral, 1 anger, 2 contempt; those of the csv copy with 0 anger, 1 disgust, 2 fear.",
+        "The published pictures are whole scenes, the face small and off the centre: without the Landmarks folder crop "
+        "faces first, or figures say little.",
+        "CK+48 has contempt and no neutral, the csv two thirds neutral; each counts as another set than the published.",
+        "266 of the 593 sequences have no label, and 5 of the 123 people none: what was asked for is not a label.",
+        "Contempt (18 sequences), fear (25) and sadness (28): a fold may test a class on a handful of images.",
+        "One fold is a tenth of the people: the literature's figure is the mean over all ten.",
+    ),
+    folds={"subject": FOLDS},
+    options={"fold": 0, "neutral": True, "crop": "auto", "image_size": 48, "image_channels": 1},
+)

@@ -1,0 +1,293 @@
+"""The forms in which CK+ circulates, read into one kind of table; `ckplus` makes datasets of them."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ...common.checks import DataError, InputError, MissingDataError
+from ...emotions import CKPLUS_CODES, CKPLUS_CSV_CODES
+from ..base import ArrayImages, image_store
+from ..cache import file_fingerprint, listing_fingerprint
+from ..folders import class_folders, folder_emotion, list_files, list_images, missing_data
+from ..images import convert, read_image, resize
+from ..pixel_csv import read_pixel_csv
+from .fer2013 import USAGES
+
+POINTS = 68
+# The points end at the brows; a fifth of their extent around them takes in most of the forehead.
+MARGIN = 0.2
+CSV = "ckextended.csv"
+PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83}
+SEQUENCES, SUBJECTS, COPY_IMAGES, CSV_ROWS = 593, 123, 981, 920
+HOW_TO_GET = (
+    "https://www.jeffcohn.net/Resources/ (by agreement): put the folders cohn-kanade-images/, Emotion/ and Landmarks/ "
+    "into {root}; or Kaggle's 48×48 copies: the folder CK+48 of shawon10/ckplus, or ckextended.csv of "
+    "davilsena/ckdataset"
+)
+_COLUMNS = ["path", "emotion", "subject", "sequence", "frame"]
+
+
+class Copy(NamedTuple):
+    """What a form of CK+ gives: a table (emotion, subject, ...) and its images, row by row."""
+
+    table: pd.DataFrame
+    store: ArrayImages
+    source: str
+    notes: list
+    deviation: str
+
+
+def find_folder(root, name):
+    """The folder called `name` in `root` or one below (archives unpack into folders of their own), or None."""
+    places = [root / name, *(folder / name for folder in (class_folders(root) if root.is_dir() else []))]
+    return next((place for place in places if place.is_dir() and place.parent.name != "__MACOSX"), None)
+
+
+def forms(root):
+    """Which forms of CK+ are in `root`, the best first; none raises."""
+    there = {
+        "publisher": find_folder(root, "cohn-kanade-images") or find_folder(root, "Emotion"),
+        "CK+48": find_folder(root, "CK+48") or (root / "anger").is_dir(),
+        CSV: (root / CSV).is_file(),
+    }
+    if not any(there.values()):
+        raise missing_data(f"ckplus: none of cohn-kanade-images/, CK+48/ and {CSV} is in {root}", root, HOW_TO_GET)
+    return [form for form, place in there.items() if place]
+
+
+# --- the publisher's form ---
+
+
+def _publisher(root, neutral, crop, shape):
+    found, notes, deviation = labelled(root, neutral)
+    table = pd.DataFrame(found, columns=_COLUMNS)
+    paths = list(table.pop("path"))
+    points = _landmarks(root, paths, crop)
+    if points is None and crop == "auto":
+        notes.append("no Landmarks folder: pictures are whole and squeezed to a square, faces are not cropped")
+    table["name"] = [path.relative_to(root).as_posix() for path in paths]
+    source = listing_fingerprint(root, [*paths, *_labels(root).values(), *(points or [])])
+    how = "landmarks" if points else "none" if crop == "auto" else crop
+    store = _read_all(paths, points or [None] * len(paths), how, shape)
+    return Copy(table, store, f"{source}{how}", notes, deviation)
+
+
+def _labels(root):
+    """Emotion file of each labelled sequence, dict of "S005/001" -> path."""
+    home, labels = find_folder(root, "Emotion"), {}
+    if home is None:
+        what = f"ckplus: there is no {root / 'Emotion'}, the folder of Emotion_labels.zip"
+        raise missing_data(what, root, HOW_TO_GET)
+    for path in list_files(home):
+        if not path.name.lower().endswith("_emotion.txt"):
+            continue
+        key = path.parent.relative_to(home).as_posix()
+        if not re.fullmatch(r"S\d{3}/\d{3}", key):
+            raise DataError(f"{path}: must lie in a folder like {home / 'S005' / '001'}")
+        other = labels.setdefault(key, path)
+        if other != path:
+            raise DataError(f"{path}: a second label for the sequence of {other.name}")
+    if not labels:
+        raise DataError(f"{home}: holds no *_emotion.txt")
+    return labels
+
+
+def labelled(root, neutral):
+    """(path, emotion, subject, sequence, frame) of every picture used, with notes and the deviation."""
+    labels, home = _labels(root), find_folder(root, "cohn-kanade-images")
+    if home is None:
+        raise missing_data(f"ckplus: there is no {root / 'cohn-kanade-images'}", root, HOW_TO_GET)
+    sequences = [seq.relative_to(home).as_posix() for person in class_folders(home) for seq in class_folders(person)]
+    found, emotions, short, late = [], [], 0, 0
+    for key, label in labels.items():
+        frames = _frames(home / key, label)
+        emotions.append(_emotion(label))
+        found += _rows(key, frames, emotions[-1], neutral)
+        short += len(frames) < 4
+        late += frames[-1].stem != _stem(label)
+    notes = [f"{len(sequences) - len(labels):,} of {len(sequences):,} sequences have no label and are left out"]
+    if short:
+        notes.append(f"{short} labelled sequences have fewer than 4 frames and give fewer than three of the peak")
+    if late:
+        notes.append(f"{late} sequences go on after the labelled frame; their last three frames are taken all the same")
+    return found, notes, _deviation(sequences, emotions)
+
+
+def _rows(key, frames, emotion, neutral):
+    """The rows of one sequence: its first frame as neutral, its last three (the first never among them) as emotion."""
+    first, peaks = frames[:1], frames[max(1, len(frames) - 3) :]
+    if not peaks:  # a single frame is the labelled one
+        first, peaks = [], frames
+    chosen = [(path, "neutral") for path in first if neutral] + [(path, emotion) for path in peaks]
+    return [(path, name, *key.split("/"), path.stem.split("_")[-1]) for path, name in chosen]
+
+
+def _stem(label):
+    return label.name[: -len("_emotion.txt")]
+
+
+def _frames(folder, label):
+    """The sequence's pictures in order; `MissingDataError` where the labelled one is not among them."""
+    frames = list_images(folder) if folder.is_dir() else []
+    if _stem(label) not in {path.stem for path in frames}:
+        raise MissingDataError(f"ckplus: there is no {folder / _stem(label)}.png, though {label} labels it")
+    return frames
+
+
+def _emotion(path):
+    """The emotion an emotion file names; `DataError` if it does not hold exactly one known code."""
+    words = path.read_text(encoding="utf-8", errors="replace").split()
+    if len(words) != 1:
+        raise DataError(f"{path}: must hold one code 0..7; it holds {' '.join(words) or 'nothing'}")
+    try:
+        return CKPLUS_CODES[float(words[0])]
+    except (ValueError, KeyError):
+        raise DataError(f"{path}: unknown code {words[0]}; allowed are 0..7") from None
+
+
+def _deviation(sequences, emotions):
+    subjects, counts = len({key.split("/")[0] for key in sequences}), pd.Series(emotions).value_counts().to_dict()
+    if (len(sequences), subjects, counts) == (SEQUENCES, SUBJECTS, PUBLISHED):
+        return ""
+    told = ", ".join(f"{name} {counts.get(name, 0)}" for name in sorted({*PUBLISHED, *counts}))
+    return (
+        f"this copy of CK+ has {len(emotions)} labelled of {len(sequences)} sequences of {subjects} people ({told}), "
+        f"not the published {sum(PUBLISHED.values())} of {SEQUENCES} of {SUBJECTS}"
+    )
+
+
+# --- crops ---
+
+
+def _landmarks(root, paths, crop):
+    """The landmark file of each picture, or None where they are not wanted or (auto) not there."""
+    home = find_folder(root, "Landmarks") if crop in ("auto", "landmarks") else None
+    if home is None:
+        if crop == "landmarks":
+            raise MissingDataError(
+                f"ckplus: crop='landmarks' needs {root / 'Landmarks'}, the folder of Landmarks.zip; "
+                "crop='center' and 'none' do without"
+            )
+        return None
+    files = [home / path.parent.parent.name / path.parent.name / f"{path.stem}_landmarks.txt" for path in paths]
+    lost = [file for file in files if not file.is_file()]
+    if lost:
+        raise MissingDataError(f"ckplus: there is no {lost[0]} ({len(lost)} are missing); crop='none' does without")
+    return files
+
+
+def _read_all(paths, points, how, shape):
+    """The pictures, cropped and resized, as `ArrayImages` uint8 [N, *shape]."""
+
+    def one(path, file):
+        pixels = read_image(path, shape[2])
+        box = _face_box(file) if file else _center_box(pixels) if how == "center" else None
+        return resize(pixels if box is None else cut(pixels, box), shape[:2])
+
+    with ThreadPoolExecutor(4) as pool:  # decoding releases the lock
+        return ArrayImages(np.stack(list(pool.map(one, paths, points))))
+
+
+def _face_box(file):
+    """(left, top, side) in pixels of the square around a landmark file's 68 lines of x y, `MARGIN` wider each way."""
+    try:
+        points = np.loadtxt(file, ndmin=2)
+    except ValueError as error:
+        raise DataError(f"{file}: is not a list of points ({error})") from None
+    if points.shape != (POINTS, 2) or not np.isfinite(points).all():
+        raise DataError(f"{file}: must hold {POINTS} lines of x y; it holds an array of {points.shape}")
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = max(1, round((high - low).max() * (1 + 2 * MARGIN)))
+    left, top = np.round((low + high - side) / 2).astype(int)
+    return left, top, side
+
+
+def _center_box(pixels):
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    return (width - side) // 2, (height - side) // 2, side
+
+
+def cut(pixels, box):
+    """The square (left, top, side) of uint8 [H, W, C]; what lies outside repeats the picture's edge."""
+    left, top, side = box
+    height, width = pixels.shape[:2]
+    rows = np.clip(np.arange(top, top + side), 0, height - 1)
+    columns = np.clip(np.arange(left, left + side), 0, width - 1)
+    return np.ascontiguousarray(pixels[rows][:, columns])
+
+
+# --- the copies at 48×48 ---
+
+
+def _copy_crop(crop, form):
+    if crop not in ("auto", "none"):
+        raise InputError(f"crop: the copy {form} is cropped already, allowed are auto and none; received {crop!r}")
+
+
+def list_copy(root):
+    """(path, emotion, subject, sequence, frame) of the folder copy: the emotion from the folder, all else by name."""
+    home, found = find_folder(root, "CK+48") or root, []
+    for folder in class_folders(home):
+        emotion = folder_emotion(folder)
+        for path in list_images(folder):
+            match = re.fullmatch(r"(S\d{3})_(\d{3})_(\d{8})", path.stem)
+            if match is None:
+                raise DataError(
+                    f"{path}: is not called like S010_004_00000017.png, so its subject is not known; "
+                    "the dataset `folder` reads pictures of any name"
+                )
+            found.append((path, emotion, *match.groups()))
+    if not found:
+        raise DataError(f"{home}: holds no picture")
+    return found
+
+
+def _folder(root, neutral, crop, shape):
+    _copy_crop(crop, "CK+48")
+    found = list_copy(root)
+    table = pd.DataFrame(found, columns=_COLUMNS)
+    table, notes = _without_neutral(table, neutral)
+    paths = list(table.pop("path"))
+    table["name"] = [path.relative_to(root).as_posix() for path in paths]
+    short = "" if len(found) == COPY_IMAGES else f"; it has {len(found):,} images, not {COPY_IMAGES}"
+    deviation = f"the 48×48 folder copy CK+48, not the publisher's pictures{short}"
+    store = image_store(paths, shape[:2], shape[2], stream=False)
+    return Copy(table, store, listing_fingerprint(root, paths), notes, deviation)
+
+
+def read_csv_copy(root):
+    """The csv copy's images uint8 [N, 48, 48, 1], labels uint8 [N], usage uint8 [N]; see `read_pixel_csv`."""
+    codes = (tuple(CKPLUS_CSV_CODES), USAGES)
+    return read_pixel_csv(root / CSV, (CSV,), ("emotion", "pixels", "Usage"), 48, codes)
+
+
+def _csv(root, neutral, crop, shape):
+    """The csv copy: one peak and one first frame a sequence, nobody's name; its column Usage is kept, not followed."""
+    _copy_crop(crop, CSV)
+    images, labels, usage = read_csv_copy(root)
+    table = pd.DataFrame({"emotion": [CKPLUS_CSV_CODES[code] for code in labels]})
+    table["usage"] = pd.Categorical.from_codes(usage, USAGES)
+    table["name"] = [f"row{row}" for row in range(len(table))]
+    table, notes = _without_neutral(table, neutral)
+    store = ArrayImages(convert(images[table.index], shape[:2], shape[2]))
+    notes.append(f"{CSV} names no subjects and no sequences: nobody can tell which faces stand in several splits")
+    short = "" if len(labels) == CSV_ROWS else f"; it has {len(labels):,} rows, not {CSV_ROWS}"
+    deviation = f"the 48×48 csv copy {CSV}, not the publisher's pictures{short}"
+    return Copy(table.reset_index(drop=True), store, file_fingerprint(root / CSV), notes, deviation)
+
+
+def _without_neutral(table, neutral):
+    """The rows wanted, with their old index, and notes."""
+    is_neutral = table["emotion"] == "neutral"
+    if neutral and not is_neutral.any():
+        return table, ["this copy has no neutral images"]
+    if neutral or not is_neutral.any():
+        return table, []
+    return table[~is_neutral], [f"{is_neutral.sum():,} neutral images left out (neutral=False)"]
+
+
+READERS = {"publisher": _publisher, "CK+48": _folder, CSV: _csv}

@@ -1,0 +1,221 @@
+"""FER2013 (Goodfellow et al. 2013, "Challenges in representation learning"), in every form it circulates.
+
+csv: columns emotion, pixels, Usage (`fer2013.csv`; `icml_face_data.csv` has leading blanks in its header), plain,
+compressed or inside Kaggle's tarball. Folders: `train|test/<class>/*.jpg`, whose `test` holds PublicTest and
+PrivateTest together unless the file names (`PrivateTest_123.jpg`) tell.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...common.checks import DataError, check_choice
+from ...emotions import EMOTIONS
+from .. import pixel_csv
+from ..base import ArrayImages, DatasetSpec, FaceDataset, image_store
+from ..cache import cached_arrays, file_fingerprint, listing_fingerprint
+from ..folders import class_folders, folder_emotion, list_images, missing_data
+from ..pixel_csv import read_pixel_csv
+from ..splits import naming, pick_per_class, stratified_holdout
+
+CLASS_NAMES = EMOTIONS[:7]
+SIDE = 48
+USAGES = ("Training", "PublicTest", "PrivateTest")
+# A fourth usage for folder copies that do not tell Public from Private.
+UNKNOWN_TEST = 3
+PUBLISHED = (28709, 3589, 3589)
+PUBLISHED_CLASSES = (4953, 547, 5121, 8989, 6077, 4002, 6198)
+CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+ARCHIVES = ("fer2013.tar.gz", "fer2013.tgz", "fer2013.tar", "fer2013.zip", "icml_face_data.zip", "archive.zip")
+PROTOCOLS = {
+    "official": "train = Training 28,709; val = PublicTest 3,589; test = PrivateTest 3,589",
+    "pooled": "document [2]'s: all rows together, stratified; test = 10 %, val = 10 % of the rest",
+    "balanced": "document [3]'s: per class 400 train + 30 val of Training, 100 test of Public and Private together",
+    "folder": "for copies whose test folder mixes Public and Private: val = 10 % of train, test = that folder",
+}
+HOW_TO_GET = (
+    "https://www.kaggle.com/c/challenges-in-representation-learning-facial-expression-recognition-challenge/data: "
+    "put fer2013.tar.gz, fer2013.csv or icml_face_data.csv (plain, .gz, .xz or .zip), or the folders train/ and "
+    "test/, into {root}"
+)
+_MIXED = (
+    "this copy's test folder holds PublicTest and PrivateTest together ({count} images) and its file names do not "
+    "tell them apart"
+)
+
+
+def load(root, protocol, seed, stream=None):
+    """Loads FER2013 from `root`; see `load_dataset`. 7 classes, uint8 [35887, 48, 48, 1]."""
+    check_choice("protocol", protocol, PROTOCOLS)
+    path = find_csv(root)
+    if path is not None:
+        store, labels, usage, source, names = _from_csv(path)
+    elif (root / "train").is_dir() and (root / "test").is_dir():
+        store, labels, usage, source, names = _from_folders(root, stream)
+    else:
+        raise _missing(root)
+    table = pd.DataFrame(
+        {"label": labels.astype(np.int64), "usage": pd.Categorical.from_codes(usage, (*USAGES, "test"))}
+    )
+    table["name"] = names
+    table["split"] = _assign(root, protocol, labels, usage, seed)
+    notes, deviation = _notes(protocol, usage), _deviation(labels, usage)
+    return FaceDataset("fer2013", protocol, CLASS_NAMES, table, store, notes, source, deviation=deviation)
+
+
+def _deviation(labels, usage):
+    """Which published counts this copy lacks; pixels cannot be told (published copies differ in them)."""
+    is_split = not (usage == UNKNOWN_TEST).any()
+    counts = np.bincount(usage, minlength=3) if is_split else [(usage == 0).sum(), (usage != 0).sum()]
+    published = PUBLISHED if is_split else (PUBLISHED[0], PUBLISHED[1] + PUBLISHED[2])
+    if tuple(counts) == published and tuple(np.bincount(labels, minlength=7)) == PUBLISHED_CLASSES:
+        return ""
+    return f"this copy of FER2013 has {len(labels):,} images ({', '.join(map(str, counts))}), not the published ones"
+
+
+def _missing(root):
+    what = f"none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}"
+    return missing_data(f"fer2013: {what}", root, HOW_TO_GET)
+
+
+def find_csv(root):
+    """The csv or archive in `root`, or None."""
+    candidates = [root / f"{name}{suffix}" for suffix in ("", ".gz", ".xz", ".zip") for name in CSV_NAMES]
+    candidates += [root / name for name in ARCHIVES]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def check(root):
+    """What of FER2013 is in `root`, as lines of text."""
+    path = find_csv(root)
+    if path is not None:
+        return [f"{path} ({path.stat().st_size / 1e6:.0f} MB)"]
+    if (root / "train").is_dir() and (root / "test").is_dir():
+        return [f"{root / part}: {len(list_images(root / part))} images" for part in ("train", "test")]
+    raise _missing(root)
+
+
+def _from_csv(path):
+    source = file_fingerprint(path)
+    code = file_fingerprint(Path(pixel_csv.__file__))  # a mended reader must not be served what the old one read
+    arrays = cached_arrays("fer2013", f"{source[:12]}{code}", lambda: _parse_csv(path), ("images", "labels", "usage"))
+    names = [f"row{row}" for row in range(len(arrays["labels"]))]
+    return ArrayImages(arrays["images"]), arrays["labels"], arrays["usage"], source, names
+
+
+def _parse_csv(path):
+    codes = (range(len(CLASS_NAMES)), USAGES)
+    images, labels, usage = read_pixel_csv(path, CSV_NAMES, ("emotion", "pixels", "Usage"), SIDE, codes)
+    return {"images": images, "labels": labels, "usage": usage}
+
+
+def _from_folders(root, stream):
+    """Folder form: labels from the class folders, usage from the file names where they tell."""
+    found = [
+        (path, folder_emotion(folder), part)
+        for part in ("train", "test")
+        for folder in class_folders(root / part)
+        for path in list_images(folder)
+    ]
+    if not found:
+        raise DataError(f"fer2013: {root}/train and {root}/test hold no class folder with a picture")
+    paths = [path for path, _, _ in found]
+    try:
+        labels = np.array([CLASS_NAMES.index(emotion) for _, emotion, _ in found], np.uint8)
+    except ValueError:
+        raise DataError(f"fer2013: {root} has a folder for contempt, which FER2013 does not know") from None
+    usage = np.array([_usage(path, part) for path, _, part in found], np.uint8)
+    if (usage == UNKNOWN_TEST).any():  # a few told names among untold ones would make a wrong split
+        usage[usage != 0] = UNKNOWN_TEST
+    source = listing_fingerprint(root, paths)
+    names = [str(path.relative_to(root)) for path in paths]
+    return image_store(paths, (SIDE, SIDE), 1, stream), labels, usage, source, names
+
+
+def _usage(path, part):
+    if part == "train":
+        return 0
+    stem = path.stem.lower()
+    return next((code for code in (1, 2) if stem.startswith(USAGES[code].lower())), UNKNOWN_TEST)
+
+
+def _assign(root, protocol, labels, usage, seed):
+    """The split of each row under `protocol`, object [N]."""
+    split = np.full(len(labels), "", object)
+    mixed = int((usage == UNKNOWN_TEST).sum())
+    if protocol == "official":
+        if mixed:
+            raise DataError(
+                f"fer2013: {_MIXED.format(count=mixed)}, so no official-protocol figure can be had from {root}; "
+                "use protocol='folder', or get the csv"
+            )
+        split[:] = np.array(["train", "val", "test"], object)[usage]
+        return split
+    with naming(f"fer2013 {protocol}"):
+        _draw(split, protocol, labels, usage, seed)
+    return split
+
+
+def _draw(split, protocol, labels, usage, seed):
+    """Fills `split` for the protocols that draw rows."""
+    if protocol == "pooled":
+        _hold_out(split, labels, np.ones(len(labels), bool), ("test", "val"), seed)
+    elif protocol == "folder":
+        split[usage != 0] = "test"
+        _hold_out(split, labels, usage == 0, ("val",), seed)
+    else:
+        _balance(split, labels, usage, seed)
+
+
+def _hold_out(split, labels, rows, names, seed):
+    """Marks 10 % of `rows` as each of `names` in turn (each of what the one before left), the rest as train."""
+    for name in names:
+        chosen = np.flatnonzero(rows)
+        held = chosen[stratified_holdout(labels[chosen], 0.1, seed)]
+        split[held] = name
+        rows = rows.copy()
+        rows[held] = False
+    split[rows] = "train"
+
+
+def _balance(split, labels, usage, seed):
+    rng = np.random.default_rng(seed)
+    train = pick_per_class(labels, usage == 0, 400, rng, CLASS_NAMES)
+    split[train] = "train"
+    split[pick_per_class(labels, (usage == 0) & (split == ""), 30, rng, CLASS_NAMES)] = "val"
+    split[pick_per_class(labels, usage != 0, 100, rng, CLASS_NAMES)] = "test"
+
+
+def _notes(protocol, usage):
+    notes = []
+    mixed = int((usage == UNKNOWN_TEST).sum())
+    if mixed:
+        notes.append(_MIXED.format(count=mixed) + ": figures on it are not official FER2013 figures")
+    if protocol == "folder":
+        notes.append("test is PublicTest and PrivateTest together: not the official protocol")
+    if protocol == "pooled":
+        notes.append("Training, PublicTest and PrivateTest are pooled: copies of test images stand in train")
+    return notes
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="FER2013: 48×48 gray web faces, noisy labels",
+    class_names=CLASS_NAMES,
+    protocols=PROTOCOLS,
+    images="35,887",
+    how_to_get=HOW_TO_GET,
+    licence="research use; Kaggle competition rules",
+    check=check,
+    traps=(
+        "PublicTest and PrivateTest: much-quoted figures took the best epoch on PrivateTest, or swapped the two.",
+        "288 PrivateTest and 280 PublicTest images also stand pixel for pixel in Training.",
+        "Folder copies call Public and Private together `test` (7,178 images); their figures are not the challenge's.",
+        "Many copies on the web have altered pixels (contrast, equalised); trained nets lose 7 to 10 points on them.",
+        "Labels are noisy: people agree with them on about 65 % of the images, and copies of one image disagree.",
+        "Disgust has 1.5 % of the images: accuracy hardly notices it, macro F1 does.",
+        "11 Training images are all black.",
+    ),
+    options={"stream": None},
+)

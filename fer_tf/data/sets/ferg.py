@@ -1,0 +1,114 @@
+"""FERG-DB (Aneja et al. 2016): 55,767 drawn faces of six stylised characters, seven emotions.
+
+Layout: `FERG_DB_256/<character>/<character>_<emotion>/*.png`.
+"""
+
+import numpy as np
+
+from ...common.checks import DataError, check_whole
+from ...emotions import EMOTIONS, canonical_emotion
+from ..base import DatasetSpec, FaceDataset, image_store
+from ..cache import listing_fingerprint
+from ..folders import class_folders, counts_told, labelled_table, list_files, list_images, missing_data
+from ..splits import naming, stratified_holdout
+
+CLASS_NAMES = EMOTIONS[:7]
+CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
+TEST_CHARACTERS = ("mery", "ray")
+PUBLISHED = 55767
+RANDOM_SIZES = {"train": 36500, "val": 6647, "test": 12620}
+PROTOCOLS = {
+    "characters": "train aia bonnie jules malcolm (10 % of it val, stratified), test mery ray: characters never seen",
+    "random": "document [3]'s 36,500/6,647/12,620, drawn from all: every character stands in every split",
+}
+HOW_TO_GET = (
+    "https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html (by request): put the folder FERG_DB_256 "
+    "into {root}"
+)
+
+
+def load(root, protocol, seed, image_size=48, stream=None):
+    """Loads FERG from `root`; see `load_dataset`. 7 classes, RGB, at image_size × image_size (256 as published)."""
+    check_whole("image_size", image_size, 8, 1024)
+    table, paths = labelled_table(root, _list(root), CLASS_NAMES)
+    table["split"] = _characters(table, seed) if protocol == "characters" else _random(len(table), seed)
+    notes = [] if protocol == "characters" else ["drawn from all: every character stands in several splits"]
+    deviation = "" if len(table) == PUBLISHED else f"this copy of FERG has {len(table):,} images, not 55,767"
+    store = image_store(paths, (image_size, image_size), 3, stream)
+    source = listing_fingerprint(root, paths)
+    return FaceDataset("ferg", protocol, CLASS_NAMES, table, store, notes, source, deviation=deviation)
+
+
+def _list(root):
+    """(path, emotion, character) of every picture; an unknown character or emotion raises, naming its folder."""
+    home = root / "FERG_DB_256"
+    if not home.is_dir():
+        raise missing_data(f"ferg: there is no {home}", root, HOW_TO_GET)
+    found = []
+    loose = [path for path in list_files(home) if len(path.relative_to(home).parts) < 3]
+    if loose:
+        raise DataError(f"{loose[0]}: lies outside <character>/<character>_<emotion>/; move it away")
+    for character in class_folders(home):
+        if character.name not in CHARACTERS:
+            raise DataError(f"{character}: unknown character; allowed are {', '.join(CHARACTERS)}")
+        for folder in class_folders(character):
+            emotion = _emotion(folder, character.name)
+            found += [(image, emotion, character.name) for image in list_images(folder)]
+    if not found:
+        raise DataError(f"{home}: holds no picture")
+    return found
+
+
+def _emotion(folder, character):
+    prefix, _, name = folder.name.partition("_")
+    try:
+        emotion = canonical_emotion(name)
+    except ValueError as error:
+        raise DataError(f"{folder}: {error}") from None
+    if prefix != character or emotion not in CLASS_NAMES:
+        raise DataError(f"{folder}: must be called {character}_<emotion>, one of {', '.join(CLASS_NAMES)}")
+    return emotion
+
+
+def _characters(table, seed):
+    split = np.where(table["subject"].isin(TEST_CHARACTERS), "test", "train").astype(object)
+    if not {"train", "test"} <= set(split):
+        there = ", ".join(sorted(table["subject"].unique()))
+        raise DataError(f"ferg: protocol characters tests on {', '.join(TEST_CHARACTERS)}; this copy has {there}")
+    train = np.flatnonzero(split == "train")
+    with naming("ferg"):
+        split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
+    return split
+
+
+def _random(count, seed):
+    """Document [3]'s sizes; of a copy with fewer images, the same shares."""
+    bounds = np.round(np.cumsum(list(RANDOM_SIZES.values())) * count / PUBLISHED).astype(int)
+    split = np.full(count, "test", object)
+    order = np.random.default_rng(seed).permutation(count)
+    split[order[: bounds[0]]] = "train"
+    split[order[bounds[0] : bounds[1]]] = "val"
+    return split
+
+
+def check(root):
+    """What of FERG is in `root`, as lines of text."""
+    characters = [character for _, _, character in _list(root)]
+    return [f"{root / 'FERG_DB_256'}: {counts_told(characters, sorted({*characters}))}"]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="FERG-DB: six stylised characters",
+    class_names=CLASS_NAMES,
+    protocols=PROTOCOLS,
+    images="55,767",
+    how_to_get=HOW_TO_GET,
+    licence="non-commercial research, by request",
+    check=check,
+    traps=(
+        "Frames of one animation are nearly alike: a random split is close to testing on training images (100 %).",
+        "Drawings: figures on it say little about photographs.",
+    ),
+    options={"image_size": 48, "stream": None},
+)

@@ -1,0 +1,243 @@
+"""FER+ (Barsoum et al. 2016): ten people's votes on each FER2013 picture: eight emotions, unknown, no face.
+
+Votes come from Microsoft's repository, pixels from the sibling fer2013 folder. `data/FER2013*/label.csv` is what
+Microsoft's training code reads (the default, and the published counts); `fer2013new.csv` has a line for every row of
+fer2013.csv: its line number is the row, its image names are not row numbers.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ...common.checks import DataError, MissingDataError, check_choice
+from ...emotions import EMOTIONS, FERPLUS_COLUMNS
+from ..base import SPLITS, DatasetSpec, FaceDataset
+from ..cache import file_fingerprint
+from . import fer2013
+from .ferplus_lists import add_columns, list_notes, read_lists, told
+
+FOLDERS = dict(zip(("FER2013Train", "FER2013Valid", "FER2013Test"), SPLITS, strict=True))
+USAGES = dict(zip(fer2013.USAGES, SPLITS, strict=True))
+LABEL_MODES = {
+    "majority": "the emotion with more than half of the votes",
+    "probability": "the leading emotions' votes as a distribution",
+    "crossentropy": "as probability; the paper's name for training against the distribution",
+    "soft": "training images as probability, val and test images as majority: learned softly, tested as in the papers",
+    "multitarget": "all emotions with at least 30 % of the votes, equally true (as a distribution of their votes)",
+}
+VOTES = {"label": "data/FER2013*/label.csv", "new": "fer2013new.csv"}
+PROTOCOLS = {
+    "official": "FER2013's own rows: train = Training, val = PublicTest, test = PrivateTest",
+    "six": "document [4]'s: the same rows, six emotions (no neutral, no contempt), 64×64, gray repeated to RGB",
+}
+HOW_TO_GET = (
+    "https://github.com/microsoft/FERPlus: put fer2013new.csv and the folder data/ into {root}, and FER2013 itself "
+    "into the fer2013 folder beside it"
+)
+
+
+def load(root, protocol, seed, label_mode="majority", votes="label", stream=None):
+    """Loads FER+; see `load_dataset`. 8 classes; the table's `votes` columns are as counted, its `row` is FER2013's.
+
+    Where the published lists of hard test faces are there (see `ferplus_lists`), the table has the bool columns
+    `occluded`, `pose30` and `pose45`; the dataset's fingerprint does not depend on them.
+
+    Args:
+        root: the ferplus folder; pixels are read from its sibling fer2013.
+        protocol: "official" or "six".
+        seed: not used.
+        label_mode: a key of `LABEL_MODES` (Barsoum et al. 2016, §3); all but majority give soft labels.
+        votes: "label" or "new", a key of `VOTES`.
+    """
+    check_choice("label_mode", label_mode, LABEL_MODES)
+    check_choice("votes", votes, VOTES)
+    counts, split, source, row_of = _read(root, votes)
+    lists = read_lists(root, row_of, len(split))
+    faces = fer2013.load(root.parent / "fer2013", "official", seed, stream)
+    _check_rows(root, faces, split)
+    if label_mode == "soft":
+        is_train = (split == "train")[:, None]
+        shares = np.where(is_train, vote_shares(counts, "probability"), vote_shares(counts, "majority"))
+    else:
+        shares = vote_shares(counts, label_mode)
+    kept = np.flatnonzero((split != "") & (shares.sum(axis=1) > 0))
+    order = [FERPLUS_COLUMNS.index(name) for name in EMOTIONS]
+    shares = shares[kept][:, order]
+    table = pd.DataFrame(
+        {"label": shares.argmax(axis=1), "split": split[kept], "row": kept, "name": faces.table["name"][kept]}
+    )
+    table[[f"votes {name}" for name in FERPLUS_COLUMNS]] = counts[kept]
+    add_columns(table, lists)
+    # the test images and labels of "soft" are those of "majority", so predictions of the two compare row by row
+    tested_as = "majority" if label_mode == "soft" else label_mode
+    soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
+    ds = FaceDataset(
+        "ferplus",
+        protocol,
+        EMOTIONS,
+        table.reset_index(drop=True),
+        faces.store.taken(kept),
+        notes=_notes(counts, split, kept),
+        source=f"{faces.source[:20]}{source[:20]}{tested_as}{votes}",
+        probabilities=soft,
+        deviation=faces.deviation,
+    )
+    if protocol == "six":
+        ds = ds.with_classes(EMOTIONS[:6])
+        ds.store = ds.store.converted((64, 64), 3)
+    ds.notes.extend(list_notes(ds, lists, tested_as))
+    return ds
+
+
+def vote_shares(counts, label_mode):
+    """Votes that stand after Microsoft's rules, float [N, 8] in FER+'s order; a row of zeros is left out.
+
+    Single votes are dropped as outliers. `majority`: the first emotion of most votes, if these are more than half.
+    `probability` and `crossentropy`: the emotions of most votes, one level after the other, until three quarters of the
+    votes are covered or three emotions are in; left out if they cover at most half, are more than three, or lead to
+    unknown or no face. `multitarget`: every emotion with at least 30 % of the votes; left out if together at most half.
+    A row whose strongest is unknown or no face is always left out.
+
+    Args:
+        counts: int [N, 10], eight emotions, unknown, no face.
+        label_mode: a key of `LABEL_MODES`.
+    """
+    votes = np.where(counts > 1, counts, 0).astype(float)
+    total = votes.sum(axis=1, keepdims=True)
+    if label_mode == "majority":
+        first = np.eye(votes.shape[1])[votes.argmax(axis=1)]
+        kept = np.where(votes.max(axis=1, keepdims=True) > 0.5 * total, votes * first, 0)
+    elif label_mode == "multitarget":
+        kept = np.where((votes >= 0.3 * total) & (votes > 0), votes, 0)
+        kept = np.where(kept.sum(axis=1, keepdims=True) > 0.5 * total, kept, 0)
+    else:
+        kept = np.stack([_leading(row) for row in votes]) if len(votes) else votes
+    is_emotion = (kept.argmax(axis=1) < 8) & (kept[:, :8].sum(axis=1) > 0)
+    return np.where(is_emotion[:, None], kept[:, :8], 0)
+
+
+def _leading(votes):
+    """One row's leading votes (Microsoft's `probability` mode), zeros if the row is to be left out."""
+    rest, kept, taken = votes.copy(), np.zeros_like(votes), 0
+    while kept.sum() < 0.75 * votes.sum() and taken < 3:
+        level = np.flatnonzero(rest == rest.max())
+        emotions, others = level[level < 8], level[level >= 8]
+        kept[emotions], taken = rest[emotions], taken + len(emotions)
+        if len(others):
+            break  # unknown or no face ends the list; in front of every emotion it leaves nothing
+        rest[level] = 0
+    return kept if kept.sum() > 0.5 * votes.sum() and taken <= 3 else np.zeros_like(votes)
+
+
+def _read(root, votes):
+    """Votes int [rows, 10], split object [rows] ("" where label.csv has no line), fingerprint of the files, rows by
+    image name."""
+    new = root / "fer2013new.csv"
+    files = [new] + ([root / "data" / folder / "label.csv" for folder in FOLDERS] if votes == "label" else [])
+    missing = [str(path.relative_to(root)) for path in files if not path.is_file()]
+    if missing:
+        raise MissingDataError(
+            f"ferplus: {', '.join(missing)} not in {root}. How to get it: {HOW_TO_GET.format(root=root)}"
+        )
+    table = _csv(new, header=0)
+    _check_columns(new, table, ["Usage", "Image name", *FERPLUS_COLUMNS])
+    source = "".join(file_fingerprint(path)[:5] for path in files)
+    row_of = _rows_by_name(table["Image name"])
+    if votes == "new":
+        return _counts(new, table[FERPLUS_COLUMNS]), _splits(new, table["Usage"]), source, row_of
+    counts, split = np.zeros((len(table), len(FERPLUS_COLUMNS)), int), np.full(len(table), "", object)
+    for path, name in zip(files[1:], FOLDERS.values(), strict=True):
+        lines = _csv(path, names=["name", "box", *FERPLUS_COLUMNS])
+        rows = row_of.reindex(lines["name"])
+        if rows.isna().any():
+            raise DataError(f"{path}: {rows.index[rows.isna()][0]} is not an image name of fer2013new.csv")
+        rows = rows.to_numpy(int)
+        counts[rows], split[rows] = _counts(path, lines[FERPLUS_COLUMNS]), name
+    return counts, split, source, row_of
+
+
+def _rows_by_name(names):
+    """Series of rows by image name."""
+    row_of = pd.Series(names.index, index=names)
+    row_of = row_of[row_of.index != ""]  # Microsoft gave no name to what it found to be no face
+    # four names stand twice in the published file; Microsoft's script writes pictures by name, so the last line wins
+    return row_of[~row_of.index.duplicated(keep="last")]
+
+
+def _csv(path, **options):
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False, **options)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
+
+
+def _check_columns(path, table, wanted):
+    absent = [name for name in wanted if name not in table.columns]
+    if absent:
+        raise DataError(f"{path}: has no column {', '.join(absent)}")
+
+
+def _counts(path, votes):
+    """Votes as ints; anything else raises with its line."""
+    numbers = votes.apply(pd.to_numeric, errors="coerce")
+    bad = np.flatnonzero((numbers.isna() | (numbers < 0) | (numbers % 1 != 0)).any(axis=1))
+    if len(bad):
+        raise DataError(
+            f"{path}, data row {bad[0] + 1}: votes must be whole numbers; received {list(votes.iloc[bad[0]])}"
+        )
+    return numbers.to_numpy(int)
+
+
+def _splits(path, usage):
+    split = usage.map(USAGES)
+    if split.isna().any():
+        raise DataError(f"{path}: unknown Usage {usage[split.isna()].iloc[0]!r}; allowed are {', '.join(USAGES)}")
+    return split.to_numpy(object)
+
+
+def _check_rows(root, faces, split):
+    """The votes' rows must be fer2013's rows, split for split; a wrong join would give every face another's votes."""
+    theirs = faces.table["split"].to_numpy()
+    if len(split) != len(theirs):
+        raise DataError(f"ferplus: {root} has votes for {len(split)} rows, the fer2013 beside it has {len(theirs)}")
+    wrong = np.flatnonzero((split != "") & (split != theirs))
+    if len(wrong):
+        raise DataError(
+            f"ferplus: row {wrong[0]} is {split[wrong[0]]} in {root}, {theirs[wrong[0]]} in the fer2013 beside it"
+        )
+
+
+def _notes(counts, split, kept):
+    """How many rows were left out, and why."""
+    unlisted = int((split == "").sum())
+    return [
+        f"{len(split) - len(kept)} of {len(split)} rows left out: {unlisted} not in the list of votes, the others "
+        "because no emotion has the votes that the label mode asks for"
+    ]
+
+
+def check(root):
+    """What of FER+ is in `root`, as lines of text."""
+    _, split, _, row_of = _read(root, "label")
+    lines = [f"{root}: votes for {int((split != '').sum()):,} of {len(split):,} rows"]
+    lines.append(told(root, read_lists(root, row_of, len(split))))
+    return lines + [f"pixels: {line}" for line in fer2013.check(root.parent / "fer2013")]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="FER+: FER2013's faces with ten people's votes",
+    class_names=EMOTIONS,
+    protocols=PROTOCOLS,
+    images="31,373 (majority)",
+    how_to_get=HOW_TO_GET,
+    licence="votes MIT; pixels as FER2013",
+    check=check,
+    traps=(
+        "fer2013new.csv's image names are not row numbers: join by line, or a shift gives every face another's votes.",
+        "label.csv and fer2013new.csv differ in 1,602 rows; only label.csv gives the published counts.",
+        "FER+'s own column order is not FER2013's: neutral is first, and contempt is there.",
+        "Its labels agree with FER2013's on about two thirds of the images.",
+        "FER2013's copies across splits are copies here too.",
+    ),
+    options={"label_mode": "majority", "votes": "label", "stream": None},
+)

@@ -1,0 +1,230 @@
+"""JAFFE (Lyons et al. 1998): 213 gray photos of 256×256, ten Japanese women posing seven expressions.
+
+Layout: `KA.AN1.39.tiff` (subject, emotion and take, number) in the root or in a folder below it (`jaffe/`,
+`jaffedbase/`), among a README.
+"""
+
+import re
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ...common.checks import DataError, InputError, check_whole
+from ...emotions import EMOTIONS, JAFFE_CODES
+from ..base import ArrayImages, DatasetSpec, FaceDataset, stratified_sample
+from ..cache import listing_fingerprint
+from ..folders import counts_told, labelled_table, missing_data, sort_files
+from ..images import read_image, resize
+
+CLASS_NAMES = EMOTIONS[:7]
+SUBJECTS = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
+PUBLISHED = 213
+# Photos drawn for each split, and images kept of them and their altered copies (document [3]'s sizes).
+PHOTOS = {"train": 149, "val": 22, "test": 42}
+IMAGES = {"train": 935, "val": 140, "test": 260}
+PROTOCOLS = {
+    "augmented": "document [3]'s: photos split 149/22/42, each with seven altered copies, 935/140/260 of all kept",
+    "subject": "leave one subject out: test = subject number fold, val = the next, train the other eight",
+}
+HOW_TO_GET = (
+    "https://zenodo.org/record/3451524 (free for research, under its terms): unpack the archive, so that files like "
+    "KA.AN1.39.tiff lie in {root}, {root}/jaffe or {root}/jaffedbase"
+)
+
+
+def _warped(matrix):
+    """A change by a 2×3 matrix over coordinates in -1..1 (output to input), edges repeated."""
+
+    def change(pixels):
+        height, width = pixels.shape[:2]
+        scale = np.array([[(width - 1) / 2, 0, (width - 1) / 2], [0, (height - 1) / 2, (height - 1) / 2], [0, 0, 1]])
+        inner = scale @ np.vstack([matrix, [0, 0, 1]]) @ np.linalg.inv(scale)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(pixels, inner[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+    return change
+
+
+def _toned(gain, offset):
+    """A change of gray values: 128 + gain × (value − 128) + offset, clipped to 0..255."""
+    return lambda pixels: np.clip(np.rint(128 + gain * (pixels - 128.0) + offset), 0, 255).astype(np.uint8)
+
+
+def _turned(degrees):
+    angle = np.deg2rad(degrees)
+    return _warped([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0]])
+
+
+# Document [3] says "seven different data augmentation strategies" and not which: mild ones that keep the expression.
+AUGMENTATIONS = {
+    "none": lambda pixels: pixels,
+    "flip": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+    "left": _turned(10),
+    "right": _turned(-10),
+    "zoom": _warped([[0.85, 0, 0], [0, 0.85, 0]]),
+    "shift": _warped([[1, 0, 0.1], [0, 1, 0.1]]),
+    "bright": _toned(1, 40),
+    "contrast": _toned(0.6, 0),
+}
+
+
+def load(root, protocol, seed, fold=0, image_size=48):
+    """Loads JAFFE from `root`; see `load_dataset`. 7 classes, gray; uint8 [1335, S, S, 1] or [213, S, S, 1].
+
+    Args:
+        root: the jaffe folder.
+        protocol: "augmented" or "subject".
+        seed: draws photos and copies of the augmented protocol; subject does not depend on it.
+        fold: 0..9, of the subject protocol: which of the subjects, sorted by name, is tested.
+        image_size: side in pixels (256 as published).
+    """
+    check_whole("image_size", image_size, 8, 1024)
+    check_whole("fold", fold, 0, len(SUBJECTS) - 1)
+    if fold and protocol != "subject":
+        raise InputError(f"fold: only the protocol subject has folds; received {fold} for {protocol}")
+    found, notes = _list(root)
+    table, paths = labelled_table(root, found, CLASS_NAMES)
+    table["photo"], table["augmentation"] = [path.stem for path in paths], "none"
+    photos = [read_image(path, 1) for path in paths]
+    if protocol == "subject":
+        table["split"] = _leave_one_out(table["subject"].to_numpy(), fold)
+    else:
+        table["split"], told = _photo_split(table["label"].to_numpy(), seed)
+        table, more = _augmented(table, seed)
+        notes += told + more
+    store = ArrayImages(_images(photos, table, image_size))
+    source = listing_fingerprint(root, paths)
+    table = table.drop(columns="photo_row", errors="ignore")
+    return FaceDataset("jaffe", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(found))
+
+
+def _list(root):
+    """(path, emotion, subject) of every photo, sorted by name, and notes; a name that cannot be read raises."""
+    paths, others = sort_files(root)
+    if not paths:
+        raise missing_data(f"jaffe: no photo like KA.AN1.39.tiff is in {root}", root, HOW_TO_GET)
+    found, seen = [], {}
+    for path in sorted(paths, key=lambda path: path.stem):
+        emotion, subject = _read_name(path)
+        other = seen.setdefault(path.stem.upper(), path)
+        if other != path:
+            raise DataError(f"{path}: the same photo as {other}; move one of them away")
+        found.append((path, emotion, subject))
+    strange = [path for path in others if not _is_text(path)]
+    return found, [f"{len(strange)} files that are no pictures were not read"] if strange else []
+
+
+def _is_text(path):
+    return path.suffix.lower() == ".txt" or path.name.lower().startswith("readme")
+
+
+def _read_name(path):
+    """(emotion, subject) of a photo's name."""
+    match = re.fullmatch(r"([A-Z]+)\.([A-Z]+)\d*\.\d+", path.stem.upper())
+    if match is None:
+        raise DataError(f"{path}: is not called like KA.AN1.39.tiff (subject, emotion and take, number)")
+    subject, code = match.groups()
+    if subject not in SUBJECTS:
+        raise DataError(f"{path}: unknown subject {subject}; allowed are {', '.join(SUBJECTS)}")
+    if code not in JAFFE_CODES:
+        raise DataError(f"{path}: unknown emotion {code}; allowed are {', '.join(JAFFE_CODES)}")
+    return JAFFE_CODES[code], subject
+
+
+def _leave_one_out(subjects, fold):
+    ordered = list(np.unique(subjects))
+    if len(ordered) < 3:
+        raise DataError(f"jaffe subject: {len(ordered)} subjects are too few, train, val and test need one each")
+    if fold >= len(ordered):
+        raise InputError(f"fold: this copy has {len(ordered)} subjects, allowed are 0..{len(ordered) - 1}; got {fold}")
+    split = np.where(subjects == ordered[fold], "test", "train").astype(object)
+    split[subjects == ordered[(fold + 1) % len(ordered)]] = "val"
+    return split
+
+
+def _photo_split(labels, seed):
+    """Split of each photo, class shares kept; of a copy with fewer photos, the same shares. A class of one: train."""
+    split, notes = np.full(len(labels), "train", object), []
+    alone = np.bincount(labels, minlength=len(CLASS_NAMES)) == 1
+    if alone.any():
+        names = ", ".join(name for name, single in zip(CLASS_NAMES, alone, strict=True) if single)
+        notes.append(f"too few images to split, all in train: {names}")
+    for name in ("test", "val"):
+        rows = np.flatnonzero((split == "train") & ~alone[labels])
+        count = round(PHOTOS[name] * len(labels) / PUBLISHED)
+        if not 0 < count < len(rows):
+            raise DataError(f"jaffe augmented: {len(labels)} photos are too few to draw a {name} split of")
+        split[rows[stratified_sample(labels[rows], count, seed)]] = name
+    return split, notes
+
+
+def _augmented(table, seed):
+    """A row for each kept copy: every photo as it is, and copies drawn to the document's sizes; and notes."""
+    every = pd.concat([_copies(table, name) for name in AUGMENTATIONS], ignore_index=True)
+    kept = [np.flatnonzero(every["augmentation"] == "none")]
+    for name, size in IMAGES.items():
+        rows = np.flatnonzero((every["split"] == name) & (every["augmentation"] != "none"))
+        wanted = round(size * len(table) / PUBLISHED) - int((table["split"] == name).sum())
+        labels = every["label"].to_numpy()[rows]
+        kept.append(rows[stratified_sample(labels, min(max(wanted, 0), len(rows)), seed)])
+    chosen = every.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
+    sizes = "/".join(str((chosen["split"] == name).sum()) for name in IMAGES)
+    return chosen, [
+        f"{len(chosen):,} of the {len(every):,} photos and altered copies are kept ({sizes})",
+        f"test is {(table['split'] == 'test').sum()} photos and altered copies of them, as in document [3]: its images "
+        "are not independent, intervals counted on them are too narrow; and each woman stands in every split",
+    ]
+
+
+def _copies(table, name):
+    copies = table.assign(augmentation=name, photo_row=np.arange(len(table)))
+    if name != "none":
+        copies["name"] = [f"{path}#{name}" for path in table["name"]]
+    return copies
+
+
+def _images(photos, table, size):
+    """The table's images, altered at the photos' own size and then resized, uint8 [N, size, size, 1]."""
+    rows = table.get("photo_row", pd.Series(range(len(table))))
+    altered = [
+        AUGMENTATIONS[name](photos[row]).reshape(photos[row].shape)
+        for row, name in zip(rows, table["augmentation"], strict=True)
+    ]
+    return np.stack([resize(image, (size, size)) for image in altered])
+
+
+def _deviation(found):
+    subjects = len({subject for _, _, subject in found})
+    if (len(found), subjects) == (PUBLISHED, len(SUBJECTS)):
+        return ""
+    return f"this copy of JAFFE has {len(found)} photos of {subjects} women, not {PUBLISHED} of {len(SUBJECTS)}"
+
+
+def check(root):
+    """What of JAFFE is in `root`, as lines of text."""
+    found, notes = _list(root)
+    told = counts_told([emotion for _, emotion, _ in found], CLASS_NAMES)
+    return [f"{root}: {len(found)} photos ({told})", *notes, *filter(None, [_deviation(found)])]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="JAFFE: ten women posing, gray laboratory photos",
+    class_names=CLASS_NAMES,
+    protocols=PROTOCOLS,
+    images="213 (1,335 with altered copies)",
+    how_to_get=HOW_TO_GET,
+    licence="non-commercial research; its terms forbid passing the photos on or showing most of them",
+    check=check,
+    traps=(
+        "Split by photo, each woman stands in train and test, with three or so photos an expression that are nearly "
+        "alike: leave one subject out, and quote the mean over all ten.",
+        "Copies made before the split put one photo in train and test; here photos are split first.",
+        "Labels are what the women were asked to pose; what people see in a photo may be something else.",
+        "Ten women of one country, one lamp, one camera: figures on it say little about other faces.",
+        "Photos show head and shoulders and are not cropped; document [3] cut the faces out.",
+    ),
+    folds={"subject": 10},
+    options={"fold": 0, "image_size": 48},
+)

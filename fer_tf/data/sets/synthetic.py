@@ -1,0 +1,117 @@
+"""Synthetic faces: drawn by the kit itself, so that it runs anywhere and the truth about every image is known.
+
+The drawing is in `drawn_faces`. Splits are by identity: no face of train stands in val or test. Figures on these
+faces say nothing about real ones.
+"""
+
+import functools
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...common.checks import check_choice, check_whole
+from ...common.hashes import code_fingerprint
+from ...emotions import EMOTIONS
+from .. import drawn_faces
+from ..base import ArrayImages, DatasetSpec, FaceDataset
+from ..cache import cached_arrays
+from ..drawn_faces import DIFFICULTIES, draw_faces
+from ..region_masks import region_masks
+from ..splits import group_split
+
+COUNT = 5000
+PER_IDENTITY = 20
+SHARES = {"train": 0.65, "val": 0.1, "test": 0.25}
+PROTOCOLS = {"identity": "split by identity: 65 % train, 10 % val, 25 % test"}
+
+
+def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default"):
+    """Draws `count` faces (cached after the first time); see `load_dataset`. 8 classes, uint8 [N, S, S, 1].
+
+    Args:
+        root: not used; the faces come from code.
+        protocol: "identity".
+        seed: draws other people and other pictures.
+        count: number of images.
+        image_size: side in pixels.
+        difficulty: a key of `drawn_faces.DIFFICULTIES`.
+    """
+    check_whole("count", count, low=40)
+    check_whole("image_size", image_size, low=16, high=1024)
+    check_choice("difficulty", difficulty, DIFFICULTIES)
+    settings = {"count": count, "seed": seed, "size": image_size, "difficulty": difficulty}
+    source = source_fingerprint(settings)
+    arrays = cached_arrays("synthetic", source, lambda: _draw(settings))
+    table = pd.DataFrame(json.loads(str(arrays["table"])))
+    table.insert(0, "label", table["emotion"].map(EMOTIONS.index))
+    table["subject"] = table["identity"]
+    table["name"], table["drawn"] = [f"seed{seed}-{row}" for row in range(count)], range(count)
+    table["split"] = group_split(table["identity"].to_numpy(), SHARES, seed)
+    store, truth = ArrayImages(arrays["images"]), functools.partial(_masks, settings)
+    return FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth)
+
+
+def _draw(settings):
+    faces = draw_faces(**settings, identities=_people(settings))
+    table = json.dumps(faces.table.to_dict(orient="list"))
+    return {"images": faces.images, "table": np.array(table)}
+
+
+def _people(settings):
+    """Size of the pool of identities."""
+    return max(20, settings["count"] // PER_IDENTITY)
+
+
+def _masks(settings, table, regions=False):
+    """Draws the pictures of these rows again, with their masks; see `FaceDataset.masks`."""
+    if regions:
+        known = {key: settings[key] for key in ("seed", "size", "difficulty")}
+        return region_masks(table["drawn"].to_numpy(), identities=_people(settings), **known)
+    options = {**settings, "count": 1, "identities": _people(settings), "masks": True}
+    again = [draw_faces(**options, start=int(row)) for row in table["drawn"]]
+    parts = {"expression": "expression_masks", "occluder": "occluder_masks", "face": "face_masks"}
+    side = settings["size"]
+    return {
+        key: np.concatenate([np.zeros((0, side, side), bool), *(getattr(faces, name) for faces in again)])
+        for key, name in parts.items()
+    }
+
+
+def drawing_code() -> list:
+    """The files of the code that draws."""
+    return sorted(Path(drawn_faces.__file__).parent.glob("*.py"))
+
+
+def source_fingerprint(settings):
+    """Changes with the settings, the drawing code and the drawing libraries."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    digest.update(code_fingerprint(drawing_code()).encode())
+    digest.update(f"{version('numpy')} {version('opencv-python-headless')}".encode())
+    return digest.hexdigest()
+
+
+def check(root):
+    """Always there: lines of text."""
+    return ["drawn by the kit; nothing to download"]
+
+
+SPEC = DatasetSpec(
+    load=load,
+    title="synthetic: drawn faces with known truth, embedded",
+    class_names=EMOTIONS,
+    protocols=PROTOCOLS,
+    images=f"{COUNT:,} (any number)",
+    how_to_get="nothing to get: drawn on first use",
+    licence="MIT, as the kit",
+    check=check,
+    traps=(
+        "The faces are drawings: a figure on them shows that code works and how models compare on known truth, "
+        "and says nothing about real faces.",
+        "Faint and occluded faces are meant to be hard; some cannot be told by anybody.",
+    ),
+    options={"count": COUNT, "image_size": 48, "difficulty": "default"},
+)

@@ -1,0 +1,188 @@
+"""Figures of an evaluation: calibration, comparisons, robustness, errors. Frames in, matplotlib figures out."""
+
+import itertools
+
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ..plots import _COLOURS, _grid, _row_name, _show, _styled
+
+_STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
+# Lines are told apart by their marks too, for print without colour.
+_MARKS = "osD^vPX*"
+
+
+@_styled
+def reliability_diagram(tables):
+    """Accuracy against confidence with 95 % intervals, and below how many images have that confidence; a column a
+    table. On the dashed diagonal probabilities are honest, below it the model is surer than it is right.
+
+    Args:
+        tables: dict title -> DataFrame of `evaluation.calibration.reliability`, as before and after temperature
+            scaling.
+    """
+    figure = Figure(figsize=(0.6 + 3.6 * len(tables), 4.6))
+    axes = figure.subplots(2, len(tables), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
+    for (above, below), (title, table) in zip(axes.T, tables.items(), strict=True):
+        gap = (table["images"] * (table["accuracy"] - table["confidence"]).abs()).sum() / table["images"].sum()
+        above.plot([0, 1], [0, 1], "--", color="gray", linewidth=1)
+        filled = table[table["images"] > 0]
+        spread = [filled["accuracy"] - filled["accuracy_low"], filled["accuracy_high"] - filled["accuracy"]]
+        above.errorbar(
+            filled["confidence"], filled["accuracy"], yerr=spread, fmt="o-", color=_COLOURS[0], capsize=2, clip_on=False
+        )
+        above.set(xlim=(0, 1), ylim=(0, 1), title=f"{title}\nECE {gap:.3f}")
+        width = table["high"] - table["low"]
+        below.bar(table["low"], table["images"], width, align="edge", color=_COLOURS[0], edgecolor="white")
+        below.set_xlabel("confidence (probability of the answer)")
+    axes[0, 0].set_ylabel("accuracy, 95 % interval")
+    axes[1, 0].set_ylabel("images")
+    return figure
+
+
+@_styled
+def mcnemar_heat_map(differences, p_values):
+    """Difference in accuracy between all pairs of models, row minus column, in percentage points; stars where McNemar's
+    exact test tells them apart.
+
+    Args:
+        differences, p_values: DataFrames of `evaluation.significance.square`, of "difference" and "p_holm".
+    """
+    points = 100 * differences
+    texts = np.vectorize(_difference)(points.to_numpy(), p_values.reindex_like(points).to_numpy())
+    size = 0.85 * len(points)
+    figure = Figure(figsize=(size + 3.6, size + 1.6))
+    axis = figure.subplots()
+    limit = max(1.0, np.nanmax(np.abs(points.to_numpy()))) if points.notna().any(axis=None) else 1.0
+    bar = {"label": "accuracy of the row minus the column, points"}
+    sns.heatmap(
+        points,
+        annot=texts,
+        fmt="",
+        cmap="RdBu",
+        vmin=-limit,
+        vmax=limit,
+        square=True,
+        linewidths=0.5,
+        ax=axis,
+        annot_kws={"size": 8},
+        cbar_kws=bar,
+    )
+    axis.set_title("McNemar, Holm's adjusted p: * < 0.05, ** < 0.01, *** < 0.001", fontsize=9)
+    axis.set(xlabel="", ylabel="")
+    _slant(axis)
+    return figure
+
+
+def _difference(points, p_value):
+    if np.isnan(points):
+        return ""
+    star = next((star for bound, star in _STARS if p_value < bound), "")
+    return f"{round(points, 1) + 0.0:+.1f}\n{star}".strip().replace("-", "−")
+
+
+def _slant(axis):
+    axis.set_xticks(axis.get_xticks(), axis.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    axis.tick_params(axis="y", rotation=0)
+
+
+@_styled
+def robustness_curves(tables):
+    """Accuracy against the level of each corruption, a panel a corruption, a line a model with its 95 % band; to the
+    right pictures get worse.
+
+    Args:
+        tables: dict model -> DataFrame of `evaluation.robustness.robustness_curves`.
+    """
+    names = list(dict.fromkeys(name for table in tables.values() for name in table["corruption"]))
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(0.5 + 3.1 * columns, 0.6 + 2.5 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axis, name in zip(axes.ravel(), names, strict=False):
+        _panel(axis, name, tables)
+    for axis in axes.ravel()[len(names) :]:
+        axis.axis("off")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("accuracy")
+    axes[0, 0].set_ylim(0, 1)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=8)
+    return figure
+
+
+def _panel(axis, name, tables):
+    looks = zip(itertools.cycle(_COLOURS), itertools.cycle(_MARKS), tables.items(), strict=False)
+    for colour, mark, (model, table) in looks:
+        part = table[table["corruption"] == name]
+        axis.plot(part["level"], part["accuracy"], marker=mark, markersize=4, color=colour, label=model)
+        axis.fill_between(part["level"], part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
+        unit = part["unit"].iloc[0] if len(part) else axis.get_xlabel()
+        axis.set(title=name, xlabel=unit)
+    levels = np.concatenate([table.loc[table["corruption"] == name, "level"] for table in tables.values()])
+    if len(levels) and levels[0] == levels.max() > levels.min():  # the clean level is the highest: quality, darkness
+        axis.invert_xaxis()
+
+
+@_styled
+def confusion_examples(pairs, pictures):
+    """Pictures of the hardest confusions, a row a pair of classes, each with the confidence of its wrong answer.
+
+    Args:
+        pairs: DataFrame of `evaluation.errors.confusions`, its first rows.
+        pictures: dict name -> uint8 [H, W, C] for the names in examples.
+    """
+    columns = max(1, *(len(names) for names in pairs["examples"]), 1) if len(pairs) else 1
+    figure, axes = _grid(max(1, len(pairs)), columns, 1.15, 1.3)
+    for row, pair in zip(axes, pairs.itertuples(), strict=False):
+        for axis, name, sure in zip(row, pair.examples, pair.sureness, strict=False):
+            _show(axis, pictures[name], f"{sure:.2f}")
+        _row_name(row[0], f"{pair.truth}\nas {pair.label}\n{pair.images} ({100 * pair.share:.0f} %)")
+    return figure
+
+
+@_styled
+def cross_heat_map(matrix, label="accuracy"):
+    """Models trained on one set (rows) and tested on another (columns); empty where nothing was tested.
+
+    Args:
+        matrix: DataFrame of `evaluation.cross.cross_matrix`.
+        label: what its figures are; those of "change" are drawn about zero.
+    """
+    figure = Figure(figsize=(2.8 + 0.9 * matrix.shape[1], 1.6 + 0.65 * matrix.shape[0]))
+    axis = figure.subplots()
+    limit = np.nanmax(np.abs(matrix.to_numpy()), initial=0.01)
+    change = {"cmap": "RdBu", "vmin": -limit, "vmax": limit, "fmt": "+.3f"}
+    shares = {"cmap": "viridis", "vmin": 0, "vmax": 1, "fmt": ".3f"}
+    axis.set_facecolor("0.92")
+    look = change if label == "change" else shares
+    bar = {"label": "change in accuracy" if label == "change" else label}
+    sns.heatmap(matrix, annot=True, linewidths=0.5, ax=axis, cbar_kws=bar, **look)
+    axis.set(xlabel="tested on", ylabel="trained on")
+    _slant(axis)
+    return figure
+
+
+@_styled
+def group_bars(table, label, overall=None):
+    """Accuracy of each group with its 95 % interval, the best above; dashed is the accuracy over all images.
+
+    Args:
+        table: DataFrame of `evaluation.errors.breakdown`.
+        label: what the groups are ("subject").
+        overall: accuracy over all images, where the table holds some of the groups only; default theirs.
+    """
+    if overall is None:
+        overall = np.average(table["accuracy"], weights=table["n"])
+    table = table.sort_values("accuracy", kind="stable")
+    figure = Figure(figsize=(7, 1.0 + 0.3 * len(table)))
+    axis = figure.subplots()
+    places = np.arange(len(table))
+    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    axis.barh(places, table["accuracy"], xerr=spread, color=_COLOURS[0], ecolor="black", capsize=2, height=0.65)
+    axis.axvline(overall, linestyle="--", color=_COLOURS[1], label="all")
+    axis.set_yticks(places, [f"{group} ({n:,})" for group, n in zip(table["group"], table["n"], strict=True)])
+    axis.set(xlim=(0, 1), ylim=(-0.6, len(table) - 0.4), xlabel="accuracy, 95 % interval", ylabel=f"{label} (images)")
+    axis.legend(fontsize=8, loc="lower right")
+    return figure

@@ -1,0 +1,42 @@
+"""Experiments: every model that is trained, with its settings and their source."""
+
+from .settings import ABOUT, Experiment
+from .spaces import SPACES, Space, read_space
+from .table import (
+    EXPERIMENTS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SALIENCIES,
+    SCHEDULES,
+    SIZES,
+    changed_since,
+    default_size,
+    differences,
+    equal_steps,
+    is_used,
+    parse_overrides,
+    resolve,
+    settings_note,
+)
+
+__all__ = [
+    "ABOUT",
+    "EXPERIMENTS",
+    "Experiment",
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "SALIENCIES",
+    "SCHEDULES",
+    "SIZES",
+    "SPACES",
+    "Space",
+    "changed_since",
+    "default_size",
+    "differences",
+    "equal_steps",
+    "is_used",
+    "parse_overrides",
+    "read_space",
+    "resolve",
+    "settings_note",
+]

@@ -1,0 +1,206 @@
+"""Figures of explanations: maps laid on faces, and how maps score against the truth. Arrays and frames in."""
+
+import textwrap
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from ..common.checks import InputError
+from ..plots import _COLOURS, _show, _styled
+from .empty import empty_reason, is_empty
+
+# Even steps to the eye, also to one that does not tell red from green, and in print without colour.
+COLOURS = "viridis"
+BAR_LABEL = "importance (1: the map's highest)"
+_STRENGTH = 0.55  # of the map over the face; the colour bar shows the pure colours
+_CAPTION = 26  # height of a picture's caption in pixels
+
+
+def blended(images, maps, side=None):
+    """Maps laid on their pictures.
+
+    Args:
+        images: uint8 [N, H, W, 1 or 3].
+        maps: float [N, H, W], 0..1.
+        side: enlarge so that the larger side has this many pixels (None: as they are).
+    Returns: uint8 [N, H', W', 3]. An empty map leaves its face in gray, uncoloured.
+    """
+    scale = side / max(images.shape[1:3]) if side else 1
+    faces = np.stack([_enlarged(_rgb(image), scale, cv2.INTER_CUBIC) for image in images])
+    empty = is_empty(maps)[:, None, None, None]
+    known = np.nan_to_num(maps, nan=0, posinf=0, neginf=0).astype(np.float32)
+    shares = np.stack([_enlarged(item, scale, cv2.INTER_LINEAR) for item in known])
+    colours = 255 * matplotlib.colormaps[COLOURS](shares.clip(0, 1))[..., :3]
+    gray = faces.mean(axis=-1, keepdims=True)
+    mixed = np.where(empty, gray, colours)
+    return (_STRENGTH * mixed + (1 - _STRENGTH) * gray).round().astype(np.uint8)
+
+
+def _rgb(image):
+    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+
+
+def _enlarged(pixels, scale, how):
+    return pixels if scale == 1 else cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
+
+
+def mark_empty(pixels: np.ndarray, reason: str) -> np.ndarray:
+    """Writes on a tile that its map is empty, and why.
+
+    Args:
+        pixels: uint8 [H, W, 3], at least 60 pixels wide.
+        reason: see `fer_tf.explain.empty_reason`.
+    Returns: uint8 [H, W, 3].
+    """
+    tile = Image.fromarray(pixels)
+    draw, font = ImageDraw.Draw(tile), ImageFont.load_default(12)
+    text = textwrap.fill(reason, max(8, int(0.9 * tile.width / 6.5)))
+    box = draw.multiline_textbbox((tile.width / 2, tile.height - 6), text, font, "md", align="center")
+    draw.rectangle((box[0] - 4, box[1] - 3, box[2] + 4, box[3] + 3), fill="black")
+    draw.multiline_text((tile.width / 2, tile.height - 6), text, "white", font, "md", align="center")
+    return np.asarray(tile)
+
+
+def face_beside_map(image, item, caption, side=288, reason=""):
+    """One face, enlarged, beside itself with its map; below a caption and the scale of colours.
+
+    Args:
+        image: uint8 [H, W, C].
+        item: float [H, W], 0..1.
+        caption: a line of text.
+        side: of each of the two, in pixels.
+        reason: what is written on an empty map, see `fer_tf.explain.empty_reason`.
+    Returns: PIL image.
+    """
+    face = _enlarged(_rgb(image), side / max(image.shape[:2]), cv2.INTER_CUBIC)
+    shown = blended(image[None], item[None], side)[0]
+    shown = mark_empty(shown, reason or empty_reason()) if is_empty(item) else shown
+    both = np.concatenate([face, shown], axis=1)
+    picture = Image.new("RGB", (both.shape[1], both.shape[0] + _CAPTION), "white")
+    picture.paste(Image.fromarray(both))
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
+    line, right = both.shape[0] + _CAPTION // 2, both.shape[1]
+    ramp = 255 * matplotlib.colormaps[COLOURS](np.linspace(0, 1, 80))[None, :, :3].repeat(10, axis=0)
+    picture.paste(Image.fromarray(ramp.astype(np.uint8)), (right - 96, line - 5))
+    draw.text((right - 108, line), "0", "black", font, "lm")
+    draw.text((right - 11, line), "1", "black", font, "lm")
+    draw.text((6, line), _fitting(draw, caption, right - 124, font), "black", font, "lm")
+    return picture
+
+
+def _fitting(draw, text, width, font):
+    """The text, cut where it would be wider than so many pixels."""
+    while len(text) > 4 and draw.textlength(text, font) > width:
+        text = f"{text[:-4]}..."
+    return text
+
+
+@_styled
+def overlays(images, maps, titles=None, masks=None, marks=None):
+    """Faces and their maps, a row a face, a column a method. An empty map is marked as one, with the reason.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        maps: dict method -> float [N, H, W], 0..1.
+        titles: N names of the rows (label, confidence).
+        masks: bool [N, H, W], the true region, drawn as an outline (None: not known).
+        marks: dict method -> line below the method's name.
+    """
+    if not len(images) or not maps:
+        raise InputError(f"images, maps: need a picture and a method; received {len(images)} and {len(maps)}")
+    rows, columns = len(images), 1 + len(maps)
+    figure = Figure(figsize=(1.6 + 1.45 * columns, 0.5 + 1.45 * rows), layout="compressed")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    shown = {"": images} | {name: blended(images, found, side=192) for name, found in maps.items()}
+    for column, (name, pictures) in enumerate(shown.items()):
+        for row, axis in enumerate(axes[:, column]):
+            _show(axis, pictures[row])
+            axis.set(xticks=[], yticks=[], frame_on=False)
+            if masks is not None:
+                _outline(axis, masks[row], pictures[row].shape)
+            if name and is_empty(maps[name][row]):
+                _say_empty(axis, empty_reason(name))
+        # names of nested layers are wider than a picture
+        mark = (marks or {}).get(name, "").replace("/", "/\n")
+        axes[0, column].set_title("\n".join(filter(None, [name, mark])) or "face", fontsize=9)
+    for axis, title in zip(axes[:, 0], titles or [], strict=False):
+        axis.set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
+    figure.colorbar(ScalarMappable(Normalize(0, 1), COLOURS), ax=axes, label=BAR_LABEL, shrink=max(0.4, 1.6 / rows))
+    return figure
+
+
+def _say_empty(axis, reason):
+    """Writes the reason on a tile, in white on black."""
+    ground = {"facecolor": "black", "edgecolor": "none", "pad": 1.5}
+    text = textwrap.fill(reason, 22)
+    axis.text(0.5, 0.03, text, transform=axis.transAxes, ha="center", color="white", fontsize=6.5, bbox=ground)
+
+
+def _outline(axis, mask, shape):
+    """The border of a mask over a picture of that shape, drawn larger or not."""
+    if mask.any():
+        scale = np.array(shape[:2]) / mask.shape
+        ys, xs = ((np.arange(side) + 0.5) * factor - 0.5 for side, factor in zip(mask.shape, scale, strict=True))
+        axis.contour(xs, ys, mask.astype(float), [0.5], colors="white", linewidths=1)
+
+
+@_styled
+def map_scores(table):
+    """How often maps point into the true region, and which share of them lies there.
+
+    Args:
+        table: DataFrame of `fer_tf.explain.score_maps`; its last two rows, the baselines, are gray.
+    """
+    figure = Figure(figsize=(9, 1.1 + 0.34 * len(table)))
+    axes = figure.subplots(1, 2, sharey=True)
+    panels = {"pointing": "share of maps that point into it", "mass inside": "mean share of a map inside"}
+    places, area = np.arange(len(table))[::-1], table["area"].iloc[0]
+    colours = [(0.6, 0.6, 0.6) if row >= len(table) - 2 else _COLOURS[0] for row in range(len(table))]
+    for axis, (key, label) in zip(axes, panels.items(), strict=True):
+        ends = [f"{key.split()[0]} {end}" for end in ("low", "high")]
+        spread = np.abs(table[ends].sub(table[key], axis=0)).T.to_numpy()
+        axis.barh(places, table[key], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.65)
+        axis.axvline(area, color=_COLOURS[1], linestyle="--", label="the region's area")
+        axis.set(xlabel=f"{label}, 95 % interval", xlim=(0, 1))
+    names = [
+        f"{row['method']} ({row['empty']:.0%} empty)" if row["empty"] else row["method"] for _, row in table.iterrows()
+    ]
+    axes[0].set_yticks(places, names)
+    axes[1].legend(fontsize=8, loc="lower right")
+    figure.suptitle(f"Maps against the true region, {table['pictures'].iloc[0]:,} pictures", fontsize=11)
+    return figure
+
+
+@_styled
+def emotion_regions(faces: dict, means: dict, table) -> Figure:
+    """The mean map of each emotion, and the share of its mass in each region with its 95 % interval.
+
+    Args:
+        faces: dict emotion -> uint8 [H, W, 1 or 3], what the maps are laid on.
+        means: dict emotion -> float [H, W], see `fer_tf.explain.mean_maps`.
+        table: DataFrame of `fer_tf.explain.region_shares`.
+    """
+    figure = Figure(figsize=(10, 5.2))
+    grid = figure.add_gridspec(2, len(means), height_ratios=(1, 2.2))
+    for place, (name, item) in enumerate(means.items()):
+        axis = figure.add_subplot(grid[0, place])
+        _show(axis, blended(faces[name][None], item[None], side=144)[0], name)
+        axis.set_axis_off()
+    axis, regions = figure.add_subplot(grid[1, :]), list(dict.fromkeys(table["region"]))
+    for place, (name, rows) in enumerate(table.groupby("emotion", sort=False)):
+        at = np.array([regions.index(region) for region in rows["region"]]) + (place - (len(means) - 1) / 2) * 0.09
+        spread = np.abs(rows[["low", "high"]].sub(rows["mass"], axis=0)).T.to_numpy()
+        axis.errorbar(at, rows["mass"], spread, fmt="o", markersize=4, color=_COLOURS[place], label=name)
+    areas = table.groupby("region", sort=False)["area"].mean().reindex(regions)
+    axis.hlines(
+        areas, np.arange(len(regions)) - 0.42, np.arange(len(regions)) + 0.42, "gray", "dashed", label="its area"
+    )
+    axis.set(ylabel="share of the map's mass", ylim=(0, None))
+    axis.set_xticks(range(len(regions)), regions)
+    axis.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
+    return figure

@@ -1,0 +1,7 @@
+"""Predicting expressions in pictures, folders, lists and films."""
+
+from .inputs import collect_files
+from .pictures import load_image, preprocess_image
+from .recognizer import EmotionRecognizer
+
+__all__ = ["EmotionRecognizer", "collect_files", "load_image", "preprocess_image"]

@@ -1,0 +1,65 @@
+"""The figure of a film's emotions: each class's probability over time, a panel a face."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..plots import _COLOURS, _styled
+
+# Faces that are drawn, the longest seen first; points a line, beyond which spans of time are averaged.
+FACES, POINTS = 4, 600
+# Two points further apart than so many usual distances are not joined: the face was away.
+GAP = 3
+_DASHES = ("-", "--", "-.", ":")
+
+
+@_styled
+def timeline(table, class_names, title=""):
+    """Lines of every class over a film's time, for each of its faces that were followed; gray while one is lost.
+
+    Args:
+        table: DataFrame with time (seconds), track (number of the face; missing where none was found) and a column a
+            class.
+        class_names: the classes.
+        title: of the figure.
+    """
+    seen = table.dropna(subset=["track"])
+    numbers = seen["track"].value_counts(sort=False).sort_values(ascending=False, kind="stable").index[:FACES]
+    figure = Figure(figsize=(10, 0.9 + 2.1 * max(1, len(numbers))))
+    axes = figure.subplots(max(1, len(numbers)), sharex=True, squeeze=False)[:, 0]
+    step = np.median(np.diff(np.unique(table["time"]))) if table["time"].nunique() > 1 else 1.0
+    for axis, number in zip(axes, numbers, strict=False):
+        _draw(axis, seen[seen["track"] == number], class_names, step)
+        axis.set(ylim=(-0.02, 1.02), ylabel=f"face {int(number) + 1}\nprobability")
+    if not len(numbers):
+        axes[0].text(0.5, 0.5, "no face found", transform=axes[0].transAxes, ha="center")
+        axes[0].set_yticks([])
+    else:
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=9, frameon=False)
+    axes[0].set_xlim(table["time"].min(), max(table["time"].max(), table["time"].min() + step))
+    axes[-1].set_xlabel("time in seconds")
+    more = seen["track"].nunique() - len(numbers)
+    axes[0].set_title(f"{title}{f' (and {more} faces seen for less long)' if more else ''}", parse_math=False)
+    return figure
+
+
+def _draw(axis, rows, class_names, step):
+    rows, step = _thinned(rows, class_names, step)
+    times = rows["time"].to_numpy()
+    breaks = np.flatnonzero(np.diff(times) > GAP * step) + 1
+    for end in breaks:
+        axis.axvspan(times[end - 1], times[end], color="0.93", linewidth=0)
+    for code, name in enumerate(class_names):
+        values = np.insert(rows[name].to_numpy(float), breaks, np.nan)
+        dash = _DASHES[code % len(_DASHES)]
+        alone = "." if len(times) < 3 else None
+        axis.plot(np.insert(times, breaks, np.nan), values, dash, color=_COLOURS[code], marker=alone, label=name)
+
+
+def _thinned(rows, class_names, step):
+    """(rows averaged over equal spans where there are more than `POINTS`, the distance between two)."""
+    if len(rows) <= POINTS:
+        return rows, step
+    spans = pd.cut(rows["time"], POINTS, labels=False)
+    length = (rows["time"].max() - rows["time"].min()) / POINTS
+    return rows.groupby(spans)[["time", *class_names]].mean(), max(step, length)

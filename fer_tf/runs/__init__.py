@@ -1,0 +1,1 @@
+"""Finished runs: their records, evaluation, comparison, release and report."""

@@ -1,0 +1,258 @@
+"""Making a run's model one that ships: small, checksummed, measured again from the shipped file."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from ..common.checks import InputError
+from ..common.files import replacing, write_json, write_text
+from ..common.paths import models_root
+from ..evaluation import comparison, tables
+from ..experiments.table import EXPERIMENTS
+from ..saving.bundled import bundled_records, sha256
+from ..saving.keras_files import FACENET2EXPNET, load_model, read_description, save_facenet2expnet
+from . import evaluate, records
+from .datasets import dataset_of
+
+LARGEST = 5_000_000
+# Shares of the test set: half precision may cost so much, by accuracy, before a file is refused.
+TOLERANCE = 0.001
+QUARTERS = ("darkest quarter", "second", "third", "brightest quarter")
+_WEB = "gray 48 px faces from the web of 2013, labels that people disagree on; not tested on other cameras or ages"
+LIMITS = {"fer2013": _WEB, "ferplus": _WEB, "synthetic": "drawn faces: what it says of real ones is worth nothing"}
+TEST_FIGURES = ("n", "accuracy", "balanced_accuracy", "macro_f1", "top2", "ece", "intervals")
+
+
+def bundle_run(name, file, data_dir=None):
+    """Writes models/bundled/<file>, its record, the checksums and README of the folder.
+
+    Kernels are stored as float16 (they are float32 again once loaded); batch norms and biases stay as they are. The
+    figures in the record are measured on the test split from the shipped file.
+
+    Args:
+        name: of a finished run.
+        file: name of the shipped file, ends in .h5; FaceNet2ExpNet.h5 gets the proposal's label order.
+        data_dir: where the run's dataset lies, see `load_dataset`.
+    Returns: the record, a dict.
+    Raises: `InputError` if the file is larger than 5 MB, or half precision costs more than a thousandth of accuracy.
+    """
+    if Path(file).suffix != ".h5" or Path(file).name != str(file):
+        raise InputError(f"file: must be a name that ends in .h5; received {str(file)!r}")
+    run = records.read_run(records.run_directory(name))
+    ds = dataset_of(run, data_dir)
+    with tempfile.TemporaryDirectory() as folder:
+        shipped = _shipped(run, Path(folder) / file)
+        record = {**_record(run, shipped), **_measured(run, shipped, ds)}
+        record["limits"] = limits(record)
+        _check(record, run)
+        with replacing(_folder() / file) as part:
+            shutil.copyfile(shipped, part)
+    write_json((_folder() / file).with_suffix(".json"), record)
+    write_index()
+    return record
+
+
+def _folder():
+    """Where models are bundled: never the project's own where $FER_TF_MODELS is another."""
+    return models_root() / "bundled"
+
+
+def _shipped(run, path):
+    if path.name == FACENET2EXPNET:
+        save_facenet2expnet(load_model(run.model_path), path)
+    else:
+        shutil.copyfile(run.model_path, path)
+    halve(path)
+    return path
+
+
+def halve(path):
+    """Stores the kernels in a .h5 file as float16: a file of half the size that loads as before."""
+    with replacing(path) as part, h5py.File(path) as source, h5py.File(part, "w") as target:
+        _copy(source, target)
+
+
+def _copy(source, target):
+    target.attrs.update(source.attrs)
+    for key, item in source.items():
+        if isinstance(item, h5py.Group):
+            _copy(item, target.create_group(key))
+        else:
+            is_kernel = item.dtype == np.float32 and item.ndim >= 2
+            target.create_dataset(key, data=item[()].astype(np.float16) if is_kernel else item[()])
+            target[key].attrs.update(item.attrs)
+
+
+def measure(path, ds):
+    """The figures of a model file on a dataset's test split, as they stand in a record."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = evaluate.evaluate_model(load_model(path), ds, Path(path).stem, folder)
+        test, near = run.metrics["test"], run.metrics["without_near_copies"]
+        light = _by_brightness(run.predictions, ds)
+    figures = {key: test[key] for key in TEST_FIGURES}
+    recall = {name: scores["recall"] for name, scores in test["per_class"].items()}
+    without = {key: near[key] for key in ("n", "accuracy") if key in near}
+    return {
+        **figures,
+        "recall": recall,
+        "without_near_copies": without,
+        "lists": run.metrics["lists"],
+        "brightness": light,
+    }
+
+
+def _by_brightness(predictions, ds):
+    """Accuracy in quarters of the test images by mean pixel: all that unlabelled pictures tell of light and skin."""
+    names = ds.table["name"].iloc[ds.test.rows]
+    mean = pd.Series([float(image.mean()) for image in ds.test.images], index=names).loc[predictions["name"]]
+    groups = pd.qcut(mean.rank(method="first").to_numpy(), 4, labels=QUARTERS)
+    found = comparison.accuracy_by(predictions, groups).set_index("group").reindex(list(QUARTERS))
+    return found.reset_index().to_dict("records")
+
+
+def _measured(run, shipped, ds):
+    whole, half = load_model(run.model_path), load_model(shipped)
+    few = ds.val.images[:256]
+    both = [evaluate.class_probabilities(model, few, ds.class_names) for model in (whole, half)]
+    difference = np.abs(both[0] - both[1]).max()
+    return {"test": measure(shipped, ds), "float16_difference": float(difference)}
+
+
+def _record(run, shipped):
+    about = {key: run.record[key] for key in ("experiment", "dataset", "protocol", "seed", "reduced", "source")}
+    training = run.metrics["training"]
+    return {
+        "file": shipped.name,
+        "sha256": sha256(shipped),
+        "bytes": shipped.stat().st_size,
+        "run": run.name,
+        **about,
+        "command": command(run.record),
+        "fingerprint": run.record["fingerprint"],
+        "class_names": read_description(shipped)["class_names"],
+        "image_shape": run.record["image_shape"],
+        "dataset_options": run.record["dataset_options"],
+        "settings": run.record["settings"],
+        "test_fingerprint": run.record["test_fingerprint"],
+        "parameters": training["parameters"],
+        "epochs": training["epochs"],
+        "best_epoch": training["best_epoch"],
+        "trained_on": training["environment"],
+        "notes": run.record["notes"],
+        "test_accuracy_of_the_run": run.metrics["test"]["accuracy"],
+    }
+
+
+def command(record):
+    """The command that trains a run's model again: by the experiment of the same model that needs fewest changes."""
+    model = EXPERIMENTS[record["experiment"]].model
+    candidates = {name: _changed(name, record) for name, each in EXPERIMENTS.items() if each.model == model}
+    experiment = min(candidates, key=lambda name: (len(candidates[name]), name != record["experiment"]))
+    changed = candidates[experiment]
+    parts = ["fer-tf train", experiment, "--dataset", record["dataset"], "--protocol", record["protocol"]]
+    parts += ["--seed", str(record["seed"]), *(f"--set {name}={value}" for name, value in changed.items())]
+    return " ".join([*parts, *(f"--option {key}={value}" for key, value in record["dataset_options"].items())])
+
+
+def _changed(experiment, record):
+    """The record's settings that are not the experiment's."""
+    usual = EXPERIMENTS[experiment].settings()
+    return {name: value for name, value in record["settings"].items() if usual.get(name) != value}
+
+
+def _check(record, run):
+    lost = run.metrics["test"]["accuracy"] - record["test"]["accuracy"]
+    if abs(lost) > TOLERANCE:
+        raise InputError(
+            f"{run.name}: its file gives accuracy {record['test']['accuracy']:.4f} in half precision, "
+            f"its record says {run.metrics['test']['accuracy']:.4f}"
+        )
+    if record["bytes"] > LARGEST:
+        raise InputError(f"{run.name}: its file has {record['bytes']:,} bytes, more than the {LARGEST:,} that ship")
+
+
+def write_index():
+    """Writes SHA256SUMS (for `sha256sum -c`) and README.md of models/bundled/ from the records in it."""
+    cards = bundled_records()
+    write_text(_folder() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in cards))
+    write_text(_folder() / "README.md", _readme(cards))
+
+
+def _readme(cards):
+    told = "Written by `fer-tf bundle` from the records beside the files; figures were measured again from the shipped"
+    parts = [f"# Models that ship\n\n{told} files, on the protocol's test split; nothing was chosen by them.\n"]
+    parts += [tables.markdown(index(cards))]
+    parts += [_limits(each) for each in cards]
+    return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"
+
+
+def index(cards):
+    """A row a bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
+    return pd.DataFrame([_row(each) for each in cards])
+
+
+def _row(record):
+    test = record["test"]
+    low, high = (100 * value for value in test["intervals"]["accuracy"])
+    near = test["without_near_copies"].get("accuracy")
+    return {
+        "file": record["file"],
+        "experiment": record["command"].split()[2],
+        "classes": len(record["class_names"]),
+        "trained on": f"{record['dataset']} {record['protocol']}, seed {record['seed']}",
+        "epochs": record["epochs"],
+        "test accuracy": f"{100 * test['accuracy']:.1f}",
+        "95 % interval": f"{low:.1f} to {high:.1f}",
+        "without near copies": "" if near is None else f"{100 * near:.1f}",
+        "macro F1": f"{100 * test['macro_f1']:.1f}",
+        "MB": f"{record['bytes'] / 1e6:.1f}",
+    }
+
+
+def _limits(record):
+    test, environment = record["test"], record["trained_on"]
+    recall = ", ".join(f"{name} {100 * value:.0f}" for name, value in test["recall"].items())
+    lists = [
+        f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
+        for name, scores in test["lists"].items()
+    ]
+    brightness = ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"])
+    about = [
+        f"## {record['file']}\n",
+        f"- Trained by `{record['command']}` on {environment['device']} ({environment['cores']} cores), revision "
+        f"{environment['revision']}, best epoch {record['best_epoch']} of {record['epochs']}"
+        + (f"; reduced: {record['reduced']}." if record["reduced"] else "."),
+        f"- Recall of each class on the {test['n']:,} test images (%): {recall}.",
+        f"- Expected calibration error {100 * test['ece']:.1f} points; largest change of a probability by half "
+        f"precision {record['float16_difference']:.4f}.",
+        *_teacher(record["settings"]),
+        *lists,
+        f"- By brightness of the picture (%): {brightness}.",
+        f"- Limits: {record.get('limits') or limits(record)}.",
+    ]
+    return "\n".join(about) + "\n"
+
+
+def _teacher(settings):
+    """A line on the face net that a model was matched to, which does not ship; none where there was none."""
+    if not settings["matching_epochs"]:
+        return []
+    return [
+        f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship: what it is, its "
+        "licence and where it goes is in [models/README.md](../README.md)."
+    ]
+
+
+def limits(record):
+    """What is known not to hold of a model, in a line."""
+    return f"{LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(record['test']['recall'])}"
+
+
+def weakness(recall):
+    """The classes that a model never got right, or the one that it is worst at; recall: dict class -> 0..1."""
+    missed = [name for name, value in recall.items() if value == 0]
+    return f"never right on {' and '.join(missed)}" if missed else f"weakest at {min(recall, key=recall.get)}"

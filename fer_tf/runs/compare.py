@@ -1,0 +1,87 @@
+"""Tables over finished runs: those on disk and those that ship."""
+
+import dataclasses
+
+import pandas as pd
+
+from .. import experiments
+from ..common.paths import results_root
+from ..evaluation import comparison
+from . import records
+
+NUMBERS = {
+    "accuracy": "{:.3f}",
+    "balanced accuracy": "{:.3f}",
+    "macro F1": "{:.3f}",
+    "top-2": "{:.3f}",
+    "ECE": "{:.3f}",
+    "val accuracy": "{:.3f}",
+    "accuracy without copies": "{:.3f}",
+    "accuracy without near copies": "{:.3f}",
+    "parameters": "{:,}",
+    "s/epoch": "{:.1f}",
+}
+
+
+def released_runs():
+    """The runs that ship with the kit."""
+    return as_of_now(records.finished_runs(results_root() / "runs"))
+
+
+def as_of_now(runs):
+    """Runs, of which those count as reduced, too, whose experiment has been corrected since: see
+    `experiments.changed_since`."""
+    changes = [experiments.changed_since(run.record) for run in runs]
+    return [
+        dataclasses.replace(run, record={**run.record, "reduced": change}) if change else run
+        for run, change in zip(runs, changes, strict=True)
+    ]
+
+
+def all_runs():
+    """Released runs and those on disk; a run on disk that is not reduced stands in for its released namesake."""
+    runs = {run.name: run for run in released_runs()}
+    for run in as_of_now(records.finished_runs()):
+        if run.name not in runs or not run.record["reduced"]:
+            runs[run.name] = run
+    return list(runs.values())
+
+
+def compare(runs):
+    """The comparison table of runs, see `evaluation.comparison.comparison_table`."""
+    rows = [comparison.run_row(run.name, run.record, run.metrics) for run in as_of_now(runs)]
+    return comparison.comparison_table(rows)
+
+
+def claims(runs=None):
+    """Claimed against reproduced over the given runs (default: all on disk and released)."""
+    runs = all_runs() if runs is None else as_of_now(runs)
+    return comparison.claims_table([(run.name, run.record, run.metrics) for run in runs])
+
+
+CLAIM_COLUMNS = [
+    "document",
+    "model",
+    "dataset",
+    "claimed under",
+    "settings",
+    "kind",
+    "metric",
+    "claimed",
+    "measured under",
+    "reproduced",
+    "95 % interval",
+    "seeds",
+    "remark",
+]
+
+
+def shown(part):
+    """A comparison table with the interval as text and numbers rounded, for reading."""
+    part = part.copy()
+    part["interval"] = [f"{low:.3f} to {high:.3f}" for low, high in zip(part["low"], part["high"], strict=True)]
+    for column, form in NUMBERS.items():
+        part[column] = ["" if pd.isna(value) else form.format(value) for value in part[column]]
+    part["peak MB"] = ["" if pd.isna(value) else f"{value:.0f}" for value in part["peak MB"]]
+    order = ["run", "accuracy", "interval", *list(NUMBERS)[1:], "epochs", "peak MB", "reduced"]
+    return part[order].rename(columns={"interval": "95 % interval"})

@@ -1,0 +1,189 @@
+"""Averaging probabilities: over views of a picture (test-time augmentation), and over several finished runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import saving
+from ..common.checks import InputError, check_choice, check_range
+from ..common.files import write_json
+from ..common.hashes import fingerprint
+from ..common.paths import reports_root
+from . import evaluate, records
+from .datasets import dataset_of
+from .environment import environment
+from .views import VIEWS, AveragedViews, _told
+
+
+def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", name="", out=None):
+    """Averages the probabilities of finished runs and evaluates the average once on the test images they share.
+
+    Weights and members are given, or chosen on validation images that every run held out; never on test. Test is
+    predicted by the members that were chosen only.
+
+    Args:
+        names: of two or more runs in reports/runs/, tested on the same images.
+        data_dir: see `load_dataset`; dataset, protocol, seed and options are the runs' own.
+        weights: a number >= 0 a run, or None: all alike.
+        select: "all", or "greedy": see `greedy_weights`; weights are then chosen.
+        tta: see `predict_with_tta`.
+        name: for the folder and the record; default ensemble-<dataset>-<protocol>-<hash of what it is made of>.
+        out: folder to write to; default reports/evaluations/<name>/.
+    Returns: `Run` (not among reports/runs/); record["members"] holds each run's weight and validation accuracy.
+    Raises: `InputError` for runs that are not finished or were tested on other images.
+    """
+    weights = _checked_weights(names, weights, check_choice("select", select, ("all", "greedy")))
+    check_choice("tta", tta, VIEWS)
+    runs = [records.read_run(records.run_directory(run)) for run in names]
+    _check_same_test(runs)
+    datasets = _shared_splits(runs, _load_all(runs, data_dir))
+    models = [saving.load_model(run.model_path) for run in runs]
+    labels = datasets[0].val.labels
+    val = np.stack([_predict(model, ds, "val", tta) for model, ds in zip(models, datasets, strict=True)])
+    weights = greedy_weights(val, labels) if select == "greedy" else weights
+    test = [
+        _predict(model, ds, "test", tta) if weight else None
+        for model, ds, weight in zip(models, datasets, weights, strict=True)
+    ]
+    members = [
+        {
+            "run": run.name,
+            "fingerprint": run.record["fingerprint"],
+            "weight": weight,
+            "val_accuracy": np.mean(found.argmax(axis=1) == labels),
+        }
+        for run, weight, found in zip(runs, weights, val, strict=True)
+    ]
+    record = _record(runs, members, datasets[0], select, tta, name)
+    directory = Path(out) if out else reports_root() / "evaluations" / record["model"]
+    write_json(directory / "record.json", record)
+    count = sum(model.count_params() for model, weight in zip(models, weights, strict=True) if weight)
+    write_json(directory / "training.json", {"parameters": count})
+    evaluate.write_scores(directory, datasets[0], _mean(val, weights), _mean(test, weights), record)
+    return records.read_run(directory)
+
+
+def _checked_weights(names, weights, select):
+    """The weights, float [M] that sum to one."""
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise InputError(f"runs: must be two or more different ones; received {', '.join(names) or 'none'}")
+    if weights is None:
+        return np.full(len(names), 1 / len(names))
+    if select == "greedy":
+        raise InputError("weights: are chosen by select greedy; give one of the two")
+    if len(weights) != len(names):
+        raise InputError(f"weights: must be {len(names)}, one a run; received {len(weights)}")
+    for weight in weights:
+        check_range("weights", weight, low=0)
+    if not sum(weights):
+        raise InputError("weights: must not all be 0")
+    return np.array(weights, float) / sum(weights)
+
+
+def _check_same_test(runs):
+    first = runs[0]
+    for run in runs[1:]:
+        if _tested(run) != _tested(first):
+            told = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
+            raise InputError(
+                f"runs: must be tested on the same images, classes and labels; {' and '.join(told)} differ"
+            )
+
+
+def _tested(run):
+    """What decides which images a run is tested on."""
+    limit = run.record["settings"]["limit"]
+    return run.record["test_fingerprint"], limit, run.record["seed"] if limit else None
+
+
+def _load_all(runs, data_dir):
+    """Each run's dataset with pictures as its model takes them; equal ones are loaded once."""
+    loaded = {}
+    return [dataset_of(run, data_dir, loaded) for run in runs]
+
+
+def _shared_splits(runs, datasets):
+    """The datasets with one split for all: train is what any run learned from, val what all of them held out.
+
+    Protocols that draw val by seed give every run another one; the few images that no run learned from are left.
+    """
+    splits = np.stack([ds.table["split"].to_numpy(str) for ds in datasets])
+    names = [ds.table["name"].to_numpy(str) for ds in datasets]
+    if (
+        not all(np.array_equal(names[0], other) for other in names)
+        or ((splits == "test") != (splits[0] == "test")).any()
+    ):
+        raise InputError(f"runs: {', '.join(run.name for run in runs)} list their images in another order")
+    held, learned = (splits == "val").all(axis=0), (splits == "train").any(axis=0)
+    if not held.any():
+        raise InputError("runs: hold out no validation image in common; train them with one seed of the protocol")
+    shared = np.select([splits[0] == "test", learned, held], ["test", "train", "val"], "")
+    notes = datasets[0].notes
+    if held.sum() < (splits == "val").sum(axis=1).max():
+        notes = [*notes, f"validation: the {held.sum()} images that every run held out"]
+    return [
+        replace(ds, table=ds.table.assign(split=pd.Series(shared, ds.table.index, object)), notes=notes)
+        for ds in datasets
+    ]
+
+
+def _predict(model, ds, split, tta):
+    return evaluate.class_probabilities(AveragedViews(model, tta), evaluate.fitted(model, ds).split(split))
+
+
+def _mean(probabilities, weights):
+    """The weighted mean of float [N, C] arrays; those of weight 0 may be None."""
+    return sum(weight * found for weight, found in zip(weights, probabilities, strict=True) if weight)
+
+
+def greedy_weights(probabilities, labels, rounds=25):
+    """Ensemble selection (Caruana et al. 2004): members are added one by one, with repetition.
+
+    In each round the one is added whose addition gives the highest accuracy of the mean (of equals, the lowest
+    cross-entropy); the best of all rounds is taken, so the result is at least as good here as the best single member.
+
+    Args:
+        probabilities: float [M, N, C] of M members on validation images.
+        labels: int [N].
+        rounds: additions at most.
+    Returns: float [M], weights that sum to one.
+    """
+    total, counts = np.zeros(probabilities.shape[1:]), np.zeros(len(probabilities))
+    best, chosen = None, None
+    for size in range(1, rounds + 1):
+        scores = [_score((total + member) / size, labels) for member in probabilities]
+        added = max(range(len(scores)), key=scores.__getitem__)
+        total, counts[added] = total + probabilities[added], counts[added] + 1
+        if best is None or scores[added] > best:
+            best, chosen = scores[added], counts / size
+    return chosen
+
+
+def _score(probabilities, labels):
+    """(accuracy, minus cross-entropy): the higher the better."""
+    right = probabilities[np.arange(len(labels)), labels]
+    return np.mean(probabilities.argmax(axis=1) == labels), np.mean(np.log(np.maximum(right, 1e-12)))
+
+
+def _record(runs, members, ds, select, tta, name):
+    first = runs[0].record
+    made = fingerprint([[run.record["fingerprint"] for run in runs], [m["weight"] for m in members], tta])
+    used = sum(member["weight"] > 0 for member in members)
+    told = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
+    return {
+        "fingerprint": made,
+        "evaluation_code": "",
+        "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{made[:8]}",
+        "members": members,
+        "select": select,
+        "tta": tta,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "class_names": list(ds.class_names),
+        "test_fingerprint": first["test_fingerprint"],
+        "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
+        "notes": [*ds.notes, told, *_told(tta)],
+        "environment": environment(),
+    }

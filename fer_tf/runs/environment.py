@@ -1,0 +1,85 @@
+"""What a run was made with: revision, package versions, device and memory."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..common.hashes import code_fingerprint  # noqa: F401
+from ..common.paths import project_root
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "opencv-python-headless")
+
+
+def environment():
+    """Revision, versions and device a run stands on, as a dict; `onednn` since it rounds differently from Eigen."""
+    return {
+        "revision": git_revision(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": package_versions(),
+        "device": device_name(),
+        "cores": os.cpu_count(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
+    }
+
+
+def package_versions():
+    """Versions of the packages that figures depend on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_revision():
+    """Short revision of the checkout, "+changes" if its tracked files differ, "unknown" without git."""
+    try:
+        revision = _git("rev-parse", "--short", "HEAD")
+        return revision + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments):
+    command = ["git", "-C", str(project_root()), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def device_name():
+    """The accelerator's name, or the processor's."""
+    if has_accelerator():
+        import keras
+
+        return f"{keras.distribution.list_devices()[0]}"
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def has_accelerator():
+    """True if Keras's backend sees a GPU or TPU."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
+    return any(kind in device for device in keras.distribution.list_devices() for kind in ("gpu", "cuda", "tpu"))
+
+
+def peak_memory_mb():
+    """The process's highest resident memory so far, in MB (10^6 bytes); None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)

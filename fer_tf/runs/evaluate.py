@@ -1,0 +1,235 @@
+"""Evaluating a fitted model: the only place where test images and labels are read."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import plots, saving
+from ..common.checks import InputError
+from ..common.files import read_json, write_json
+from ..common.paths import reports_root
+from ..data.doctor.examine import copies_of_test, near_copies_of_test
+from ..emotions import canonical_emotion
+from ..evaluation import metrics
+from ..evaluation.tables import write_csv
+from ..models.inference import predict_probabilities
+from . import evaluate, records
+from .environment import environment
+
+# Near copies are looked for in sets of so many images: a minute or two for FER2013, once (it is cached).
+NEAR_LIMIT = 100_000
+# FER+ has FER2013's pictures; under `official` both have the same test rows.
+SAME_PICTURES = {"fer2013", "ferplus"}
+# of these sets: protocols whose train, val and test are FER2013's own rows
+_OWN_ROWS = {"official", "six"}
+
+
+def is_current(directory, record):
+    """True if metrics.json is of this record's weights and evaluation code."""
+    stored = read_json(directory / "metrics.json")
+    return all(stored.get(key) == record[key] for key in ("fingerprint", "evaluation_code"))
+
+
+def write_evaluation(directory, model, ds, record):
+    """Reads the test split and writes predict.csv, ground_truth.csv, figures and, last, metrics.json.
+
+    Args:
+        directory: of the run; its record.json and training.json are there.
+        model: fitted.
+        ds: `FaceDataset`.
+        record: its fingerprint and evaluation_code go into metrics.json.
+    """
+    (directory / "metrics.json").unlink(missing_ok=True)
+    write_scores(directory, ds, class_probabilities(model, ds.val), class_probabilities(model, ds.test), record)
+
+
+def write_scores(directory, ds, val_prob, test_prob, record):
+    """What `write_evaluation` does, out of probabilities float [N, C] of the val and test split."""
+    (directory / "metrics.json").unlink(missing_ok=True)
+    copies, near = copies_of_test(ds), _near_copies(ds)
+    evaluate.write_predictions(directory, ds, test_prob, copies, near)
+    result = {
+        "fingerprint": record["fingerprint"],
+        "evaluation_code": record["evaluation_code"],
+        "test": metrics.classification_metrics(ds.test.labels, test_prob, ds.class_names),
+        "val": metrics.classification_metrics(ds.val.labels, val_prob, ds.class_names, replicates=0),
+        "without_copies": metrics.without_copies(ds.test.labels, test_prob, ds.class_names, copies),
+        "without_near_copies": {}
+        if near is None
+        else metrics.without_copies(ds.test.labels, test_prob, ds.class_names, near),
+        "lists": _lists(ds, test_prob),
+        "calibration": _calibration(ds, val_prob, test_prob),
+        "training": read_json(directory / "training.json"),
+    }
+    _save_figures(directory, result, ds.class_names)
+    write_json(directory / "metrics.json", result)
+
+
+def _near_copies(ds):
+    """Test images with a near copy in train or val; None where it is not looked for: drawn faces are drawn anew each,
+    and sets above `NEAR_LIMIT` would take as long as a training (`data doctor` does them on request)."""
+    if ds.truth is not None or len(ds.table) > NEAR_LIMIT:
+        return None
+    return near_copies_of_test(ds, progress=sys.stderr.isatty())
+
+
+def _lists(ds, test_prob):
+    """Accuracy on the lists of test images that the set comes with (FER+: occluded, turned): its yes-or-no columns."""
+    rows, found = ds.table.iloc[ds.test.rows], {}
+    for column in (name for name in rows if rows[name].dtype == bool and rows[name].any()):
+        inside = rows[column].to_numpy()
+        scores = metrics.classification_metrics(ds.test.labels[inside], test_prob[inside], ds.class_names)
+        found[column] = {key: scores[key] for key in ("n", "accuracy", "macro_f1", "intervals")}
+    return found
+
+
+def _calibration(ds, val_prob, test_prob):
+    temperature = metrics.fit_temperature(ds.val.labels, val_prob)
+    calibrated = metrics.apply_temperature(test_prob, temperature)
+    return {"temperature": temperature, "ece": metrics.expected_calibration_error(ds.test.labels, calibrated)}
+
+
+def _save_figures(directory, result, class_names):
+    """Confusion matrices and, where the model was trained by epochs, learning curves."""
+    figures = directory / "figures"
+    plots.save_figure(plots.confusion_matrices(result["test"]["confusion"], class_names), figures / "confusion")
+    if result["training"].get("epochs"):
+        history = pd.read_csv(directory / "history.csv")
+        plots.save_figure(plots.learning_curves({directory.name: history}), figures / "learning_curves")
+
+
+def evaluate_model(model, ds, name, out=None, tta="none"):
+    """Evaluates any saved model on a dataset's test split, also one trained on another dataset.
+
+    Only classes that both know are looked at: images of others leave the test set, the model's other probabilities are
+    left out and the rest renormalised; the record's notes say which. Images are resized to the model's input.
+
+    Args:
+        model: loaded by `load_model`; its classes may come in any order.
+        ds: `FaceDataset`.
+        name: of the model, for the folder and the record.
+        out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
+        tta: for the record, the views that the model averages over (`ensemble.evaluate_with_tta`).
+    Returns: `Run` (not among reports/runs/).
+    """
+    directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
+    provenance = saving.model_info(model).get("provenance", {})
+    given, ds = ds, fitted(model, ds)
+    overlap = _training_overlap(provenance, given, ds) + _unchanged_pictures(provenance)
+    stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
+    record = {
+        **stamp,
+        "model": name,
+        "tta": tta,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "provenance": provenance,
+        "class_names": list(ds.class_names),
+        "notes": [*ds.notes, *overlap],
+        "environment": environment(),
+    }
+    write_json(directory / "record.json", record)
+    write_json(directory / "training.json", {"parameters": model.count_params()})
+    write_evaluation(directory, model, ds, record)
+    return records.read_run(directory)
+
+
+def _training_overlap(provenance, ds, converted):
+    """A warning, as a list of none or one, if the model was trained on another split of this dataset.
+
+    It may have been trained at the dataset's own size or, `converted`, at the model's.
+    """
+    trained_on = provenance.get("dataset")
+    is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), converted.fingerprint())
+    shares_pictures = {trained_on, ds.name} <= SAME_PICTURES
+    same_rows = shares_pictures and {provenance.get("protocol"), ds.protocol} <= _OWN_ROWS
+    if is_same or same_rows or (trained_on != ds.name and not shares_pictures):
+        return []
+    split = f"{trained_on} ({provenance.get('protocol')}, seed {provenance.get('seed')})"
+    return [f"the model was trained on another split of {split}: test images may be among its training images"]
+
+
+def _unchanged_pictures(provenance):
+    """A warning, as a list of none or one, if the model has learned pictures changed by the saliency step."""
+    first = provenance.get("salient_by")
+    return [f"the model has learned pictures changed by {first}'s maps; these are unchanged"] if first else []
+
+
+def fitted(model, ds):
+    """The dataset as a model can be tested on it: the classes both know, at the model's size; notes say what left.
+
+    Raises: `InputError` if they share fewer than two classes.
+    """
+    names, (height, width, channels) = _trained_names(model), saving.model_shape(model)
+    common = tuple(name for name in ds.class_names if name in names)
+    if len(common) < 2:
+        raise InputError(
+            f"model: knows {', '.join(names)}; {ds.name} has {', '.join(ds.class_names)}: too few classes in common"
+        )
+    spare = [name for name in names if name not in common]
+    notes = [f"the model's {', '.join(spare)} left out, its probabilities renormalised"] if spare else []
+    ds = ds.with_classes(common)
+    if ds.image_shape == (height, width, channels):
+        return replace(ds, notes=[*ds.notes, *notes])
+    notes.append(f"images {ds.image_shape} converted to the model's {(height, width, channels)}")
+    return replace(ds, store=ds.store.converted((height, width), channels), notes=[*ds.notes, *notes])
+
+
+def class_probabilities(model, images, class_names=None):
+    """Probabilities of classes in a given order, whatever the model's order is; its spare classes are left out.
+
+    Args:
+        model: loaded by `load_model`, knows all of the classes.
+        images: `Split`, or uint8 [N, H, W, C] at the model's size.
+        class_names: C canonical names; None takes the split's.
+    Returns: float32 [N, C], rows sum to one.
+    """
+    names, wanted = _canonical_names(model), class_names or images.class_names
+    chosen = predict_probabilities(model, images)[:, [names.index(name) for name in wanted]]
+    total = chosen.sum(axis=1, keepdims=True)
+    return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
+
+
+def _trained_names(model):
+    """The classes that a model can answer: `FaceNet2ExpNet.h5` has eight outputs, those it has not learned always 0."""
+    absent = saving.model_info(model).get("provenance", {}).get("absent_classes", [])
+    return [name for name in _canonical_names(model) if name not in map(canonical_emotion, absent)]
+
+
+def _canonical_names(model):
+    """A model's classes by their canonical names ("Happiness", "happy" and "joy" are one)."""
+    return [canonical_emotion(name) for name in saving.model_info(model)["class_names"]]
+
+
+def write_predictions(directory, ds, probabilities, copies, near=None):
+    """Writes predict.csv and ground_truth.csv of the test split.
+
+    Args:
+        directory: of the run.
+        ds: `FaceDataset`.
+        probabilities: float [N, C] of its test split.
+        copies: DataFrame, one row a test image: bool in_train, in_val.
+        near: the same for near copies, or None where they were not looked for.
+    predict.csv: name, label, confidence, a probability a class. ground_truth.csv: name, label, copy_of ("train",
+    "val", "train val" or "": where the same pixels also stand) and, where looked for, near_copy_of. Rows are in the
+    order of `ds.test`.
+    """
+    names = np.array(ds.class_names)
+    rows = ds.table.iloc[ds.test.rows]
+    predicted = pd.DataFrame({"name": rows["name"].to_numpy(), "label": names[probabilities.argmax(axis=1)]})
+    predicted["confidence"] = probabilities.max(axis=1)
+    predicted[list(names)] = probabilities
+    truth = pd.DataFrame({"name": rows["name"].to_numpy(), "label": names[ds.test.labels], "copy_of": places(copies)})
+    if near is not None:
+        truth["near_copy_of"] = places(near)
+    write_csv(directory / "predict.csv", predicted.round(6))
+    write_csv(directory / "ground_truth.csv", truth)
+
+
+def places(copies):
+    """Where copies stand, "train", "val", "train val" or "", a text a row of a frame with bool in_train, in_val."""
+    train = np.where(copies["in_train"], "train", "")
+    return [f"{first} val".strip() if also else first for first, also in zip(train, copies["in_val"], strict=True)]

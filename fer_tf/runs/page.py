@@ -1,0 +1,287 @@
+"""reports/index.html: one self-contained page rendered from the run records and figures on disk."""
+
+import base64
+import io
+import json
+from datetime import UTC, datetime
+from html import escape
+from urllib.parse import quote
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+
+from .. import plots
+from ..common.files import write_text
+from ..common.paths import reports_root
+from ..evaluation import comparison, document_tables, tables
+from . import records
+from .compare import CLAIM_COLUMNS, all_runs, as_of_now, claims, compare, released_runs, shown
+from .environment import environment
+
+# Figures that notebooks keep in reports/figures/<dataset>-<protocol>/, by how their names begin: where the page shows
+# them, and in which order. Others stay in the notebooks.
+SECTIONS = {
+    "The data": ("samples", "sheet_", "class_counts", "mean_faces", "masks"),
+    "Training": ("cnn_learning", "cnn4_curves", "transfer_learning", "stn_learning", "ran_learning", "facenet2expnet_"),
+    "What the models look at": (
+        "explain_methods",
+        "explain_occlusion",
+        "explain_scores",
+        "deep_emotion_windows",
+        "deepfer_windows",
+        "ran_region",
+        "explain_attention",
+        "my_model_strongest",
+        "explain_saliency",
+    ),
+    "How sure, and how robust": (
+        "comparison_",
+        "reliability",
+        "robustness",
+        "cross",
+        "accuracy_by",
+        "ran_occlusion",
+        "confusions",
+        "confident_errors",
+    ),
+}
+# Captions of the figures that a run leaves in its own folder.
+RUN_FIGURES = {
+    "confusion": "Confusion matrix of {} on test images, as counts and as shares of the true class.",
+    "learning_curves": "Loss and accuracy of {} by epoch, on training and validation images.",
+}
+
+
+def build_report():
+    """Renders reports/index.html from the records and figures on disk; returns its path."""
+    path = reports_root() / "index.html"
+    local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()
+    claimed = answered[CLAIM_COLUMNS]
+    documents = document_tables.document_tables(local, all_runs())
+    document_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
+    parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
+    pages = [_released(key, part) for key, part in parts]
+    page = _template().render(
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        environment=environment(),
+        groups=_groups(local),
+        released=pages,
+        claims=_table(claimed, "Claimed and reproduced"),
+        measured=comparison.claims_sentence(answered),
+        documents=[
+            (name, document_tables.CAPTIONS[name], _table(table, document_tables.CAPTIONS[name], 1))
+            for name, table in documents.items()
+        ],
+        tables=reports_root() / "tables",
+        provenance=_table(_provenance(local), "What each run stands on"),
+        notebooks=sorted((reports_root() / "notebooks").glob("*.html")),
+        relative=lambda target: quote(target.relative_to(path.parent).as_posix()),
+    )
+    write_text(path, page)
+    return path
+
+
+def _template():
+    jinja = Environment(loader=PackageLoader("fer_tf.runs", ""), autoescape=True)
+    return jinja.get_template("report.html.j2")
+
+
+def _groups(runs):
+    """What the page shows of the runs on disk, a part for each dataset, protocol and set of test images: runs on other
+    test images (easier drawings, another seed) are not ranked with each other."""
+    table, by_name = compare(runs), {run.name: run for run in runs}
+    if not len(table):
+        return []
+    tested = [str(by_name[name].record.get("test_fingerprint", "")) for name in table["run"]]
+    parts = [(key[:2], part) for key, part in table.groupby(["dataset", "protocol", tested])]
+    groups = [_group(key, part, [by_name[name] for name in part["run"]]) for key, part in parts]
+    # of several sets of test images that with most runs first
+    groups.sort(key=lambda group: (group["dataset"], group["protocol"], -len(group["runs"]), len(group["options"])))
+    return [group | {"sections": _figure_sections(group, groups)} for group in groups]
+
+
+def _group(key, part, members):
+    """What the page shows of the runs on one dataset under one protocol."""
+    whole = max(members, key=lambda run: run.record["counts"]["all"]["all"])  # not one with a limit
+    caption = f"All models on {key[0]}, protocol {key[1]}"
+    counts = pd.DataFrame(whole.record["counts"]).rename_axis("class").reset_index()
+    return {
+        "dataset": key[0],
+        "protocol": key[1],
+        "options": _options(members, whole.record),
+        "anchor": f"{key[0]}-{key[1]}-{whole.record.get('test_fingerprint', '')}",
+        "verdict": _verdict(part),
+        "table": _table(shown(_short_names(part)), caption),
+        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "counts": _table(counts, "Images per class and split"),
+        "notes": whole.record["notes"],
+        "runs": [_run(run) for run in members],
+    }
+
+
+def _short_names(part):
+    """Runs of one dataset and protocol without what they all have in their names."""
+    common = part["dataset"] + "-" + part["protocol"] + "-"
+    names = [name.replace(shared, "", 1) for name, shared in zip(part["run"], common, strict=True)]
+    names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
+    return part.assign(run=names)
+
+
+def _options(members, record):
+    """What makes a group's test images others than the dataset's usual ones, as text ("" if nothing): the options of
+    `record`, and the seed where all runs have the same other one."""
+    options = {key: value for key, value in record.get("dataset_options", {}).items() if key != "train_share"}
+    seeds = {run.record["seed"] for run in members}
+    options |= {"seed": record["seed"]} if len(seeds) == 1 and record["seed"] else {}
+    return ", ".join(f"{key} {value}" for key, value in options.items())
+
+
+def _verdict(part):
+    """A comparison table in some sentences: the model chosen on validation images, what it has on test, how many cannot
+    be ranked below it, and which models have not learned."""
+    trained = part[part["experiment"] != "majority"]
+    if trained.empty:
+        return ""
+    best = trained.loc[trained["val accuracy"].idxmax()]
+    lead = f"Of {len(trained)} trained models, {best['experiment']} was best on validation images; on test images it"
+    lead = lead if len(trained) > 1 else f"On test images {best['experiment']}"
+    text = f"{lead} gets {best['accuracy']:.1%} right (95 % interval {best['low']:.1%} to {best['high']:.1%}). "
+    text += _rivals(trained, best)
+    idle = ", ".join(dict.fromkeys(trained.loc[~trained["learned"], "experiment"]))
+    text += f"Not learned (interval not above the share of the most frequent class): {idle}. " if idle else ""
+    commonest = part.loc[part["experiment"] == "majority", "accuracy"]
+    return text + (f"Always giving the commonest class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
+
+
+def _rivals(trained, best):
+    """How many models' intervals reach the best one's; those that have not learned are not compared with each other."""
+    others = trained[(trained["run"] != best["run"]) & (trained["learned"] | best["learned"])]
+    count = int((others["high"] >= best["low"]).sum())
+    if not count:
+        return ""
+    if count == 1:
+        return "The interval of 1 other overlaps with its own or lies above it. "
+    return f"The intervals of {count} others overlap with its own or lie above it. "
+
+
+def _released(key, part):
+    """Measured records that ship with the kit, on one dataset under one protocol."""
+    return {
+        "dataset": key[0],
+        "protocol": key[1],
+        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}"),
+    }
+
+
+def _figure_sections(group, groups):
+    """The notebooks' figures of a group in the order of `SECTIONS`: list of (title, figures); those without a figure
+    are left out."""
+    rivals = [
+        other for other in groups if (other["dataset"], other["protocol"]) == (group["dataset"], group["protocol"])
+    ]
+    folder = reports_root() / "figures" / f"{group['dataset']}-{group['protocol']}"
+    own = [path for path in sorted(folder.glob("*.png")) if _home(_made_with(path), rivals) is group]
+    sections = []
+    for title, beginnings in SECTIONS.items():
+        chosen = [path for beginning in beginnings for path in own if path.name.startswith(beginning)]
+        if chosen:
+            sections.append((title, [_figure(path, group) for path in chosen]))
+    return sections
+
+
+def _home(made, rivals):
+    """Of the groups of one dataset and protocol the one with a run of the figure's seed and options, else the first."""
+    given = dict(item.partition("=")[::2] for item in made.get("dataset_options", "").lower().split())
+    for group in rivals:
+        for record in (run["record"] for run in group["runs"]):
+            options = {key: str(value).lower() for key, value in record.get("dataset_options", {}).items()}
+            if (record["seed"], options) == (made.get("seed", record["seed"]), given):
+                return group
+    return rivals[0]
+
+
+def _made_with(path):
+    """The parameters of the notebook that a figure was kept by, a dict; {} where the file does not tell."""
+    try:
+        with Image.open(path) as picture:
+            return json.loads(picture.info.get("Parameters", "{}"))
+    except (OSError, ValueError):  # one cut short, or of another program
+        return {}
+
+
+def _figure(path, group):
+    """A kept figure with its caption, which also tells of a seed or settings that the page would not let expect."""
+    with Image.open(path) as picture:
+        caption = picture.info.get("Description", "")
+    caption = caption or f"{path.stem.replace('_', ' ')}: a figure that was kept without a caption."
+    made, seeds = _made_with(path), {run["record"]["seed"] for run in group["runs"]}
+    parts = [f"seed {made['seed']}"] if made.get("seed", 0) or seeds - {made.get("seed", 0)} else []
+    parts += [made["dataset_options"]] if made.get("dataset_options") else []
+    parts += [f"size {made['size']}"] if made.get("size") else []
+    parts += [made["overrides"]] if made.get("overrides") else []
+    caption += f" (Made with {', '.join(parts)}.)" if made and parts else ""
+    return {"src": _data_url(path), "caption": caption}
+
+
+def _provenance(runs):
+    """A row a run: revision, versions, device, seed, fingerprints."""
+    rows = []
+    for run in runs:
+        made_with = run.record["environment"]
+        versions = ", ".join(f"{name} {version}" for name, version in made_with["packages"].items())
+        rows.append(
+            {
+                "run": run.name,
+                "seed": run.record["seed"],
+                "revision": made_with["revision"],
+                "dataset fingerprint": run.record["dataset_fingerprint"],
+                "settings fingerprint": run.record["fingerprint"],
+                "device": made_with["device"],
+                "cores": made_with["cores"],
+                "versions": f"Python {made_with['python']}, {versions}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _run(run):
+    names = list(run.metrics["test"]["per_class"])
+    figures = [
+        {
+            "src": _data_url(figure),
+            "caption": RUN_FIGURES.get(figure.stem, figure.stem.replace("_", " ") + " of {}").format(run.name),
+        }
+        for figure in sorted((run.directory / "figures").glob("*.png"))
+    ]
+    report = tables.report_table(run.metrics["test"], names).round(3).reset_index()
+    return {
+        "name": run.name,
+        "record": run.record,
+        "report": _table(report, f"Test report of {run.name}"),
+        "figures": figures,
+        "directory": run.directory,
+    }
+
+
+def _table(frame, caption, digits=3):
+    """A frame as an HTML table that the page's script makes sortable; the caption is for screen readers."""
+    html = frame.to_html(
+        index=False, na_rep="", border=0, justify="left", float_format=f"{{:.{digits}f}}".format, classes="sortable"
+    )
+    return html.replace("<thead>", f"<caption>{escape(caption)}</caption>\n  <thead>", 1)
+
+
+def _data_url(file):
+    """A picture as a data URL: WebP, a quarter of the PNG's bytes."""
+    buffer = io.BytesIO()
+    with Image.open(file) as picture:
+        picture.convert("RGB").save(buffer, "webp", quality=82)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _picture(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return _data_url(buffer)

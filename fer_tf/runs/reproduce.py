@@ -1,0 +1,189 @@
+"""Executing the numbered notebooks headless, in order, and only those that something has changed for."""
+
+import os
+import sys
+import time
+
+import nbclient
+import nbformat
+from nbconvert import HTMLExporter
+
+from .. import experiments
+from ..common.checks import InputError, check_choice
+from ..common.files import replacing, write_text
+from ..common.hashes import file_hash, fingerprint
+from ..common.paths import bundled_root, data_root, project_root, reports_root
+from ..common.quiet import quiet_stderr
+from ..data import DATASETS, check_dataset, parse_options
+from . import records
+
+KERNEL = "python3"
+
+
+class NotebookError(InputError):
+    """A cell of a notebook failed; the message says which and where the partial notebook lies."""
+
+
+def notebook_paths():
+    """The course's notebooks, in order."""
+    return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def reproduce(names, parameters, force=False):
+    """Executes notebooks and builds the report.
+
+    Args:
+        names: stems of notebooks, or None for all.
+        parameters: dict of flat scalars; each notebook gets those it declares.
+        force: execute also what has not changed.
+    Returns: list of executed notebooks' paths.
+    """
+    paths = {path.stem: path for path in notebook_paths()}
+    for name in names or []:
+        check_choice("notebook", name, paths)
+    _check_parameters(parameters)
+    chosen = [paths[name] for name in names] if names else list(paths.values())
+    results = []
+    for number, path in enumerate(chosen, start=1):
+        results.append(_run(path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}"))
+    from .page import build_report
+
+    print(f"report: {build_report()}", flush=True)
+    return results
+
+
+def _check_parameters(parameters):
+    """Every wrong parameter is told before the first notebook is run."""
+    spec = DATASETS[check_choice("dataset", parameters["dataset"], DATASETS)]
+    if parameters["protocol"]:
+        check_choice("protocol", parameters["protocol"], spec.protocols)
+    size = experiments.default_size(parameters["dataset"], parameters["size"])
+    experiments.resolve("cnn", size, experiments.parse_overrides(parameters["overrides"]))
+    parse_options(parameters["dataset"], parameters["dataset_options"])
+    check_dataset(parameters["dataset"], parameters["data_dir"])
+
+
+def _run(path, parameters, force, label):
+    """Executes one notebook unless its copy in reports/notebooks/ is up to date; returns that copy's path."""
+    target = reports_root() / "notebooks" / path.name
+    own = {key: value for key, value in parameters.items() if key in declared_parameters(path)}
+    key = notebook_key(path, own)
+    if not force and _is_current(target, path, own, key):
+        print(f"{label}: unchanged", flush=True)
+        return target
+    print(f"{label} ...", flush=True)
+    started = time.perf_counter()
+    _execute(path, target, own, key)
+    print(f"{label}: done in {time.perf_counter() - started:.1f} s", flush=True)
+    return target
+
+
+def declared_parameters(path):
+    """Names assigned in the cell tagged `parameters`; papermill only warns of others, so they are never passed."""
+    import papermill
+
+    return list(papermill.inspect_notebook(str(path)))
+
+
+def notebook_key(path, parameters):
+    """Hash of all that an executed notebook depends on: its cells, parameters, the package, the dataset's files and,
+    for notebooks that compare runs (metadata fer_tf.reads_runs), every run record, and for those that use the bundled
+    models (fer_tf.reads_bundled) their records."""
+    notebook = nbformat.read(path, as_version=4)
+    basis = {
+        "cells": [[cell.cell_type, cell.source] for cell in notebook.cells],
+        "parameters": parameters,
+        "package": _listing_hash(project_root() / "fer_tf", ("**/*.py", "**/*.csv", "**/*.j2")),
+        "data": _data_state(parameters),
+    }
+    if _about(notebook).get("reads_runs"):
+        basis["runs"] = _listing_hash(reports_root() / "runs", ("*/metrics.json",))
+        basis["results"] = _listing_hash(project_root() / "reports" / "results", ("runs/*/metrics.json",))
+    if _about(notebook).get("reads_bundled"):
+        basis["bundled"] = _listing_hash(bundled_root(), ("*.json",))
+    return fingerprint(basis)
+
+
+def _about(notebook):
+    return notebook.metadata.get("fer_tf", {})
+
+
+def _listing_hash(root, patterns):
+    files = sorted(path for pattern in patterns for path in root.glob(pattern))
+    return fingerprint({str(path.relative_to(root)): file_hash(path) for path in files})
+
+
+def _data_state(parameters):
+    """Names, sizes and times of what lies at the top of the dataset's folder, and the times of its folders."""
+    folder = data_root(parameters.get("data_dir")) / parameters.get("dataset", "")
+    if not folder.is_dir():
+        return None
+    files = sorted((item.name, item.stat().st_size, item.stat().st_mtime_ns) for item in folder.iterdir())
+    folders = sorted((item, os.stat(item).st_mtime_ns) for item, _, _ in os.walk(folder))
+    return [files, folders]
+
+
+def _is_current(target, source, parameters, key):
+    """True if the executed copy and its HTML bear this key, and the runs it made are still those on disk."""
+    if not target.is_file() or not target.with_suffix(".html").is_file():
+        return False
+    try:
+        stored = _about(nbformat.read(target, as_version=4))
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError):
+        return False
+    return stored.get("key") == key and stored.get("runs") == _made_runs(source, parameters)
+
+
+def _made_runs(source, parameters):
+    """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments.table)."""
+    made = _about(nbformat.read(source, as_version=4)).get("experiments", [])
+    protocol = parameters.get("protocol") or next(iter(DATASETS[parameters["dataset"]].protocols))
+    options = parse_options(parameters["dataset"], parameters.get("dataset_options", ""))
+    names = [records.run_name(name, parameters["dataset"], protocol, parameters["seed"], options) for name in made]
+    return {name: records.finished_fingerprint(name) for name in names}
+
+
+def _execute(path, target, parameters, key):
+    """Runs a notebook in this environment's kernel, with its printed lines on the screen, and writes copy and HTML."""
+    import papermill
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    failed = target.with_suffix(".failed.ipynb")
+    with replacing(target) as part:
+        try:
+            with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
+                papermill.execute_notebook(
+                    str(path),
+                    str(part),
+                    parameters=parameters,
+                    kernel_name=KERNEL,
+                    cwd=str(project_root()),
+                    progress_bar=False,
+                    stdout_file=_Indented(),
+                )
+        except papermill.PapermillExecutionError as error:
+            part.replace(failed)
+            raise NotebookError(
+                f"{path.stem}, cell {error.cell_index}: {error.ename}: {error.evalue} (see {failed})"
+            ) from None
+        except nbclient.exceptions.DeadKernelError:
+            raise NotebookError(f"{path.stem}: its kernel died; most likely the memory was not enough") from None
+        executed = nbformat.read(part, as_version=4)
+        executed.metadata["fer_tf"] = {**_about(executed), "key": key, "runs": _made_runs(path, parameters)}
+        nbformat.write(executed, part)
+        write_text(target.with_suffix(".html"), HTMLExporter().from_notebook_node(executed)[0])
+    failed.unlink(missing_ok=True)
+
+
+class _Indented:
+    """Passes a notebook's printed lines on, indented below the notebook's own line."""
+
+    name = "<stdout>"
+
+    def write(self, text):
+        for line in text.splitlines():
+            if line.strip():
+                print(f"    {line}", flush=True)
+
+    def flush(self):
+        sys.stdout.flush()

@@ -1,0 +1,79 @@
+"""Test-time augmentation: the mean answer over several views of a picture."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..common.checks import check_choice
+from ..layers import affine_sample
+from ..models.inference import predict_probabilities
+from . import evaluate
+
+CROP = 0.9
+
+
+def _mirror(images):
+    return images[:, :, ::-1]
+
+
+def _crops(images, share=CROP):
+    """The four corners and the centre of images, float [N, H, W, C] each: `share` of each side, at the full size."""
+    images = np.asarray(images, np.float32)
+    for x, y in ((-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0)):
+        theta = np.array([[share, 0, x * (1 - share), 0, share, y * (1 - share)]], np.float32)
+        yield np.asarray(affine_sample(images, np.repeat(theta, len(images), axis=0)))
+
+
+def _ten_crops(images):
+    for crop in _crops(images):
+        yield crop
+        yield _mirror(crop)
+
+
+# how -> the views of a batch [N, H, W, C]. Ten crops are Krizhevsky et al. 2012's (§4.1); their crops have 0.875 of
+# the side, faces are cut closely already, so here it is 0.9.
+VIEWS = {
+    "none": lambda images: [images],
+    "flip": lambda images: [images, _mirror(images)],
+    "ten_crop": _ten_crops,
+}
+
+
+class AveragedViews:
+    """A model whose probabilities are the mean over views of each image; in all else it is the model itself."""
+
+    def __init__(self, model, how):
+        self._model, self._views = model, VIEWS[check_choice("tta", how, VIEWS)]
+
+    def __getattr__(self, name):
+        return getattr(self._model, name)
+
+    def predict_on_batch(self, images):
+        """Mean probabilities, float [N, num_classes]."""
+        return np.mean([np.asarray(self._model.predict_on_batch(view)) for view in self._views(images)], axis=0)
+
+
+def predict_with_tta(model, images, how="flip", batch_size=256, progress=False):
+    """Class probabilities of images, averaged over views of each.
+
+    Args:
+        model: `keras.Model` on raw 0..255 pixels.
+        images: uint8 or float [N, H, W, C], or a `Split`.
+        how: "none"; "flip", the image and its mirror image; "ten_crop", four corners and the centre with 0.9 of each
+            side, brought back to the full size, and their mirror images.
+        batch_size, progress: as in `predict_probabilities`.
+    Returns: float32 [N, num_classes].
+    """
+    return predict_probabilities(AveragedViews(model, how), images, batch_size, progress)
+
+
+def evaluate_with_tta(model, ds, name, how, out=None):
+    """`scoring.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
+    if how == "none":
+        return evaluate.evaluate_model(model, ds, name, out)
+    noted = replace(ds, notes=[*ds.notes, *_told(how)])
+    return evaluate.evaluate_model(AveragedViews(model, how), noted, f"{name}-{how}", out, tta=how)
+
+
+def _told(how):
+    return [] if how == "none" else [f"probabilities are averaged over views of each image ({how})"]

@@ -1,0 +1,25 @@
+"""Model files: saving, loading and exporting."""
+
+from .keras_files import (
+    FACENET2EXPNET,
+    describe,
+    find_model,
+    load_model,
+    model_info,
+    model_shape,
+    read_description,
+    save_facenet2expnet,
+    save_model,
+)
+
+__all__ = [
+    "FACENET2EXPNET",
+    "describe",
+    "find_model",
+    "load_model",
+    "model_info",
+    "model_shape",
+    "read_description",
+    "save_facenet2expnet",
+    "save_model",
+]

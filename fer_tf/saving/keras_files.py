@@ -1,0 +1,232 @@
+"""Saving and loading models. A saved model carries its class names, input size and pixel range; nothing guesses them.
+
+`.h5` is the kit's format: the root attribute `fer_tf` holds a JSON object beside Keras's own content.
+"""
+
+import json
+import warnings
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+
+from .. import layers as _layers
+from ..common.checks import InputError, ModelFileError, check_choice
+from ..common.files import replacing
+from ..common.paths import bundled_root, expanded, models_root
+from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
+
+ATTRIBUTE = "fer_tf"
+PIXEL_RANGE = (0, 255)
+SUFFIXES = (".h5", ".keras")
+FACENET2EXPNET = "FaceNet2ExpNet.h5"
+# The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
+DEFAULT_SHAPE = (48, 48, 1)
+
+
+def save_model(model, path, class_names, provenance=None):
+    """Writes a model with its description, in one step.
+
+    Args:
+        model: `keras.Model` on raw 0..255 pixels.
+        path: ends in `.h5` or `.keras`.
+        class_names: names of the outputs, in order.
+        provenance: dict of JSON values (run name, dataset fingerprint, ...).
+    """
+    path = Path(path)
+    check_choice("suffix of the model file", path.suffix, SUFFIXES)
+    description = describe(model, class_names, provenance)
+    with replacing(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*HDF5 file.*")
+        if path.suffix == ".h5":
+            save_h5(model, part)
+            with h5py.File(part, "a") as file:
+                file.attrs[ATTRIBUTE] = json.dumps(description)
+        else:
+            model.save(part)
+            with zipfile.ZipFile(part, "a") as archive:
+                archive.writestr(f"{ATTRIBUTE}.json", json.dumps(description))
+
+
+def save_h5(model, path):
+    """Writes .h5 without optimizer. Keras tells everybody that it is legacy, through absl; the kit has chosen it."""
+    from absl import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        model.save(path, include_optimizer=False)
+    finally:
+        logging.set_verbosity(level)
+
+
+def describe(model, class_names, provenance=None):
+    """The JSON object that travels with a model; checks that it fits the model."""
+    outputs = int(model.output_shape[-1])
+    if len(class_names) != outputs:
+        raise InputError(f"class_names: {len(class_names)} names for a model with {outputs} outputs")
+    if fault := _provenance_fault(provenance or {}):
+        raise InputError(f"provenance: {fault}")
+    return {
+        "class_names": list(class_names),
+        "input_shape": list(model.input_shape[1:]),
+        "pixel_range": list(PIXEL_RANGE),
+        "provenance": provenance or {},
+    }
+
+
+def save_facenet2expnet(model, path=None):
+    """Writes the proposal's `FaceNet2ExpNet.h5`: eight outputs in [1]'s label order.
+
+    Args:
+        model: `keras.Model` of `load_model`, its class names known; takes pictures of `DEFAULT_SHAPE`.
+        path: default FaceNet2ExpNet.h5 in models/.
+    Returns: the path. A class that the model was not trained on is always 0 there; loading the file says so.
+    """
+    if model_shape(model) != DEFAULT_SHAPE:
+        raise InputError(f"model: {FACENET2EXPNET} takes {DEFAULT_SHAPE}; this model takes {model_shape(model)}")
+    names = [canonical_emotion(name) for name in model_info(model)["class_names"]]
+    wanted = [canonical_emotion(label) for label in EMOTION_LABELS]
+    sources = [names.index(name) if name in names else -1 for name in wanted]
+    path = Path(path or models_root() / FACENET2EXPNET)
+    absent = [label for label, source in zip(EMOTION_LABELS, sources, strict=True) if source < 0]
+    provenance = {"absent_classes": absent, **model_info(model).get("provenance", {})}
+    if sources != list(range(len(wanted))):  # not one that was exported before
+        outputs = _layers.ClassOrder(sources, name="labels")(model.outputs[0])
+        model = keras.Model(model.inputs[0], outputs, name="FaceNet2ExpNet")
+    save_model(model, path, EMOTION_LABELS, provenance)
+    return path
+
+
+def find_model(path):
+    """The file meant by `path`: as it stands, else in models/, else in models/bundled/."""
+    path = expanded(path)
+    places = [path] if path.is_absolute() else [path, models_root() / path, bundled_root() / path]
+    for place in places:
+        if place.is_file():
+            return place
+    raise ModelFileError(f"no model file {path}; looked at {', '.join(map(str, places))}")
+
+
+def load_model(path):
+    """Loads a model for prediction.
+
+    Args:
+        path: `.h5` or `.keras`; looked for as given, then in models/, then in models/bundled/.
+    Returns: `keras.Model`; `model_info(model)` tells its class names. A file without the kit's description (a
+        student's own `model.save`) loads with a warning and the canonical order.
+    Raises: `ModelFileError` if it is no model, or its description contradicts its outputs.
+    """
+    path = find_model(path)
+    description = read_description(path)
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises anything from KeyError to RuntimeError on a broken file
+        raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({_first_line(error)})") from None
+    sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
+        raise ModelFileError(f"{path}: holds no Keras model with one image input and one output [N, classes]")
+    model.fer_tf_info = _checked_description(path, model, description)
+    absent = model.fer_tf_info.get("provenance", {}).get("absent_classes")
+    if absent:
+        warnings.warn(f"{path} was trained without {', '.join(absent)}: always 0 there", stacklevel=2)
+    return model
+
+
+def model_info(model):
+    """The description of a model: class_names, input_shape, pixel_range, provenance."""
+    info = getattr(model, "fer_tf_info", None)
+    return info if info is not None else describe(model, _default_names(model.output_shape[-1]))
+
+
+def model_shape(model):
+    """(height, width, channels) of a model's images; refused where the model fixes none."""
+    shape = tuple(model.input_shape[1:])
+    if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
+        raise InputError(f"model: must take images of a fixed size with 1 or 3 channels; this one takes {shape}")
+    return shape
+
+
+def _first_line(error):
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def read_description(path):
+    """The description in a model file, a dict, or None where it has none; `ModelFileError` if it is no model file."""
+    try:
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                return (
+                    json.loads(archive.read(f"{ATTRIBUTE}.json")) if f"{ATTRIBUTE}.json" in archive.namelist() else None
+                )
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (weights alone, or other data)")
+            return json.loads(file.attrs[ATTRIBUTE]) if ATTRIBUTE in file.attrs else None
+    except json.JSONDecodeError:
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description is not JSON") from None
+    except ModelFileError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, zipfile.BadZipFile):  # what h5py raises of damage
+        raise ModelFileError(f"{path}: is not a model file (.h5 or .keras)") from None
+
+
+def _default_names(outputs):
+    if not 2 <= outputs <= len(EMOTIONS):
+        raise ModelFileError(f"a model with {outputs} outputs is no emotion model of the kit (2 to {len(EMOTIONS)})")
+    return EMOTIONS[:outputs]
+
+
+def _checked_description(path, model, description):
+    outputs = model.output_shape[-1]
+    if description is None:
+        in_the_proposals_order = any(isinstance(layer, _layers.ClassOrder) for layer in model.layers)
+        names = EMOTION_LABELS if in_the_proposals_order else _default_names(outputs)
+        warnings.warn(f"{path} does not say its classes; taken as {', '.join(names)}", stacklevel=3)
+        return describe(model, names)
+    if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no class_names")
+    names = description["class_names"]
+    if not all(isinstance(name, str) for name in names):
+        names = [str(name) for name in names]
+    if len(names) != outputs or len(set(names)) != len(names):
+        raise ModelFileError(f"{path}: names {len(names)} classes ({', '.join(names)}) but has {outputs} outputs")
+    if fault := _provenance_fault(description.get("provenance", {})):
+        raise ModelFileError(f"{path}: its {ATTRIBUTE} description's provenance {fault}")
+    _check_input(path, model, description)
+    for name in names:
+        if name not in EMOTION_LABELS:
+            _check_emotion(path, name)
+    return description
+
+
+def _check_input(path, model, description):
+    """Checks the shape and the pixel range that a description says."""
+    shape = description.get("input_shape")
+    if shape is not None and not isinstance(shape, list):
+        raise ModelFileError(f"{path}: its input_shape is {shape!r}")
+    if shape is not None and tuple(shape) != tuple(model.input_shape[1:]):
+        raise ModelFileError(f"{path}: says input {tuple(shape)} but takes {tuple(model.input_shape[1:])}")
+    if description.get("pixel_range", list(PIXEL_RANGE)) != list(PIXEL_RANGE):
+        raise ModelFileError(f"{path}: wants pixels in {description['pixel_range']}, the kit gives {PIXEL_RANGE}")
+
+
+def _provenance_fault(provenance):
+    """What is wrong with a provenance; "" where it is a dict whose names, as far as it has them, are text."""
+    if not isinstance(provenance, dict):
+        return "is no object"
+    for key in ("run", "dataset", "protocol", "dataset_fingerprint", "salient_by"):
+        if not isinstance(provenance.get(key) or "", str):
+            return f"has a {key} that is no text"
+    absent = provenance.get("absent_classes") or []
+    is_list = isinstance(absent, list | tuple) and all(isinstance(name, str) for name in absent)
+    return "" if is_list else "has absent_classes that are no list of names"
+
+
+def _check_emotion(path, name):
+    try:
+        canonical_emotion(name)
+    except InputError as error:
+        raise ModelFileError(f"{path}: is a model of other classes: {error}") from None

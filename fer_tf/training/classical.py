@@ -1,0 +1,208 @@
+"""Classical experiments: features and a support vector machine, run and recorded as the networks are."""
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+
+from .. import data
+from ..common import hashes
+from ..common.checks import InputError, check_choice, check_names
+from ..common.files import read_json, write_json
+from ..common.paths import reports_root
+from ..data.doctor import examine
+from ..evaluation import comparison, metrics, tables
+from ..runs import evaluate, records
+from ..runs.environment import environment, peak_memory_mb
+from . import checkpoint, svm
+
+FEATURES = {"hog": svm.hog_features, "lbp": svm.lbp_features}
+# Images a split at most; 0 takes all.
+LIMITS = {"full": 0, "quick": 2000, "smoke": 320}
+
+
+@dataclass(frozen=True)
+class ClassicalExperiment:
+    """The settings of a classical run, see `fer_tf.training.svm`.
+
+    Attributes:
+        features: a key of `FEATURES`, with its usual cells.
+        kernel, Cs, gammas, landmarks: see `fit_svm`; the best by validation accuracy is taken.
+        image_size: side the pictures are converted to, in gray.
+        source: where it comes from.
+        claims: ids of the rows of claims.csv that it answers.
+    """
+
+    features: str
+    kernel: str = "linear"
+    Cs: tuple = (0.001, 0.01, 0.1, 1.0)
+    gammas: tuple = (1.0,)
+    landmarks: int = 0
+    image_size: int = 48
+    source: str = "document [3], related work: hand-made features and a support vector machine"
+    claims: tuple = ()
+
+    def settings(self):
+        """What the run depends on, as a dict."""
+        return {key: value for key, value in asdict(self).items() if key not in ("source", "claims")}
+
+
+# rbf on landmarks: on FER2013 (28,709 × 900) one exact fit would take about a quarter of an hour
+CLASSICAL = {
+    "hog_svm": ClassicalExperiment("hog"),
+    "lbp_svm": ClassicalExperiment("lbp", Cs=(0.01, 0.1, 1.0, 10.0)),
+    "hog_svm_rbf": ClassicalExperiment("hog", "rbf", Cs=(1.0, 10.0), landmarks=2000),
+    "lbp_svm_rbf": ClassicalExperiment("lbp", "rbf", Cs=(1.0, 10.0), landmarks=2000),
+}
+
+
+def run_classical(
+    name,
+    dataset="synthetic",
+    protocol=None,
+    seed=0,
+    data_dir=None,
+    size="full",
+    dataset_options=None,
+    force=False,
+    verbose=True,
+    **overrides,
+):
+    """Fits on train, selects and calibrates on val, reads test once, and leaves a record in reports/runs/.
+
+    The record is one of a network's in all that tables, reports and comparisons read; there is no model file. A
+    finished run of the same name with other settings is put aside (reports/replaced/).
+
+    Args:
+        name: a key of `CLASSICAL`.
+        dataset, protocol, data_dir, dataset_options: see `load_dataset`.
+        seed: of the protocol's draws and of the landmarks.
+        size: "full", "quick" (2000 images a split) or "smoke" (320).
+        force: run again even if the record is up to date.
+        verbose: lines of progress, and bars over what takes seconds.
+        **overrides: single settings of `ClassicalExperiment`.
+    Returns: `fer_tf.runs.records.Run`.
+    """
+    experiment = _resolved(name, size, overrides)
+    options = dataset_options or {}
+    shape = {"size": experiment.image_size, "channels": 1}
+    ds = data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **options})
+    ds = ds.limited(LIMITS[size], seed) if LIMITS[size] else ds
+    _check_splits(ds)
+    run = records.run_name(name, dataset, ds.protocol, seed, options)
+    directory = records.run_directory(run)
+    record = _record(name, experiment, ds, size, seed, options)
+    with records.locked(run):
+        _put_aside(directory, record["fingerprint"])
+        if evaluate.is_current(directory, record) and not force:
+            checkpoint.say(verbose, f"{run}: up to date")
+        else:
+            _fit_and_score(run, directory, record, ds, experiment, verbose)
+        return records.read_run(directory)
+
+
+def _resolved(name, size, overrides):
+    experiment = CLASSICAL[check_choice("experiment", name, CLASSICAL)]
+    check_choice("size", size, LIMITS)
+    check_names("overrides", overrides, experiment.settings())
+    experiment = replace(experiment, **overrides)
+    check_choice("features", experiment.features, FEATURES)
+    return experiment
+
+
+def _check_splits(ds):
+    counts = ds.counts().loc["all"]
+    empty = [split for split in data.base.SPLITS if counts[split] == 0]
+    if empty:
+        raise InputError(f"{ds.name} {ds.protocol}: no image in {', '.join(empty)}")
+
+
+def _record(name, experiment, ds, size, seed, options):
+    """What a run stands on, in the form of a network's; its fingerprint changes when its predictions might."""
+    basis = {
+        "experiment": name,
+        "settings": experiment.settings(),
+        "size": size,
+        "seed": seed,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "dataset_options": {key: str(value) for key, value in options.items()},
+        "class_names": list(ds.class_names),
+        "image_shape": list(ds.image_shape),
+        "dataset_fingerprint": ds.fingerprint(),
+        "dataset_source": ds.source,
+        "code": hashes.code_fingerprint([svm]),
+    }
+    about = {
+        "evaluation_code": hashes.code_fingerprint([evaluate, metrics, comparison, tables, examine]),
+        "reduced": _differences(name, experiment, ds, size, options),
+        "source": experiment.source,
+        "claims": list(experiment.claims),
+        "notes": ds.notes,
+        "counts": ds.counts().to_dict(),
+        "test_fingerprint": ds.test_fingerprint(),
+        "backend": "scikit-learn",
+    }
+    return {**basis, "fingerprint": hashes.fingerprint(basis), **about}
+
+
+def _differences(name, experiment, ds, size, options):
+    """In which ways a run is not the table's on the published set, as text ("" if it is)."""
+    full, now, usual = CLASSICAL[name].settings(), experiment.settings(), data.DATASETS[ds.name].options
+    parts = [f"{size} size: at most {LIMITS[size]} images a split"] if LIMITS[size] else []
+    parts += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
+    other_tasks = ("fold", "label_mode")
+    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
+    return "; ".join(part for part in [*parts, ", ".join(chosen), ds.deviation] if part)
+
+
+def _put_aside(directory, fingerprint):
+    """Moves a finished record of other settings to reports/replaced/, and brings this one's back from there."""
+    current = read_json(directory / "metrics.json").get("fingerprint")
+    if current == fingerprint:
+        return
+    aside = reports_root() / "replaced"
+    if current:
+        shutil.rmtree(aside / f"{directory.name}-{current[:8]}", ignore_errors=True)
+        aside.mkdir(parents=True, exist_ok=True)
+        shutil.move(directory, aside / f"{directory.name}-{current[:8]}")
+    kept = aside / f"{directory.name}-{fingerprint[:8]}"
+    if (kept / "metrics.json").is_file():
+        shutil.rmtree(directory, ignore_errors=True)
+        shutil.move(kept, directory)
+
+
+def _fit_and_score(run, directory, record, ds, experiment, verbose):
+    (directory / "metrics.json").unlink(missing_ok=True)
+    made_with = environment()
+    write_json(directory / "record.json", {**record, "environment": made_with})
+    checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
+    started, describe = time.perf_counter(), FEATURES[experiment.features]
+    machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
+    facts = {
+        "parameters": machine.parameters,
+        "peak_memory_mb": peak_memory_mb(),
+        "seconds": round(time.perf_counter() - started, 2),
+        "chosen": machine.chosen,
+        "trials": machine.trials,
+    }
+    stamp = {"fingerprint": record["fingerprint"], "environment": made_with}
+    write_json(directory / "training.json", {**stamp, **facts})
+    checkpoint.say(verbose, f"{run}: {_told(machine.chosen)}; evaluating on {len(ds.test)} test images")
+    test_prob = machine.probabilities(describe(ds.test, progress=verbose))
+    evaluate.write_scores(directory, ds, machine.probabilities(val_features), test_prob, record)
+
+
+def _fit(training_data, experiment, seed, verbose):
+    """The machine fitted on train and val (there is no test split here), and the features of val."""
+    describe = FEATURES[experiment.features]
+    features = [describe(split, progress=verbose) for split in (training_data.train, training_data.val)]
+    labels = training_data.train.labels, training_data.val.labels
+    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
+    count = len(training_data.class_names)
+    machine = svm.fit_svm(features[0], labels[0], features[1], labels[1], *grid, count, seed, verbose)
+    return machine, features[1]
+
+
+def _told(chosen):
+    gamma = "" if chosen["gamma"] is None else f", gamma {chosen['gamma']:g}"
+    return f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"

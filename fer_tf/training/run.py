@@ -1,0 +1,271 @@
+"""Running an experiment: fit on train, select on val, read test once, leave a record."""
+
+from importlib import import_module
+from pathlib import Path
+
+import keras
+
+from .. import data, experiments, explain, layers, losses, models, saving
+from ..common import hashes
+from ..common.checks import InputError, check_choice
+from ..common.files import as_json, read_json, write_json
+from ..data.cache import file_fingerprint
+from ..data.doctor import examine, near_duplicates
+from ..data.feeding import epoch_plan, pipeline
+from ..evaluation import comparison, metrics, tables
+from ..experiments.settings import Experiment
+from ..models.transfer import is_pretrained
+from ..runs import evaluate, records
+from ..runs.datasets import check_splits, load_for
+from ..runs.environment import environment
+from . import checkpoint, compiling, face_nets, fitting, identities, matching, teachers
+
+
+def run_experiment(
+    name,
+    dataset="synthetic",
+    protocol=None,
+    seed=0,
+    size="full",
+    data_dir=None,
+    dataset_options=None,
+    force=False,
+    verbose=True,
+    **overrides,
+):
+    """Trains and evaluates an experiment, or returns its record if nothing it depends on has changed.
+
+    An interrupted run goes on after its last finished epoch and ends where it would have ended. A finished run of the
+    same name with other settings is put aside (reports/replaced/) and comes back when it is asked for again.
+
+    Args:
+        name: a key of `EXPERIMENTS`.
+        dataset, protocol, data_dir: see `load_dataset`.
+        seed: of initial weights, order, augmentation and of the protocol's draws.
+        size: "full", "quick" or "smoke".
+        dataset_options: dict of further options of `load_dataset`.
+        force: run again from the beginning even if the record is up to date.
+        verbose: a bar over batches and a line an epoch.
+        **overrides: single settings of `Experiment`.
+    Returns: `fer_tf.runs.records.Run`: metrics, directory, model_path, history, predictions.
+    """
+    experiment = experiments.resolve(name, size, overrides)
+    options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
+    ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
+    tested = ds.test_fingerprint()  # before a limit: smoke runs compare with each other on what they have in common
+    whole = ds
+    if experiment.limit:
+        ds = ds.limited(experiment.limit, seed)
+    check_splits(ds, experiment)
+    if experiment.salient_by:
+        settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
+        first = run_experiment(
+            experiment.salient_by, dataset, protocol, seed, size, data_dir, dataset_options, verbose=verbose, **settings
+        )
+        ds = explain.salient_dataset(saving.load_model(first.model_path), ds, experiment.saliency, verbose)
+    run = records.run_name(name, dataset, ds.protocol, seed, options)
+    directory = records.run_directory(run)
+    teacher = teachers.open_teacher(experiment, whole, seed, options)
+    record = {**run_record(name, experiment, ds, size, seed, options, teacher), "test_fingerprint": tested}
+    with records.locked(run):
+        # built before anything is moved or removed: settings that cannot be trained leave all as it was
+        model = fitting.start(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
+        _swap_in(run, record["fingerprint"])
+        if force:
+            _forget(run, directory)
+        if not _is_fitted(run, directory, record["fingerprint"]):
+            _fit(run, directory, record, ds, experiment, verbose, model, teacher)
+        _keep_record(directory, record)
+        if evaluate.is_current(directory, record):
+            checkpoint.say(verbose, f"{run}: up to date")
+        else:
+            checkpoint.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
+            evaluate.write_evaluation(directory, saving.load_model(records.model_path(run)), ds, record)
+        return records.read_run(directory)
+
+
+def run_folds(name, dataset, protocol=None, dataset_options=None, **settings):
+    """Runs an experiment on every fold of a dataset's protocol (CK+ `subject`: ten).
+
+    Args:
+        name, dataset, protocol, dataset_options, **settings: see `run_experiment`; `fold` is set here.
+    Returns: list of `Run`, one a fold; `fer_tf.evaluation.comparison.folds_summary` sums them up.
+    Raises: `InputError` if the protocol has no folds.
+    """
+    spec = data.DATASETS[check_choice("dataset", dataset, data.DATASETS)]
+    protocol = protocol or next(iter(spec.protocols))
+    if protocol not in spec.folds:
+        have = ", ".join(f"{key} ({value})" for key, value in spec.folds.items()) or "none"
+        raise InputError(f"protocol: {dataset}'s protocols with folds are {have}; received {protocol!r}")
+    options = [{**(dataset_options or {}), "fold": fold} for fold in range(spec.folds[protocol])]
+    return [run_experiment(name, dataset, protocol, dataset_options=option, **settings) for option in options]
+
+
+def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="", dataset_options=""):
+    """The keyword arguments of `run_experiment` out of a notebook's flat parameters ("" is the default)."""
+    return {
+        "dataset": dataset,
+        "data_dir": data_dir or None,
+        "protocol": protocol or None,
+        "seed": seed,
+        "size": experiments.default_size(dataset, size),
+        "dataset_options": data.parse_options(dataset, dataset_options),
+        **experiments.parse_overrides(overrides),
+    }
+
+
+def run_record(name, experiment, ds, size, seed, options, teacher=None):
+    """What a run stands on; its fingerprint changes when its weights might."""
+    basis = {
+        "experiment": name,
+        "settings": experiment.settings(),
+        "seed": seed,
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "dataset_options": {key: str(value) for key, value in options.items()},
+        "class_names": list(ds.class_names),
+        "image_shape": list(ds.image_shape),
+        "dataset_fingerprint": ds.fingerprint(),
+        "dataset_source": ds.source,
+        "code": hashes.code_fingerprint(_fitting_code(experiment)),
+    }
+    basis |= given_networks(experiment, seed)
+    basis |= {"teacher": teacher.fingerprint} if teacher else {}
+    about = {
+        "evaluation_code": hashes.code_fingerprint([evaluate, metrics, comparison, tables, examine, near_duplicates]),
+        "size": size,
+        "reduced": _differences(name, experiment, size, options, ds),
+        "source": experiment.source,
+        "claims": list(experiment.claims),
+        "notes": ds.notes,
+        "counts": ds.counts().to_dict(),
+        "backend": keras.backend.backend(),
+        "teacher_runs": list(teacher.runs) if teacher else [],
+    }
+    # only what differs from the defaults: a setting that is added to the kit later does not make this another task
+    defaults = Experiment("").settings()
+    chosen = {key: value for key, value in basis["settings"].items() if value != defaults[key]}
+    task = hashes.fingerprint({**basis, "settings": chosen, "code": ""})
+    return {**basis, "fingerprint": hashes.fingerprint(basis), "task": task, **about}
+
+
+def given_networks(experiment, seed):
+    """Fingerprints of the trained networks that an experiment is given, by setting: the same name may come to hold
+    another."""
+    found = {}
+    if fitting.needs_face_net(experiment):
+        found["face_net"] = face_nets.face_net_fingerprint(experiment.face_net, seed)
+    if is_pretrained(experiment) and Path(experiment.weights).is_file():
+        found["weights"] = file_fingerprint(experiment.weights)[:16]
+    return found
+
+
+def _differences(name, experiment, size, options, ds):
+    """In which ways a run is not the source's: settings, dataset options, a copy that is not the published set."""
+    usual = data.DATASETS[ds.name].options
+    # another fold or another label mode is another task, named in the run, and not less than the source's settings
+    other_tasks = ("fold", "label_mode")
+    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
+    parts = [experiments.differences(name, experiment, size), ", ".join(chosen), ds.deviation]
+    return "; ".join(part for part in parts if part)
+
+
+def _fitting_code(experiment):
+    """The modules whose code decides the weights: not other models, other layers, metrics, plots or reports."""
+    builder = import_module(models.MODELS[experiment.model].__module__)
+    used = {builder, import_module(f"{layers.__name__}.augment"), import_module(f"{layers.__name__}.sampling")}
+    fresh = {builder}
+    while fresh:
+        fresh = {module for item in fresh for module in _own_modules(item)} - used
+        used |= fresh
+    matching_code = {matching, face_nets, identities} if fitting.needs_face_net(experiment) else set()
+    taught = {teachers} if experiment.teacher else set()
+    return {
+        fitting,
+        compiling,
+        checkpoint,
+        losses,
+        epoch_plan,
+        pipeline,
+        pipeline.feeder(),
+        *matching_code,
+        *taught,
+        *used,
+    }
+
+
+def _own_modules(module):
+    """The modules of `models` and `layers` that a module's names come from."""
+    names = {getattr(item, "__module__", None) for item in vars(module).values()}
+    return {import_module(key) for key in names if str(key).startswith((f"{layers.__name__}.", f"{models.__name__}."))}
+
+
+def _is_fitted(run, directory, fingerprint):
+    """True if the run's model file and the facts of its training both bear this fingerprint."""
+    path = records.model_path(run)
+    if not path.is_file() or read_json(directory / "training.json").get("fingerprint") != fingerprint:
+        return False
+    try:
+        return saving.read_description(path)["provenance"]["fingerprint"] == fingerprint
+    except (InputError, KeyError, TypeError):
+        return False
+
+
+def _is_kept(run, record):
+    """True if this very run has been trained: it is fitted, or was put aside for another one of its name."""
+    fingerprint = record["fingerprint"]
+    return _is_fitted(run, records.run_directory(run), fingerprint) or records.is_aside(run, fingerprint)
+
+
+def _swap_in(run, fingerprint):
+    """Puts a finished run of another fingerprint aside, and brings this one back if it was put aside before."""
+    directory = records.run_directory(run)
+    current = read_json(directory / "metrics.json").get("fingerprint")
+    if current == fingerprint:
+        return
+    if current and records.model_path(run).is_file():
+        records.put_aside(run, current)
+    records.bring_back(run, fingerprint)
+
+
+def _forget(run, directory):
+    """Removes what a run could be resumed or taken for current from."""
+    for path in (*directory.rglob(checkpoint.CHECKPOINT), directory / "training.json", records.model_path(run)):
+        path.unlink(missing_ok=True)
+
+
+def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
+    """Fits `model` (None: built here) and saves it, and writes the facts of its training.
+
+    Facts come before the model, and both bear the fingerprint: whatever moment it is killed at, the two are either of
+    one training or not taken for finished.
+    """
+    (directory / "metrics.json").unlink(missing_ok=True)
+    made_with = environment()
+    write_json(directory / "record.json", {**record, "environment": made_with})
+    checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
+    progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
+    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
+    stamp = {"fingerprint": record["fingerprint"], "environment": made_with}
+    write_json(directory / "training.json", {**stamp, **facts})
+    provenance = {
+        "run": run,
+        "fingerprint": record["fingerprint"],
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "seed": record["seed"],
+        "dataset_fingerprint": record["dataset_fingerprint"],
+    }
+    if experiment.salient_by:
+        provenance["salient_by"] = experiment.salient_by
+    saving.save_model(model, records.model_path(run), ds.class_names, provenance)
+    for path in directory.rglob(checkpoint.CHECKPOINT):
+        path.unlink()
+
+
+def _keep_record(directory, record):
+    """Writes record.json if it differs: with the environment of the training, not of this call."""
+    made_with = read_json(directory / "training.json")["environment"]
+    full = {**record, "environment": made_with}
+    if records.read_record(directory) != as_json(full):
+        write_json(directory / "record.json", full)

@@ -1,0 +1,337 @@
+"""Searching hyperparameters by grid or at random: one row a trial, resumable, chosen on validation data alone.
+
+reports/searches/<search>/ holds search.json (what it stands on), trials.csv, figures/ and trials/<trial>/ with each
+trial's trial.json and history.csv. No model is kept: the best settings are trained, and tested once, by `train`.
+"""
+
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .. import experiments, plots
+from ..common import hashes
+from ..common.checks import InputError, OutOfTime
+from ..common.files import as_json, read_json, write_json
+from ..common.paths import reports_root
+from ..evaluation.tables import write_csv
+from ..experiments.spaces import read_space
+from ..runs import records
+from ..runs.datasets import check_splits, load_for
+from ..runs.environment import environment
+from . import checkpoint, fitting, run, search_plots
+from .trials import Trial, epochs_within, family, ordered, outcome, ranked, trainings_needed
+
+_BASIS = (
+    "experiment",
+    "settings",
+    "seed",
+    "dataset",
+    "protocol",
+    "dataset_options",
+    "class_names",
+    "image_shape",
+    "dataset_fingerprint",
+    "dataset_source",
+    "code",
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search on disk.
+
+    Attributes:
+        name, directory: where its record lies.
+        table: DataFrame, one row a trial as it was run: trial, the settings, status ("done" or "failed"), message,
+            val_accuracy, val_loss, best_epoch, epochs_run, seconds, parameters, trained_with (the trial whose training
+            the row was read from).
+        best_settings: dict of the settings searched, of the best trial.
+        train_command: what trains the best settings and tests them once.
+    """
+
+    name: str
+    directory: Path
+    table: pd.DataFrame
+    best_settings: dict
+    train_command: str
+
+    def top(self, count=5):
+        """The best trials first: by validation accuracy, then validation loss, then the fewest epochs."""
+        return ranked(self.table).head(count)
+
+
+def run_search(
+    name,
+    space="document4",
+    random=0,
+    dataset="synthetic",
+    protocol=None,
+    seed=0,
+    size="full",
+    data_dir=None,
+    dataset_options=None,
+    out=None,
+    retry=False,
+    share=True,
+    verbose=True,
+    **overrides,
+):
+    """Trains an experiment with every combination of a space's settings, or with some drawn at random.
+
+    Only train and val are read. A trial whose training is the beginning of another's (fewer epochs, or earlier
+    stopping, with the same rates) is read from the longer one's history instead of being trained again. A search that
+    was interrupted goes on: finished trials are not run again, the interrupted one goes on after its last epoch.
+
+    Args:
+        name: a key of `EXPERIMENTS`.
+        space: see `read_space`.
+        random: so many settings of the space, drawn by `seed`; 0: all of them.
+        dataset, protocol, seed, size, data_dir, dataset_options: see `run_experiment`.
+        out: folder to write to; default reports/searches/<experiment>-<dataset>-<protocol>-seed<k>-<space>/.
+        retry: run failed trials again.
+        share: read shorter trainings from longer ones.
+        verbose: a bar over trials on a terminal, a line a trial, and the result.
+        **overrides: settings of `Experiment` that are the same in all trials.
+    Returns: `Search`.
+    Raises: `InputError` for unknown names, and where no trial came to an end.
+    """
+    space, options = read_space(space), dataset_options or {}
+    base, combinations = _experiments(name, size, overrides, space, random, seed)
+    ds = _load(base, dataset, data_dir, protocol, seed, options)
+    record = run.run_record(name, base, ds, size, seed, options)
+    networks = _networks([base, *(found for _, found in combinations)], seed)
+    basis = as_json({**{key: record[key] for key in _BASIS}, "space": space.values, **networks})
+    trials = [
+        Trial(hashes.fingerprint([basis, settings]), settings, found, family(found)) for settings, found in combinations
+    ]
+    title = f"{records.run_name(name, dataset, ds.protocol, seed, options)}-{space.name}"
+    directory = Path(out) if out else reports_root() / "searches" / title
+    command = _command(name, dataset, data_dir, ds.protocol, seed, size, options)
+    with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
+        _bind(directory, title, basis, space, record)
+        rows = _run_trials(directory, ordered(trials), ds, seed, share, retry, verbose)
+        return _result(title, directory, rows, [*command, *_settings(overrides)], verbose)
+
+
+def _experiments(name, size, overrides, space, random, seed):
+    """The experiment that all trials vary, and of each trial the settings and the experiment with them."""
+    twice = sorted(set(overrides) & set(space.values))
+    if twice:
+        raise InputError(f"overrides: {', '.join(twice)} is searched through; leave it out of one of the two")
+    base = experiments.resolve(name, size, overrides)
+    return base, [_resolved(name, size, overrides, found) for found in space.combinations(random, seed)]
+
+
+def _networks(resolved, seed):
+    """{"networks": fingerprints} of the trained networks that trials are given, {} where none is."""
+    files = {(item.face_net, bool(item.matching_epochs), item.weights): item for item in resolved}
+    given = {str(names): run.given_networks(files[names], seed) for names in sorted(files)}
+    return {"networks": given} if any(given.values()) else {}
+
+
+def _load(base, dataset, data_dir, protocol, seed, options):
+    """The dataset of all trials; `InputError` if it cannot be trained on."""
+    ds = load_for(base, dataset, data_dir, protocol, seed, options)
+    ds = ds.limited(base.limit, seed) if base.limit else ds
+    check_splits(ds, base)
+    return ds
+
+
+def _resolved(name, size, overrides, settings):
+    """The settings, typed, and the experiment with them; `InputError` for a value that is not allowed."""
+    experiment = experiments.resolve(name, size, {**overrides, **settings})
+    if experiment.epochs < 1 or experiment.model == "majority":
+        raise InputError(f"search: {name} with epochs {experiment.epochs} is not trained by epochs; nothing to select")
+    if experiment.salient_by:
+        raise InputError(
+            f"search: {name} learns pictures that another model's maps change; search {experiment.salient_by}"
+        )
+    if experiment.teacher:
+        raise InputError(f"search: {name} learns a teacher's answers; search the same model without one")
+    return {key: getattr(experiment, key) for key in settings}, experiment
+
+
+def _bind(directory, title, basis, space, record):
+    """Makes `directory` that of this basis: a search on another one is put aside, and an earlier one comes back."""
+    wanted = hashes.fingerprint(basis)
+    stored = read_json(directory / "search.json")
+    if stored and stored.get("fingerprint") != wanted:
+        aside = _aside(directory, stored["fingerprint"])
+        differing = [key for key in basis if stored.get("basis", {}).get(key) != basis[key]]
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.move(directory, aside)
+        print(f"{title}: the search with other {', '.join(differing)} is kept in {aside}", flush=True)
+    if not (directory / "search.json").is_file() and _aside(directory, wanted).is_dir():
+        shutil.move(_aside(directory, wanted), directory)
+    about = {
+        "name": title,
+        "space_source": space.source,
+        "counts": record["counts"],
+        "notes": record["notes"],
+        "reduced": record["reduced"],
+        "environment": environment(),
+    }
+    write_json(directory / "search.json", {"fingerprint": wanted, "basis": basis, **about})
+
+
+def _aside(directory, fingerprint):
+    return directory.with_name(f"{directory.name}-replaced-{fingerprint[:8]}")
+
+
+def _run_trials(directory, trials, ds, seed, share, retry, verbose):
+    """Runs what is not done yet and writes trials.csv after each trial; returns all rows, a dict by trial id."""
+    rows = _finished(directory, retry)
+    pending = [trial for trial in trials if trial.id not in rows]
+    needed = trainings_needed(trials) if share else len(trials)
+    checkpoint.say(
+        verbose, f"{len(trials)} trials ({needed} trainings), {len(trials) - len(pending)} of them done before"
+    )
+    data = ds.training_data() if pending else None
+    with tqdm(
+        total=len(trials),
+        initial=len(trials) - len(pending),
+        unit="trial",
+        disable=not (verbose and sys.stderr.isatty()),
+    ) as bar:
+        for trial in pending:
+            row = (_shared(directory, rows, trial) if share else None) or _train(directory, trial, data, seed)
+            rows[trial.id] = row
+            write_json(directory / "trials" / trial.id / "trial.json", row)
+            for path in (directory / "trials" / trial.id).rglob(checkpoint.CHECKPOINT):  # stage 1 has one of its own
+                path.unlink()
+            _write_table(directory, rows)
+            bar.update()
+            _tell(verbose, f"{sum(item.id in rows for item in trials)}/{len(trials)}", trial, row)
+    _write_table(directory, rows)
+    return rows
+
+
+def _finished(directory, retry):
+    """The rows of trials that ended before, by id, in the order of their files; failed ones are forgotten to retry."""
+    paths = sorted((directory / "trials").glob("*/trial.json"), key=lambda path: (path.stat().st_mtime_ns, path))
+    found = {path.parent.name: read_json(path) for path in paths}
+    for trial, row in list(found.items()):
+        if not row or (retry and row["status"] == "failed"):
+            shutil.rmtree(directory / "trials" / trial)
+            del found[trial]
+    return found
+
+
+def _shared(directory, rows, trial):
+    """The row of a trial out of a finished training that holds it as its beginning; None if there is none."""
+    for other, row in rows.items():
+        if row["family"] != trial.family or row["trained_with"] != other:
+            continue
+        history = _history(directory, other)
+        epochs = None if history is None else epochs_within(history, trial.experiment)
+        if epochs:
+            about = {**_about(trial), "parameters": row["parameters"], "trained_with": other}
+            return about | outcome(history[:epochs])
+    return None
+
+
+def _about(trial):
+    return {"trial": trial.id, "settings": trial.settings, "family": trial.family}
+
+
+def _history(directory, trial):
+    path = directory / "trials" / trial / "history.csv"
+    # Python reads them back to the last bit, not every pandas does: equal accuracies must stay equal
+    exact = dict.fromkeys(("val_accuracy", "val_loss"), lambda text: float(text or "nan"))
+    return pd.read_csv(path, converters=exact) if path.is_file() else None
+
+
+def _train(directory, trial, data, seed):
+    """Trains a trial; whatever goes wrong in it becomes its message, so that the others still run."""
+    progress = fitting.Progress(directory / "trials" / trial.id, trial.id, trial.id, verbose=False)
+    row = {**_about(trial), "parameters": None}
+    try:
+        _, facts = fitting.fit(data, trial.experiment, seed, progress)
+        row |= {"parameters": facts["parameters"], **outcome(_history(directory, trial.id))}
+    except OutOfTime:
+        raise  # no fault of the trial's: the next call resumes it
+    except Exception as error:  # a backend raises anything where memory or a kernel fails
+        lines = str(error).strip().splitlines() or [""]
+        row |= {"status": "failed", "message": f"{type(error).__name__}: {lines[0][:200]}"}
+    finally:
+        keras.utils.clear_session()
+    return {**row, "trained_with": trial.id}
+
+
+_COLUMNS = (
+    "status",
+    "message",
+    "val_accuracy",
+    "val_loss",
+    "best_epoch",
+    "epochs_run",
+    "seconds",
+    "parameters",
+    "trained_with",
+)
+
+
+def _table(rows):
+    flat = [
+        {"trial": row["trial"], **row["settings"], **{key: row.get(key) for key in _COLUMNS}} for row in rows.values()
+    ]
+    return pd.DataFrame(flat)
+
+
+def _write_table(directory, rows):
+    write_csv(directory / "trials.csv", _table(rows))
+
+
+def _tell(verbose, count, trial, row):
+    if not verbose:
+        return
+    settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
+    came = row["message"]
+    if row["status"] != "failed":
+        came = f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
+        came += f"{row['seconds']:.1f} s"
+    shared = "" if row["trained_with"] == trial.id else f" (read from {row['trained_with']})"
+    tqdm.write(f"  {count}  {settings}  {row['status']}: {came}{shared}", file=sys.stdout)
+    sys.stdout.flush()
+
+
+def _result(title, directory, rows, command, verbose):
+    """The `Search`, with figures written and the best printed."""
+    table = _table(rows)
+    best = ranked(table).head(1)
+    if best.empty:
+        raise InputError(f"{title}: no trial came to an end; the first failed with: {table['message'].iloc[0]}")
+    settings = rows[best["trial"].iloc[0]]["settings"]
+    _save_figures(directory, table, list(settings))
+    found = Search(title, directory, table, settings, shlex.join([*command, *_settings(settings)]))
+    if verbose:
+        print(found.top().drop(columns=["message", "status", "trained_with"]).round(4).to_string(index=False))
+        print(f"record {directory}\ntrain the best, and test it once:\n  {found.train_command}", flush=True)
+    return found
+
+
+def _save_figures(directory, table, settings):
+    done = table[table["status"] == "done"]
+    varied = [key for key in settings if done[key].nunique() > 1]
+    if varied:
+        plots.save_figure(search_plots.heat_map(done, varied), directory / "figures" / "heat_map")
+        plots.save_figure(search_plots.parallel_coordinates(done, varied), directory / "figures" / "parallel")
+
+
+def _command(name, dataset, data_dir, protocol, seed, size, options):
+    """The words of the `fer-tf train` line on this dataset; settings follow."""
+    words = ["fer-tf", "train", name, "--dataset", dataset, "--protocol", protocol, "--seed", str(seed), "--size", size]
+    words += ["--data-dir", str(data_dir)] if data_dir else []
+    for key, value in options.items():
+        words += ["--option", f"{key}={','.join(value) if isinstance(value, tuple | list) else value}"]
+    return words
+
+
+def _settings(settings):
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]

@@ -1,0 +1,116 @@
+"""Trials of a search: which are the beginning of another's training, and what a history says of each."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..common.hashes import fingerprint
+from ..experiments.settings import Experiment
+from . import fitting
+from .checkpoint import standing
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of settings.
+
+    Attributes:
+        id: a hash of all that its outcome stands on.
+        settings: dict of the settings searched.
+        experiment: resolved with them.
+        family: equal for trials whose trainings begin alike, see `family`.
+    """
+
+    id: str
+    settings: dict
+    experiment: Experiment
+    family: str
+
+
+def family(experiment):
+    """Hash of what trainings must share for the shorter to be the beginning of the longer.
+
+    With a constant or plateau schedule that is everything but patience and the end of the last phase. A cosine's rates
+    depend on its length, so there epochs must agree too.
+    """
+    parts = fitting.phases(experiment)
+    if experiment.schedule != "cosine":
+        parts = [*parts[:-1], replace(parts[-1], end=0)]
+    settings = {key: value for key, value in experiment.settings().items() if key not in ("epochs", "patience")}
+    return fingerprint([settings, [str(part) for part in parts]])
+
+
+def epochs_within(history, experiment):
+    """How many epochs an experiment would have run, read from the history of a longer training of its family.
+
+    Args:
+        history: DataFrame with val_loss, one row an epoch.
+        experiment: resolved `Experiment`.
+    Returns: int, or None where the history ends too early to tell.
+    """
+    first, best, waited = fitting.phases(experiment)[-1].start, None, 0
+    losses = history["val_loss"].to_numpy()[: experiment.epochs]
+    for epoch, loss in enumerate(losses[first:], first + 1):
+        waited = 0 if best is None or loss < best else waited + 1
+        best = loss if waited == 0 else best
+        if experiment.patience and waited >= experiment.patience:
+            return epoch
+    return experiment.epochs if len(losses) == experiment.epochs else None
+
+
+def outcome(history):
+    """What a training came to: status, message, val_accuracy, val_loss, best_epoch, epochs_run, seconds.
+
+    The best epoch is chosen as training chooses it. It fails where that epoch's loss is not a number.
+
+    Args:
+        history: DataFrame, the epochs it ran.
+    """
+    rows = history.to_dict("records")
+    best = rows[0]
+    for row in rows[1:]:
+        if standing(row) > standing(best):
+            best = row
+    found = {"status": "done", "message": ""}
+    if not np.isfinite(best["val_loss"]):
+        first = next(row["epoch"] for row in rows if not np.isfinite(row["val_loss"]))
+        found = {"status": "failed", "message": f"the loss is not a number from epoch {first} on"}
+    return found | {
+        "val_accuracy": best["val_accuracy"],
+        "val_loss": best["val_loss"],
+        "best_epoch": int(best["epoch"]),
+        "epochs_run": len(rows),
+        "seconds": round(sum(row["seconds"] for row in rows), 2),
+    }
+
+
+def _reach(trial):
+    """How long a trial may train: (epochs, patience), no patience being endless."""
+    return trial.experiment.epochs, trial.experiment.patience or np.inf
+
+
+def ordered(trials):
+    """Trials by family, each family's longest first, so that the others can be read from it."""
+    families = {}
+    for trial in trials:
+        families.setdefault(trial.family, []).append(trial)
+    return [trial for members in families.values() for trial in sorted(members, key=_reach, reverse=True)]
+
+
+def trainings_needed(trials):
+    """How many of the trials are no beginning of another one, so must be trained; early stopping may add some."""
+    reaches = {}
+    for trial in trials:
+        reaches.setdefault(trial.family, []).append(_reach(trial))
+    return sum(
+        not any(other != own and other[0] >= own[0] and other[1] >= own[1] for other in members)
+        for members in reaches.values()
+        for own in members
+    )
+
+
+def ranked(table):
+    """The done trials of a search's table, the best first."""
+    done = table[table["status"] == "done"]
+    order = ["val_accuracy", "val_loss", "epochs_run"]
+    return done.sort_values(order, ascending=[False, True, True], kind="stable").reset_index(drop=True)

@@ -1,0 +1,339 @@
+"""FER2013: every form it circulates in gives the same data, protocols split as they say, a broken copy is refused
+with the file, the line and the fault, and the cache never answers for another file."""
+
+import os
+import re
+
+import numpy as np
+import pytest
+from fixtures import Fer2013Rows, assert_refused, content, csv_forms, cut, run_cli, tar_bytes, zip_bytes
+
+from fer_tf.common.checks import DataError, MissingDataError
+from fer_tf.data import check_dataset, load_dataset
+from fer_tf.data.sets import fer2013
+from fer_tf.emotions import EMOTIONS
+
+ROWS = Fer2013Rows()
+FORMS = csv_forms(ROWS)
+PIXELS = " ".join(["7"] * 2304)
+GOOD = f"0,{PIXELS},Training"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty fer2013 folder in a data_dir with blanks and letters beyond ASCII, and an empty cache."""
+    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "Daten für Übung 1" / "fer2013"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def load(root, protocol="official", **options):
+    return load_dataset("fer2013", root.parent, protocol, **options)
+
+
+def assert_official(ds):
+    assert ds.class_names == EMOTIONS[:7]
+    assert ds.image_shape == (48, 48, 1)
+    assert content(ds.train) == ROWS.content(["Training"])
+    assert content(ds.val) == ROWS.content(["PublicTest"])
+    assert content(ds.test) == ROWS.content(["PrivateTest"])
+
+
+# forms
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_csv_gives_the_same_images_labels_and_splits(root, form):
+    name, written = FORMS[form]
+    (root / name).write_bytes(written)
+    assert_official(load(root))
+    assert str(root / name) in check_dataset("fer2013", root.parent)[0]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG"])
+def test_folders_with_telling_names_give_the_same_splits(root, suffix):
+    ROWS.write_folders(root, suffix)
+    assert_official(load(root))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_jpeg_folders_give_the_same_labels_and_splits(root, stream):
+    ROWS.write_folders(root, ".JPG")
+    ds = load(root, stream=stream)
+    for split, usage in (("train", "Training"), ("val", "PublicTest"), ("test", "PrivateTest")):
+        part = ds.split(split)
+        known = np.round(part.images.mean(axis=(1, 2, 3)) - 50).astype(int)
+        np.testing.assert_array_equal(np.sort(known), np.flatnonzero(ROWS.usages == usage))
+        np.testing.assert_array_equal(part.labels, ROWS.labels[known])
+
+
+def test_folders_that_do_not_tell_public_from_private_are_no_official_test_set(root):
+    ROWS.write_folders(root, telling=False)
+    with pytest.raises(DataError, match=r"PublicTest and PrivateTest together \(42 images\).*protocol='folder'"):
+        load(root)
+    ds = load(root, "folder")
+    assert content(ds.test) == ROWS.content(["PublicTest", "PrivateTest"])
+    assert sorted(content(ds.train) + content(ds.val)) == ROWS.content(["Training"])
+    assert any("PublicTest and PrivateTest together" in note for note in ds.notes)
+
+
+def test_a_few_telling_names_among_others_do_not_make_an_official_split(root):
+    ROWS.write_folders(root)
+    for path in sorted((root / "test" / "fear").iterdir())[:2]:
+        path.rename(path.with_name(f"copy of {path.name}"))
+    with pytest.raises(DataError, match="do not tell them apart"):
+        load(root)
+
+
+def test_litter_of_systems_is_no_image(root):
+    ROWS.write_folders(root)
+    for place in (root / "train", root / "train" / "sad", root / "test" / "happy"):
+        for name in ("Thumbs.db", ".DS_Store", "desktop.ini", "._PublicTest_3.png"):
+            (place / name).write_bytes(b"litter")
+    (root / "train" / ".ipynb_checkpoints").mkdir()
+    assert_official(load(root))
+
+
+@pytest.mark.parametrize(
+    ("stray", "message"),
+    [
+        ("train/sad/notes.txt", "train/sad/notes.txt: not a picture"),
+        ("train/sad/half.png", "train/sad/half.png: is not a picture"),
+        ("train/contempt/a.png", "contempt, which FER2013 does not know"),
+        ("train/cats/a.png", "train/cats"),
+    ],
+)
+def test_what_does_not_belong_in_a_folder_copy_is_named(root, capsys, stray, message):
+    ROWS.write_folders(root)
+    (root / stray).parent.mkdir(exist_ok=True)
+    (root / stray).write_text("some text")
+    with pytest.raises(ValueError, match=re.escape(str(root))) as refused:
+        load(root)
+    assert message in str(refused.value)
+    assert_refused(run_cli(capsys, "data", "counts", "fer2013", "--data-dir", root.parent), message)
+
+
+# protocols
+
+
+@pytest.fixture
+def many(root, monkeypatch):
+    """A FER2013 without pictures: per class 440 to 500 Training, 60 PublicTest, 70 PrivateTest rows."""
+    labels = np.concatenate([np.full(570 + 10 * code, code, np.uint8) for code in range(7)])
+    usage = np.concatenate([np.repeat(np.arange(3, dtype=np.uint8), [440 + 10 * code, 60, 70]) for code in range(7)])
+    arrays = {"images": np.zeros((len(labels), 1, 1, 1), np.uint8), "labels": labels, "usage": usage}
+    monkeypatch.setattr(fer2013, "_parse_csv", lambda path: arrays)
+    (root / "fer2013.csv").write_text("parsed by the line above")
+    return root
+
+
+def split_counts(ds):
+    """Images of each class in train, val and test, int [3, 7]."""
+    return np.array([np.bincount(ds.split(name).labels, minlength=7) for name in ("train", "val", "test")])
+
+
+def test_pooled_is_a_stratified_tenth_and_a_tenth_of_the_rest(many):
+    ds = load(many, "pooled")
+    counts, total = split_counts(ds), 570 + 10 * np.arange(7)
+    np.testing.assert_array_equal(counts.sum(axis=0), total)
+    assert np.abs(counts[2] - 0.1 * total).max() <= 1
+    assert np.abs(counts[1] - 0.09 * total).max() <= 1.1
+    assert {"Training", "PublicTest", "PrivateTest"} == set(ds.table.loc[ds.table["split"] == "test", "usage"])
+
+
+def test_balanced_has_400_30_100_a_class_and_learns_from_training_alone(many):
+    ds = load(many, "balanced")
+    np.testing.assert_array_equal(split_counts(ds), np.repeat([[400], [30], [100]], 7, axis=1))
+    usages = ds.table.groupby("split")["usage"].unique().map(set)
+    assert usages["train"] == usages["val"] == {"Training"}
+    assert usages["test"] == {"PublicTest", "PrivateTest"}
+    assert (ds.table["split"] == "").sum() == len(ds.table) - 530 * 7
+
+
+def test_balanced_tells_what_a_small_copy_lacks(root):
+    (root / "fer2013.csv").write_text(ROWS.csv())
+    with pytest.raises(DataError, match="fer2013 balanced: anger has 14 images to draw from, the protocol takes 400"):
+        load(root, "balanced")
+
+
+@pytest.mark.parametrize("protocol", ["pooled", "balanced", "folder"])
+def test_the_seed_and_nothing_else_decides_a_drawn_split(many, protocol):
+    first, again, other = (load(many, protocol, seed=seed).table["split"] for seed in (1, 1, 2))
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_the_official_split_depends_on_no_seed(many):
+    assert load(many, seed=1).table["split"].equals(load(many, seed=2).table["split"])
+
+
+@pytest.mark.parametrize("protocol", ["pooled", "folder"])
+def test_a_copy_too_small_to_split_is_refused_in_words(root, protocol):
+    (root / "fer2013.csv").write_text("emotion,pixels,Usage\n" + f"{GOOD}\n1,{PIXELS},Training\n" * 2)
+    with pytest.raises(DataError, match="fer2013"):
+        load(root, protocol)
+
+
+# cache
+
+
+def test_a_csv_is_parsed_once(root, monkeypatch):
+    (root / "fer2013.csv").write_text(ROWS.csv())
+    first = load(root)
+    monkeypatch.setattr(fer2013, "_parse_csv", lambda path: pytest.fail("parsed again"))
+    assert_official(load(root))
+    assert load(root).fingerprint() == first.fingerprint()
+
+
+def test_a_changed_csv_is_not_answered_from_the_cache(root):
+    path = root / "fer2013.csv"
+    path.write_text(ROWS.csv())
+    before, status = load(root), path.stat()
+    lines = ROWS.csv().splitlines()
+    assert lines[1].startswith("0,")
+    path.write_text("\n".join([lines[0], "6" + lines[1][1:], *lines[2:]]) + "\n")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    after = load(root)
+    assert (before.train.labels[0], after.train.labels[0]) == (0, 6)
+    assert before.fingerprint() != after.fingerprint()
+
+
+def _drop_usage(path):
+    with np.load(path) as file:
+        kept = {key: file[key] for key in ("images", "labels")}
+    np.savez(path, **kept)
+
+
+def _flip_a_pixel(path):
+    written = bytearray(path.read_bytes())
+    written[len(written) // 2] ^= 255
+    path.write_bytes(written)
+
+
+@pytest.mark.parametrize(
+    "damage", [cut, lambda path: path.write_bytes(b""), lambda path: path.write_text("no"), _drop_usage, _flip_a_pixel]
+)
+def test_a_damaged_cache_file_is_made_again(root, damage):
+    (root / "fer2013.csv").write_text(ROWS.csv())
+    load(root)
+    (cached,) = (root.parent.parent / "cache").iterdir()
+    damage(cached)
+    assert_official(load(root))
+
+
+# broken copies
+
+ARCHIVE = "the archive is broken or cut short"
+_GZ, _XZ, _ZIP, _TAR = (FORMS[form][1] for form in ("gz", "xz", "zip", "kaggle tarball"))
+
+
+def flipped(written, position, bit=1):
+    """The bytes with one bit flipped, as a bad disk does."""
+    return written[:position] + bytes([written[position] ^ (1 << bit)]) + written[position + 1 :]
+
+
+def bad_line(line):
+    """A csv whose fourth line is `line`."""
+    return f"emotion,pixels,Usage\n{GOOD}\n{GOOD}\n{line}\n{GOOD}\n"
+
+
+def bad_pixel(value):
+    return bad_line(f"0,{PIXELS[:-1]}{value},Training")
+
+
+# what is wrong -> (file name, content, what the message must say)
+BAD = {
+    "row cut short": ("fer2013.csv", bad_line(f"0,{PIXELS[:4001]},Training"), "line 4: 2001 pixel values, 2304"),
+    "cut in the pixels": ("fer2013.csv", bad_line("0,7 7 7").rsplit("\n", 2)[0], "line 4: 3 pixel values, 2304"),
+    "cut before the pixels": ("fer2013.csv", bad_line("0,"), "line 4: 0 pixel values"),
+    "cut in the first row": ("fer2013.csv", "emotion,pixels,Usage\n3,", "line 2: 0 pixel values"),
+    "no usage": ("fer2013.csv", bad_line(f"0,{PIXELS}"), "line 4: unknown Usage ''"),
+    "one pixel too many": ("fer2013.csv", bad_line(f"0,{PIXELS} 7,Training"), "line 4: 2305 pixel values, 2304"),
+    "rows that make up for each other": (
+        "fer2013.csv",
+        bad_line(f"0,{PIXELS[2:]},Training\n0,{PIXELS} 7,Training"),
+        "line 4: 2303 pixel values",
+    ),
+    "pixel 256": ("fer2013.csv", bad_pixel("256"), "line 4: pixel value 256 is outside 0..255"),
+    "pixel -1": ("fer2013.csv", bad_pixel("-1"), "line 4: pixel value -1 is outside 0..255"),
+    "huge pixel": ("fer2013.csv", bad_pixel("9" * 30), "is outside 0..255"),
+    "pixel abc": ("fer2013.csv", bad_pixel("abc"), "line 4: pixel 'abc' is not a whole number"),
+    "pixel 12.5": ("fer2013.csv", bad_pixel("12.5"), "line 4: pixel '12.5' is not a whole number"),
+    "pixel --5": ("fer2013.csv", bad_pixel("--5"), "line 4: pixel '--5' is not a whole number"),
+    "unknown usage": ("fer2013.csv", bad_line(f"0,{PIXELS},Test"), "line 4: unknown Usage 'Test'; allowed are Train"),
+    "label 7": ("fer2013.csv", bad_line(f"7,{PIXELS},Training"), "line 4: unknown emotion '7'; allowed are 0, 1, 2"),
+    "no label": ("fer2013.csv", bad_line(f",{PIXELS},Training"), "line 4: unknown emotion ''"),
+    "one field too many": ("fer2013.csv", bad_line(f"{GOOD},Training"), "line 4"),
+    "missing column": ("fer2013.csv", f"emotion,pixels\n0,{PIXELS}\n", "no column Usage (its columns: emotion, pixels"),
+    "web page": ("fer2013.csv", "<!doctype html>\n<html><body>Sign in</body></html>\n", "no column emotion"),
+    "empty": ("fer2013.csv", "", "fer2013.csv: is "),
+    "header alone": ("fer2013.csv", "emotion,pixels,Usage\n", "has a header and no row"),
+    "binary": ("fer2013.csv", bytes(range(256)) * 9, "fer2013.csv: "),
+    "half a gz": ("fer2013.csv.gz", _GZ[: len(_GZ) // 2], ARCHIVE),
+    "half an xz": ("fer2013.csv.xz", _XZ[: len(_XZ) // 2], ARCHIVE),
+    "half a tarball": ("fer2013.tar.gz", _TAR[: len(_TAR) // 2], ARCHIVE),
+    "half a zip": ("fer2013.csv.zip", _ZIP[: len(_ZIP) // 2], ARCHIVE),
+    # the first byte after the headers says how what follows is compressed
+    "damaged gz": ("fer2013.csv.gz", flipped(_GZ, 10), ARCHIVE),
+    "damaged zip": ("fer2013.csv.zip", flipped(_ZIP, 30 + len("fer2013.csv")), ARCHIVE),
+    "damaged xz": ("fer2013.csv.xz", flipped(_XZ, len(_XZ) // 2), ARCHIVE),
+    "no gz": ("fer2013.csv.gz", "text", ARCHIVE),
+    "no zip": ("fer2013.zip", "text", ARCHIVE),
+    "no tarball": ("fer2013.tar.gz", "<!doctype html>", ARCHIVE),
+    "zip without the csv": (
+        "archive.zip",
+        zip_bytes({"cats.csv": ""}),
+        "holds none of fer2013.csv, icml_face_data.csv",
+    ),
+    "tarball without the csv": ("fer2013.tar.gz", tar_bytes({"README": ""}), "(it has README)"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_broken_copy_is_refused_with_file_line_and_fault(root, capsys, fault):
+    name, written, message = BAD[fault]
+    path = root / name
+    path.write_bytes(written if isinstance(written, bytes) else written.encode())
+    with pytest.raises(DataError) as refused:
+        load(root)
+    assert str(refused.value).startswith(str(path))
+    assert message in str(refused.value)
+    answer = run_cli(capsys, "data", "counts", "fer2013", "--data-dir", root.parent)
+    assert_refused(answer, f"error: {path}", message)
+    assert not (root.parent.parent / "cache").exists()
+
+
+@pytest.mark.parametrize("form", ["gz", "xz", "zip", "kaggle tarball"])
+def test_a_flipped_bit_never_gives_other_pixels(root, form):
+    name, written = FORMS[form]
+    for position in np.random.default_rng(0).integers(len(written), size=20):
+        (root / name).write_bytes(flipped(written, position))
+        fault = None
+        try:
+            ds = load(root)
+        except DataError as error:
+            fault = str(error)
+        if fault is None:
+            assert_official(ds)
+        else:
+            assert str(root / name) in fault
+
+
+@pytest.mark.parametrize("made", [(), ("train",), ("test",)])
+def test_a_missing_dataset_says_what_belongs_where_and_how_to_get_it(root, made):
+    for name in made:
+        (root / name).mkdir()
+    for look in (lambda: load(root), lambda: check_dataset("fer2013", root.parent)):
+        with pytest.raises(MissingDataError, match="https://www.kaggle.com") as refused:
+            look()
+        assert "fer2013.csv" in str(refused.value)
+        assert str(root) in str(refused.value)
+
+
+def test_empty_train_and_test_folders_are_no_dataset(root):
+    for name in ("train", "test"):
+        (root / name).mkdir()
+    with pytest.raises(DataError, match="hold no class folder"):
+        load(root)

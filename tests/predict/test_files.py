@@ -1,0 +1,398 @@
+"""Files of every kind into a csv that grows as they are read: what is meant by a name, rows safe in spreadsheets, going
+on after a stop, and memory that does not grow."""
+
+import contextlib
+import csv
+import json
+import os
+import tracemalloc
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures import run_cli, write_face
+from PIL import Image
+from stopping import Stopped, stop_in, stopping
+
+from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.common.text import one_line, read_cell, safe_cell
+from fer_tf.emotions import EMOTIONS
+from fer_tf.predict import EmotionRecognizer, collect_files
+from fer_tf.predict.files import Options, predict_files, written_places
+from fer_tf.predict.pictures import in_chunks, read_picture
+from fer_tf.predict.resumable_csv import ResumableCsv
+
+CLASSES = list(EMOTIONS[:7])
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model_path):
+    return EmotionRecognizer(tiny_model_path, batch_size=4, detector="none")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def faces(home):
+    return [write_face(home / "faces" / f"{seed}.png", seed, (40 + seed, 60)) for seed in range(10)]
+
+
+def scores(frame):
+    return frame[CLASSES].to_numpy(float)
+
+
+# what is meant by a name
+
+
+def names(paths):
+    return sorted(path.as_posix() for path in paths)
+
+
+def test_patterns_are_looked_up_where_the_shell_did_not(home):
+    for name in ("a/1.png", "a/2.jpg", "a/b/3.png", "a/.hidden.png", "c/4.png"):
+        write_face(home / name)
+    assert names(collect_files(["a/*.png"])) == ["a/1.png"]
+    assert names(collect_files(["a/**/*.png"])) == ["a/1.png", "a/b/3.png"]
+    assert names(collect_files(["?/[13].png", "a/*"])) == ["a/1.png", "a/2.jpg", "a/b/3.png"]
+    assert names(collect_files([home / "c" / "*"])) == [f"{home.as_posix()}/c/4.png"]
+    assert names(collect_files(["a/*.gif", "**b", "[!"])) == ["**b", "[!", "a/*.gif"], "kept, to be reported"
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(home):
+    write_face(home / "1.png")
+    write_face(home / "[1].png")
+    assert names(collect_files(["[1].png"])) == ["[1].png"]
+
+
+def test_a_csv_stands_for_the_files_it_names(home):
+    for name in ("x/1.png", "x/2.png", "3.png", "=4.png"):
+        write_face(home / name)
+    rows = 'emotion, Path \nfear,1.png\nanger,2.png\nfear,1.png\n,\n,3.png\n,x/lost.png\n,"\'=4.png"\n'
+    (home / "x" / "list.csv").write_text("\ufeff" + rows)
+    found = collect_files(["x/list.csv", "3.png"])
+    assert names(found) == ["3.png", "=4.png", "x/1.png", "x/2.png", "x/lost.png"]
+
+
+def test_a_csv_of_predictions_is_such_a_list(recognizer, faces, home):
+    predict_files(recognizer, faces[:3], home / "a.csv", progress=False)
+    assert collect_files([home / "a.csv"]) == faces[:3]
+
+
+def test_what_is_written_is_not_predicted(recognizer, faces, home):
+    out, options = home / "faces" / "out.csv", Options(annotate=home / "faces" / "marked")
+    for _ in range(2):
+        files = collect_files([home / "faces"], written_places(out, options))
+        assert sorted(files) == sorted(faces)
+        predict_files(recognizer, files, out, options, progress=False)
+    assert collect_files([out], written_places(out)) == [], "a csv is not read while it is written"
+
+
+def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
+    for name in (
+        "a/1.png",
+        "a/b/2.JPG",
+        "old-timelines/000001-x.png",
+        "old-timelines/x.png",
+        "mine-timelines/1.png",
+    ):
+        write_face(home / name)
+    write_face(home / "2.png").rename(home / "a" / "scan")
+    for name in ("a/1.png.json", "a/b/notes.txt", "a/b/3.TXT", "old.csv"):
+        (home / name).write_text("x")
+    said = []
+    found = names(collect_files(["a", "[mo]*-timelines"], say=said.append))
+    assert found == ["a/1.png", "a/b/2.JPG", "a/scan", "mine-timelines/1.png", "old-timelines/x.png"]
+    assert said == [
+        "a: 3 of 6 files are left out, no pictures or timelines (.json, .txt)",
+        "[mo]*-timelines: 1 of 3 files are left out, no pictures or timelines (.png)",
+    ]
+    said.clear()
+    assert names(collect_files(["a/**"], say=said.append)) == ["a/1.png", "a/b/2.JPG", "a/scan"]
+    assert len(said) == 1
+    assert names(collect_files(["a/*"])) == ["a/1.png", "a/b/2.JPG", "a/scan"]
+    assert names(collect_files(["a/*.json"])) == ["a/1.png.json"]
+    assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "named, it is tried, and its fault told"
+
+
+def test_nobodys_folder_is_a_name_like_others(home, monkeypatch):
+    monkeypatch.setenv("HOME", str(home))
+    write_face(home / "1.png")
+    assert collect_files(["~/1.png"]) == [home / "1.png"]
+    assert names(collect_files(["~nobody-of-this-name/1.png"])) == ["~nobody-of-this-name/1.png"]
+    with pytest.raises(ModelFileError, match="no model file ~nobody-of-this-name/x.h5"):
+        EmotionRecognizer("~nobody-of-this-name/x.h5")
+
+
+def test_links_to_folders_above_end(home):
+    write_face(home / "a" / "1.png")
+    for name in ("up", "again"):
+        os.symlink(home, home / "a" / name)
+    assert len(collect_files(["a"])) < 4
+    assert names(collect_files(["a/**/*.png"])) == ["a/1.png"]
+
+
+# safe in spreadsheets
+
+NAMES = [
+    "=1+1.png",
+    "+a.png",
+    "-a.png",
+    "@a.png",
+    "\ta.png",
+    "\na.png",
+    "\ra.png",
+    "'a.png",
+    "''=a.png",
+    " =a.png",
+    "＝a.png",
+    "a=b.png",
+    "a,b;c.png",
+    'a"b.png',
+    "a\nb.png",
+    "a\r\nb.png",
+    "plain.png",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "", "'", "="])
+def test_a_cell_is_no_formula_and_gives_the_text_back(name):
+    cell = safe_cell(name)
+    assert read_cell(cell) == name
+    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
+    assert safe_cell("photos/=a.png") == "photos/=a.png"
+    assert safe_cell("plain.png") == "plain.png"
+
+
+def test_odd_names_come_back_from_the_csv(recognizer, home):
+    for number, name in enumerate(NAMES):
+        Image.fromarray(np.full((48, 48), number, np.uint8)).save(home / name)
+    failed = predict_files(recognizer, [*NAMES, "=lost.png"], home / "out" / "x.csv", progress=False).failed
+    with open(home / "out" / "x.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [read_cell(row["path"]) for row in rows] == [*NAMES, "=lost.png"]
+    assert [row["path"] for row in rows[:2]] == ["'=1+1.png", "'+a.png"]
+    np.testing.assert_allclose(scores(pd.DataFrame(rows[:-1])), scores(recognizer.predict(NAMES)), atol=1e-6)
+    assert failed == [("=lost.png", "no such file")]
+    assert collect_files(["out/x.csv"])[: len(NAMES)] == [type(home)(name) for name in NAMES]
+
+
+def test_a_line_on_the_screen_holds_no_signs_that_command_it():
+    assert one_line("a\nb\x1b[31m\u202ec d") == "a\\nb\\x1b[31m\\u202ec d"
+
+
+# going on
+
+
+def test_a_stopped_call_goes_on_after_its_last_whole_batch(recognizer, faces, home):
+    files = [*faces[:6], home / "lost.png", *faces[6:]]
+    predict_files(recognizer, files, home / "whole.csv", progress=False)
+    stop_in(recognizer, files, home / "out.csv", after=2)
+    assert not (home / "out.csv").exists()
+    with open(home / "out.csv.part", "a") as part:  # a row that was being written
+        part.write('"faces/9.pn')
+    read, remarks = [], []
+    with mock.patch("fer_tf.predict.files.read_picture", lambda path: read.append(path) or read_picture(path)):
+        summary = predict_files(recognizer, files, home / "out.csv", progress=False, say=remarks.append)
+    assert read == files[8:]
+    assert remarks == [f"{home / 'out.csv'}: goes on after 8 of 11 files"]
+    assert (home / "out.csv").read_text() == (home / "whole.csv").read_text()
+    assert summary.failed == [(str(home / "lost.png"), "no such file")], "also of the part done before"
+    assert not list(home.glob("*.part*"))
+
+
+def _other_margin(recognizer, files):
+    return EmotionRecognizer(recognizer.model, 4, "none", margin=0.1), files
+
+
+def _other_model(recognizer, files):
+    import keras
+
+    model = keras.models.clone_model(recognizer.model)
+    model.fer_tf_info = recognizer.model.fer_tf_info
+    return EmotionRecognizer(model, 4, "none"), files
+
+
+def _other_files(recognizer, files):
+    return recognizer, files[1:]
+
+
+def _changed_file(recognizer, files):
+    write_face(files[0], 99)
+    return recognizer, files
+
+
+@pytest.mark.parametrize("change", [_other_margin, _other_model, _other_files, _changed_file])
+def test_rows_of_another_job_are_put_aside_and_it_is_said(recognizer, faces, home, change):
+    stop_in(recognizer, faces, home / "out.csv")
+    other, files = change(recognizer, faces)
+    remarks = []
+    predict_files(other, files, home / "out.csv", progress=False, say=remarks.append)
+    assert len(remarks) == 1
+    assert "begun anew" in remarks[0]
+    assert remarks[0].endswith("out.csv.part1.old")
+    assert pd.read_csv(home / "out.csv.part1.old")["path"].tolist() == list(map(str, faces[:4])), "not thrown away"
+    frame = pd.read_csv(home / "out.csv")
+    assert frame["path"].tolist() == list(map(str, files))
+    np.testing.assert_allclose(scores(frame), scores(other.predict(files)), atol=1e-6)
+
+
+class Exported:
+    """A model that is not Keras's, of a file."""
+
+    def __init__(self, model, path):
+        self.path, self.fer_tf_info = path, model.fer_tf_info
+        self.input_shape, self.output_shape = model.input_shape, model.output_shape
+        self.predict_on_batch = model.predict_on_batch
+
+
+def test_an_exported_model_is_known_by_its_file(recognizer, faces, home):
+    (home / "m.onnx").write_text("1")
+    (home / "n.onnx").write_text("2")
+    remarks = []
+    for name, after in (("m.onnx", 1), ("m.onnx", 1), ("n.onnx", 9)):
+        other = EmotionRecognizer(Exported(recognizer.model, home / name), 4, "none")
+        with contextlib.suppress(Stopped), stopping(other, after):
+            predict_files(other, faces, home / "out.csv", progress=False, say=remarks.append)
+    assert [remark.split(": ", 1)[1][:14] for remark in remarks] == ["goes on after ", "cannot be gone"]
+    assert pd.read_csv(home / "out.csv")["path"].tolist() == list(map(str, faces))
+
+
+def test_what_was_put_aside_is_not_overwritten(recognizer, faces, home):
+    for files in (faces, faces[1:], faces):
+        stop_in(recognizer, files, home / "out.csv")
+    kept = [pd.read_csv(home / f"out.csv.part{number}.old")["path"].tolist() for number in (1, 2)]
+    assert kept == [list(map(str, files[:4])) for files in (faces, faces[1:])]
+
+
+def test_a_foreign_file_of_the_rows_name_is_put_aside(recognizer, faces, home):
+    (home / "out.csv.part").write_bytes(b"\xff half a download")
+    predict_files(recognizer, faces, home / "out.csv", progress=False)
+    assert (home / "out.csv.part1.old").read_bytes() == b"\xff half a download"
+
+
+def test_what_cannot_be_put_aside_does_not_lock_the_csv(recognizer, faces, home):
+    stop_in(recognizer, faces, home / "out.csv")
+    with mock.patch("shutil.copyfile", side_effect=OSError("full")), pytest.raises(OSError, match="full"):
+        ResumableCsv(home / "out.csv", ["path"], "other")
+    ResumableCsv(home / "out.csv", ["path"], "other").close()
+
+
+def test_nothing_is_said_where_nothing_was_done(recognizer, faces, home):
+    stop_in(recognizer, faces, home / "out.csv", after=0)
+    assert (home / "out.csv.part").is_file()
+    remarks = []
+    predict_files(recognizer, faces, home / "out.csv", progress=False, say=remarks.append)
+    assert not remarks
+    assert not list(home.glob("*.part*"))
+
+
+@pytest.mark.parametrize("spoil", ["{", "[]", "{}", "null", '{"job": 1}', ""])
+def test_a_spoilt_note_is_as_none(recognizer, faces, home, spoil):
+    stop_in(recognizer, faces, home / "out.csv")
+    (home / "out.csv.part.json").write_text(spoil)
+    predict_files(recognizer, faces, home / "out.csv", progress=False)
+    assert len(pd.read_csv(home / "out.csv")) == 10
+
+
+def test_a_note_that_says_more_than_there_is_is_as_none(recognizer, faces, home):
+    stop_in(recognizer, faces, home / "out.csv")
+    note = home / "out.csv.part.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "bytes": 10**6}))
+    predict_files(recognizer, faces, home / "out.csv", progress=False)
+    assert pd.read_csv(home / "out.csv")["path"].tolist() == list(map(str, faces))
+
+
+def test_rows_are_on_the_disk_while_it_works(recognizer, faces, home):
+    seen, real = [], recognizer._probabilities
+
+    def looking(crops):
+        seen.append(len((home / "out.csv.part").read_text().splitlines()))
+        return real(crops)
+
+    with mock.patch.object(recognizer, "_probabilities", looking):
+        predict_files(recognizer, faces, home / "out.csv", progress=False)
+    assert seen == [1, 5, 9]
+
+
+def test_one_csv_is_written_by_one_process(home):
+    pytest.importorskip("fcntl")
+    first = ResumableCsv(home / "out.csv", ["path"], "job")
+    with pytest.raises(InputError, match=r"out\.csv\.part: is being written by another process"):
+        ResumableCsv(home / "out.csv", ["path"], "job")
+    first.close()
+    ResumableCsv(home / "out.csv", ["path"], "job").close()
+
+
+# memory
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(recognizer, home, monkeypatch):
+    monkeypatch.setattr(in_chunks, "__defaults__", (2**20,))
+    Image.fromarray(np.zeros((700, 700, 3), np.uint8)).save(home / "0.png")
+    files = [home / "0.png"]
+    for number in range(1, 80):
+        files.append(home / f"{number}.png")
+        os.link(files[0], files[-1])
+    wide = EmotionRecognizer(recognizer.model, 64, "none")
+    wide.predict(files[:1])
+    peaks = []
+    for count in (10, 80):
+        tracemalloc.start()
+        predict_files(wide, files[:count], home / f"{count}.csv", progress=False)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 25e6, "all 80 pictures have 118 MB"
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_chunks_hold_so_many_pictures_or_pixels():
+    pictures = [read_picture(np.zeros((side, 10), np.uint8)) for side in (10, 10, 10, 50, 1, 1, 1)]
+    sizes = [[len(picture.pixels) for picture in chunk] for chunk in in_chunks(iter(pictures), 3, 200)]
+    assert sizes == [[10, 10], [10], [50], [1, 1, 1]]
+
+
+# the command
+
+
+def test_the_command_takes_patterns_and_lists_and_goes_on(capsys, home, faces, tiny_model_path, recognizer):
+    (home / "list.csv").write_text("path\nfaces/1.png\nfaces/lost.png\n")
+    given = ("list.csv", "faces/[23].png", "--no-detect", "--model", tiny_model_path)
+    for _ in range(2):
+        answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
+        assert answer.code == 1
+        assert "3 of 4 files predicted" in answer.out
+        assert "faces/lost.png: no such file" in answer.err
+    assert sorted(os.listdir("marked")) == ["000001-1.jpg", "000003-2.jpg", "000004-3.jpg"]
+    table = run_cli(capsys, "predict", *given)
+    assert table.code == 1
+    assert table.out.count("faces/") == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--explain", "gradcam"), "explain: the maps go into annotated copies; give annotate"),
+        (("--explain", "gradcamm", "--annotate", "x"), "method: allowed are cam, gradcam"),
+        (("--smooth", "-1"), "smooth: must be a number >= 0"),
+        (("--fps", "0"), "fps: must be above 0"),
+        (("--fps", "2", "--every", "2"), "every and fps: only one of them"),
+        (("--webcam", "0"), "webcam: give --out"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(capsys, home, faces, tiny_model_path, given, message):
+    answer = run_cli(capsys, "predict", "faces", "--no-detect", "--model", tiny_model_path, *given)
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.out == ""
+    assert os.listdir() == ["faces"]
+
+
+def test_nothing_given_is_a_usage_error(capsys, home, tiny_model_path):
+    answer = run_cli(capsys, "predict", "--model", tiny_model_path)
+    assert answer.code == 2
+    assert "Usage: " in answer.err

@@ -1,0 +1,420 @@
+"""Films and cameras: a row a face and frame with its time, faces followed and steadied, the annotated film, the
+timeline, and going on in the middle."""
+
+import os
+import signal
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures import cut, run_cli, write_face
+from PIL import Image
+from stopping import stop_in
+
+from fer_tf.common.checks import DataError, InputError
+from fer_tf.data.drawn_faces import draw_faces
+from fer_tf.data.video import read_frames
+from fer_tf.emotions import EMOTIONS
+from fer_tf.predict import EmotionRecognizer
+from fer_tf.predict.files import Options, predict_files, timelines_folder
+from fer_tf.predict.films import LONGEST_PAUSE, Camera, FileFilm, FilmWriter, written_film
+from fer_tf.predict.timeline import timeline
+from fer_tf.predict.tracking import Follower
+
+CLASSES = list(EMOTIONS[:7])
+COUNT, FPS = 24, 10
+
+
+@pytest.fixture(scope="module")
+def recognizer(tiny_model_path):
+    return EmotionRecognizer(tiny_model_path, batch_size=5, detector="none")
+
+
+def film_frames(count=COUNT, size=(48, 64)):
+    """Gray frames, BGR uint8 [H, W, 3], each of its own pattern."""
+    ramp = np.linspace(0, 100, size[1])[None, :, None]
+    for index in range(count):
+        yield np.repeat((np.roll(ramp, 5 * index, axis=1) + 5 * index).astype(np.uint8), size[0], axis=0).repeat(3, 2)
+
+
+def write_film(path, frames=None):
+    codes = {".avi": "MJPG", ".mp4": "mp4v", ".mkv": "MJPG"}
+    frames = list(frames or film_frames())
+    size = frames[0].shape[1::-1]
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*codes[path.suffix]), FPS, size)
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def film(tmp_path):
+    return write_film(tmp_path / "film.avi")
+
+
+def predicted(recognizer, films, out, **options):
+    summary = predict_files(recognizer, films, out, Options(**options), progress=False)
+    return pd.read_csv(out), summary
+
+
+def scores(frame):
+    return frame[CLASSES].to_numpy(float)
+
+
+# rows
+
+
+def test_every_frame_has_its_row_with_what_its_picture_would_get(recognizer, film, tmp_path):
+    frame, summary = predicted(recognizer, [film], tmp_path / "out.csv")
+    assert list(frame.columns) == recognizer.film_columns
+    assert recognizer.film_columns == ["path", "frame", "time", "track", *recognizer.columns[1:]]
+    assert frame["frame"].tolist() == list(range(COUNT))
+    assert frame["time"].tolist() == [k / FPS for k in range(COUNT)]
+    assert set(frame["track"]) == {0}
+    assert set(frame["path"]) == {str(film)}
+    assert summary[:2] == ([], [])
+    expected = recognizer.predict([picture.image for picture in read_frames(film)])
+    np.testing.assert_allclose(scores(frame), scores(expected), atol=1e-6)
+    assert frame["label"].tolist() == expected["label"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("pace", "wanted"),
+    [({"every": 7}, [0, 7, 14, 21]), ({"fps": 2.5}, [0, 4, 8, 12, 16, 20]), ({"fps": 100}, list(range(COUNT)))],
+)
+def test_frames_are_left_out_as_asked(recognizer, film, tmp_path, pace, wanted):
+    frame, _ = predicted(recognizer, [film], tmp_path / "out.csv", **pace)
+    assert frame["frame"].tolist() == wanted
+
+
+def test_pictures_and_films_go_into_one_csv_in_order(recognizer, film, tmp_path):
+    face, other = write_face(tmp_path / "a.png"), write_film(tmp_path / "b.mkv", film_frames(3))
+    lost, broken = tmp_path / "lost.mp4", tmp_path / "text.avi"
+    broken.write_text("no film")
+    frame, summary = predicted(recognizer, [face, lost, film, face.parent, broken, other, face], tmp_path / "o.csv")
+    runs = frame.groupby((frame["path"] != frame["path"].shift()).cumsum())
+    assert [(rows["path"].iloc[0], len(rows)) for _, rows in runs] == [
+        (str(path), count)
+        for path, count in ((face, 1), (lost, 1), (film, COUNT), (tmp_path, 1), (broken, 1), (other, 3), (face, 1))
+    ]
+    assert frame["frame"].isna().sum() == 5
+    assert frame["label"].isna().sum() == 3
+    assert [path for path, _ in summary.failed] == [str(lost), str(tmp_path), str(broken)]
+    assert summary.failed[0][1] == "no such file"
+    assert "is not a video that can be read" in summary.failed[2][1]
+    np.testing.assert_allclose(scores(frame.iloc[[0, -1]]), scores(recognizer.predict([face, face])), atol=1e-6)
+
+
+def test_a_film_cut_short_gives_what_it_has_and_says_so(recognizer, tmp_path):
+    film = cut(write_film(tmp_path / "film.avi", film_frames(size=(96, 128))), 0.6)
+    frame, summary = predicted(recognizer, [film], tmp_path / "out.csv")
+    read = frame["label"].notna().sum()
+    assert 5 < read < COUNT
+    assert frame["frame"][:read].tolist() == list(range(read))
+    assert summary.failed == []
+    assert summary.cut_short == [(str(film), frame["error"].iloc[-1])]
+    assert f"its header claims {COUNT} frames, {read} can be decoded" in frame["error"].iloc[-1]
+
+
+# faces followed
+
+
+@pytest.fixture(scope="module")
+def two_faces(tmp_path_factory):
+    """A film of two drawn faces: the smaller moves right and is away in frames 8 and 9; nobody in the last three."""
+    large, small = (
+        draw_faces(1, seed=seed, size=side, difficulty="easy", emotions=["neutral"]).images[0, ..., 0]
+        for seed, side in ((1, 140), (2, 100))
+    )
+    frames = []
+    for index in range(15):
+        pixels = np.full((200, 420), 128, np.uint8)
+        if index < 12:
+            pixels[30:170, 240:380] = large
+            if index not in (8, 9):
+                pixels[40:140, 30 + 4 * index : 130 + 4 * index] = small
+        frames.append(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
+    return write_film(tmp_path_factory.mktemp("films") / "two.avi", frames)
+
+
+def test_faces_are_followed_and_a_frame_without_one_is_predicted_whole(recognizer, two_faces, tmp_path):
+    finder = EmotionRecognizer(recognizer.model, 4, "haar")
+    frame, _ = predicted(finder, [two_faces], tmp_path / "out.csv", smooth=1.0)
+    nobody = frame[frame["frame"] >= 12]
+    assert not nobody["detected"].any()
+    assert nobody["track"].isna().all()
+    assert len(nobody) == 3
+    seen = frame[frame["detected"]]
+    assert seen.loc[seen["x"] > 200, "track"].tolist() == [0] * 12
+    small = seen[seen["x"] < 200]
+    assert small["track"].unique().tolist() == [1]
+    assert set(small["frame"]) <= {*range(8), 10, 11}
+    whole = EmotionRecognizer(recognizer.model, detector="none").predict(list(read_frames(two_faces))[-1].image)
+    np.testing.assert_allclose(scores(nobody.iloc[[-1]]), scores(whole), atol=1e-5)
+
+
+def test_probabilities_are_steadied_and_the_label_is_theirs(recognizer, film, tmp_path):
+    raw, _ = predicted(recognizer, [film], tmp_path / "raw.csv")
+    steady, _ = predicted(recognizer, [film], tmp_path / "steady.csv", smooth=0.5)
+    follower = Follower(0.5)
+    expected = [
+        follower.follow([[0, 0, 64, 48]], row.time, scores(raw.iloc[[place]]))[1][0]
+        for place, row in enumerate(raw.itertuples())
+    ]
+    np.testing.assert_allclose(scores(steady), expected, atol=2e-6)
+    assert np.abs(np.diff(scores(steady), axis=0)).sum() < 0.7 * np.abs(np.diff(scores(raw), axis=0)).sum()
+    assert steady["label"].tolist() == np.array(CLASSES)[np.argmax(expected, axis=1)].tolist()
+    np.testing.assert_allclose(steady["confidence"], np.max(expected, axis=1), atol=2e-6)
+
+
+# going on
+
+
+def test_a_stopped_film_goes_on_in_its_middle_as_if_nothing_had_been(recognizer, film, tmp_path):
+    face = write_face(tmp_path / "a.png")
+    files = [face, film, face]
+    predicted(recognizer, files, tmp_path / "whole.csv", smooth=0.7)
+    stop_in(recognizer, files, tmp_path / "out.csv", after=4, options=Options(smooth=0.7))
+    half = (tmp_path / "out.csv.part").read_text()
+    assert len(half.splitlines()) == 1 + 1 + 15
+    remarks = []
+    predict_files(recognizer, files, tmp_path / "out.csv", Options(smooth=0.7), progress=False, say=remarks.append)
+    assert remarks == [f"{tmp_path / 'out.csv'}: goes on after 1 of 3 files"]
+    assert (tmp_path / "out.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+def test_a_stopped_film_with_copies_is_done_again(recognizer, film, tmp_path):
+    face, options = write_face(tmp_path / "a.png"), Options(annotate=tmp_path / "marked")
+    stop_in(recognizer, [face, film], tmp_path / "out.csv", after=4, options=options)
+    assert os.listdir(tmp_path / "marked") == ["000001-a.jpg"], "half a film is none"
+    frame, _ = predicted(recognizer, [face, film], tmp_path / "out.csv", annotate=tmp_path / "marked")
+    assert frame["frame"].tolist()[1:] == list(range(COUNT))
+    assert len(list(read_frames(tmp_path / "marked" / "000002-film.mp4"))) == COUNT
+
+
+# annotated films and timelines
+
+
+def test_the_annotated_film_has_the_frames_in_their_time_and_the_panel(recognizer, two_faces, tmp_path):
+    finder = EmotionRecognizer(recognizer.model, 4, "haar")
+    options = {"annotate": tmp_path / "marked", "explain": "occlusion", "fps": 5}
+    predicted(finder, [two_faces], tmp_path / "out.csv", **options)
+    reader = read_frames(tmp_path / "marked" / "000001-two.mp4")
+    frames = list(reader)
+    assert [frame.time for frame in frames] == pytest.approx(np.arange(8) / 5)
+    assert reader.complaint == ""
+    assert {frame.image.shape for frame in frames} == {frames[0].image.shape}
+    assert frames[0].image.shape[1] > 420 + 200
+    box = frames[0].image[30:170, 240:380].astype(int)
+    assert np.ptp(box, axis=2).max() > 60 > np.ptp(frames[-1].image[:, :420].astype(int), axis=2).max(), "a box"
+
+
+@pytest.mark.parametrize("name", ["party_$5_and_$6", r"$\frac$", "_^{"])
+def test_names_of_films_are_no_formulas(name, tmp_path):
+    table = pd.DataFrame({"time": [0.0, 1.0], "track": [0, 0], "fear": [0.2, 0.6], "anger": [0.8, 0.4]})
+    timeline(table, ["fear", "anger"], name).savefig(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size
+
+
+def test_a_timeline_is_drawn_for_every_film(recognizer, film, two_faces, tmp_path):
+    finder = EmotionRecognizer(recognizer.model, 4, "haar")
+    out = tmp_path / "scores.csv"
+    _, summary = predicted(finder, [film, write_face(tmp_path / "a.png"), two_faces], out)
+    folder = timelines_folder(out)
+    assert folder.name == "scores-timelines"
+    assert summary.timelines == [folder / "000001-film", folder / "000003-two"]
+    assert sorted(os.listdir(folder)) == [
+        f"{name}.{kind}" for name in ("000001-film", "000003-two") for kind in ("png", "svg")
+    ]
+    picture = np.asarray(Image.open(folder / "000003-two.png").convert("RGB")).astype(int)
+    assert np.ptp(picture, axis=2).max() > 100, "coloured lines"
+
+
+def test_the_writer_keeps_the_time_by_repeating_and_leaving_out(tmp_path):
+    pictures = [np.full((40, 61, 3), 10 + 25 * number, np.uint8) for number in range(8)]
+    with written_film(tmp_path / "a.mp4", 10) as film:
+        for picture, time in zip(pictures, (5.0, 5.1, 5.4, 5.41, 5.5, 5.6, 5.7, 5e9), strict=True):
+            film.add(picture, time)
+    means = [frame.image.mean() for frame in read_frames(tmp_path / "a.mp4")]
+    shown = np.round((np.array(means) - 10) / 25).astype(int).tolist()
+    pause = round(10 * LONGEST_PAUSE)
+    assert shown == [0, 1, 1, 1, 3, 4, 5] + [6] * pause + [7]
+
+
+def test_no_film_is_left_of_nothing_or_of_a_fault(tmp_path):
+    with written_film(tmp_path / "a.mp4", 10):
+        pass
+
+    def fail():
+        with written_film(tmp_path / "a.mp4", 10) as film:
+            film.add(np.zeros((8, 8, 3), np.uint8), 0.0)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_of_another_size_are_brought_to_the_films(tmp_path):
+    with written_film(tmp_path / "a.mp4", 10) as film:
+        for side in (40, 80, 31):
+            film.add(np.full((side, side, 3), 200, np.uint8), side / 10)
+    assert {frame.image.shape for frame in read_frames(tmp_path / "a.mp4")} == {(40, 40, 3)}
+
+
+@pytest.mark.parametrize(("fps", "written"), [(0.01, 1), (1000, 120), (25, 25)])
+def test_rates_are_brought_into_what_players_take(tmp_path, fps, written):
+    assert FilmWriter(tmp_path / "a.mp4", fps).fps == written
+
+
+# cameras
+
+
+class Capture:
+    """A camera that gives so many frames, ten a second by its own clock, and fails after them."""
+
+    def __init__(self, count, is_open=True, on_frame=lambda index: None):
+        self.frames, self.is_open, self.on_frame = list(film_frames(count)), is_open, on_frame
+        self.now, self.index, self.released = 100.0, -1, False
+
+    def isOpened(self):
+        return self.is_open
+
+    def read(self):
+        self.index += 1
+        self.now += 0.1
+        self.on_frame(self.index)
+        is_there = self.index < len(self.frames)
+        return is_there, self.frames[self.index] if is_there else None
+
+    def release(self):
+        self.released = True
+
+    def camera(self, **options):
+        return Camera(2, open_capture=lambda number: self, clock=lambda: self.now, **options)
+
+
+def test_a_camera_is_predicted_frame_by_frame(recognizer, tmp_path):
+    capture = Capture(7)
+    frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv", annotate=tmp_path / "marked")
+    assert summary.cut_short == [("webcam:2", "stopped giving pictures")]
+    assert set(frame["path"]) == {"webcam:2"}
+    frame = frame[frame["error"].isna()]
+    assert frame["frame"].tolist() == list(range(7))
+    np.testing.assert_allclose(frame["time"], 0.1 * np.arange(1, 8), atol=1e-6)
+    expected = recognizer.predict([picture[..., ::-1] for picture in capture.frames])
+    np.testing.assert_allclose(scores(frame), scores(expected), atol=1e-6)
+    assert capture.released
+    assert summary.timelines
+    assert len(list(read_frames(next((tmp_path / "marked").glob("*.mp4"))))) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({"seconds": 0.55}, [0, 1, 2, 3, 4]), ({"every": 3}, [0, 3, 6, 9]), ({"fps": 5}, [0, 2, 4, 6, 8, 10])],
+)
+def test_a_camera_stops_in_time_and_leaves_frames_out(options, wanted):
+    assert [picture.frame for picture in Capture(11).camera(**options)] == wanted
+
+
+def test_frames_that_fail_now_and_then_do_not_end_a_camera():
+    capture = Capture(5)
+    real, fails = capture.read, iter([True, False, True, True, False, False, True])
+    capture.read = lambda: (False, None) if next(fails, False) else real()
+    assert [picture.frame for picture in capture.camera()] == [0, 1, 2, 3, 4]
+
+
+def test_ctrl_c_brings_a_camera_to_its_end_and_keeps_everything(recognizer, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    capture = Capture(500, on_frame=lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 3 else None)
+    face = write_face(tmp_path / "a.png")
+    frame, summary = predicted(recognizer, [capture.camera(), face], tmp_path / "out.csv", annotate=tmp_path / "marked")
+    assert len(frame) == 5
+    assert frame["path"].iloc[-1] == str(face), "what comes after the camera is done too"
+    assert sorted(os.listdir(tmp_path / "marked")) == ["000001-webcam_2.mp4", "000002-a.jpg"]
+    assert signal.getsignal(signal.SIGINT) is before
+    assert capture.released
+    assert not summary.failed
+
+
+@pytest.mark.slow  # depends on when the signal arrives: it failed once on a busy machine
+def test_a_second_ctrl_c_stops_at_once():
+    capture = Capture(500, on_frame=lambda index: os.kill(os.getpid(), signal.SIGINT))
+
+    def interrupt():
+        for _ in capture.camera():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert capture.released
+
+
+def test_a_camera_that_is_not_there_has_its_row(recognizer, tmp_path):
+    capture = Capture(0, is_open=False)
+    frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv")
+    assert summary.failed == [("webcam:2", "there is no camera of this number, or it is in use")]
+    assert len(frame) == 1
+    assert capture.released
+
+
+def test_a_camera_without_a_picture_has_failed(recognizer, tmp_path):
+    """As Linux's second device of a camera, or one that may not be used."""
+    frame, summary = predicted(recognizer, [Capture(0).camera()], tmp_path / "out.csv")
+    assert summary.failed == [("webcam:2", "is open but gives no picture; is it a camera, and allowed?")]
+    assert len(frame) == 1
+    with pytest.raises(DataError, match="webcam:2: is open but gives no picture"):  # each read may wait for seconds
+        list(Capture(0).camera(seconds=0.3))
+
+
+def test_a_camera_s_rows_begin_anew(recognizer, tmp_path):
+    stop_in(recognizer, [Capture(5).camera()], tmp_path / "out.csv", after=2)
+    frame, _ = predicted(recognizer, [Capture(3).camera(seconds=0.35)], tmp_path / "out.csv")
+    assert len(frame) == 3
+    kept = pd.read_csv(tmp_path / "out.csv.part1.old")
+    assert kept["frame"].tolist() == [0, 1], "what was seen before the stop is not thrown away"
+
+
+@pytest.mark.parametrize("bad", [-1, "0", 1.5])
+def test_camera_numbers_are_checked(bad):
+    with pytest.raises(InputError, match="webcam"):
+        Camera(bad)
+
+
+# the command
+
+
+def test_the_command_predicts_a_film(capsys, film, tmp_path, tiny_model_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = ("film.avi", "--no-detect", "--model", tiny_model_path, "--every", 4, "--smooth", 1)
+    answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
+    assert answer.code == 0
+    assert answer.err == ""
+    assert "s-timelines/000001-film.png" in answer.out
+    assert "1 of 1 files predicted" in answer.out
+    assert os.listdir("marked") == ["000001-film.mp4"]
+    table = run_cli(capsys, "predict", *given)
+    assert table.code == 0
+    assert len(table.out.splitlines()) == 7
+    assert " 2.0000 " in table.out
+
+
+def test_the_command_tells_of_a_film_cut_short_and_of_no_camera(capsys, tmp_path, tiny_model_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cut(write_film(tmp_path / "film.avi", film_frames(size=(96, 128))), 0.6)
+    given = ("film.avi", "--no-detect", "--model", tiny_model_path)
+    answer = run_cli(capsys, "predict", *given, "--out", "s.csv")
+    assert answer.code == 0
+    assert answer.err.startswith("read in part: film.avi: its header claims 24 frames")
+    assert answer.err == run_cli(capsys, "predict", *given).err
+    answer = run_cli(capsys, "predict", *given[1:], "--webcam", 999, "--out", "s.csv")
+    assert answer.code == 1
+    assert answer.err == "not read: webcam:999: there is no camera of this number, or it is in use\n"
+
+
+def test_a_film_of_huge_frames_is_refused(film, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(InputError, match="film.avi: its frames have more than 1,000 pixels"):
+        FileFilm(film)

@@ -1,0 +1,167 @@
+"""Models that ship: halved files load and predict as before, records are measured, a changed file is refused."""
+
+import json
+import subprocess
+
+import h5py
+import numpy as np
+import pytest
+from fixtures import QUICK_TRAINING, home_of_runs
+
+from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.emotions import EMOTION_LABELS
+from fer_tf.experiments import EXPERIMENTS
+from fer_tf.predict import EmotionRecognizer
+from fer_tf.runs.bundle import bundle_run, command, halve, weakness
+from fer_tf.saving import load_model, model_info
+from fer_tf.saving.bundled import bundled_path, bundled_records, model_name, sha256
+from fer_tf.training import run_experiment
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """A folder with a run on drawn faces, bundled as fer2013.h5 and as FaceNet2ExpNet.h5; its record."""
+    options = {**QUICK_TRAINING, "dataset_options": {"count": 400}, "verbose": False, "limit": 0}
+    with home_of_runs(tmp_path_factory.mktemp("home")) as home:
+        run = run_experiment("cnn", size="smoke", epochs=1, **options)
+        yield home / "models", run, bundle_run(run.name, "fer2013.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
+
+
+def test_results_of_a_shipped_file_are_not_filed_with_those_of_an_own_one(shipped):
+    models = shipped[0]
+    assert model_name(models / "bundled" / "FaceNet2ExpNet.h5") == "bundled-FaceNet2ExpNet"
+    assert model_name(models / "FaceNet2ExpNet.h5") == "FaceNet2ExpNet"
+
+
+def test_halved_kernels_load_as_float32_and_predict_nearly_the_same(tiny_model_path, tmp_path):
+    path = tmp_path / "half.h5"
+    path.write_bytes(tiny_model_path.read_bytes())
+    halve(path)
+    whole, half = load_model(tiny_model_path), load_model(path)
+    images = np.random.default_rng(0).integers(0, 256, (16, 48, 48, 1)).astype("uint8")
+    assert {weight.dtype for weight in half.weights} == {"float32"}
+    assert np.abs(whole.predict_on_batch(images) - half.predict_on_batch(images)).max() < 5e-3
+    assert path.stat().st_size < 0.8 * tiny_model_path.stat().st_size
+    assert model_info(half) == model_info(whole)
+
+
+def test_vectors_are_not_halved(tiny_model_path, tmp_path):
+    path = tmp_path / "half.h5"
+    path.write_bytes(tiny_model_path.read_bytes())
+    halve(path)
+    kinds = {}
+
+    def visit(_, item):
+        if hasattr(item, "ndim"):
+            kinds.setdefault(item.ndim, set()).add(str(item.dtype))
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    assert kinds[1] == {"float32"}
+    assert kinds[2] == kinds[4] == {"float16"}
+
+
+def test_the_record_holds_what_the_shipped_file_gives(shipped):
+    models, run, record, _ = shipped
+    from fer_tf.data import load_dataset
+
+    ds = load_dataset("synthetic", count=400)
+    labels = load_model(models / "bundled" / "fer2013.h5").predict(ds.test.images, verbose=0).argmax(axis=1)
+    assert record["test"]["accuracy"] == pytest.approx((labels == ds.test.labels).mean())
+    assert record["test"]["n"] == len(ds.test.labels)
+    assert len(record["test"]["recall"]) == 8
+    quarters = record["test"]["brightness"]
+    assert sum(group["n"] for group in quarters) == record["test"]["n"]
+    assert len(quarters) == 4
+    assert sum(group["n"] * group["accuracy"] for group in quarters) == pytest.approx((labels == ds.test.labels).sum())
+    assert record["epochs"] == 1
+    assert record["run"] == run.name
+    assert json.loads((models / "bundled" / "fer2013.json").read_text()) == record
+
+
+def test_facenet2expnet_ships_in_the_proposals_label_order(shipped):
+    models, _, _, record = shipped
+    model = load_model(models / "bundled" / "FaceNet2ExpNet.h5")
+    assert model_info(model)["class_names"] == list(EMOTION_LABELS)
+    assert record["class_names"] == list(EMOTION_LABELS)
+    assert record["float16_difference"] < 5e-3
+
+
+def test_checksums_are_those_of_the_files(shipped):
+    folder = shipped[0] / "bundled"
+    answer = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
+    assert answer.returncode == 0
+    assert answer.stdout.count("OK") == 2
+
+
+def test_readme_shows_the_figures_and_the_command(shipped):
+    text = (shipped[0] / "bundled" / "README.md").read_text()
+    assert f"{100 * shipped[2]['test']['accuracy']:.1f}" in text
+    assert "fer-tf train cnn --dataset synthetic" in text
+    assert "--set epochs=1" in text
+
+
+@pytest.mark.parametrize(
+    ("recall", "told"),
+    [
+        ({"anger": 0.5, "fear": 0.2}, "weakest at fear"),
+        ({"anger": 0.5, "fear": 0.0, "disgust": 0.0}, "never right on fear and disgust"),
+    ],
+)
+def test_what_a_model_cannot_do_is_said(recall, told):
+    assert weakness(recall) == told
+
+
+def test_the_bundled_model_is_taken_where_none_is_named(shipped):
+    recognizer = EmotionRecognizer(detector="none")
+    assert recognizer.model.count_params() == shipped[1].metrics["training"]["parameters"]
+    assert len(recognizer.predict(np.zeros((48, 48), "uint8"))) == 1
+
+
+def test_a_changed_file_is_refused(shipped):
+    path = shipped[0] / "bundled" / "fer2013.h5"
+    content = path.read_bytes()
+    path.write_bytes(content + b"x")
+    try:
+        with pytest.raises(ModelFileError, match=r"fer2013.h5: is not the file that fer2013.json tells of"):
+            bundled_path()
+    finally:
+        path.write_bytes(content)
+
+
+def test_a_missing_file_names_what_is_there(shipped):
+    with pytest.raises(ModelFileError, match=r"no bundled other.h5 in .* \(there: FaceNet2ExpNet.h5, fer2013.h5\)"):
+        bundled_path("other.h5")
+
+
+@pytest.mark.parametrize("file", ["model.keras", "../x.h5"])
+def test_odd_names_are_refused(shipped, file):
+    with pytest.raises(InputError, match=r"file: must be a name that ends in .h5"):
+        bundle_run(shipped[1].name, file)
+
+
+def test_the_command_repeats_reductions_and_options():
+    settings = {**EXPERIMENTS["ran"].settings(), "epochs": 10, "width": 0.25}
+    record = {"experiment": "ran", "dataset": "ferplus", "protocol": "official", "seed": 1}
+    record |= {"settings": settings, "dataset_options": {"label_mode": "majority"}}
+    assert command(record) == (
+        "fer-tf train ran --dataset ferplus --protocol official --seed 1 --set epochs=10 --set width=0.25 "
+        "--option label_mode=majority"
+    )
+
+
+def test_the_command_names_the_experiment_that_has_the_settings():
+    record = {"experiment": "ran_facenet2expnet", "dataset": "ferplus", "protocol": "official", "seed": 0}
+    record |= {"settings": EXPERIMENTS["ran_facenet2expnet_small"].settings(), "dataset_options": {}}
+    assert command(record) == "fer-tf train ran_facenet2expnet_small --dataset ferplus --protocol official --seed 0"
+
+
+def test_the_shipped_files_are_those_of_their_records(monkeypatch):
+    monkeypatch.delenv("FER_TF_MODELS")
+    records = bundled_records()
+    assert records
+    for record in records:
+        path = bundled_path(record["file"])
+        assert sha256(path) == record["sha256"]
+        assert path.stat().st_size <= 5_000_000
+        assert record["class_names"] == list(model_info(load_model(path))["class_names"])

@@ -1,0 +1,605 @@
+"""The queue: what it starts and when, that nothing runs twice or is lost, and what it tells.
+
+Most tests put a small script in the place of `python -m fer_tf`; the last one trains.
+"""
+
+import json
+import os
+import re
+import signal
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fer_tf.__main__ import main
+from fer_tf.common.checks import InputError, OutOfTime
+from fer_tf.common.files import as_json, write_json
+from fer_tf.runs import records
+from fer_tf.training import checkpoint, fitting, queue, search
+from fer_tf.training.queue import Settings, run_queue, state, status
+from fer_tf.training.queue_file import Entry, read_queue
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks and signals are those of POSIX")
+
+# Is called as `python -u -m fer_tf train ... --seed K`; HOME/K.json says what becomes of it.
+FAKE = """#!{python} -SE
+import json, os, signal, sys, time
+home, words = {home!r}, sys.argv[4:]
+seed = words[words.index("--seed") + 1] if "--seed" in words else words[0]
+
+def tell(event):
+    with open(home + "/events", "a") as file:
+        file.write(f"{{event}} {{seed}}\\n")
+
+def count(event):
+    return sum(line.startswith(event + " ") for line in open(home + "/events"))
+
+def stopped(*_):
+    tell("stop")
+    os._exit(130)
+
+plan = json.load(open(home + "/" + seed + ".json")) if os.path.exists(home + "/" + seed + ".json") else {{}}
+signal.signal(signal.SIGINT, signal.SIG_IGN if plan.get("deaf") else stopped)
+tell("start")
+until = time.time() + 60
+while count("start") < plan.get("together", 0) and time.time() < until:
+    time.sleep(0.02)
+time.sleep(plan.get("seconds", 0.05))
+print(plan.get("says", ""))
+about = {{"words": words, "nice": os.getpriority(os.PRIO_PROCESS, 0), "environment": dict(os.environ)}}
+json.dump(about, open(home + "/about-" + seed + ".json", "w"))
+starts = sum(line == f"start {{seed}}\\n" for line in open(home + "/events"))
+if starts <= plan.get("killed", 0):
+    os.kill(os.getpid(), signal.SIGKILL)
+code = plan.get("code", 0)
+for path, text in plan.get("files", {{}}).items() if not code else ():
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(text)
+tell("end")
+sys.exit(code)
+"""
+
+
+def cnn(seed=0, **columns):
+    return Entry("cnn", seed=seed, **{"size": "smoke", **columns})
+
+
+def record_of(entry, **other):
+    """What the record of a finished run says."""
+    options = {key: str(value) for key, value in entry.dataset_options.items()}
+    record = {"experiment": entry.experiment, "seed": entry.seed, "dataset_options": options, "size": entry.size}
+    record |= {"settings": as_json(entry.resolved.settings())} if entry.kind == "train" else {}
+    record |= {"members": [{"run": name} for name in entry.member_names]} if entry.kind == "ensemble" else {}
+    return {**record, "fingerprint": "f", "code": "c", **other}
+
+
+def files_of(entry, **other):
+    """The files that a finished run leaves, path -> text."""
+    if entry.kind == "search":
+        return {str(entry.directory / "trials.csv"): "trial\n"}
+    metrics = {"fingerprint": "f", "test": {"accuracy": 0.5}}
+    return {
+        str(entry.directory / "record.json"): json.dumps(record_of(entry, **other)),
+        str(records.model_path(entry.name)): "weights",
+        str(entry.directory / "metrics.json"): json.dumps(metrics),
+    }
+
+
+def finish(entry, **other):
+    for path, text in files_of(entry, **other).items():
+        write(Path(path), text)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def write_history(entry, seconds, accuracies=None):
+    accuracies = accuracies or [0.5] * len(seconds)
+    rows = [
+        {"epoch": epoch, "val_accuracy": accuracy, "seconds": float(length)}
+        for epoch, (length, accuracy) in enumerate(zip(seconds, accuracies, strict=True), start=1)
+    ]
+    entry.directory.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(rows).to_csv(entry.directory / "history.csv", index=False)
+
+
+class FakeRuns:
+    """Stands for `python -m fer_tf`: keeps account of what was started, and ends each run as planned."""
+
+    def __init__(self, home):
+        self.home = home
+        home.mkdir()
+        (home / "events").touch()
+
+    def plan(self, entry, **how):
+        """What becomes of the entry's process.
+
+        Args:
+            entry: finished when its process ends with code 0.
+            how: seconds that it takes, what it says, its exit code, how often it is killed by a signal, after how many
+                starts in all it goes on (together), and whether it is deaf for Ctrl-C.
+        """
+        name = "ensemble" if entry.kind == "ensemble" else str(entry.seed)
+        write(self.home / f"{name}.json", json.dumps({"files": files_of(entry), **how}))
+
+    def events(self):
+        return [tuple(line.split()) for line in (self.home / "events").read_text().splitlines()]
+
+    def starts(self):
+        return [seed for event, seed in self.events() if event == "start"]
+
+    def about(self, entry):
+        """Words, niceness and environment of the entry's process."""
+        return json.loads((self.home / f"about-{entry.seed}.json").read_text())
+
+    def wait_for(self, event):
+        until = time.time() + 60
+        while not any(found == event for found, _ in self.events()) and time.time() < until:
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def fake(fresh_home, monkeypatch):
+    found = FakeRuns(fresh_home / "fake")
+    script = found.home / "python"
+    script.write_text(FAKE.format(python=sys.executable, home=str(found.home)))
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    return found
+
+
+def run(entries, **settings):
+    """The states after a queue of these entries, by name."""
+    table = run_queue(entries, Settings(**{"workers": 2, **settings}), verbose=False)
+    return dict(zip(table["run"], table["state"], strict=True))
+
+
+def planned(fake, count, **how):
+    entries = [cnn(seed) for seed in range(count)]
+    for entry in entries:
+        fake.plan(entry, **how)
+    return entries
+
+
+def test_so_many_run_at_once_as_asked_and_never_more(fake, capsys):
+    entries = planned(fake, 7)
+    for entry in entries[:3]:
+        fake.plan(entry, together=3)
+    table = run_queue(entries, Settings(workers=3))
+    running, most = 0, 0
+    for event, _ in fake.events():
+        running += {"start": 1, "end": -1}[event]
+        most = max(most, running)
+    assert most == 3
+    assert sorted(fake.starts()) == list("0123456")
+    assert (table["state"] == "finished").all()
+    said = capsys.readouterr().out
+    assert said.startswith("7 runs, 0 finished; 3 at once\nstart  cnn-synthetic-identity-seed0\n")
+    assert "done   cnn-synthetic-identity-seed6: test accuracy 0.5000" in said
+    # the same call again has nothing to do
+    assert run(entries) == dict.fromkeys(table["run"], "finished")
+    assert len(fake.starts()) == 7
+
+
+def test_the_most_urgent_are_started_first(fake):
+    entries = planned(fake, 4)
+    run([entries[2], entries[0], entries[3], entries[1]], workers=1)
+    assert fake.starts() == list("2031")
+
+
+def test_a_failed_run_is_told_with_its_last_words_and_the_others_still_run(fake, capsys):
+    entries = planned(fake, 4)
+    fake.plan(entries[1], code=2, says="loading\nerror: fer2013.csv is missing\n\n")
+    fake.plan(entries[2], code=1)
+    table = run_queue(entries, Settings(workers=2)).set_index("run")
+    assert list(table["state"]) == ["finished", "failed", "failed", "finished"]
+    assert table["remark"].iloc[1] == "error: fer2013.csv is missing"
+    assert table["remark"].iloc[2] == "ended with an error and said nothing"
+    assert "failed cnn-synthetic-identity-seed1: error: fer2013.csv is missing" in capsys.readouterr().out
+    assert "== 20" in queue.log_path(entries[1]).read_text()
+    # failed ones wait until somebody has looked
+    run(entries)
+    assert sorted(fake.starts()) == list("0123")
+    fake.plan(entries[1])
+    assert list(run(entries, retry=True).values()) == ["finished", "finished", "failed", "finished"]
+    assert sorted(fake.starts()) == list("011223")
+
+
+def test_a_run_that_needs_others_starts_after_them(fake):
+    members = planned(fake, 2, seconds=0.3)
+    ensemble = Entry("ensemble", members="+".join(entry.name for entry in members), priority=9)
+    fake.plan(ensemble)
+    assert state(ensemble) == "waiting"
+    assert status([ensemble])["remark"][0] == f"needs {members[0].name}, {members[1].name}"
+    assert set(run([ensemble, *members], workers=3).values()) == {"finished"}
+    assert fake.events()[-2:] == [("start", "ensemble"), ("end", "ensemble")]
+
+
+def test_a_student_is_not_started_without_its_teacher(fake):
+    teacher, student = (
+        Entry("face_transfer", size="smoke", seed=1),
+        Entry("compact_taught", seed=1, size="smoke", priority=9),
+    )
+    fake.plan(teacher, code=1, says="no such file: mobilefacenet.h5")
+    assert list(run([student, teacher]).values()) == ["waiting", "failed"]
+    assert fake.starts() == ["1"]
+
+
+def test_a_run_that_another_process_has_is_left_alone(fake):
+    entries = planned(fake, 3)
+    lock = (queue.queue_folder().mkdir(parents=True), queue._acquire(entries[0]))[1]
+    with records.locked(entries[1].name):  # as `fer-tf train` in another window
+        assert state(entries[1]) == "running"
+        assert list(run(entries).values()) == ["running", "running", "finished"]
+    assert fake.starts() == ["2"]
+    lock.close()
+    assert set(run(entries).values()) == {"finished"}
+    assert sorted(fake.starts()) == list("012")
+
+
+def test_two_queues_on_one_folder_run_nothing_twice(fake):
+    entries = planned(fake, 8, seconds=0.15)
+    fake.plan(entries[3], code=1)
+    queues = [threading.Thread(target=run, args=[entries]) for _ in range(2)]
+    for thread in queues:
+        thread.start()
+    for thread in queues:
+        thread.join()
+    assert sorted(fake.starts()) == list("01234567")
+    assert [state(entry) for entry in entries] == ["finished"] * 3 + ["failed"] + ["finished"] * 4
+
+
+def test_a_run_killed_from_outside_is_started_again_but_not_for_ever(fake):
+    entries = planned(fake, 3)
+    fake.plan(entries[0], killed=2)
+    fake.plan(entries[1], killed=99)
+    fake.plan(entries[2], code=130, says="stopped; the same train resumes here")
+    table = run_queue(entries, Settings(workers=2), verbose=False)
+    assert list(table["state"]) == ["finished", "failed", "failed"]
+    assert list(table["remark"][1:]) == ["was ended by signal 9, 3 times", "stopped; the same train resumes here"]
+    assert sorted(fake.starts()) == list("000111222")
+    # asked for once more, it has as many attempts as ever
+    fake.plan(entries[1], killed=5)
+    assert run(entries[:2], retry=True)[entries[1].name] == "finished"
+    assert fake.starts().count("1") == 6
+
+
+def test_ctrl_c_stops_the_runs_and_the_next_queue_resumes_them(fake):
+    entries = planned(fake, 2)
+    fake.plan(entries[0], seconds=60)
+
+    def press():
+        fake.wait_for("start")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        run(entries, workers=1)
+    assert fake.events() == [("start", "0"), ("stop", "0")]
+    assert [state(entry) for entry in entries] == ["new", "new"]
+    fake.plan(entries[0])
+    assert set(run(entries).values()) == {"finished"}
+
+
+def test_a_run_has_its_threads_its_niceness_and_may_resume_across_code_changes(fake):
+    entries = planned(fake, 1, seconds=0.5)
+    run(entries, threads=2, nice=5, data_dir="/some/where")
+    about = fake.about(entries[0])
+    assert about["words"] == entries[0].command("/some/where")
+    assert about["nice"] == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+    environment = about["environment"]
+    assert environment["TF_NUM_INTRAOP_THREADS"] == environment["OMP_NUM_THREADS"] == "2"
+    assert environment[checkpoint.ANY_CODE] == "1"
+    assert checkpoint.STOP_AT not in environment
+
+
+@pytest.mark.parametrize(("name", "value"), [("workers", -1), ("threads", 0), ("nice", 20), ("nice", -1)])
+def test_wrong_settings_are_told(name, value):
+    with pytest.raises(InputError, match=f"^{name}: must be"):
+        Settings(**{name: value})
+
+
+def test_as_many_runs_as_the_cores_have_room_for(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    assert (Settings().slots, Settings(threads=4).slots, Settings(threads=16).slots) == (8, 2, 1)
+    assert Settings(workers=3, threads=4).slots == 3
+
+
+def test_a_record_with_other_settings_is_not_the_rows_run(fresh_home):
+    entry = cnn(3, overrides="epochs=2", options="count=200")
+    assert not queue.is_finished(entry)
+    finish(entry)
+    assert queue.is_finished(entry)
+    for other in ({"overrides": "epochs=3"}, {"options": "count=400"}, {"size": "quick"}, {"options": ""}):
+        changed = cnn(3, **{"overrides": "epochs=2", "options": "count=200", **other})
+        assert changed.name == entry.name
+        assert not queue.is_finished(changed)
+    finish(entry, code="of a later version")
+    assert queue.is_finished(entry), "other code is no reason to train for hours again"
+    finish(entry, fingerprint="of the training under way")
+    assert not queue.is_finished(entry), "metrics of an earlier training are not this one's"
+    (entry.directory / "metrics.json").unlink()
+    assert not queue.is_finished(entry)
+
+
+def test_a_record_from_before_a_setting_was_there_is_still_the_rows_run(fresh_home):
+    entry = cnn()
+    settings = record_of(entry)["settings"]
+    older = {key: value for key, value in settings.items() if key != "ema"}
+    finish(entry, settings=older)
+    assert settings["ema"] == 0
+    assert queue.is_finished(entry)
+    assert not queue.is_finished(cnn(overrides="ema=0.9"))
+
+
+def test_a_record_that_ships_is_not_trained_again_unless_another_run_needs_the_model(fake, monkeypatch):
+    monkeypatch.setattr(queue, "results_root", lambda: fake.home / "results")
+    entries = planned(fake, 2)
+    for path, text in files_of(entries[0]).items():
+        if not path.endswith(".h5"):
+            write(fake.home / "results" / "runs" / entries[0].name / Path(path).name, text)
+    assert run(entries) == dict.fromkeys([entry.name for entry in entries], "finished")
+    assert fake.starts() == ["1"]
+    ensemble = Entry("ensemble", members="+".join(entry.name for entry in entries), priority=9)
+    fake.plan(ensemble)
+    assert set(run([ensemble, *entries]).values()) == {"finished"}
+    assert fake.starts() == ["1", "0", "ensemble"]
+    # and with all there, nothing
+    run([ensemble, *entries])
+    assert len(fake.starts()) == 3
+
+
+def test_classical_runs_and_ensembles_are_finished_by_their_records(fresh_home):
+    svm = Entry("hog_svm", size="smoke")
+    ensemble = Entry("ensemble", members="a+b")
+    for entry in (svm, ensemble):
+        assert not queue.is_finished(entry)
+    for entry in (svm, ensemble):
+        finish(entry)
+        assert state(entry) == "finished"
+    assert not queue.is_finished(Entry("hog_svm", size="quick"))
+
+
+def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):
+    members, ensemble = [cnn(seed=0), cnn(seed=1)], Entry("ensemble", members=f"{cnn(seed=0).name}+{cnn(seed=1).name}")
+    for entry in members:
+        finish(entry)
+    finish(ensemble)
+    path = ensemble.directory / "record.json"
+    record = records.read_record(ensemble.directory)
+    record["members"] = [
+        {"run": entry.name, "fingerprint": records.finished_fingerprint(entry.name)} for entry in members
+    ]
+    write_json(path, record)
+    assert queue.is_finished(ensemble)
+    record["members"][1]["fingerprint"] = "of an earlier training"
+    write_json(path, record)
+    assert not queue.is_finished(ensemble)
+
+
+def test_a_search_with_another_space_is_not_the_one_that_was_done(fake):
+    entry = cnn(space="epochs=1,2")
+    fake.plan(entry)
+    assert run([entry]) == {entry.name: "finished"}
+    assert queue.is_finished(entry)
+    wider = cnn(space="epochs=1,2,3")
+    assert wider.name == entry.name
+    assert not queue.is_finished(wider)
+    assert run([wider]) == {entry.name: "finished"}
+    assert fake.starts() == ["0", "0"]
+
+
+def test_what_is_left_of_a_killed_run_is_interrupted_and_not_new(fresh_home):
+    entry = cnn()
+    assert state(entry) == "new"
+    write(entry.directory / "matching" / checkpoint.CHECKPOINT, "")
+    assert state(entry) == "interrupted"
+
+
+@pytest.fixture
+def quick_end(monkeypatch):
+    """The seconds that runs have at the end of a budget, for tests."""
+    monkeypatch.setattr(queue, "_GRACE", 1.0)
+    monkeypatch.setattr(queue, "_LAST", 0.5)
+
+
+def test_no_run_is_started_whose_next_epoch_cannot_end_in_time(fake, quick_end):
+    slow, quick, unknown = planned(fake, 3)
+    write_history(slow, [1000])
+    write_history(quick, [2])
+    begun = time.time()
+    assert list(run([slow, quick, unknown], budget=100.0).values()) == ["new", "finished", "finished"]
+    assert sorted(fake.starts()) == ["1", "2"]
+    stop_at = float(fake.about(quick)["environment"][checkpoint.STOP_AT])
+    assert begun + 98 < stop_at < time.time() + 100, "the runs themselves know when to stop"
+    assert run([slow])[slow.name] == "finished", "without a budget it runs"
+
+
+def test_a_run_that_stopped_for_the_budget_is_resumed_by_the_next_queue(fake, quick_end, capsys):
+    entries = planned(fake, 2)
+    fake.plan(entries[0], code=queue.OUT_OF_TIME, says="stopped: no time left")
+    table = run_queue(entries, Settings(workers=1, budget=100.0))
+    assert list(table["state"]) == ["new", "finished"]
+    assert fake.starts() == ["0", "1"]
+    assert "paused cnn-synthetic-identity-seed0: no time left" in capsys.readouterr().out
+    fake.plan(entries[0])
+    assert run(entries)[entries[0].name] == "finished"
+
+
+def test_everything_has_stopped_when_the_budget_ends(fake, quick_end):
+    entries = planned(fake, 3, seconds=300)
+    fake.plan(entries[1], seconds=300, deaf=True)
+    assert set(run(entries, budget=6.0).values()) == {"new"}
+    assert not [event for event, _ in fake.events() if event == "end"], "none was waited for"
+    assert sorted(fake.starts()) == ["0", "1"]
+    assert ("stop", "0") in fake.events()
+    assert all(queue._acquire(entry) for entry in entries), "no process has a lock any more"
+
+
+def test_a_budget_of_nothing_starts_nothing(fake):
+    assert run(planned(fake, 1), budget=0.0) == {"cnn-synthetic-identity-seed0": "new"}
+    assert not fake.starts()
+
+
+def test_a_packed_queue_unpacked_elsewhere_is_as_it_was(tmp_path, monkeypatch):
+    # folders of any name: "figures" among them is no reason to leave all out
+    monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / "figures" / "my reports"))
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "my models"))
+    monkeypatch.setattr(queue, "LARGEST_PACKED", 10_000)
+    done, begun, new = (cnn(seed) for seed in range(3))
+    finish(done)
+    write_history(done, [1.0])
+    write(done.directory / "figures" / "confusion.svg", "picture")
+    write(begun.directory / "matching" / checkpoint.CHECKPOINT, "epochs")
+    write(begun.directory / "record.json", "{}")
+    write(records.model_path(begun.name), "w" * 10_001)
+    left_out = queue.pack([done, begun, new], tmp_path / "out" / "queue.tar")
+    assert left_out == [f"models/{begun.name}.h5"]
+    record_files = {f"reports/runs/{done.name}/{file}" for file in ("record.json", "metrics.json", "history.csv")}
+    other = {f"reports/runs/{begun.name}/{file}" for file in ("record.json", f"matching/{checkpoint.CHECKPOINT}")}
+    with tarfile.open(tmp_path / "out" / "queue.tar") as archive:
+        assert set(archive.getnames()) == {*record_files, *other, f"models/{done.name}.h5"}
+        archive.extractall(tmp_path / "elsewhere", filter="data")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["queue.tar"]
+    before = status([done, begun, new])
+    monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / "elsewhere" / "reports"))
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "elsewhere" / "models"))
+    assert list(status([done, begun, new])["state"]) == ["finished", "interrupted", "new"]
+    pd.testing.assert_frame_equal(status([done, begun, new]), before)
+
+
+def test_the_status_tells_of_each_run_where_it_is(fresh_home):
+    begun, new, svm = cnn(overrides="epochs=12"), cnn(1), Entry("hog_svm", size="smoke")
+    write_history(begun, [10, 20, 60], [0.3, 0.625, 0.5])
+    table = status([begun, new, svm])
+    assert list(table.columns) == [
+        "run",
+        "state",
+        "epoch",
+        "of",
+        "best val",
+        "seconds an epoch",
+        "minutes left",
+        "remark",
+    ]
+    first, second, third = table.to_dict("records")
+    assert first == {
+        "run": begun.name,
+        "state": "new",
+        "epoch": 3,
+        "of": 12,
+        "best val": 0.625,
+        "seconds an epoch": 20.0,
+        "minutes left": 3.0,
+        "remark": "",
+    }
+    assert pd.isna([second[key] for key in ("epoch", "best val", "seconds an epoch", "minutes left")]).all()
+    assert second["of"] == 2
+    assert pd.isna(third["of"])
+    finish(begun)
+    assert status([begun])["state"][0] == "finished"
+    assert pd.isna(status([begun])["minutes left"][0])
+
+
+def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_home):
+    entries = [cnn(overrides="epochs=12"), cnn(1), cnn(2), Entry("hog_svm", size="smoke")]
+    write_history(entries[0], [10, 20, 60])
+    finish(entries[1])
+    queue.queue_folder().mkdir(parents=True)
+    locks = [queue._acquire(entry) for entry in (entries[0], entries[3])]
+    line = queue.progress_line(entries)
+    assert re.fullmatch(
+        r"\d\d:\d\d  1 finished, 2 running, 1 to go \| cnn-synthetic-identity-seed0 3/12, 3 min left"
+        r" \| hog_svm-synthetic-identity-seed0 0/\?",
+        line,
+    )
+    for lock in locks:
+        lock.close()
+
+
+def test_only_finished_trainings_are_for_a_release(fresh_home):
+    entries = [cnn(), cnn(1), Entry("hog_svm", size="smoke"), Entry("ensemble", members="a+b")]
+    with pytest.raises(InputError, match="no finished run of it can be released"):
+        queue.finished_names(entries)
+    for entry in (entries[1], entries[2], entries[3]):
+        finish(entry)
+    assert queue.finished_names(entries) == ([entries[1].name, entries[2].name], [])
+    record = json.loads((entries[1].directory / "record.json").read_text())
+    (entries[1].directory / "record.json").write_text(json.dumps({**record, "reduced": "epochs 2 for 30"}))
+    assert queue.finished_names(entries) == ([entries[2].name], [entries[1].name])
+    assert queue.finished_names(entries, reduced=True) == ([entries[1].name, entries[2].name], [])
+
+
+def call(monkeypatch, *words):
+    """Runs a command line in this process; its exit code."""
+    monkeypatch.setattr(sys, "argv", ["fer-tf", *map(str, words)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        main()
+    except SystemExit as end:
+        return end.code or 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def test_the_command_runs_tells_and_packs_a_queue(fake, monkeypatch, capsys):
+    for entry in planned(fake, 2):
+        fake.plan(entry)
+    fake.plan(cnn(1), code=1, says="error: out of memory")
+    file, tar = fake.home / "mine.csv", fake.home / "out.tar"
+    file.write_text("experiment,seed,size\ncnn,0,smoke\ncnn,1,smoke\n")
+    monkeypatch.chdir(fake.home)
+    assert call(monkeypatch, "queue", "mine.csv", "--workers", 2, "--pack", tar, "--data-dir", "raw") == 1
+    assert fake.about(cnn())["words"][-1] == str(fake.home / "raw"), "a folder is where the user stands"
+    said = capsys.readouterr().out
+    assert f"packed into {tar}" in said
+    assert "error: out of memory" in said
+    with tarfile.open(tar) as archive:
+        assert f"models/{cnn().name}.h5" in archive.getnames()
+    assert call(monkeypatch, "queue", "status", "mine.csv") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split()[:3] == ["run", "state", "epoch"]
+    assert len(shown) == 3
+    assert shown[1].split()[:3] == [cnn().name, "finished", "2"]
+    assert "nan" not in shown[1] + shown[2]
+    fake.plan(cnn(1))
+    assert call(monkeypatch, "queue", file, "--retry") == 0
+    assert call(monkeypatch, "queue", file, "--budget", "soon") == 2
+    assert "budget: must be a time" in capsys.readouterr().err
+
+
+def test_a_search_that_runs_out_of_time_has_no_failed_trials(fresh_home, monkeypatch):
+    def no_time(*_):
+        raise OutOfTime("no time left for another epoch")
+
+    monkeypatch.setattr(fitting, "fit", no_time)
+    with pytest.raises(OutOfTime):
+        search.run_search("cnn", {"epochs": [1, 2]}, size="smoke", dataset_options={"count": 200}, verbose=False)
+    assert not list(fresh_home.rglob("trial.json"))
+
+
+def test_a_real_training_by_a_queue(fresh_home):
+    rows = ["experiment,seed,overrides,options,size", "cnn,0,width=0.1 rotation=0 zoom=0 flip=false,count=200,smoke"]
+    write(fresh_home / "mine.csv", "\n".join(rows))
+    [entry] = entries = read_queue(fresh_home / "mine.csv")
+    table = run_queue(entries, Settings(workers=2), verbose=False)
+    assert list(table["state"]) == ["finished"]
+    assert list(table["epoch"]) == list(table["of"]) == [2]
+    found = records.read_run(entry.directory)
+    assert found.model_path.is_file()
+    assert len(found.predictions)
+    assert len(found.history) == 2
+    assert 0 <= found.metrics["test"]["accuracy"] <= 1
+    log = queue.log_path(entry).read_text()
+    assert f"record {found.directory}" in log
+    run_queue(entries, Settings(workers=2), verbose=False)
+    assert queue.log_path(entry).read_text() == log, "a second call runs nothing"

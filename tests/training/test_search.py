@@ -1,0 +1,425 @@
+"""Searching: every setting once, shorter trainings out of longer ones, resumable, and no test image is read."""
+
+import contextlib
+import io
+import json
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures import home_of_runs
+
+from fer_tf import data, experiments
+from fer_tf.common.checks import InputError
+from fer_tf.data.base import FaceDataset
+from fer_tf.experiments import SPACES, read_space
+from fer_tf.runs import records
+from fer_tf.training import checkpoint as keeping
+from fer_tf.training import fitting, run_experiment, search, search_plots, trials
+from fer_tf.training.search import run_search
+
+OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False, "limit": 64, "width": 0.1}
+# what a training costs most of its seconds for at this size
+PLAIN = {**OPTIONS, "rotation": 0.0, "zoom": 0.0, "flip": False}
+SMALL = {"learning_rate": [0.01], "batch_size": [32], "epochs": [1, 2], "patience": [0, 1]}
+
+
+def losses(*values, accuracies=None):
+    """A history with these validation losses."""
+    epochs = range(1, len(values) + 1)
+    rows = zip(epochs, values, accuracies or [0.5] * len(values), strict=True)
+    return pd.DataFrame([{"epoch": e, "val_loss": v, "val_accuracy": a, "seconds": 1.0} for e, v, a in rows])
+
+
+class FakeFit:
+    """Stands for `fitting.fit`: writes a history that depends on the settings alone; may fail or be interrupted."""
+
+    def __init__(self, stop_after=None, fails=lambda experiment: False):
+        self.trained, self.stop_after, self.fails = [], stop_after, fails
+
+    def __call__(self, training_data, experiment, seed, progress):
+        if len(self.trained) == self.stop_after:
+            raise KeyboardInterrupt
+        self.trained.append(experiment)
+        if self.fails(experiment):
+            raise RuntimeError("out of memory\nmore text")
+        rng = np.random.default_rng(int(1000 * experiment.learning_rate) + experiment.batch_size)
+        history = losses(*rng.random(experiment.epochs), accuracies=list(rng.random(experiment.epochs)))
+        end = trials.epochs_within(history, experiment)
+        progress.directory.mkdir(parents=True, exist_ok=True)
+        history[:end].to_csv(progress.directory / "history.csv", index=False)
+        return None, {"parameters": 7}
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A finished search that trained, and what it said."""
+    with home_of_runs(tmp_path_factory.mktemp("searched")), contextlib.redirect_stdout(io.StringIO()) as said:
+        found = run_search("cnn", SMALL, **{**PLAIN, "verbose": True})
+    return found, said.getvalue()
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    def put(figures=False, **options):
+        found = FakeFit(**options)
+        monkeypatch.setattr(fitting, "fit", found)
+        if not figures:
+            monkeypatch.setattr(search, "_save_figures", lambda *_: None)
+        monkeypatch.setattr(search.keras.utils, "clear_session", lambda: None)  # nothing to clear, and slow
+        return found
+
+    return put
+
+
+def test_document_4s_grid_is_128_trials_out_of_16_trainings(fresh_home, fake, capsys):
+    trained = fake(figures=True).trained
+    found = run_search("cnn4", **{**OPTIONS, "verbose": True})
+    assert "128 trials (16 trainings), 0 of them done before" in capsys.readouterr().out
+    assert len(trained) == 16
+    assert {(item.epochs, item.patience) for item in trained} == {(40, 0)}
+    assert len(found.table) == 128
+    assert (found.table["status"] == "done").all()
+    assert set(found.table["trained_with"]) == set(
+        found.table["trial"][(found.table.epochs == 40) & (found.table.patience == 0)]
+    )
+    written = pd.read_csv(found.directory / "trials.csv", keep_default_na=False)
+    assert len(written) == 128
+    assert list(written.columns) == list(found.table.columns)
+    best = found.table.loc[found.table["val_accuracy"].idxmax()]
+    assert found.best_settings["learning_rate"] == best["learning_rate"]
+    assert found.top().iloc[0]["val_accuracy"] == best["val_accuracy"]
+    # several trials reach the best epoch: the one that costs least is taken
+    equals = found.table[found.table["val_accuracy"] == best["val_accuracy"]]
+    assert found.top().iloc[0]["epochs_run"] == equals["epochs_run"].min()
+    assert {path.stem for path in (found.directory / "figures").iterdir()} == {"heat_map", "parallel"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "lengths"),
+    [
+        ({**PLAIN, "schedule": "constant"}, {"epochs": [2]}),
+        pytest.param(
+            {**OPTIONS, "schedule": "plateau", "plateau": 1, "mixup": 0.2},
+            {"epochs": [4], "patience": [0, 1]},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_trials_read_from_longer_ones_are_what_training_them_gives(fresh_home, settings, lengths):
+    rate = {"learning_rate": [0.03]}
+    longest = {**rate, "epochs": [*lengths["epochs"], 5], "patience": [0, 1]}
+    shared = run_search("cnn", longest, out=fresh_home / "shared", **settings).table
+    assert shared["trained_with"].nunique() == 1
+    assert (shared["epochs_run"] < shared["epochs"]).any()  # early stopping was among them
+    alone = run_search("cnn", {**rate, "patience": [0], **lengths}, out=fresh_home / "alone", share=False, **settings)
+    assert (alone.table["trained_with"] == alone.table["trial"]).all()
+    both = shared.merge(alone.table, on=["learning_rate", "epochs", "patience"], suffixes=("", "_alone"))
+    assert len(both) == len(alone.table) > 0
+    for column in ("status", "val_accuracy", "val_loss", "best_epoch", "epochs_run", "parameters"):
+        assert list(both[column]) == list(both[f"{column}_alone"])
+
+
+def test_the_printed_command_trains_what_was_found(fresh_home, searched):
+    found, said = searched
+    assert found.train_command in said
+    words = shlex.split(found.train_command)
+    assert words[:3] == ["fer-tf", "train", "cnn"]
+    pairs = list(zip(words[3::2], words[4::2], strict=True))
+    assert ("--option", "count=400") in pairs
+    assert ("--size", "smoke") in pairs
+    overrides = experiments.parse_overrides(" ".join(value for flag, value in pairs if flag == "--set"))
+    assert (
+        overrides == {key: PLAIN[key] for key in ("limit", "width", "rotation", "zoom", "flip")} | found.best_settings
+    )
+    run = run_experiment("cnn", dataset_options={"count": 400}, size="smoke", verbose=False, **overrides)
+    best = found.top().iloc[0]
+    assert run.metrics["val"]["accuracy"] == pytest.approx(best["val_accuracy"])
+    assert run.metrics["training"]["best_epoch"] == best["best_epoch"]
+
+
+def test_cosine_shares_no_training_between_lengths():
+    def names(**settings):
+        found = [
+            experiments.resolve("cnn", overrides={**settings, "epochs": e, "patience": p})
+            for e in (10, 20)
+            for p in (0, 5)
+        ]
+        return [trials.family(item) for item in found]
+
+    assert len(set(names())) == 1
+    assert len(set(names(schedule="cosine"))) == 2
+    assert len(set(names(schedule="plateau"))) == 1
+
+
+def test_phases_that_depend_on_the_length_share_no_training():
+    def family(name, epochs):
+        return trials.family(experiments.resolve(name, overrides={"epochs": epochs}))
+
+    assert family("vgg16", 10) == family("vgg16", 20)  # three epochs of the head, then one phase to the end
+    assert family("vgg16", 3) != family("vgg16", 20)  # the head alone
+    assert family("akhand", 12) != family("akhand", 24)  # the steps of unfreezing move
+
+
+def test_early_stopping_is_read_from_a_history():
+    def end(history, **settings):
+        return trials.epochs_within(history, experiments.resolve("cnn", overrides=settings))
+
+    history = losses(1.0, 0.9, 0.95, 0.91, 0.5, 0.6)
+    assert end(history, epochs=6, patience=2) == 4
+    assert end(history, epochs=3, patience=2) == 3
+    assert end(history, epochs=6, patience=3) == 6
+    assert end(history, epochs=6) == 6
+    assert end(history, epochs=7) is None
+    assert end(history, epochs=7, patience=2) == 4
+    assert end(losses(1.0, np.nan, np.nan, 0.5), epochs=4, patience=2) == 3
+
+
+def test_patience_counts_in_the_last_phase_only():
+    experiment = experiments.resolve("vgg16", overrides={"epochs": 8, "patience": 2})
+    assert experiment.head_epochs == 3
+    history = losses(0.1, 0.2, 0.3, 0.9, 0.8, 0.85, 0.85, 0.1)
+    assert trials.epochs_within(history, experiment) == 7
+
+
+def test_best_epoch_by_accuracy_then_loss_and_a_loss_that_is_no_number():
+    found = trials.outcome(losses(1.0, 0.9, 0.8, 0.1, accuracies=[0.5, 0.7, 0.7, 0.6]))
+    assert (found["status"], found["best_epoch"], found["val_accuracy"], found["seconds"]) == ("done", 3, 0.7, 4.0)
+    found = trials.outcome(losses(1.0, np.nan, accuracies=[0.5, 0.1]))
+    assert (found["status"], found["best_epoch"], found["epochs_run"]) == ("done", 1, 2)
+    found = trials.outcome(losses(np.nan, np.nan))
+    assert (found["status"], found["message"]) == ("failed", "the loss is not a number from epoch 1 on")
+
+
+def test_interrupted_search_runs_only_the_rest(fresh_home, fake):
+    space = {"learning_rate": [0.1, 0.01, 0.001], "batch_size": [8, 16], "epochs": [2, 3]}
+    fake(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        run_search("cnn", space, **OPTIONS)
+    (directory,) = (fresh_home / "reports" / "searches").iterdir()
+    assert len(pd.read_csv(directory / "trials.csv")) == 6
+    rest = fake().trained
+    found = run_search("cnn", space, **OPTIONS)
+    assert len(rest) == 3
+    assert len(found.table) == 12
+    whole = run_search("cnn", space, **OPTIONS, out=fresh_home / "whole")
+    pd.testing.assert_frame_equal(found.table, whole.table)
+    again = fake().trained
+    run_search("cnn", space, **OPTIONS)
+    assert again == []
+
+
+def test_an_interrupted_trial_goes_on_after_its_last_epoch(fresh_home, monkeypatch):
+    space = {"learning_rate": [0.01], "epochs": [4]}
+    whole = run_search("cnn", space, out=fresh_home / "whole", **PLAIN).table
+    end, seen = keeping.EpochKeeper.on_epoch_end, []
+
+    def stopping(self, epoch, logs=None):
+        if epoch == 2 and epoch not in seen:
+            seen.append(epoch)
+            raise KeyboardInterrupt
+        seen.append(epoch)
+        end(self, epoch, logs)
+
+    monkeypatch.setattr(keeping.EpochKeeper, "on_epoch_end", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run_search("cnn", space, **PLAIN)
+    found = run_search("cnn", space, **PLAIN)
+    assert seen == [0, 1, 2, 2, 3]
+    pd.testing.assert_frame_equal(found.table.drop(columns="seconds"), whole.drop(columns="seconds"))
+    assert not list(found.directory.rglob(keeping.CHECKPOINT))
+    assert not list(found.directory.rglob("*.h5"))
+
+
+def test_a_failing_trial_is_recorded_and_the_others_run(fresh_home, fake):
+    fails = {"fails": lambda experiment: experiment.learning_rate == 0.1}
+    fake(**fails)
+    space = {"learning_rate": [0.1, 0.01], "epochs": [1, 2]}
+    found = run_search("cnn", space, **OPTIONS)
+    failed = found.table[found.table["status"] == "failed"]
+    assert list(failed["learning_rate"]) == [0.1, 0.1]
+    assert list(failed["message"]) == ["RuntimeError: out of memory"] * 2
+    assert found.best_settings["learning_rate"] == 0.01
+    trained = fake().trained
+    run_search("cnn", space, **OPTIONS)
+    assert trained == []
+    found = run_search("cnn", space, **OPTIONS, retry=True)
+    assert [item.learning_rate for item in trained] == [0.1]
+    assert (found.table["status"] == "done").all()
+
+
+def test_a_search_in_which_all_fails_says_so(fresh_home, fake):
+    fake(fails=lambda experiment: True)
+    with pytest.raises(InputError, match="no trial came to an end; the first failed with: RuntimeError: out of memory"):
+        run_search("cnn", SMALL, **OPTIONS)
+
+
+class Untestable(FaceDataset):
+    """A dataset whose test split must not be asked for, by whatever way."""
+
+    @property
+    def test(self):
+        raise AssertionError("the test split was read")
+
+    def split(self, name):
+        assert name != "test", "the test split was read"
+        return super().split(name)
+
+
+def test_test_images_are_never_read(fresh_home, searched, monkeypatch):
+    honest = searched[0].table
+    load = data.load_dataset
+
+    def poisoned(*arguments, **options):
+        ds = load(*arguments, **options)
+        images = ds.store.array.copy()
+        images[(ds.table["split"] == "test").to_numpy()] = 0
+        return Untestable(
+            ds.name, ds.protocol, ds.class_names, ds.table, data.base.ArrayImages(images), source="poison"
+        )
+
+    monkeypatch.setattr(data, "load_dataset", poisoned)
+    with pytest.raises(AssertionError, match="test split was read"):
+        run_experiment("majority", dataset_options={"count": 400}, verbose=False)
+    found = run_search("cnn", SMALL, **PLAIN).table
+    same = ["val_accuracy", "val_loss", "best_epoch", "epochs_run"]
+    pd.testing.assert_frame_equal(found[same], honest[same])
+
+
+def test_random_trials_are_seeded_and_none_comes_twice():
+    space = SPACES["document4"]
+
+    def draw(count, seed):
+        return [json.dumps(item) for item in space.combinations(count, seed)]
+
+    assert draw(20, 1) == draw(20, 1) != draw(20, 2)
+    assert len(set(draw(127, 0))) == 127
+    assert set(draw(20, 1)) <= set(draw(0, 0))
+    with pytest.raises(InputError, match="random: the space document4 has 128 settings; received 129"):
+        draw(129, 0)
+
+
+def test_grid_after_random_goes_on_with_what_was_tried(fresh_home, fake):
+    fake()
+    first = run_search("cnn", "document2", random=5, **OPTIONS)
+    assert len(first.table) == 5
+    whole = run_search("cnn", "document2", **OPTIONS)
+    assert whole.directory == first.directory
+    assert len(whole.table) == 48
+    pd.testing.assert_frame_equal(whole.table[:5], first.table)
+
+
+def test_another_basis_is_put_aside_and_comes_back(fresh_home, fake, capsys):
+    trained = fake().trained
+    run_search("cnn", SMALL, **OPTIONS)
+    count = len(trained)
+    other = run_search("cnn", SMALL, **OPTIONS, rotation=5.0)
+    assert len(trained) == 2 * count
+    assert "the search with other settings is kept in" in capsys.readouterr().out
+    back = run_search("cnn", SMALL, **OPTIONS)
+    assert len(trained) == 2 * count
+    assert back.directory == other.directory
+    assert json.loads((back.directory / "search.json").read_text())["basis"]["settings"]["rotation"] == 10.0
+
+
+@pytest.mark.parametrize("searched", [False, True], ids=["of all trials", "searched through"])
+def test_another_face_net_under_the_same_name_is_another_search(fresh_home, fake, capsys, searched):
+    from tiny_face_net import tiny_face_net
+
+    trained, path = fake().trained, fresh_home / "net.h5"
+    tiny_face_net().save(path)
+    options = OPTIONS if searched else {**OPTIONS, "face_net": str(path)}
+    space = {"learning_rate": [0.01], "epochs": [2], **({"face_net": [str(path)]} if searched else {})}
+    run_search("facenet2expnet", space, **options)
+    run_search("facenet2expnet", space, **options)
+    assert len(trained) == 1
+    tiny_face_net(seed=4).save(path)
+    capsys.readouterr()
+    run_search("facenet2expnet", space, **options)
+    assert len(trained) == 2
+    assert "the search with other networks is kept in" in capsys.readouterr().out
+
+
+def test_no_checkpoint_of_stage_1_is_left(fresh_home, fake, monkeypatch):
+    fit = fake()
+
+    def with_checkpoints(training_data, experiment, seed, progress):
+        found = fit(training_data, experiment, seed, progress)
+        (progress.directory / "matching").mkdir()
+        for folder in (progress.directory, progress.directory / "matching"):
+            (folder / keeping.CHECKPOINT).write_bytes(b"weights")
+        return found
+
+    monkeypatch.setattr(fitting, "fit", with_checkpoints)
+    found = run_search("cnn", SMALL, **OPTIONS)
+    assert not list(found.directory.rglob(keeping.CHECKPOINT))
+    assert list(found.directory.rglob("matching"))
+
+
+def test_two_processes_cannot_run_one_search(fresh_home, fake):
+    trained = fake().trained
+    name = "search-cnn-synthetic-identity-seed0-custom"
+    with records.locked(name), pytest.raises(InputError, match=f"{name}: is being run by another process"):
+        run_search("cnn", SMALL, **OPTIONS)
+    assert trained == []
+
+
+def test_spaces_are_written_in_a_file_or_as_text(tmp_path):
+    wanted = {"learning_rate": [0.1, 0.01], "batch_size": [8, 16], "optimizer": ["sgd"], "flip": [True, False]}
+    text = "learning_rate=0.1,0.01 batch_size=8,16 optimizer=sgd flip=true,false"
+    assert read_space(text).values == wanted
+    (tmp_path / "mine.json").write_text(json.dumps(wanted))
+    found = read_space(str(tmp_path / "mine.json"))
+    assert (found.name, found.values, len(found)) == ("mine", wanted, 8)
+    assert {len(space) for space in SPACES.values()} == {128, 48, 4}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"space": "document5"}, "space: allowed are document4, document3, document2, a .json file, or text like"),
+        ({"space": {"rate": [1]}}, "space: unknown 'rate'; allowed are attention, backbone, batch_size"),
+        ({"space": {"image_size": [48, 64]}}, "space: unknown 'image_size'"),
+        ({"space": {"epochs": 5}}, "space: epochs must be a list of values; received 5"),
+        ({"space": {"epochs": [5, 5]}}, "space: epochs names a value twice"),
+        ({"space": {}}, "must hold settings with lists of values"),
+        ({"space": "epochs=5,"}, "space: each setting must be name=value,value; received 'epochs=5,'"),
+        ({"space": "none.json"}, "space: none.json cannot be read"),
+        ({"space": {"epochs": [5, "6"]}}, "epochs: must be int; received '6'"),
+        ({"space": {"epochs": [0, 5]}}, "not trained by epochs"),
+        ({"name": "majority"}, "not trained by epochs"),
+        ({"name": "cn"}, "experiment: allowed are majority, cnn"),
+        ({"space": {"width": [0.5, 1.0]}}, "overrides: width is searched through; leave it out of one of the two"),
+        ({"random": 500}, "random: the space document4 has 128 settings"),
+    ],
+)
+def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):
+    with pytest.raises(InputError, match=message):
+        run_search(**{"name": "cnn", **OPTIONS, **arguments})
+    assert not (fresh_home / "reports").exists()
+
+
+def test_heat_map_takes_the_best_over_the_other_settings():
+    table = pd.DataFrame(
+        {
+            "batch_size": [8, 8, 16],
+            "learning_rate": [0.1, 0.1, 0.01],
+            "dropout": [0.1, 0.5, 0.1],
+            "val_accuracy": [0.3, 0.6, 0.4],
+        }
+    )
+    figure = search_plots.heat_map(table, ["batch_size", "learning_rate", "dropout"])
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0.400", "0.600"]
+    assert figure.axes[0].get_xlabel() == "batch size"
+    assert figure.axes[0].get_ylabel() == "learning rate"
+    alone = search_plots.heat_map(table, ["dropout"])
+    assert sorted(text.get_text() for text in alone.axes[0].texts) == ["0.400", "0.600"]
+
+
+def test_parallel_coordinates_has_a_line_a_trial():
+    table = pd.DataFrame({"optimizer": ["adam", "sgd"], "flip": [True, False], "val_accuracy": [0.3, 0.6]})
+    axis = search_plots.parallel_coordinates(table, ["optimizer", "flip"]).axes[0]
+    lines = [line.get_ydata() for line in axis.lines if len(line.get_ydata()) == 3]
+    assert sorted(line[-1] for line in lines) == [0, 1]
+    assert {"adam", "sgd", "True", "False", "0.300", "0.600"} <= {text.get_text() for text in axis.texts}
