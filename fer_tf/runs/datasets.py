@@ -52,14 +52,14 @@ def load_for(experiment, dataset, data_dir=None, protocol=None, seed=0, options=
     return data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **(options or {})})
 
 
-def check_splits(ds, experiment):
-    """A run needs images in every split, and a model that learns an image of every class."""
+def check_splits(ds: data.FaceDataset, learns: bool = True) -> None:
+    """Raises `InputError` if a split has no image or, for a model that `learns`, if train lacks a class."""
     counts = ds.counts()
     empty = [split for split in data.base.SPLITS if counts.loc["all", split] == 0]
     if empty:
         raise InputError(f"{ds.name} {ds.protocol}: no image in {', '.join(empty)}")
     absent = [name for name in ds.class_names if counts.loc[name, "train"] == 0]
-    if absent and experiment.epochs:
+    if absent and learns:
         raise InputError(
             f"{ds.name} {ds.protocol}: no training image of {', '.join(absent)}; leave them out by classes="
         )

@@ -174,7 +174,7 @@ def _record(runs, members, ds, select, tta, name):
     told = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
         "fingerprint": made,
-        "evaluation_code": "",
+        "evaluation_code": evaluate.evaluation_code(),
         "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{made[:8]}",
         "members": members,
         "select": select,

@@ -10,13 +10,15 @@ import pandas as pd
 from .. import plots, saving
 from ..common.checks import InputError
 from ..common.files import read_json, write_json
+from ..common.hashes import code_fingerprint
 from ..common.paths import reports_root
+from ..data.doctor import examine, near_duplicates
 from ..data.doctor.examine import copies_of_test, near_copies_of_test
 from ..emotions import canonical_emotion
-from ..evaluation import metrics
+from ..evaluation import calibration, metrics
 from ..evaluation.tables import write_csv
 from ..models.inference import predict_probabilities
-from . import evaluate, records
+from . import records
 from .environment import environment
 
 # Near copies are looked for in sets of so many images: a minute or two for FER2013, once (it is cached).
@@ -25,6 +27,13 @@ NEAR_LIMIT = 100_000
 SAME_PICTURES = {"fer2013", "ferplus"}
 # of these sets: protocols whose train, val and test are FER2013's own rows
 _OWN_ROWS = {"official", "six"}
+
+
+def evaluation_code() -> str:
+    """Hash of the code that decides what an evaluation measures; how tables look has no part in it."""
+    return code_fingerprint(
+        [__file__, metrics.__file__, calibration.__file__, examine.__file__, near_duplicates.__file__]
+    )
 
 
 def is_current(directory, record):
@@ -50,7 +59,7 @@ def write_scores(directory, ds, val_prob, test_prob, record):
     """What `write_evaluation` does, out of probabilities float [N, C] of the val and test split."""
     (directory / "metrics.json").unlink(missing_ok=True)
     copies, near = copies_of_test(ds), _near_copies(ds)
-    evaluate.write_predictions(directory, ds, test_prob, copies, near)
+    write_predictions(directory, ds, test_prob, copies, near)
     result = {
         "fingerprint": record["fingerprint"],
         "evaluation_code": record["evaluation_code"],

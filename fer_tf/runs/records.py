@@ -12,11 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from ..common.checks import InputError
-from ..common.files import read_json
-from ..common.hashes import (
-    code_fingerprint,  # noqa: F401
-)
+from ..common.files import as_json, read_json, write_json
 from ..common.paths import models_root, reports_root
+from ..data import DATASETS, FaceDataset
+from .environment import environment
 
 
 @dataclass(frozen=True)
@@ -127,38 +126,103 @@ def locked(name):
         yield
 
 
-def put_aside(name, fingerprint):
-    """Moves a finished run and its model to reports/replaced/, from where `bring_back` gets them."""
-    aside = _aside(name, fingerprint)
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    for path in run_directory(name).iterdir():
-        shutil.move(path, aside / path.name)
-    shutil.move(model_path(name), aside / "model.h5")
+def data_facts(ds: FaceDataset, options: dict) -> dict:
+    """What a record of any kind of run says of its data; a change of it makes another run."""
+    return {
+        "dataset": ds.name,
+        "protocol": ds.protocol,
+        "dataset_options": {key: str(value) for key, value in options.items()},
+        "class_names": list(ds.class_names),
+        "image_shape": list(ds.image_shape),
+        "dataset_fingerprint": ds.fingerprint(),
+        "dataset_source": ds.source,
+    }
+
+
+def reduced_note(settings_changes: list, options: dict, ds: FaceDataset) -> str:
+    """In which ways a run is less than its source's, "" if it is not.
+
+    Args:
+        settings_changes: sentences on its settings.
+        options: of the dataset. Another fold or label mode is another task, named in the run, and not a reduction.
+        ds: its `deviation` says how the copy on disk differs from the published set.
+    """
+    usual = DATASETS[ds.name].options
+    other_tasks = ("fold", "label_mode")
+    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
+    return "; ".join(text for text in [*settings_changes, ", ".join(chosen), ds.deviation] if text)
+
+
+def begin(directory: Path, record: dict) -> dict:
+    """Marks a run as unfinished and writes its record; returns what `end_training` needs."""
+    (directory / "metrics.json").unlink(missing_ok=True)
+    made_with = environment()
+    write_json(directory / "record.json", {**record, "environment": made_with})
+    return {"fingerprint": record["fingerprint"], "environment": made_with}
+
+
+def end_training(directory: Path, begun: dict, facts: dict) -> None:
+    """Writes the facts of a training, with the fingerprint and the environment that it `begun` with."""
+    write_json(directory / "training.json", {**begun, **facts})
+
+
+def refresh(directory: Path, record: dict) -> None:
+    """Writes record.json if it differs, with the environment of the training instead of this call's."""
+    full = {**record, "environment": read_json(directory / "training.json")["environment"]}
+    if read_record(directory) != as_json(full):
+        write_json(directory / "record.json", full)
+
+
+def swap_in(name: str, wanted: str) -> None:
+    """Makes reports/runs/<name> the place of the run with the fingerprint `wanted`.
+
+    A finished run of another fingerprint moves to reports/replaced/ with its model. The wanted run comes back from
+    there if it was put aside before.
+    """
+    current = read_json(run_directory(name) / "metrics.json").get("fingerprint")
+    if current == wanted:
+        return
+    if current:
+        _put_aside(name, current)
+    if is_aside(name, wanted):
+        _bring_back(name, wanted)
+
+
+def is_aside(name: str, wanted: str) -> bool:
+    """True if `swap_in` would bring back a finished run of this fingerprint."""
+    return (_aside(name, wanted) / "metrics.json").is_file()
+
+
+def has_model_aside(name: str, wanted: str) -> bool:
+    """True if a finished run of this fingerprint was put aside together with its model."""
+    return is_aside(name, wanted) and (_aside(name, wanted) / "model.h5").is_file()
+
+
+def _put_aside(name, current):
+    aside = _aside(name, current)
+    swap_folder(run_directory(name), aside)
+    if model_path(name).is_file():
+        shutil.move(model_path(name), aside / "model.h5")
     print(f"{name}: the finished run with other settings is kept in {aside}", flush=True)
 
 
-def bring_back(name, fingerprint):
-    """Restores a run that was put aside, if there is one of this fingerprint."""
-    if not is_aside(name, fingerprint):
-        return
-    aside = _aside(name, fingerprint)
-    model_path(name).parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(aside / "model.h5", model_path(name))
-    for path in aside.iterdir():
-        target = run_directory(name) / path.name
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.move(path, target)
-    aside.rmdir()
+def _bring_back(name, wanted):
+    aside = _aside(name, wanted)
+    if (aside / "model.h5").is_file():
+        model_path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(aside / "model.h5", model_path(name))
+    swap_folder(aside, run_directory(name))
 
 
-def is_aside(name, fingerprint):
-    """True if `bring_back` would find a whole run of this fingerprint."""
-    return all((_aside(name, fingerprint) / file).is_file() for file in ("metrics.json", "model.h5"))
+def swap_folder(source: Path, target: Path) -> None:
+    """Moves a folder to where another one may be, which is removed."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(source, target)
 
 
-def _aside(name, fingerprint):
-    return reports_root() / "replaced" / f"{name}-{fingerprint[:8]}"
+def _aside(name, wanted):
+    return reports_root() / "replaced" / f"{name}-{wanted[:8]}"
 
 
 def comparable_runs(ds):

@@ -1,18 +1,14 @@
 """Classical experiments: features and a support vector machine, run and recorded as the networks are."""
 
-import shutil
 import time
 from dataclasses import asdict, dataclass, replace
 
 from .. import data
 from ..common import hashes
-from ..common.checks import InputError, check_choice, check_names
-from ..common.files import read_json, write_json
-from ..common.paths import reports_root
-from ..data.doctor import examine
-from ..evaluation import comparison, metrics, tables
+from ..common.checks import check_choice, check_names
 from ..runs import evaluate, records
-from ..runs.environment import environment, peak_memory_mb
+from ..runs.datasets import check_splits
+from ..runs.environment import peak_memory_mb
 from . import checkpoint, svm
 
 FEATURES = {"hog": svm.hog_features, "lbp": svm.lbp_features}
@@ -86,13 +82,14 @@ def run_classical(
     options = dataset_options or {}
     shape = {"size": experiment.image_size, "channels": 1}
     ds = data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **options})
+    tested = ds.test_fingerprint()  # before a limit: smoke runs are compared on the test images that they share
     ds = ds.limited(LIMITS[size], seed) if LIMITS[size] else ds
-    _check_splits(ds)
+    check_splits(ds, learns=False)
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
-    record = _record(name, experiment, ds, size, seed, options)
+    record = {**_record(name, experiment, ds, size, seed, options), "test_fingerprint": tested}
     with records.locked(run):
-        _put_aside(directory, record["fingerprint"])
+        records.swap_in(run, record["fingerprint"])
         if evaluate.is_current(directory, record) and not force:
             checkpoint.say(verbose, f"{run}: up to date")
         else:
@@ -109,72 +106,33 @@ def _resolved(name, size, overrides):
     return experiment
 
 
-def _check_splits(ds):
-    counts = ds.counts().loc["all"]
-    empty = [split for split in data.base.SPLITS if counts[split] == 0]
-    if empty:
-        raise InputError(f"{ds.name} {ds.protocol}: no image in {', '.join(empty)}")
-
-
 def _record(name, experiment, ds, size, seed, options):
-    """What a run stands on, in the form of a network's; its fingerprint changes when its predictions might."""
+    """What a run depends on, in the form of a network's; its fingerprint changes when its predictions might."""
     basis = {
         "experiment": name,
         "settings": experiment.settings(),
         "size": size,
         "seed": seed,
-        "dataset": ds.name,
-        "protocol": ds.protocol,
-        "dataset_options": {key: str(value) for key, value in options.items()},
-        "class_names": list(ds.class_names),
-        "image_shape": list(ds.image_shape),
-        "dataset_fingerprint": ds.fingerprint(),
-        "dataset_source": ds.source,
+        **records.data_facts(ds, options),
         "code": hashes.code_fingerprint([svm]),
     }
+    full, now = CLASSICAL[name].settings(), experiment.settings()
+    changes = [f"{size} size: at most {LIMITS[size]} images a split"] if LIMITS[size] else []
+    changes += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
     about = {
-        "evaluation_code": hashes.code_fingerprint([evaluate, metrics, comparison, tables, examine]),
-        "reduced": _differences(name, experiment, ds, size, options),
+        "evaluation_code": evaluate.evaluation_code(),
+        "reduced": records.reduced_note(changes, options, ds),
         "source": experiment.source,
         "claims": list(experiment.claims),
         "notes": ds.notes,
         "counts": ds.counts().to_dict(),
-        "test_fingerprint": ds.test_fingerprint(),
         "backend": "scikit-learn",
     }
     return {**basis, "fingerprint": hashes.fingerprint(basis), **about}
 
 
-def _differences(name, experiment, ds, size, options):
-    """In which ways a run is not the table's on the published set, as text ("" if it is)."""
-    full, now, usual = CLASSICAL[name].settings(), experiment.settings(), data.DATASETS[ds.name].options
-    parts = [f"{size} size: at most {LIMITS[size]} images a split"] if LIMITS[size] else []
-    parts += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
-    other_tasks = ("fold", "label_mode")
-    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
-    return "; ".join(part for part in [*parts, ", ".join(chosen), ds.deviation] if part)
-
-
-def _put_aside(directory, fingerprint):
-    """Moves a finished record of other settings to reports/replaced/, and brings this one's back from there."""
-    current = read_json(directory / "metrics.json").get("fingerprint")
-    if current == fingerprint:
-        return
-    aside = reports_root() / "replaced"
-    if current:
-        shutil.rmtree(aside / f"{directory.name}-{current[:8]}", ignore_errors=True)
-        aside.mkdir(parents=True, exist_ok=True)
-        shutil.move(directory, aside / f"{directory.name}-{current[:8]}")
-    kept = aside / f"{directory.name}-{fingerprint[:8]}"
-    if (kept / "metrics.json").is_file():
-        shutil.rmtree(directory, ignore_errors=True)
-        shutil.move(kept, directory)
-
-
 def _fit_and_score(run, directory, record, ds, experiment, verbose):
-    (directory / "metrics.json").unlink(missing_ok=True)
-    made_with = environment()
-    write_json(directory / "record.json", {**record, "environment": made_with})
+    begun = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     started, describe = time.perf_counter(), FEATURES[experiment.features]
     machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
@@ -185,8 +143,7 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
         "chosen": machine.chosen,
         "trials": machine.trials,
     }
-    stamp = {"fingerprint": record["fingerprint"], "environment": made_with}
-    write_json(directory / "training.json", {**stamp, **facts})
+    records.end_training(directory, begun, facts)
     checkpoint.say(verbose, f"{run}: {_told(machine.chosen)}; evaluating on {len(ds.test)} test images")
     test_prob = machine.probabilities(describe(ds.test, progress=verbose))
     evaluate.write_scores(directory, ds, machine.probabilities(val_features), test_prob, record)

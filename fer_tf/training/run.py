@@ -8,16 +8,13 @@ import keras
 from .. import data, experiments, explain, layers, losses, models, saving
 from ..common import hashes
 from ..common.checks import InputError, check_choice
-from ..common.files import as_json, read_json, write_json
+from ..common.files import read_json
 from ..data.cache import file_fingerprint
-from ..data.doctor import examine, near_duplicates
 from ..data.feeding import epoch_plan, pipeline
-from ..evaluation import comparison, metrics, tables
 from ..experiments.settings import Experiment
 from ..models.transfer import is_pretrained
 from ..runs import evaluate, records
 from ..runs.datasets import check_splits, load_for
-from ..runs.environment import environment
 from . import checkpoint, compiling, face_nets, fitting, identities, matching, teachers
 
 
@@ -56,7 +53,7 @@ def run_experiment(
     whole = ds
     if experiment.limit:
         ds = ds.limited(experiment.limit, seed)
-    check_splits(ds, experiment)
+    check_splits(ds, learns=experiment.epochs > 0)
     if experiment.salient_by:
         settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
         first = run_experiment(
@@ -70,12 +67,12 @@ def run_experiment(
     with records.locked(run):
         # built before anything is moved or removed: settings that cannot be trained leave all as it was
         model = fitting.start(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
-        _swap_in(run, record["fingerprint"])
+        records.swap_in(run, record["fingerprint"])
         if force:
             _forget(run, directory)
         if not _is_fitted(run, directory, record["fingerprint"]):
             _fit(run, directory, record, ds, experiment, verbose, model, teacher)
-        _keep_record(directory, record)
+        records.refresh(directory, record)
         if evaluate.is_current(directory, record):
             checkpoint.say(verbose, f"{run}: up to date")
         else:
@@ -120,21 +117,15 @@ def run_record(name, experiment, ds, size, seed, options, teacher=None):
         "experiment": name,
         "settings": experiment.settings(),
         "seed": seed,
-        "dataset": ds.name,
-        "protocol": ds.protocol,
-        "dataset_options": {key: str(value) for key, value in options.items()},
-        "class_names": list(ds.class_names),
-        "image_shape": list(ds.image_shape),
-        "dataset_fingerprint": ds.fingerprint(),
-        "dataset_source": ds.source,
+        **records.data_facts(ds, options),
         "code": hashes.code_fingerprint(_fitting_code(experiment)),
     }
     basis |= given_networks(experiment, seed)
     basis |= {"teacher": teacher.fingerprint} if teacher else {}
     about = {
-        "evaluation_code": hashes.code_fingerprint([evaluate, metrics, comparison, tables, examine, near_duplicates]),
+        "evaluation_code": evaluate.evaluation_code(),
         "size": size,
-        "reduced": _differences(name, experiment, size, options, ds),
+        "reduced": records.reduced_note([experiments.differences(name, experiment, size)], options, ds),
         "source": experiment.source,
         "claims": list(experiment.claims),
         "notes": ds.notes,
@@ -158,16 +149,6 @@ def given_networks(experiment, seed):
     if is_pretrained(experiment) and Path(experiment.weights).is_file():
         found["weights"] = file_fingerprint(experiment.weights)[:16]
     return found
-
-
-def _differences(name, experiment, size, options, ds):
-    """In which ways a run is not the source's: settings, dataset options, a copy that is not the published set."""
-    usual = data.DATASETS[ds.name].options
-    # another fold or another label mode is another task, named in the run, and not less than the source's settings
-    other_tasks = ("fold", "label_mode")
-    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
-    parts = [experiments.differences(name, experiment, size), ", ".join(chosen), ds.deviation]
-    return "; ".join(part for part in parts if part)
 
 
 def _fitting_code(experiment):
@@ -214,18 +195,7 @@ def _is_fitted(run, directory, fingerprint):
 def _is_kept(run, record):
     """True if this very run has been trained: it is fitted, or was put aside for another one of its name."""
     fingerprint = record["fingerprint"]
-    return _is_fitted(run, records.run_directory(run), fingerprint) or records.is_aside(run, fingerprint)
-
-
-def _swap_in(run, fingerprint):
-    """Puts a finished run of another fingerprint aside, and brings this one back if it was put aside before."""
-    directory = records.run_directory(run)
-    current = read_json(directory / "metrics.json").get("fingerprint")
-    if current == fingerprint:
-        return
-    if current and records.model_path(run).is_file():
-        records.put_aside(run, current)
-    records.bring_back(run, fingerprint)
+    return _is_fitted(run, records.run_directory(run), fingerprint) or records.has_model_aside(run, fingerprint)
 
 
 def _forget(run, directory):
@@ -240,14 +210,11 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     Facts come before the model, and both bear the fingerprint: whatever moment it is killed at, the two are either of
     one training or not taken for finished.
     """
-    (directory / "metrics.json").unlink(missing_ok=True)
-    made_with = environment()
-    write_json(directory / "record.json", {**record, "environment": made_with})
+    begun = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
     model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
-    stamp = {"fingerprint": record["fingerprint"], "environment": made_with}
-    write_json(directory / "training.json", {**stamp, **facts})
+    records.end_training(directory, begun, facts)
     provenance = {
         "run": run,
         "fingerprint": record["fingerprint"],
@@ -261,11 +228,3 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     saving.save_model(model, records.model_path(run), ds.class_names, provenance)
     for path in directory.rglob(checkpoint.CHECKPOINT):
         path.unlink()
-
-
-def _keep_record(directory, record):
-    """Writes record.json if it differs: with the environment of the training, not of this call."""
-    made_with = read_json(directory / "training.json")["environment"]
-    full = {**record, "environment": made_with}
-    if records.read_record(directory) != as_json(full):
-        write_json(directory / "record.json", full)

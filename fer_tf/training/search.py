@@ -139,7 +139,7 @@ def _load(base, dataset, data_dir, protocol, seed, options):
     """The dataset of all trials; `InputError` if it cannot be trained on."""
     ds = load_for(base, dataset, data_dir, protocol, seed, options)
     ds = ds.limited(base.limit, seed) if base.limit else ds
-    check_splits(ds, base)
+    check_splits(ds, learns=base.epochs > 0)
     return ds
 
 
@@ -164,11 +164,10 @@ def _bind(directory, title, basis, space, record):
     if stored and stored.get("fingerprint") != wanted:
         aside = _aside(directory, stored["fingerprint"])
         differing = [key for key in basis if stored.get("basis", {}).get(key) != basis[key]]
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.move(directory, aside)
+        records.swap_folder(directory, aside)
         print(f"{title}: the search with other {', '.join(differing)} is kept in {aside}", flush=True)
     if not (directory / "search.json").is_file() and _aside(directory, wanted).is_dir():
-        shutil.move(_aside(directory, wanted), directory)
+        records.swap_folder(_aside(directory, wanted), directory)
     about = {
         "name": title,
         "space_source": space.source,

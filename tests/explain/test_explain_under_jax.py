@@ -28,7 +28,7 @@ found = {
 """
 START = """
 from fer_tf.explain import cut_at_last_map, explain
-from fer_tf.gradients import score_gradients
+from fer_tf.explain.gradients import score_gradients
 from fer_tf.saving import load_model
 model = load_model(name)
 faces = np.load(name + ".npy")

@@ -39,7 +39,7 @@ name, place = sys.argv[1:]
 TRAIN = """
 import os
 from pathlib import Path
-from fer_tf.inference import predict_probabilities
+from fer_tf.models.inference import predict_probabilities
 from fer_tf.saving import load_model
 from fer_tf.training import run_experiment
 options = {"mixup": 0.2, "rotation": 10.0, "brightness": 0.1, "erase": 0.2} if name == "cnn" else {}

@@ -8,7 +8,7 @@ import pytest
 from fixtures import GuardedDataset, assert_refused_before_writing, home_of_runs, with_poisoned_test
 
 from fer_tf import data
-from fer_tf.runs import page, records
+from fer_tf.runs import evaluate, page, records
 from fer_tf.runs.compare import compare
 from fer_tf.training import classical
 from fer_tf.training.classical import CLASSICAL, run_classical
@@ -121,3 +121,14 @@ def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, messa
 def test_every_entry_says_where_it_comes_from():
     assert all(entry.source for entry in CLASSICAL.values())
     assert np.all([entry.settings().keys() == CLASSICAL["hog_svm"].settings().keys() for entry in CLASSICAL.values()])
+
+
+def test_a_limited_run_is_compared_on_the_whole_test_split(fresh_home):
+    """The fingerprint of the test images is that of the dataset, as a network's: smoke runs stay in comparisons."""
+    run = run_classical("hog_svm", **OPTIONS, size="smoke")
+    ds = data.load_dataset("synthetic", count=1200)
+    assert run.record["test_fingerprint"] == ds.test_fingerprint()
+
+
+def test_all_kinds_of_runs_name_the_same_evaluation_code(fitted):
+    assert fitted.record["evaluation_code"] == evaluate.evaluation_code()

@@ -263,7 +263,7 @@ def _interrupt(*_, **__):
 
 SCRIPT = """
 import json, os, signal, sys
-from fer_tf.keeper import EpochKeeper
+from fer_tf.training.checkpoint import EpochKeeper
 from fer_tf.training import run_experiment
 
 def killed(self, batch, logs=None):
