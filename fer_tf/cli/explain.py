@@ -15,43 +15,43 @@ from .common import app, tell
     "`fer-tf explain a.jpg --model X.h5 --method gradcam,occlusion --target fear --no-detect --out maps`"
 )
 def explain(
-    images: Annotated[list[str], typer.Argument(help="Pictures and folders (searched through).")],
+    images: Annotated[list[str], typer.Argument(help="Pictures, and folders with all their subfolders.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")],
     model: Annotated[str | None, typer.Option(help="A .h5 or .keras file [default: the bundled one].")] = None,
     method: Annotated[
         str,
         typer.Option(
-            help="auto (hirescam where the model flattens its last map, gradcam where it pools it), cam, gradcam, "
-            "gradcam++, hirescam, occlusion, integrated_gradients, smoothgrad, attention; several separated by commas."
+            help="auto (hirescam if the model flattens its last map, gradcam if it pools it), cam, gradcam, "
+            "gradcam++, hirescam, occlusion, integrated_gradients, smoothgrad, attention; separate several by commas."
         ),
     ] = "auto",
     target: Annotated[
-        str | None, typer.Option(help="Class to explain, in capitals or not [default: each face's predicted one].")
+        str | None, typer.Option(help="Class to explain, in upper or lower case [default: each face's prediction].")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = 64,
     no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
     detector: Annotated[
         str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar].")
     ] = None,
     faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
-    margin: Annotated[float, typer.Option(help="Share of the face's side added on every side.")] = 0.0,
-):
-    """Draws where a model looks: for every face and method the face beside its map.
+    margin: Annotated[float, typer.Option(help="Share of the face's side to add on every side.")] = 0.0,
+) -> None:
+    """Draws where a model looks: for every face and method a picture of the face next to its map.
 
-    Beside these pictures come contact sheets of ten faces each, and explanations.csv with a row for each: prediction,
-    explained class, method, the layer whose feature map is drawn, file. A map that says nothing is marked as empty, and
-    the column `empty` says why. Where no face is found the whole picture is taken, and the column `detected` says so. A
-    file that cannot be read has its reason in the column `error`; the rest is done, and the exit code is 1.
+    It also writes contact sheets of ten faces each, and explanations.csv with one row per face and method: prediction,
+    explained class, method, the layer whose feature map is drawn, file. A map that shows nothing is marked as empty,
+    and the column `empty` says why. If no face is found, the whole picture is taken and the column `detected` is False.
+    If a file cannot be read, the column `error` says why. The other files are still explained, and the exit code is 1.
     """
     import_keras()
     from ..common.checks import InputError, check_choice
+    from ..predict import EmotionRecognizer, collect_files
     from ..predict.explain_files import TABLE, FileExplainer, written_files
-    from ..predict.recognizer import EmotionRecognizer, collect_files
 
     check_choice("--faces", faces, ("all", "largest"))
     files = collect_files(images, written_files(out), tell)
     if not files:
-        raise InputError(f"{', '.join(images)}: holds no file")
+        raise InputError(f"{', '.join(images)}: no files found")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
     methods = dict.fromkeys(name.strip() for name in method.split(",") if name.strip())
     explainer = FileExplainer(recognizer, list(methods), target)
@@ -73,7 +73,7 @@ def explain(
 
 
 def _report_empty(table):
-    """Says of each method how many of its maps are empty, and why."""
+    """Prints for each method how many of its maps are empty, and why."""
     for method, rows in table[table["method"] != ""].groupby("method", sort=False):
         reasons = rows.loc[rows["empty"] != "", "empty"]
         if len(reasons):

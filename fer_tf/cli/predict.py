@@ -80,9 +80,9 @@ def predict(
         raise typer.BadParameter("give pictures, videos or folders, or --webcam")
     import_keras()
     from ..common.checks import InputError
+    from ..predict import EmotionRecognizer, collect_files
     from ..predict.files import FileStream, Options, predict_files, written_places
     from ..predict.films import Camera, check_pace
-    from ..predict.recognizer import EmotionRecognizer, collect_files
 
     if webcam is not None and out is None:
         raise InputError("webcam: give --out, the csv to write")

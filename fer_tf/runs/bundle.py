@@ -11,6 +11,7 @@ import pandas as pd
 from ..common.checks import InputError
 from ..common.files import replacing, write_json, write_text
 from ..common.paths import models_root
+from ..data.base import FaceDataset
 from ..evaluation import comparison, tables
 from ..experiments.table import EXPERIMENTS
 from ..saving.bundled import bundled_records, sha256
@@ -27,7 +28,7 @@ LIMITS = {"fer2013": _WEB, "ferplus": _WEB, "synthetic": "drawn faces: what it s
 TEST_FIGURES = ("n", "accuracy", "balanced_accuracy", "macro_f1", "top2", "ece", "intervals")
 
 
-def bundle_run(name, file, data_dir=None):
+def bundle_run(name: str, file: str, data_dir: str | None = None) -> dict:
     """Writes models/bundled/<file>, its record, the checksums and README of the folder.
 
     Kernels are stored as float16 (they are float32 again once loaded); batch norms and biases stay as they are. The
@@ -70,7 +71,7 @@ def _shipped(run, path):
     return path
 
 
-def halve(path):
+def halve(path: str | Path) -> None:
     """Stores the kernels in a .h5 file as float16: a file of half the size that loads as before."""
     with replacing(path) as part, h5py.File(path) as source, h5py.File(part, "w") as target:
         _copy(source, target)
@@ -87,7 +88,7 @@ def _copy(source, target):
             target[key].attrs.update(item.attrs)
 
 
-def measure(path, ds):
+def measure(path: str | Path, ds: FaceDataset) -> dict:
     """The figures of a model file on a dataset's test split, as they stand in a record."""
     with tempfile.TemporaryDirectory() as folder:
         run = evaluate.evaluate_model(load_model(path), ds, Path(path).stem, folder)
@@ -147,7 +148,7 @@ def _record(run, shipped):
     }
 
 
-def command(record):
+def command(record: dict) -> str:
     """The command that trains a run's model again: by the experiment of the same model that needs fewest changes."""
     model = EXPERIMENTS[record["experiment"]].model
     candidates = {name: _changed(name, record) for name, each in EXPERIMENTS.items() if each.model == model}
@@ -175,7 +176,7 @@ def _check(record, run):
         raise InputError(f"{run.name}: its file has {record['bytes']:,} bytes, more than the {LARGEST:,} that ship")
 
 
-def write_index():
+def write_index() -> None:
     """Writes SHA256SUMS (for `sha256sum -c`) and README.md of models/bundled/ from the records in it."""
     cards = bundled_records()
     write_text(_folder() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in cards))
@@ -190,7 +191,7 @@ def _readme(cards):
     return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"
 
 
-def index(cards):
+def index(cards: list) -> pd.DataFrame:
     """A row a bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
     return pd.DataFrame([_row(each) for each in cards])
 
@@ -247,12 +248,16 @@ def _teacher(settings):
     ]
 
 
-def limits(record):
+def limits(record: dict) -> str:
     """What is known not to hold of a model, in a line."""
     return f"{LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(record['test']['recall'])}"
 
 
-def weakness(recall):
+def weakness(recall: dict) -> str:
     """The classes that a model never got right, or the one that it is worst at; recall: dict class -> 0..1."""
     missed = [name for name, value in recall.items() if value == 0]
-    return f"never right on {' and '.join(missed)}" if missed else f"weakest at {min(recall, key=recall.get)}"
+    return (
+        f"never right on {' and '.join(missed)}"
+        if missed
+        else f"weakest at {min(recall, key=lambda name: recall[name])}"
+    )

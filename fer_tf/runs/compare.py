@@ -23,12 +23,12 @@ NUMBERS = {
 }
 
 
-def released_runs():
+def released_runs() -> list:
     """The runs that ship with the kit."""
     return as_of_now(records.finished_runs(results_root() / "runs"))
 
 
-def as_of_now(runs):
+def as_of_now(runs: list) -> list:
     """Runs, of which those count as reduced, too, whose experiment has been corrected since: see
     `experiments.changed_since`."""
     changes = [experiments.changed_since(run.record) for run in runs]
@@ -38,7 +38,7 @@ def as_of_now(runs):
     ]
 
 
-def all_runs():
+def all_runs() -> list:
     """Released runs and those on disk; a run on disk that is not reduced stands in for its released namesake."""
     runs = {run.name: run for run in released_runs()}
     for run in as_of_now(records.finished_runs()):
@@ -47,13 +47,13 @@ def all_runs():
     return list(runs.values())
 
 
-def compare(runs):
+def compare(runs: list) -> pd.DataFrame:
     """The comparison table of runs, see `evaluation.comparison.comparison_table`."""
     rows = [comparison.run_row(run.name, run.record, run.metrics) for run in as_of_now(runs)]
     return comparison.comparison_table(rows)
 
 
-def claims(runs=None):
+def claims(runs: list | None = None) -> pd.DataFrame:
     """Claimed against reproduced over the given runs (default: all on disk and released)."""
     runs = all_runs() if runs is None else as_of_now(runs)
     return comparison.claims_table([(run.name, run.record, run.metrics) for run in runs])
@@ -76,7 +76,7 @@ CLAIM_COLUMNS = [
 ]
 
 
-def shown(part):
+def shown(part: pd.DataFrame) -> pd.DataFrame:
     """A comparison table with the interval as text and numbers rounded, for reading."""
     part = part.copy()
     part["interval"] = [f"{low:.3f} to {high:.3f}" for low, high in zip(part["low"], part["high"], strict=True)]

@@ -5,10 +5,12 @@ import ast
 from .. import data
 from ..common.checks import InputError
 from ..common.hashes import fingerprint
+from ..data.base import FaceDataset
 from ..experiments.settings import Experiment
+from . import records
 
 
-def dataset_of(run, data_dir=None, loaded=None):
+def dataset_of(run: records.Run, data_dir: str | None = None, loaded: dict | None = None) -> FaceDataset:
     """A run's dataset, with pictures as its model takes them.
 
     Args:
@@ -46,7 +48,14 @@ def _value(text):
         return text
 
 
-def load_for(experiment, dataset, data_dir=None, protocol=None, seed=0, options=None):
+def load_for(
+    experiment: Experiment,
+    dataset: str,
+    data_dir: str | None = None,
+    protocol: str | None = None,
+    seed: int = 0,
+    options: dict | None = None,
+) -> FaceDataset:
     """The dataset with pictures as the experiment wants them (its image_size and image_channels; 0: as they are)."""
     shape = {"size": experiment.image_size or None, "channels": experiment.image_channels or None}
     return data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **(options or {})})

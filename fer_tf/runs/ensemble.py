@@ -17,7 +17,15 @@ from .environment import environment
 from .views import VIEWS, AveragedViews, _told
 
 
-def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", name="", out=None):
+def ensemble_runs(
+    names: list,
+    data_dir: str | None = None,
+    weights: list | None = None,
+    select: str = "all",
+    tta: str = "none",
+    name: str = "",
+    out: str | Path | None = None,
+) -> records.Run:
     """Averages the probabilities of finished runs and evaluates the average once on the test images they share.
 
     Weights and members are given, or chosen on validation images that every run held out; never on test. Test is
@@ -34,7 +42,7 @@ def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", 
     Returns: `Run` (not among reports/runs/); record["members"] holds each run's weight and validation accuracy.
     Raises: `InputError` for runs that are not finished or were tested on other images.
     """
-    weights = _checked_weights(names, weights, check_choice("select", select, ("all", "greedy")))
+    shares = _checked_weights(names, weights, check_choice("select", select, ("all", "greedy")))
     check_choice("tta", tta, VIEWS)
     runs = [records.read_run(records.run_directory(run)) for run in names]
     _check_same_test(runs)
@@ -42,10 +50,10 @@ def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", 
     models = [saving.load_model(run.model_path) for run in runs]
     labels = datasets[0].val.labels
     val = np.stack([_predict(model, ds, "val", tta) for model, ds in zip(models, datasets, strict=True)])
-    weights = greedy_weights(val, labels) if select == "greedy" else weights
+    shares = greedy_weights(val, labels) if select == "greedy" else shares
     test = [
         _predict(model, ds, "test", tta) if weight else None
-        for model, ds, weight in zip(models, datasets, weights, strict=True)
+        for model, ds, weight in zip(models, datasets, shares, strict=True)
     ]
     members = [
         {
@@ -54,14 +62,14 @@ def ensemble_runs(names, data_dir=None, weights=None, select="all", tta="none", 
             "weight": weight,
             "val_accuracy": np.mean(found.argmax(axis=1) == labels),
         }
-        for run, weight, found in zip(runs, weights, val, strict=True)
+        for run, weight, found in zip(runs, shares, val, strict=True)
     ]
     record = _record(runs, members, datasets[0], select, tta, name)
     directory = Path(out) if out else reports_root() / "evaluations" / record["model"]
     write_json(directory / "record.json", record)
-    count = sum(model.count_params() for model, weight in zip(models, weights, strict=True) if weight)
+    count = sum(model.count_params() for model, weight in zip(models, shares, strict=True) if weight)
     write_json(directory / "training.json", {"parameters": count})
-    evaluate.write_scores(directory, datasets[0], _mean(val, weights), _mean(test, weights), record)
+    evaluate.write_scores(directory, datasets[0], _mean(val, shares), _mean(test, shares), record)
     return records.read_run(directory)
 
 
@@ -138,7 +146,7 @@ def _mean(probabilities, weights):
     return sum(weight * found for weight, found in zip(weights, probabilities, strict=True) if weight)
 
 
-def greedy_weights(probabilities, labels, rounds=25):
+def greedy_weights(probabilities: np.ndarray, labels: np.ndarray, rounds: int = 25) -> np.ndarray:
     """Ensemble selection (Caruana et al. 2004): members are added one by one, with repetition.
 
     In each round the one is added whose addition gives the highest accuracy of the mean (of equals, the lowest
@@ -151,7 +159,7 @@ def greedy_weights(probabilities, labels, rounds=25):
     Returns: float [M], weights that sum to one.
     """
     total, counts = np.zeros(probabilities.shape[1:]), np.zeros(len(probabilities))
-    best, chosen = None, None
+    best, chosen = None, counts
     for size in range(1, rounds + 1):
         scores = [_score((total + member) / size, labels) for member in probabilities]
         added = max(range(len(scores)), key=scores.__getitem__)

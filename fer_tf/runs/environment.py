@@ -13,7 +13,7 @@ from ..common.paths import project_root
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "opencv-python-headless")
 
 
-def environment():
+def environment() -> dict:
     """Revision, versions and device a run stands on, as a dict; `onednn` since it rounds differently from Eigen."""
     return {
         "revision": git_revision(),
@@ -26,7 +26,7 @@ def environment():
     }
 
 
-def package_versions():
+def package_versions() -> dict:
     """Versions of the packages that figures depend on."""
     found = {}
     for package in _PACKAGES:
@@ -37,7 +37,7 @@ def package_versions():
     return found
 
 
-def git_revision():
+def git_revision() -> str:
     """Short revision of the checkout, "+changes" if its tracked files differ, "unknown" without git."""
     try:
         revision = _git("rev-parse", "--short", "HEAD")
@@ -51,7 +51,7 @@ def _git(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def device_name():
+def device_name() -> str:
     """The accelerator's name, or the processor's."""
     if has_accelerator():
         import keras
@@ -64,7 +64,7 @@ def device_name():
         return platform.processor() or platform.machine()
 
 
-def has_accelerator():
+def has_accelerator() -> bool:
     """True if Keras's backend sees a GPU or TPU."""
     import keras
 
@@ -75,7 +75,7 @@ def has_accelerator():
     return any(kind in device for device in keras.distribution.list_devices() for kind in ("gpu", "cuda", "tpu"))
 
 
-def peak_memory_mb():
+def peak_memory_mb() -> int | None:
     """The process's highest resident memory so far, in MB (10^6 bytes); None where the system does not tell."""
     try:
         import resource

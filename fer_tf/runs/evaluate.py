@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 
@@ -12,6 +13,7 @@ from ..common.checks import InputError
 from ..common.files import read_json, write_json
 from ..common.hashes import code_fingerprint
 from ..common.paths import reports_root
+from ..data.base import FaceDataset, Split
 from ..data.doctor import examine, near_duplicates
 from ..data.doctor.examine import copies_of_test, near_copies_of_test
 from ..emotions import canonical_emotion
@@ -36,13 +38,13 @@ def evaluation_code() -> str:
     )
 
 
-def is_current(directory, record):
+def is_current(directory: Path, record: dict) -> bool:
     """True if metrics.json is of this record's weights and evaluation code."""
     stored = read_json(directory / "metrics.json")
     return all(stored.get(key) == record[key] for key in ("fingerprint", "evaluation_code"))
 
 
-def write_evaluation(directory, model, ds, record):
+def write_evaluation(directory: Path, model: keras.Model, ds: FaceDataset, record: dict) -> None:
     """Reads the test split and writes predict.csv, ground_truth.csv, figures and, last, metrics.json.
 
     Args:
@@ -55,7 +57,7 @@ def write_evaluation(directory, model, ds, record):
     write_scores(directory, ds, class_probabilities(model, ds.val), class_probabilities(model, ds.test), record)
 
 
-def write_scores(directory, ds, val_prob, test_prob, record):
+def write_scores(directory: Path, ds: FaceDataset, val_prob: np.ndarray, test_prob: np.ndarray, record: dict) -> None:
     """What `write_evaluation` does, out of probabilities float [N, C] of the val and test split."""
     (directory / "metrics.json").unlink(missing_ok=True)
     copies, near = copies_of_test(ds), _near_copies(ds)
@@ -110,7 +112,9 @@ def _save_figures(directory, result, class_names):
         plots.save_figure(plots.learning_curves({directory.name: history}), figures / "learning_curves")
 
 
-def evaluate_model(model, ds, name, out=None, tta="none"):
+def evaluate_model(
+    model: keras.Model, ds: FaceDataset, name: str, out: str | Path | None = None, tta: str = "none"
+) -> records.Run:
     """Evaluates any saved model on a dataset's test split, also one trained on another dataset.
 
     Only classes that both know are looked at: images of others leave the test set, the model's other probabilities are
@@ -167,7 +171,7 @@ def _unchanged_pictures(provenance):
     return [f"the model has learned pictures changed by {first}'s maps; these are unchanged"] if first else []
 
 
-def fitted(model, ds):
+def fitted(model: keras.Model, ds: FaceDataset) -> FaceDataset:
     """The dataset as a model can be tested on it: the classes both know, at the model's size; notes say what left.
 
     Raises: `InputError` if they share fewer than two classes.
@@ -187,7 +191,7 @@ def fitted(model, ds):
     return replace(ds, store=ds.store.converted((height, width), channels), notes=[*ds.notes, *notes])
 
 
-def class_probabilities(model, images, class_names=None):
+def class_probabilities(model: keras.Model, images: np.ndarray | Split, class_names: tuple | None = None) -> np.ndarray:
     """Probabilities of classes in a given order, whatever the model's order is; its spare classes are left out.
 
     Args:
@@ -196,8 +200,9 @@ def class_probabilities(model, images, class_names=None):
         class_names: C canonical names; None takes the split's.
     Returns: float32 [N, C], rows sum to one.
     """
-    names, wanted = _canonical_names(model), class_names or images.class_names
-    chosen = predict_probabilities(model, images)[:, [names.index(name) for name in wanted]]
+    wanted = class_names or (images.class_names if isinstance(images, Split) else ())
+    names = _canonical_names(model)
+    chosen = predict_probabilities(model, images)[:, np.array([names.index(name) for name in wanted])]
     total = chosen.sum(axis=1, keepdims=True)
     return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 
@@ -213,7 +218,9 @@ def _canonical_names(model):
     return [canonical_emotion(name) for name in saving.model_info(model)["class_names"]]
 
 
-def write_predictions(directory, ds, probabilities, copies, near=None):
+def write_predictions(
+    directory: Path, ds: FaceDataset, probabilities: np.ndarray, copies: pd.DataFrame, near: pd.DataFrame | None = None
+) -> None:
     """Writes predict.csv and ground_truth.csv of the test split.
 
     Args:
@@ -238,7 +245,7 @@ def write_predictions(directory, ds, probabilities, copies, near=None):
     write_csv(directory / "ground_truth.csv", truth)
 
 
-def places(copies):
+def places(copies: pd.DataFrame) -> list:
     """Where copies stand, "train", "val", "train val" or "", a text a row of a frame with bool in_train, in_val."""
     train = np.where(copies["in_train"], "train", "")
     return [f"{first} val".strip() if also else first for first, also in zip(train, copies["in_val"], strict=True)]

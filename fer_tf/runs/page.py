@@ -5,6 +5,7 @@ import io
 import json
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
@@ -53,7 +54,7 @@ RUN_FIGURES = {
 }
 
 
-def build_report():
+def build_report() -> Path:
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
     local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()

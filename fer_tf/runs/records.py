@@ -6,6 +6,7 @@ ground_truth.csv, figures/ and, written last, metrics.json: a run without it is 
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +38,13 @@ class Run:
     metrics: dict
 
     @property
-    def history(self):
+    def history(self) -> pd.DataFrame:
         """DataFrame, one row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
         path = self.directory / "history.csv"
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
     @property
-    def predictions(self):
+    def predictions(self) -> pd.DataFrame:
         """DataFrame, one row a test image: name, truth, copy_of, label, confidence, a column a class."""
         truth = pd.read_csv(self.directory / "ground_truth.csv", keep_default_na=False)
         return truth.rename(columns={"label": "truth"}).merge(pd.read_csv(self.directory / "predict.csv"), on="name")
@@ -54,9 +55,10 @@ class Run:
 NAMED_OPTIONS = ("label_mode", "classes", "fold", "train_share", "difficulty")
 
 
-def run_name(experiment, dataset, protocol, seed, options=None):
+def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: dict | None = None) -> str:
     """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by options that make another task."""
-    parts = [_named(key, options[key]) for key in NAMED_OPTIONS if (options or {}).get(key) is not None]
+    chosen = options or {}
+    parts = [_named(key, chosen[key]) for key in NAMED_OPTIONS if chosen.get(key) is not None]
     return "-".join([experiment, dataset, protocol, *parts, f"seed{seed}"])
 
 
@@ -66,17 +68,17 @@ def _named(key, value):
     return value if isinstance(value, str) else f"{key}{value}"
 
 
-def run_directory(name):
+def run_directory(name: str) -> Path:
     """Where the record of the run `name` lies."""
     return reports_root() / "runs" / name
 
 
-def model_path(name):
+def model_path(name: str) -> Path:
     """Where the model of the run `name` lies."""
     return models_root() / f"{name}.h5"
 
 
-def read_run(directory):
+def read_run(directory: Path) -> Run:
     """The finished run recorded in `directory`; `InputError` if there is none."""
     directory = Path(directory)
     record, metrics = read_record(directory), read_json(directory / "metrics.json")
@@ -85,12 +87,12 @@ def read_run(directory):
     return Run(directory.name, directory, model_path(directory.name), record, metrics)
 
 
-def read_record(directory):
+def read_record(directory: Path) -> dict:
     """What a run, finished or not, stands on; {} where there is none."""
     return read_json(Path(directory) / "record.json")
 
 
-def finished_runs(root=None):
+def finished_runs(root: str | Path | None = None) -> list:
     """All finished runs of experiments below reports/runs/ (or `root`), by name; unfinished ones are passed over."""
     root = Path(root) if root else reports_root() / "runs"
     found = []
@@ -100,7 +102,7 @@ def finished_runs(root=None):
     return [run for run in found if "experiment" in run.record]
 
 
-def finished_evaluations():
+def finished_evaluations() -> list:
     """All evaluations of saved models on a set's test split below reports/evaluations/, by name."""
     found = []
     for path in sorted((reports_root() / "evaluations").glob("*/metrics.json")):
@@ -110,7 +112,7 @@ def finished_evaluations():
 
 
 @contextlib.contextmanager
-def locked(name):
+def locked(name: str) -> Iterator:
     """Keeps a second process from writing the same run; the lock goes with its process, also if that is killed."""
     path = run_directory(f".{name}.lock")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -225,7 +227,7 @@ def _aside(name, wanted):
     return reports_root() / "replaced" / f"{name}-{wanted[:8]}"
 
 
-def comparable_runs(ds):
+def comparable_runs(ds: FaceDataset) -> list:
     """The finished runs that were tested on a dataset's very test images; `InputError` if no trained model is among
     them. Synthetic faces of another seed are other pictures, so their runs are not comparable image by image."""
     wanted = ds.test_fingerprint()
@@ -238,7 +240,7 @@ def comparable_runs(ds):
     return runs
 
 
-def finished_fingerprint(name):
+def finished_fingerprint(name: str) -> str | None:
     """The fingerprint of the finished run `name` whose model is there, or None."""
     with contextlib.suppress(InputError):
         run = read_run(run_directory(name))

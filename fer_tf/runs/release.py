@@ -3,6 +3,8 @@
 import re
 import shutil
 
+import pandas as pd
+
 from ..common.checks import InputError
 from ..common.files import write_text
 from ..common.paths import project_root, results_root
@@ -23,7 +25,7 @@ FILES = (
 MARKS = ("<!-- results -->", "<!-- /results -->")
 
 
-def add_runs(names, reduced=False):
+def add_runs(names: list, reduced: bool = False) -> None:
     """Copies the records of finished runs into reports/results/runs/.
 
     Args:
@@ -47,7 +49,7 @@ def add_runs(names, reduced=False):
         part.replace(target)
 
 
-def render_results():
+def render_results() -> list:
     """Renders the released tables and README's block from the released records; returns the written paths."""
     runs = released_runs()
     table = compare(runs)
@@ -65,7 +67,7 @@ def render_results():
     return [root / "comparison.md", root / "claimed_and_reproduced.md", readme]
 
 
-def readme_block(table, claimed):
+def readme_block(table: pd.DataFrame, claimed: pd.DataFrame) -> str:
     """README's results: the released runs, and the accuracies that documents claim and runs have measured. In which way
     a run is reduced, and the other claims, stand in the tables of reports/results/."""
     parts = [tables.markdown(_short(table)), tables.markdown(_claimed_accuracies(claimed))]
@@ -104,7 +106,7 @@ def _told(reduced):
     return ["earlier settings" if EARLIER in each else "reduced" if each else "full" for each in reduced]
 
 
-def fill_block(text, block):
+def fill_block(text: str, block: str) -> str:
     """The text with what stands between the marks replaced."""
     pattern = re.compile(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", re.DOTALL)
     if not pattern.search(text):

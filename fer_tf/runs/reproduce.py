@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from pathlib import Path
 
 import nbclient
 import nbformat
@@ -24,12 +25,12 @@ class NotebookError(InputError):
     """A cell of a notebook failed; the message says which and where the partial notebook lies."""
 
 
-def notebook_paths():
+def notebook_paths() -> list:
     """The course's notebooks, in order."""
     return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def reproduce(names, parameters, force=False):
+def reproduce(names: list, parameters: dict, force: bool = False) -> list:
     """Executes notebooks and builds the report.
 
     Args:
@@ -78,14 +79,14 @@ def _run(path, parameters, force, label):
     return target
 
 
-def declared_parameters(path):
+def declared_parameters(path: str | Path) -> list:
     """Names assigned in the cell tagged `parameters`; papermill only warns of others, so they are never passed."""
     import papermill
 
     return list(papermill.inspect_notebook(str(path)))
 
 
-def notebook_key(path, parameters):
+def notebook_key(path: str | Path, parameters: dict) -> str:
     """Hash of all that an executed notebook depends on: its cells, parameters, the package, the dataset's files and,
     for notebooks that compare runs (metadata fer_tf.reads_runs), every run record, and for those that use the bundled
     models (fer_tf.reads_bundled) their records."""

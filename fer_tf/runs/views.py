@@ -1,13 +1,16 @@
 """Test-time augmentation: the mean answer over several views of a picture."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import keras
 import numpy as np
 
 from ..common.checks import check_choice
+from ..data.base import FaceDataset
 from ..layers import affine_sample
 from ..models.inference import predict_probabilities
-from . import evaluate
+from . import evaluate, records
 
 CROP = 0.9
 
@@ -48,12 +51,14 @@ class AveragedViews:
     def __getattr__(self, name):
         return getattr(self._model, name)
 
-    def predict_on_batch(self, images):
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Mean probabilities, float [N, num_classes]."""
         return np.mean([np.asarray(self._model.predict_on_batch(view)) for view in self._views(images)], axis=0)
 
 
-def predict_with_tta(model, images, how="flip", batch_size=256, progress=False):
+def predict_with_tta(
+    model: keras.Model, images: np.ndarray, how: str = "flip", batch_size: int = 256, progress: bool = False
+) -> np.ndarray:
     """Class probabilities of images, averaged over views of each.
 
     Args:
@@ -67,7 +72,9 @@ def predict_with_tta(model, images, how="flip", batch_size=256, progress=False):
     return predict_probabilities(AveragedViews(model, how), images, batch_size, progress)
 
 
-def evaluate_with_tta(model, ds, name, how, out=None):
+def evaluate_with_tta(
+    model: keras.Model, ds: FaceDataset, name: str, how: str, out: str | Path | None = None
+) -> records.Run:
     """`scoring.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
     if how == "none":
         return evaluate.evaluate_model(model, ds, name, out)

@@ -27,7 +27,7 @@ _GUESS_FROM, _GUESS_AT = 5, 25
 _SHOWN = ("loss", "accuracy", "val_loss", "val_accuracy", "region_biased_loss")
 
 
-def say(verbose, text):
+def say(verbose: bool, text: str) -> None:
     """Prints a line of progress at once."""
     if verbose:
         print(text, flush=True)
@@ -85,11 +85,11 @@ class EpochKeeper(keras.callbacks.Callback):
         self.stop_at = float(os.environ.get(STOP_AT) or "inf")
 
     @property
-    def is_over(self):
+    def is_over(self) -> bool:
         """True if patience has run out; only the last phase has patience."""
         return bool(self.experiment.patience) and self.state["waited"] >= self.experiment.patience
 
-    def resume(self):
+    def resume(self) -> int:
         """Restores the checkpoint's weights if it is of this run; returns the number of epochs already done."""
         path = self.progress.directory / CHECKPOINT
         try:
@@ -121,7 +121,7 @@ class EpochKeeper(keras.callbacks.Callback):
         for variable, value in zip(self.kept, values, strict=True):
             variable.assign(value)
 
-    def begin(self, model, phase, done):
+    def begin(self, model: keras.Model, phase: Phase, done: int) -> None:
         """Enters a phase after `done` epochs; in its middle, with the optimizer state of the checkpoint."""
         self.phase = phase
         model.optimizer.build(model.trainable_variables)
@@ -131,7 +131,7 @@ class EpochKeeper(keras.callbacks.Callback):
         if done == phase.start:
             self.state |= {"rate": phase.learning_rate, "waited": 0, "best_loss": None}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Sets the learning rate and starts the bar; stops the run if no time is left for an epoch."""
         if self.state["history"]:
             last = self.state["history"][-1]
@@ -153,7 +153,7 @@ class EpochKeeper(keras.callbacks.Callback):
             disable=not (self.progress.verbose and sys.stderr.isatty()),
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Moves the bar; in the first epoch, stops the run if the batches are too slow for the time left."""
         self.bar.update()
         if self.state["history"] or self.stop_at == float("inf"):
@@ -169,7 +169,7 @@ class EpochKeeper(keras.callbacks.Callback):
     def _run_out_of_time(self, seconds):
         raise OutOfTime(f"{self.progress.name}: no time left for another epoch ({seconds:.0f} s)")
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         """Puts the averaged weights into the model for validation."""
         if not self.experiment.ema:
             return
@@ -177,7 +177,7 @@ class EpochKeeper(keras.callbacks.Callback):
         self.raw = [keras.ops.convert_to_numpy(variable) for variable in variables]
         self.model.optimizer.finalize_variable_values(variables)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Takes the averaged weights out again; training continues with the others."""
         if not self.experiment.ema:
             return
@@ -186,7 +186,7 @@ class EpochKeeper(keras.callbacks.Callback):
         for variable, value in zip(variables, self.raw, strict=True):
             variable.assign(value)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Takes the averaged weights out once more: Keras leaves them in the model when `fit` ends, but a training in
         several sizes or phases continues with the others."""
         if self.experiment.ema and self.averages:
@@ -204,10 +204,10 @@ class EpochKeeper(keras.callbacks.Callback):
             return float(self.phase.learning_rate * 0.5 * (1 + np.cos(np.pi * share)))
         return self.state["rate"]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Records the epoch, keeps the best weights, writes the checkpoint and decides whether to stop."""
         self.bar.close()
-        row = {"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()}}
+        row = {"epoch": epoch + 1, **{key: float(value) for key, value in (logs or {}).items()}}
         row |= {"phase": self.phase.name} if self.phase.name else {}
         row |= {"size": self.size} if self.experiment.sizes else {}
         if self.experiment.warmup:
@@ -264,7 +264,7 @@ class EpochKeeper(keras.callbacks.Callback):
         shown = "  ".join(f"{key.replace('_', ' ')} {row[key]:.3f}" for key in _SHOWN if key in row)
         return f"  epoch {row['epoch']:3d}/{self.experiment.epochs}  {shown}  {row['seconds']:.1f} s{mark}"
 
-    def restore_best(self):
+    def restore_best(self) -> None:
         """Puts the best epoch's weights into the model."""
         self._assign(self.best_values)
 

@@ -37,7 +37,7 @@ class ClassicalExperiment:
     source: str = "document [3], related work: hand-made features and a support vector machine"
     claims: tuple = ()
 
-    def settings(self):
+    def settings(self) -> dict:
         """What the run depends on, as a dict."""
         return {key: value for key, value in asdict(self).items() if key not in ("source", "claims")}
 
@@ -52,17 +52,17 @@ CLASSICAL = {
 
 
 def run_classical(
-    name,
-    dataset="synthetic",
-    protocol=None,
-    seed=0,
-    data_dir=None,
-    size="full",
-    dataset_options=None,
-    force=False,
-    verbose=True,
+    name: str,
+    dataset: str = "synthetic",
+    protocol: str | None = None,
+    seed: int = 0,
+    data_dir: str | None = None,
+    size: str = "full",
+    dataset_options: dict | None = None,
+    force: bool = False,
+    verbose: bool = True,
     **overrides,
-):
+) -> records.Run:
     """Fits on train, selects and calibrates on val, reads test once, and leaves a record in reports/runs/.
 
     The record is one of a network's in all that tables, reports and comparisons read; there is no model file. A

@@ -40,7 +40,9 @@ def loss_of(experiment: Experiment) -> keras.losses.Loss:
     return losses.classification_loss(experiment.label_smoothing, experiment.loss, teacher)
 
 
-def scheduled(experiment: Experiment, rate: float, steps: tuple | int):
+def scheduled(
+    experiment: Experiment, rate: float, steps: tuple
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The rate as the optimizer takes it: a number that training sets every epoch or, with `warmup`, a schedule by
     steps: linear from zero to the rate, then a cosine to zero."""
     if not experiment.warmup:
@@ -50,7 +52,7 @@ def scheduled(experiment: Experiment, rate: float, steps: tuple | int):
     return keras.optimizers.schedules.CosineDecay(0.0, total - warm, warmup_target=rate, warmup_steps=warm)
 
 
-def optimizer(experiment: Experiment, rate) -> keras.Optimizer:
+def optimizer(experiment: Experiment, rate: float | keras.optimizers.schedules.LearningRateSchedule) -> keras.Optimizer:
     """The experiment's optimizer with its weight decay, clipping and moving average of the weights."""
     options = {
         "weight_decay": experiment.weight_decay or None,

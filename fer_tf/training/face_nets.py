@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from ..common import hashes
 from ..common.checks import InputError, MissingDataError, ModelFileError
 from ..common.files import replacing
+from ..data.base import Split
 from ..data.cache import cached_parts, file_fingerprint
 from ..data.images import convert
 from ..runs import records
@@ -44,17 +45,17 @@ class FaceNet:
     name: str
 
     @property
-    def depth(self):
+    def depth(self) -> int:
         """Channels of the map."""
         return int(self.trunk.output_shape[-1])
 
-    def prepared(self, images):
+    def prepared(self, images: np.ndarray) -> np.ndarray:
         """Raw pixels [N, H, W, C], 0..255, at the net's size and range, float32 [N, S, S, channels]."""
         height, width, channels = self.trunk.input_shape[1:]
         images = convert(np.asarray(images).astype(np.uint8), (height, width), channels)
         return (images.astype(np.float32) - self.offset) / self.scale
 
-    def maps(self, images, grid):
+    def maps(self, images: np.ndarray, grid: tuple) -> np.ndarray:
         """Its last map, averaged to a grid.
 
         Args:
@@ -66,7 +67,7 @@ class FaceNet:
         return to_grid(found, grid)
 
 
-def to_grid(maps, grid):
+def to_grid(maps: np.ndarray, grid: tuple) -> np.ndarray:
     """Maps [N, h, w, D] at another size: each cell the mean of what lies in it (a linear map along each side)."""
     rows, columns = (_area_weights(old, new) for old, new in zip(maps.shape[1:3], grid, strict=True))
     return np.einsum("ai,nijd,bj->nabd", rows, maps, columns, optimize=True).astype(np.float32)
@@ -81,7 +82,7 @@ def _area_weights(old, new):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def open_face_net(name, seed=0):
+def open_face_net(name: str, seed: int = 0) -> FaceNet:
     """The face net meant by an experiment's `face_net`.
 
     Args:
@@ -100,7 +101,7 @@ def open_face_net(name, seed=0):
     return _from_file(name)
 
 
-def face_net_fingerprint(name, seed=0):
+def face_net_fingerprint(name: str, seed: int = 0) -> str:
     """What a run that is matched to this face net depends on, without opening it where that takes long."""
     if name == "identities":
         drawn = identities.drawing_fingerprint(seed)
@@ -187,7 +188,7 @@ def _loaded(path):
         raise ModelFileError(f"face_net: {path} cannot be loaded as a Keras model ({error})") from None
 
 
-def up_to_last_map(model):
+def up_to_last_map(model: keras.Model) -> keras.Model:
     """The model up to its last output of more than one cell, [N, h, w, D]."""
     shape = model.input_shape
     if len(shape) != 4 or None in shape[1:] or shape[3] not in (1, 3):
@@ -218,7 +219,7 @@ def _is_map(layer):
     return len(shape) == 4 and None not in shape[1:] and min(shape[1:3]) > 1
 
 
-def cached_maps(face_net, split, grid, flipped=False):
+def cached_maps(face_net: FaceNet, split: Split, grid: tuple, flipped: bool = False) -> np.ndarray:
     """A split's maps, computed once and kept in the cache: the frozen net sees every picture one time.
 
     Args:
@@ -234,11 +235,11 @@ def cached_maps(face_net, split, grid, flipped=False):
     return cached_parts(name, digest.hexdigest(), shape, np.float16, lambda: _parts(face_net, split, grid, flipped))
 
 
-def pictures_fingerprint(split):
+def pictures_fingerprint(split: Split) -> str:
     """Of what a net sees of a split: pixels, or for streamed sets the files and how they are read."""
     digest = hashlib.sha256()
     for part in split.store.described():
-        digest.update(part)
+        digest.update(part)  # type: ignore[arg-type]
     return digest.hexdigest()
 
 
@@ -253,7 +254,9 @@ def _parts(face_net, split, grid, flipped):
         yield found.astype(np.float16)
 
 
-def verification_auc(face_net, images, people, pairs=20000, seed=0):
+def verification_auc(
+    face_net: FaceNet, images: np.ndarray, people: np.ndarray, pairs: int = 20000, seed: int = 0
+) -> float:
     """How well a face net tells people apart: area under the ROC curve of the cosine between two pictures' features.
 
     Args:

@@ -10,6 +10,7 @@ import pandas as pd
 from .. import layers, models
 from ..common.checks import InputError
 from ..common.files import read_json, write_json
+from ..data.base import Split, TrainingData
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
 from ..models import backbones, transfer
@@ -17,6 +18,8 @@ from ..runs.environment import peak_memory_mb
 from . import face_nets, matching, precision
 from .checkpoint import EpochKeeper, Phase, say, standing
 from .compiling import at_size, check_sizes, compile_model, compile_with, loss_of
+from .face_nets import FaceNet
+from .teachers import Teacher
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,12 @@ class Progress:
 JOINT = "joint"
 
 
-def phases(experiment):
+def phases(experiment: Experiment) -> list:
     """The phases of an experiment: the head's epochs, then the others shared evenly by the steps of `unfreeze`.
 
     A transfer model without pretrained weights has one phase: what is frozen would stay at random.
     """
-    if transfer.starts_from_nothing(experiment):
+    if models.starts_from_nothing(experiment):
         return [Phase("", 0, experiment.epochs, experiment.learning_rate)] if experiment.epochs else []
     total, head = experiment.epochs, min(experiment.head_epochs, experiment.epochs)
     steps = [step.strip() for step in experiment.unfreeze.split(",")] if total > head else []
@@ -63,7 +66,7 @@ def phases(experiment):
     return [phase for phase in found if phase.end > phase.start]
 
 
-def start(training_data, experiment, seed):
+def start(training_data: TrainingData, experiment: Experiment, seed: int) -> keras.Model:
     """The model that a fit begins with, untrained. Writes nothing of a run.
 
     Args:
@@ -140,7 +143,14 @@ def _check_phase(model, phase, experiment):
         raise InputError(f"head_epochs, unfreeze: {model.name} has no pretrained part; allowed are 0 and nothing")
 
 
-def fit(training_data, experiment, seed, progress, model=None, teacher=None):
+def fit(
+    training_data: TrainingData,
+    experiment: Experiment,
+    seed: int,
+    progress: Progress,
+    model: keras.Model = None,
+    teacher: Teacher | None = None,
+) -> tuple:
     """Builds and trains a model; the best epoch by validation accuracy is what comes back.
 
     Args:
@@ -162,7 +172,7 @@ def fit(training_data, experiment, seed, progress, model=None, teacher=None):
         measured = _measured_precision(training_data, experiment, seed, progress)
         experiment = replace(experiment, precision=measured["chosen"])
         model = model if experiment.precision == "float32" else start(training_data, experiment, seed)
-    if transfer.starts_from_nothing(experiment):
+    if models.starts_from_nothing(experiment):
         say(progress.verbose, f"{progress.name}: weights none, nothing is pretrained: all of it learns, in one phase")
     keeper = EpochKeeper(model, experiment, progress)
     _train(model, training_data, experiment, seed, progress, keeper, teacher)
@@ -245,7 +255,7 @@ def _measured_precision(training_data, experiment, seed, progress):
     return measured
 
 
-def build(experiment, training_data, face_net=None):
+def build(experiment: Experiment, training_data: TrainingData, face_net: FaceNet | None = None) -> keras.Model:
     """The experiment's model for this data; settings go to the builder's options of the same name.
 
     Args:
@@ -260,7 +270,7 @@ def build(experiment, training_data, face_net=None):
     return models.build_model(experiment.model, training_data.image_shape, len(training_data.class_names), **options)
 
 
-def adapt(model, split):
+def adapt(model: keras.Model, split: Split) -> None:
     """Teaches layers that learn by counting, not by gradient (`adapt(labels)`), from the training labels."""
     for layer in model.layers:
         if isinstance(layer, layers.MajorityClass):

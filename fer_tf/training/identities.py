@@ -17,7 +17,7 @@ PICTURES = 20 * PEOPLE
 _FIRST_PERSON, _FIRST_PICTURE = 10**8, 10**8
 
 
-def draw_people(seed):
+def draw_people(seed: int) -> tuple:
     """Drawn faces of people who are in no synthetic dataset.
 
     Args:
@@ -28,13 +28,13 @@ def draw_people(seed):
     return draw_faces(PICTURES, seed=seed, start=_FIRST_PICTURE, identities=people).images, people
 
 
-def drawing_fingerprint(seed):
+def drawing_fingerprint(seed: int) -> str:
     """Changes with what `draw_people` draws."""
     numbers = [PEOPLE, PICTURES, _FIRST_PERSON, _FIRST_PICTURE]
     return synthetic.source_fingerprint({"seed": seed, "people": numbers})
 
 
-def identity_net(images, people, seed):
+def identity_net(images: np.ndarray, people: np.ndarray, seed: int) -> keras.Model:
     """Trains a small network to tell who is in the picture, whatever the expression.
 
     Args:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,12 +15,15 @@ from tqdm.auto import tqdm
 from ..common import hashes
 from ..common.checks import InputError, check_range
 from ..common.files import replacing, write_text
+from ..data.base import TrainingData
 from ..data.feeding import epoch_plan, pipeline
+from ..experiments.settings import Experiment
 from ..models.facenet2expnet import EXPRESSION_NET
 from ..runs import records
 from ..runs.environment import has_accelerator
 from . import face_nets
 from .checkpoint import EpochKeeper, Phase, say
+from .face_nets import FaceNet
 
 FOLDER = "matching"
 _MEAN_MAP = "mean_map.json"
@@ -41,7 +45,7 @@ class FeatureDistance(keras.losses.Loss):
         super().__init__(**kwargs)
         self.power = check_range("matching_power", power, low=1)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
         """The distance of each picture's maps, float [N]."""
         distance = ops.abs(ops.cast(y_pred, "float32") - ops.cast(y_true, "float32"))
         return ops.mean(distance**self.power, axis=(1, 2, 3))
@@ -75,13 +79,13 @@ class MapBatches(keras.utils.PyDataset):
             maps[flips] = self.mirrored[rows[flips]]
         return images, maps / self.unit
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Draws the next epoch's order."""
         self.epoch += 1
         self._lay_out()
 
 
-def match(model, training_data, experiment, seed, progress):
+def match(model: keras.Model, training_data: TrainingData, experiment: Experiment, seed: int, progress) -> None:
     """Trains the model's expression net to give the face net's map, on train; the best epoch on val is kept.
 
     Both are compared in units of the training maps' deviation from their mean map (`deviation`), so that rates fit any
@@ -115,12 +119,12 @@ def match(model, training_data, experiment, seed, progress):
     _fit(net, training_data, (*maps, mirrored, unit), experiment, seed, progress)
 
 
-def mean_map(maps):
+def mean_map(maps: np.ndarray) -> np.ndarray:
     """The mean of maps [N, h, w, D], each cell and channel for itself, float64 [h, w, D]."""
     return sum(part.sum(axis=0, dtype=np.float64) for part in _chunks(maps)) / len(maps)
 
 
-def deviation(maps, mean, power=2.0, unit=1.0):
+def deviation(maps: np.ndarray, mean: np.ndarray, power: float = 2.0, unit: float = 1.0) -> float:
     """(the mean over pictures, cells and channels of |map - mean|^p)^(1/p), in multiples of `unit`.
 
     Args:
@@ -174,7 +178,7 @@ def _fit(net, training_data, targets, experiment, seed, progress):
     keeper.restore_best()
 
 
-def matching_facts(directory):
+def matching_facts(directory: Path) -> dict:
     """What stage 1 did, out of its history in a run's folder: {} if there was none.
 
     Losses are `FeatureDistance`s in the units of `match`; mean_map_val_loss is what the training maps' mean has on val.
@@ -194,7 +198,7 @@ def matching_facts(directory):
     }
 
 
-def fine_tuned(face_net, training_data, epochs, batch_size, seed):
+def fine_tuned(face_net: FaceNet, training_data: TrainingData, epochs: int, batch_size: int, seed: int) -> FaceNet:
     """The face net first trained on expressions, then frozen: document [1]'s "fine-tuning the face network".
 
     Kept in models/ by what it depends on.

@@ -221,7 +221,8 @@ def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.Dat
     todo = _todo(entries)
     _forget_notes(todo, settings.retry)
     checkpoint.say(verbose, f"{len(entries)} runs, {len(entries) - len(todo)} finished; {settings.slots} at once")
-    jobs, last_line = [], time.monotonic()
+    jobs: list = []
+    last_line = time.monotonic()
     try:
         while True:
             for job in [job for job in jobs if job.process.poll() is not None]:
@@ -230,7 +231,7 @@ def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.Dat
             is_late = stop_at is not None and time.time() >= stop_at - _LAST
             while not is_late and len(jobs) < settings.slots and _start_next(todo, jobs, settings, stop_at, verbose):
                 pass
-            if is_late:
+            if is_late and stop_at is not None:
                 _stop(jobs, stop_at - time.time())
             if not jobs:
                 break
@@ -257,10 +258,11 @@ def progress_line(entries: list) -> str:
     parts = [f"{counts[name]} {name}" for name in ("finished", "failed", "running") if name in counts]
     parts.append(f"{int(sum(counts.get(name, 0) for name in ('new', 'interrupted', 'waiting')))} to go")
     line = time.strftime("%H:%M  ") + ", ".join(parts)
-    for row in table[table["state"] == "running"].itertuples():
-        epoch = 0 if pd.isna(row.epoch) else int(row.epoch)
-        left = "" if pd.isna(row[7]) else f", {row[7]:.0f} min left"
-        line += f" | {row.run} {epoch}/{'?' if pd.isna(row.of) else int(row.of)}{left}"
+    for row in table[table["state"] == "running"].to_dict("records"):
+        epoch = 0 if pd.isna(row["epoch"]) else int(row["epoch"])
+        of = "?" if pd.isna(row["of"]) else int(row["of"])
+        left = "" if pd.isna(row["minutes left"]) else f", {row['minutes left']:.0f} min left"
+        line += f" | {row['run']} {epoch}/{of}{left}"
     return line
 
 

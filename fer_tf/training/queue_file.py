@@ -13,6 +13,7 @@ from .. import data, experiments
 from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
+from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.views import VIEWS
@@ -65,7 +66,7 @@ class Entry:
         return data.parse_options(self.dataset, self.options.split())
 
     @cached_property
-    def resolved(self):
+    def resolved(self) -> Experiment:
         """The `Experiment` with the row's overrides."""
         return experiments.resolve(self.experiment, self.size, experiments.parse_overrides(self.overrides))
 
@@ -145,7 +146,7 @@ def read_queue(path: str | Path) -> list:
     entries = [_entry(path, place, row) for place, row in rows]
     if not entries:
         raise InputError(f"{path}: has no rows")
-    seen = {}
+    seen: dict = {}
     for (place, _), entry in zip(rows, entries, strict=True):
         if entry.name in seen:
             raise InputError(

@@ -9,6 +9,7 @@ from .. import data, experiments, explain, layers, losses, models, saving
 from ..common import hashes
 from ..common.checks import InputError, check_choice
 from ..common.files import read_json
+from ..data.base import FaceDataset
 from ..data.cache import file_fingerprint
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
@@ -16,20 +17,21 @@ from ..models.transfer import is_pretrained
 from ..runs import evaluate, records
 from ..runs.datasets import check_splits, load_for
 from . import checkpoint, compiling, face_nets, fitting, identities, matching, teachers
+from .teachers import Teacher
 
 
 def run_experiment(
-    name,
-    dataset="synthetic",
-    protocol=None,
-    seed=0,
-    size="full",
-    data_dir=None,
-    dataset_options=None,
-    force=False,
-    verbose=True,
+    name: str,
+    dataset: str = "synthetic",
+    protocol: str | None = None,
+    seed: int = 0,
+    size: str = "full",
+    data_dir: str | None = None,
+    dataset_options: dict | None = None,
+    force: bool = False,
+    verbose: bool = True,
     **overrides,
-):
+) -> records.Run:
     """Trains and evaluates an experiment, or returns its record if nothing it depends on has changed.
 
     An interrupted run goes on after its last finished epoch and ends where it would have ended. A finished run of the
@@ -81,7 +83,9 @@ def run_experiment(
         return records.read_run(directory)
 
 
-def run_folds(name, dataset, protocol=None, dataset_options=None, **settings):
+def run_folds(
+    name: str, dataset: str, protocol: str | None = None, dataset_options: dict | None = None, **settings
+) -> list:
     """Runs an experiment on every fold of a dataset's protocol (CK+ `subject`: ten).
 
     Args:
@@ -98,7 +102,15 @@ def run_folds(name, dataset, protocol=None, dataset_options=None, **settings):
     return [run_experiment(name, dataset, protocol, dataset_options=option, **settings) for option in options]
 
 
-def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="", dataset_options=""):
+def run_settings(
+    dataset: str,
+    data_dir: str | None = "",
+    protocol: str | None = "",
+    seed: int = 0,
+    size: str = "",
+    overrides: str = "",
+    dataset_options: str = "",
+) -> dict:
     """The keyword arguments of `run_experiment` out of a notebook's flat parameters ("" is the default)."""
     return {
         "dataset": dataset,
@@ -111,7 +123,15 @@ def run_settings(dataset, data_dir="", protocol="", seed=0, size="", overrides="
     }
 
 
-def run_record(name, experiment, ds, size, seed, options, teacher=None):
+def run_record(
+    name: str,
+    experiment: Experiment,
+    ds: FaceDataset,
+    size: str,
+    seed: int,
+    options: dict,
+    teacher: Teacher | None = None,
+) -> dict:
     """What a run stands on; its fingerprint changes when its weights might."""
     basis = {
         "experiment": name,
@@ -140,7 +160,7 @@ def run_record(name, experiment, ds, size, seed, options, teacher=None):
     return {**basis, "fingerprint": hashes.fingerprint(basis), "task": task, **about}
 
 
-def given_networks(experiment, seed):
+def given_networks(experiment: Experiment, seed: int) -> dict:
     """Fingerprints of the trained networks that an experiment is given, by setting: the same name may come to hold
     another."""
     found = {}

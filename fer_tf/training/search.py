@@ -61,27 +61,27 @@ class Search:
     best_settings: dict
     train_command: str
 
-    def top(self, count=5):
+    def top(self, count: int = 5) -> pd.DataFrame:
         """The best trials first: by validation accuracy, then validation loss, then the fewest epochs."""
         return ranked(self.table).head(count)
 
 
 def run_search(
-    name,
-    space="document4",
-    random=0,
-    dataset="synthetic",
-    protocol=None,
-    seed=0,
-    size="full",
-    data_dir=None,
-    dataset_options=None,
-    out=None,
-    retry=False,
-    share=True,
-    verbose=True,
+    name: str,
+    space: str | dict = "document4",
+    random: int = 0,
+    dataset: str = "synthetic",
+    protocol: str | None = None,
+    seed: int = 0,
+    size: str = "full",
+    data_dir: str | None = None,
+    dataset_options: dict | None = None,
+    out: str | Path | None = None,
+    retry: bool = False,
+    share: bool = True,
+    verbose: bool = True,
     **overrides,
-):
+) -> Search:
     """Trains an experiment with every combination of a space's settings, or with some drawn at random.
 
     Only train and val are read. A trial whose training is the beginning of another's (fewer epochs, or earlier
@@ -101,20 +101,20 @@ def run_search(
     Returns: `Search`.
     Raises: `InputError` for unknown names, and where no trial came to an end.
     """
-    space, options = read_space(space), dataset_options or {}
-    base, combinations = _experiments(name, size, overrides, space, random, seed)
+    searched, options = read_space(space), dataset_options or {}
+    base, combinations = _experiments(name, size, overrides, searched, random, seed)
     ds = _load(base, dataset, data_dir, protocol, seed, options)
     record = run.run_record(name, base, ds, size, seed, options)
     networks = _networks([base, *(found for _, found in combinations)], seed)
-    basis = as_json({**{key: record[key] for key in _BASIS}, "space": space.values, **networks})
+    basis = as_json({**{key: record[key] for key in _BASIS}, "space": searched.values, **networks})
     trials = [
         Trial(hashes.fingerprint([basis, settings]), settings, found, family(found)) for settings, found in combinations
     ]
-    title = f"{records.run_name(name, dataset, ds.protocol, seed, options)}-{space.name}"
+    title = f"{records.run_name(name, dataset, ds.protocol, seed, options)}-{searched.name}"
     directory = Path(out) if out else reports_root() / "searches" / title
     command = _command(name, dataset, data_dir, ds.protocol, seed, size, options)
     with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
-        _bind(directory, title, basis, space, record)
+        _bind(directory, title, basis, searched, record)
         rows = _run_trials(directory, ordered(trials), ds, seed, share, retry, verbose)
         return _result(title, directory, rows, [*command, *_settings(overrides)], verbose)
 

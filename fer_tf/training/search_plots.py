@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -19,7 +20,7 @@ def _plain(setting):
 
 
 @_styled
-def heat_map(table, settings):
+def heat_map(table: pd.DataFrame, settings: list) -> Figure:
     """The best validation accuracy over two settings, the maximum over all others; empty where nothing was tried.
 
     Args:
@@ -40,7 +41,7 @@ def heat_map(table, settings):
 
 
 @_styled
-def parallel_coordinates(table, settings):
+def parallel_coordinates(table: pd.DataFrame, settings: list) -> Figure:
     """Every trial as a line through its settings to its validation accuracy, which also is its colour.
 
     A setting's values are evenly spaced on its axis; lines are spread a little so that equal values can be told apart.

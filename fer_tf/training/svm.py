@@ -18,7 +18,7 @@ BATCH = 512
 BAR_AFTER = 3  # seconds: shorter work shows no bar
 
 
-def hog_features(images, cell=8, bins=9, progress=True):
+def hog_features(images: np.ndarray, cell: int = 8, bins: int = 9, progress: bool = True) -> np.ndarray:
     """Histograms of oriented gradients (Dalal & Triggs 2005) by OpenCV: blocks of 2×2 cells, one cell apart, each
     normalised as the paper's L2-Hys.
 
@@ -34,7 +34,9 @@ def hog_features(images, cell=8, bins=9, progress=True):
     return _described(images, describer.compute, describer.getDescriptorSize(), "HOG", progress)
 
 
-def lbp_features(images, cell=8, radius=1, points=8, progress=True):
+def lbp_features(
+    images: np.ndarray, cell: int = 8, radius: int = 1, points: int = 8, progress: bool = True
+) -> np.ndarray:
     """Histograms of uniform local binary patterns in cells (Ojala 2002; Shan, Gong & McOwan 2009) by scikit-image.
 
     Shan's are 59 patterns of 8 neighbours at radius 2 in regions of 18×21 pixels of a face of 110×150; the same six to
@@ -104,7 +106,7 @@ class Svm:
     chosen: dict
     trials: list
 
-    def probabilities(self, features):
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Class probabilities: the softmax of the decision function over the temperature.
 
         Args:
@@ -114,7 +116,7 @@ class Svm:
         return apply_temperature(_shares(self.mapping, self.machine, self.num_classes, features), self.temperature)
 
     @property
-    def parameters(self):
+    def parameters(self) -> int:
         """Numbers that were learned: weights, or support vectors and their coefficients, and the mapping."""
         count = self.machine.intercept_.size
         if isinstance(self.machine, SVC):
@@ -125,18 +127,18 @@ class Svm:
 
 
 def fit_svm(
-    features,
-    labels,
-    val_features,
-    val_labels,
-    kernel="linear",
-    Cs=(0.01, 0.1, 1.0, 10.0),
-    gammas=(1.0,),
-    landmarks=0,
-    num_classes=None,
-    seed=0,
-    progress=True,
-):
+    features: np.ndarray,
+    labels: np.ndarray,
+    val_features: np.ndarray,
+    val_labels: np.ndarray,
+    kernel: str = "linear",
+    Cs: tuple = (0.01, 0.1, 1.0, 10.0),
+    gammas: tuple = (1.0,),
+    landmarks: int = 0,
+    num_classes: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> Svm:
     """Fits a support vector machine for every setting and keeps the one best on validation (of equals, the first).
 
     Args:
@@ -162,6 +164,7 @@ def fit_svm(
         trials.append({"C": float(C), "gamma": gamma, "val_accuracy": np.mean(shares.argmax(axis=1) == val_labels)})
         if best is None or trials[-1]["val_accuracy"] > best[-1]["val_accuracy"]:
             best = mapping, machine, shares, trials[-1]
+    assert best is not None  # each C gives a fit
     mapping, machine, shares, chosen = best
     return Svm(mapping, machine, num_classes, fit_temperature(val_labels, shares), chosen, trials)
 

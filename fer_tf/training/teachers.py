@@ -41,8 +41,8 @@ class Teacher:
         """The mean answer to each picture and to its mirror image, float32 [N, C]; computed once and kept."""
         digest = hashlib.sha256(f"{self.fingerprint} {self.class_names} ".encode())
         for part in split.store.described():
-            digest.update(part)
-        digest.update(np.ascontiguousarray(split.rows))
+            digest.update(part)  # type: ignore[arg-type]
+        digest.update(np.ascontiguousarray(split.rows).tobytes())
         return cached_arrays("teacher", digest.hexdigest(), lambda: {"answers": self._answers(split)}, ["answers"])[
             "answers"
         ]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from ..common.hashes import fingerprint
 from ..experiments.settings import Experiment
@@ -27,7 +28,7 @@ class Trial:
     family: str
 
 
-def family(experiment):
+def family(experiment: Experiment) -> str:
     """Hash of what trainings must share for the shorter to be the beginning of the longer.
 
     With a constant or plateau schedule that is everything but patience and the end of the last phase. A cosine's rates
@@ -40,7 +41,7 @@ def family(experiment):
     return fingerprint([settings, [str(part) for part in parts]])
 
 
-def epochs_within(history, experiment):
+def epochs_within(history: pd.DataFrame, experiment: Experiment) -> int | None:
     """How many epochs an experiment would have run, read from the history of a longer training of its family.
 
     Args:
@@ -58,7 +59,7 @@ def epochs_within(history, experiment):
     return experiment.epochs if len(losses) == experiment.epochs else None
 
 
-def outcome(history):
+def outcome(history: pd.DataFrame) -> dict:
     """What a training came to: status, message, val_accuracy, val_loss, best_epoch, epochs_run, seconds.
 
     The best epoch is chosen as training chooses it. It fails where that epoch's loss is not a number.
@@ -89,7 +90,7 @@ def _reach(trial):
     return trial.experiment.epochs, trial.experiment.patience or np.inf
 
 
-def ordered(trials):
+def ordered(trials: list) -> list:
     """Trials by family, each family's longest first, so that the others can be read from it."""
     families = {}
     for trial in trials:
@@ -97,7 +98,7 @@ def ordered(trials):
     return [trial for members in families.values() for trial in sorted(members, key=_reach, reverse=True)]
 
 
-def trainings_needed(trials):
+def trainings_needed(trials: list) -> int:
     """How many of the trials are no beginning of another one, so must be trained; early stopping may add some."""
     reaches = {}
     for trial in trials:
@@ -109,7 +110,7 @@ def trainings_needed(trials):
     )
 
 
-def ranked(table):
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
     """The done trials of a search's table, the best first."""
     done = table[table["status"] == "done"]
     order = ["val_accuracy", "val_loss", "epochs_run"]
