@@ -184,8 +184,10 @@ def write_index() -> None:
 
 
 def _readme(cards):
-    told = "Written by `fer-tf bundle` from the records beside the files; figures were measured again from the shipped"
-    parts = [f"# Models that ship\n\n{told} files, on the protocol's test split; nothing was chosen by them.\n"]
+    source = (
+        "Written by `fer-tf bundle` from the records next to the files; figures were measured again from the shipped"
+    )
+    parts = [f"# Models that ship\n\n{source} files, on the protocol's test split; nothing was chosen by them.\n"]
     parts += [tables.markdown(index(cards))]
     parts += [_limits(each) for each in cards]
     return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"

@@ -39,7 +39,7 @@ def as_of_now(runs: list) -> list:
 
 
 def all_runs() -> list:
-    """Released runs and those on disk; a run on disk that is not reduced stands in for its released namesake."""
+    """Released runs and those on disk; a full run on disk takes the place of the released run of the same name."""
     runs = {run.name: run for run in released_runs()}
     for run in as_of_now(records.finished_runs()):
         if run.name not in runs or not run.record["reduced"]:

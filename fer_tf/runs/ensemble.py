@@ -14,7 +14,7 @@ from ..common.paths import reports_root
 from . import evaluate, records
 from .datasets import dataset_of
 from .environment import environment
-from .views import VIEWS, AveragedViews, _told
+from .views import VIEWS, AveragedViews, _tta_notes
 
 
 def ensemble_runs(
@@ -94,9 +94,9 @@ def _check_same_test(runs):
     first = runs[0]
     for run in runs[1:]:
         if _tested(run) != _tested(first):
-            told = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
+            names = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
             raise InputError(
-                f"runs: must be tested on the same images, classes and labels; {' and '.join(told)} differ"
+                f"runs: must be tested on the same images, classes and labels; {' and '.join(names)} differ"
             )
 
 
@@ -179,7 +179,7 @@ def _record(runs, members, ds, select, tta, name):
     first = runs[0].record
     made = fingerprint([[run.record["fingerprint"] for run in runs], [m["weight"] for m in members], tta])
     used = sum(member["weight"] > 0 for member in members)
-    told = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
+    how = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
         "fingerprint": made,
         "evaluation_code": evaluate.evaluation_code(),
@@ -192,6 +192,6 @@ def _record(runs, members, ds, select, tta, name):
         "class_names": list(ds.class_names),
         "test_fingerprint": first["test_fingerprint"],
         "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
-        "notes": [*ds.notes, told, *_told(tta)],
+        "notes": [*ds.notes, how, *_tta_notes(tta)],
         "environment": environment(),
     }

@@ -14,7 +14,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "opencv-p
 
 
 def environment() -> dict:
-    """Revision, versions and device a run stands on, as a dict; `onednn` since it rounds differently from Eigen."""
+    """Revision, versions and device of a run, as a dict; also `onednn`, which rounds differently from Eigen."""
     return {
         "revision": git_revision(),
         "python": platform.python_version(),

@@ -23,7 +23,7 @@ from ..models.inference import predict_probabilities
 from . import records
 from .environment import environment
 
-# Near copies are looked for in sets of so many images: a minute or two for FER2013, once (it is cached).
+# Larger sets are not searched for near copies. FER2013 takes a minute or two, once (the result is cached).
 NEAR_LIMIT = 100_000
 # FER+ has FER2013's pictures; under `official` both have the same test rows.
 SAME_PICTURES = {"fer2013", "ferplus"}
@@ -80,8 +80,8 @@ def write_scores(directory: Path, ds: FaceDataset, val_prob: np.ndarray, test_pr
 
 
 def _near_copies(ds):
-    """Test images with a near copy in train or val; None where it is not looked for: drawn faces are drawn anew each,
-    and sets above `NEAR_LIMIT` would take as long as a training (`data doctor` does them on request)."""
+    """Test images with a near copy in train or val; None where nothing is searched: each drawn
+    face is a new drawing, and a set above `NEAR_LIMIT` takes as long as a training (`data doctor` does it)."""
     if ds.truth is not None or len(ds.table) > NEAR_LIMIT:
         return None
     return near_copies_of_test(ds, progress=sys.stderr.isatty())

@@ -75,7 +75,7 @@ def build_report() -> Path:
             for name, table in documents.items()
         ],
         tables=reports_root() / "tables",
-        provenance=_table(_provenance(local), "What each run stands on"),
+        provenance=_table(_provenance(local), "What each run was made with"),
         notebooks=sorted((reports_root() / "notebooks").glob("*.html")),
         relative=lambda target: quote(target.relative_to(path.parent).as_posix()),
     )

@@ -1,4 +1,4 @@
-"""Run records: what a run was asked, what it stood on, what came out. Tables are rendered from these, never typed.
+"""Run records: the settings of a run, what it was made with, and its results. All tables come from these records.
 
 reports/runs/<run>/ holds record.json (settings, fingerprint, revision, versions, device), history.csv, predict.csv,
 ground_truth.csv, figures/ and, written last, metrics.json: a run without it is unfinished.
@@ -27,8 +27,8 @@ class Run:
         name: <experiment>-<dataset>-<protocol>-seed<k>.
         directory: its record.
         model_path: its model.
-        record: what it was asked and stood on (record.json).
-        metrics: what came out (metrics.json).
+        record: its settings, data and environment (record.json).
+        metrics: its results (metrics.json).
     """
 
     name: str
@@ -50,8 +50,8 @@ class Run:
         return truth.rename(columns={"label": "truth"}).merge(pd.read_csv(self.directory / "predict.csv"), on="name")
 
 
-# Options of a dataset that make it another task: their runs stand beside each other. Of other options (where pictures
-# come from, how large they are) the latest run has the name, and the one before it is put aside.
+# Options of a dataset that make it another task: their runs have different names. Of other options (where pictures
+# come from, how large they are) the latest run has the name, and the one before it moves to reports/replaced/.
 NAMED_OPTIONS = ("label_mode", "classes", "fold", "train_share", "difficulty")
 
 
@@ -88,7 +88,7 @@ def read_run(directory: Path) -> Run:
 
 
 def read_record(directory: Path) -> dict:
-    """What a run, finished or not, stands on; {} where there is none."""
+    """The record of a run, finished or not; {} where there is none."""
     return read_json(Path(directory) / "record.json")
 
 

@@ -80,7 +80,7 @@ def _short(table):
         part[column] = table[column].to_numpy()
     part["model"] = [_variant(row) for row in table.itertuples()]
     part["without near copies"] = part["accuracy without near copies"]
-    part["run"] = _told(table["reduced"])
+    part["run"] = _reduced_text(table["reduced"])
     columns = ["model", "dataset", "protocol", "accuracy", "95 % interval", "without near copies", "macro F1", "run"]
     return part[columns]
 
@@ -95,19 +95,19 @@ def _variant(row):
 def _claimed_accuracies(claimed):
     wanted = (claimed["metric"] == "accuracy") & (claimed["claimed"] != "") & (claimed["reproduced"] != "")
     part = claimed[wanted].copy()
-    # two claims of one model on one set are told apart by their settings, or by what is said of them
+    # two claims of one model on one set differ in their settings or in their remark
     part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
-    part["run"] = _told(part["reduced"])
+    part["run"] = _reduced_text(part["reduced"])
     columns = ["document", "kind", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
     return part[[*columns, "95 % interval", "run"]]
 
 
-def _told(reduced):
+def _reduced_text(reduced):
     return ["earlier settings" if EARLIER in each else "reduced" if each else "full" for each in reduced]
 
 
 def fill_block(text: str, block: str) -> str:
-    """The text with what stands between the marks replaced."""
+    """The text, with a new block between the marks."""
     pattern = re.compile(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", re.DOTALL)
     if not pattern.search(text):
         raise InputError(f"README.md: has no block {MARKS[0]} … {MARKS[1]}")

@@ -54,7 +54,7 @@ def reproduce(names: list, parameters: dict, force: bool = False) -> list:
 
 
 def _check_parameters(parameters):
-    """Every wrong parameter is told before the first notebook is run."""
+    """Checks all parameters before the first notebook runs."""
     spec = DATASETS[check_choice("dataset", parameters["dataset"], DATASETS)]
     if parameters["protocol"]:
         check_choice("protocol", parameters["protocol"], spec.protocols)

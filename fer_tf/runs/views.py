@@ -78,9 +78,9 @@ def evaluate_with_tta(
     """`scoring.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
     if how == "none":
         return evaluate.evaluate_model(model, ds, name, out)
-    noted = replace(ds, notes=[*ds.notes, *_told(how)])
+    noted = replace(ds, notes=[*ds.notes, *_tta_notes(how)])
     return evaluate.evaluate_model(AveragedViews(model, how), noted, f"{name}-{how}", out, tta=how)
 
 
-def _told(how):
+def _tta_notes(how):
     return [] if how == "none" else [f"probabilities are averaged over views of each image ({how})"]

@@ -144,7 +144,7 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
         "trials": machine.trials,
     }
     records.end_training(directory, begun, facts)
-    checkpoint.say(verbose, f"{run}: {_told(machine.chosen)}; evaluating on {len(ds.test)} test images")
+    checkpoint.say(verbose, f"{run}: {_chosen_text(machine.chosen)}; evaluating on {len(ds.test)} test images")
     test_prob = machine.probabilities(describe(ds.test, progress=verbose))
     evaluate.write_scores(directory, ds, machine.probabilities(val_features), test_prob, record)
 
@@ -160,6 +160,6 @@ def _fit(training_data, experiment, seed, verbose):
     return machine, features[1]
 
 
-def _told(chosen):
+def _chosen_text(chosen):
     gamma = "" if chosen["gamma"] is None else f", gamma {chosen['gamma']:g}"
     return f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"

@@ -86,7 +86,7 @@ def open_face_net(name: str, seed: int = 0) -> FaceNet:
     """The face net meant by an experiment's `face_net`.
 
     Args:
-        name: "identities" (trained here on drawn people, none of whom is in a dataset: no download), "keras_facenet"
+        name: "identities" (trained here on drawn people who are in no dataset; needs no download), "keras_facenet"
             (Inception-ResNet v1 of the package keras-facenet), or the file of a Keras model with a spatial map, looked
             for as `load_model` does. A file is given (pixels - 127.5) / 128, as MobileFaceNet wants them; a model of
             the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
@@ -144,7 +144,7 @@ def _facenet_file():
 
 
 def _keras_facenet():
-    """keras-facenet's network, built anew and given its weights: its saved form cannot be loaded by this Keras."""
+    """keras-facenet's network, built from its code with its weights: this Keras cannot load its saved form."""
     try:
         from keras_facenet.inception_resnet_v1 import InceptionResNetV1
     except ImportError:
@@ -207,7 +207,7 @@ def _check_rows(trunk, path):
 
 
 def _output(layer):
-    """A layer's output in the graph it stands in (a nested model's own `output` is the one inside it), or None."""
+    """A layer's output in the graph around it, or None. (A nested model's own `output` is the one inside it.)"""
     try:
         return keras.Operation.output.fget(layer)
     except AttributeError:  # never called

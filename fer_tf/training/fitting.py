@@ -235,7 +235,7 @@ def _as_float32(model, experiment, training_data, seed):
 
 
 def _measured_precision(training_data, experiment, seed, progress):
-    """What `precision.choose` found when this run began: kept, so that a resumed run goes on in the same precision."""
+    """The choice of `precision.choose` when this run began; a resumed run keeps its precision."""
     path, task = progress.directory / "precision.json", progress.task or progress.fingerprint
     stored = read_json(path)
     if stored.get("task") == task:

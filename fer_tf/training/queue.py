@@ -305,7 +305,7 @@ def _fits(entry, stop_at):
 
 def _launch(entry, settings, stop_at, slot, lock):
     """The entry's process, with its threads, its cores and its niceness. It inherits the lock: if only the queue is
-    killed, the run goes on and no other queue starts it a second time."""
+    killed, the run continues and no other queue starts it a second time."""
     threads = str(settings.threads)
     names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {

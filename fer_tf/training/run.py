@@ -34,8 +34,8 @@ def run_experiment(
 ) -> records.Run:
     """Trains and evaluates an experiment, or returns its record if nothing it depends on has changed.
 
-    An interrupted run goes on after its last finished epoch and ends where it would have ended. A finished run of the
-    same name with other settings is put aside (reports/replaced/) and comes back when it is asked for again.
+    An interrupted run resumes after its last finished epoch and gives the same result. A finished run of the same name
+    with other settings moves to reports/replaced/ and comes back when you ask for it again.
 
     Args:
         name: a key of `EXPERIMENTS`.
@@ -132,7 +132,7 @@ def run_record(
     options: dict,
     teacher: Teacher | None = None,
 ) -> dict:
-    """What a run stands on; its fingerprint changes when its weights might."""
+    """What a run depends on; its fingerprint changes when its weights might."""
     basis = {
         "experiment": name,
         "settings": experiment.settings(),

@@ -1,7 +1,7 @@
 """Searching hyperparameters by grid or at random: one row a trial, resumable, chosen on validation data alone.
 
-reports/searches/<search>/ holds search.json (what it stands on), trials.csv, figures/ and trials/<trial>/ with each
-trial's trial.json and history.csv. No model is kept: the best settings are trained, and tested once, by `train`.
+reports/searches/<search>/ holds search.json (its space, data and code), trials.csv, figures/ and trials/<trial>/ with
+each trial's trial.json and history.csv. No model is kept: `train` trains the best settings and tests them once.
 """
 
 import shlex
@@ -85,13 +85,13 @@ def run_search(
     """Trains an experiment with every combination of a space's settings, or with some drawn at random.
 
     Only train and val are read. A trial whose training is the beginning of another's (fewer epochs, or earlier
-    stopping, with the same rates) is read from the longer one's history instead of being trained again. A search that
-    was interrupted goes on: finished trials are not run again, the interrupted one goes on after its last epoch.
+    stopping, with the same rates) is read from the longer one's history instead of being trained again. An
+    interrupted search resumes: finished trials are not run again, the interrupted one resumes after its last epoch.
 
     Args:
         name: a key of `EXPERIMENTS`.
         space: see `read_space`.
-        random: so many settings of the space, drawn by `seed`; 0: all of them.
+        random: number of settings to draw from the space by `seed`; 0: all of them.
         dataset, protocol, seed, size, data_dir, dataset_options: see `run_experiment`.
         out: folder to write to; default reports/searches/<experiment>-<dataset>-<protocol>-seed<k>-<space>/.
         retry: run failed trials again.

@@ -44,7 +44,7 @@ def heat_map(table: pd.DataFrame, settings: list) -> Figure:
 def parallel_coordinates(table: pd.DataFrame, settings: list) -> Figure:
     """Every trial as a line through its settings to its validation accuracy, which also is its colour.
 
-    A setting's values are evenly spaced on its axis; lines are spread a little so that equal values can be told apart.
+    A setting's values are evenly spaced on its axis; lines are spread a little so that you can see equal values.
 
     Args:
         table: DataFrame of done trials: the settings and val_accuracy.

@@ -148,7 +148,7 @@ def fit_svm(
         Cs: weights of the errors, tried in this order.
         gammas: γ of rbf in units of scikit-learn's "scale", 1 / (D · variance of the features).
         landmarks: 0 fits rbf exactly, in a time that grows with N² or more; else rbf by a linear machine on Nyström's
-            approximation with so many training images (Williams & Seeger 2001).
+            approximation with this number of training images (Williams & Seeger 2001).
         num_classes: C; default the highest label + 1.
         seed: of the landmarks and of the order of steps.
         progress: a bar after some seconds.

@@ -1,4 +1,4 @@
-"""Distillation: finished runs whose answers another run learns beside the labels (Hinton et al. 2015)."""
+"""Distillation: another run learns the answers of finished runs, next to the labels (Hinton et al. 2015)."""
 
 import hashlib
 from collections.abc import Callable

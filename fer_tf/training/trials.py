@@ -16,7 +16,7 @@ class Trial:
     """One combination of settings.
 
     Attributes:
-        id: a hash of all that its outcome stands on.
+        id: a hash of everything that its outcome depends on.
         settings: dict of the settings searched.
         experiment: resolved with them.
         family: equal for trials whose trainings begin alike, see `family`.
