@@ -93,9 +93,11 @@ test-all: lint  ## also the slow tests; says at its end how long it took
 test-extras: $(EXTRAS_STAMP)  ## tests of export, exported models and the demo page, in .venv-extras with the packages of extras
 	@$(EXTRAS_BIN)/python -m pytest -n 2 --dist loadfile -m "extras and not slow" $(PYTEST_OPTIONS)
 
-lint: $(STAMP)  ## check style with ruff
+lint: $(STAMP)  ## check style with ruff, type hints with mypy, and the words of the prose
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet fer_tf tests benchmarks
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python .ci/words.py
 
 format: $(STAMP)  ## fix style with ruff
 	@$(BIN)/ruff check --fix .

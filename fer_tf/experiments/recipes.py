@@ -1,13 +1,22 @@
 """Settings that several experiments share: the documents' recipes and their smaller sizes. Plain data."""
 
-CNN_QUICK = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
-CNN_SMOKE = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 128}
+# What the ablations ask, each about the experiments that name it. Whether attention gives anything beyond the sight of
+# crops shows against the crops with equal weights, not against the whole face alone.
+QUESTION_PARTS = "squeeze-excite, augmentation, residual"
+QUESTION_ATTENTION = "region attention"
+QUESTION_EQUAL = "region attention, against equal weights"
+QUESTION_MATCHING = "feature matching"
+QUESTION_MATCHED = "region attention over FaceNet2ExpNet"
+QUESTION_FOUR = "document [1]'s four, against My_model"
+
+CNN_QUICK: dict = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
+CNN_SMOKE: dict = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 128}
 # Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
-REPORT2_AUGMENTATION = {"rotation": 10.0, "zoom": 0.1, "flip": True}
+REPORT2_AUGMENTATION: dict = {"rotation": 10.0, "zoom": 0.1, "flip": True}
 # What document [2] prints of a run: it names rotation, scaling, dropout and early stopping without an amount.
 REPORT2_PRINTED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "flip")
 # Document [4] prints no optimizer. Learning rate, batch and epochs are in its grid; it does not say which were best.
-REPORT4 = {
+REPORT4: dict = {
     "printed": ("loss", "dropout", "image_size", "image_channels"),
     "learning_rate": 1e-3,
     "batch_size": 64,
@@ -18,10 +27,10 @@ REPORT4 = {
     "quick": {"epochs": 5, "width": 0.25},
     "smoke": {**CNN_SMOKE, "width": 0.125},
 }
-REPORT4_AUGMENTATION = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
+REPORT4_AUGMENTATION: dict = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}
 # Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3: frozen features are 13 points
 # better there, and at 144 px another 2, for twice the time (benchmarks/resolution.py).
-TRANSFER_QUICK = {
+TRANSFER_QUICK: dict = {
     "weights": "none",
     "resolution": 48,
     "width": 0.25,
@@ -30,8 +39,8 @@ TRANSFER_QUICK = {
     "learning_rate": 1e-3,
     "optimizer": "adam",
 }
-TRANSFER_SMOKE = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
-TRANSFER = {
+TRANSFER_SMOKE: dict = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
+TRANSFER: dict = {
     "weights": "imagenet",
     "resolution": 96,
     "head_epochs": 3,
@@ -40,7 +49,7 @@ TRANSFER = {
     "quick": TRANSFER_QUICK,
     "smoke": TRANSFER_SMOKE,
 }
-REPORT3 = {
+REPORT3: dict = {
     "learning_rate": 1e-3,
     "batch_size": 64,
     "epochs": 60,
@@ -52,7 +61,7 @@ REPORT3 = {
     "quick": {"epochs": 5, "width": 0.5},
     "smoke": CNN_SMOKE,
 }
-STRONG = {
+STRONG: dict = {
     "rotation": 15.0,
     "zoom": 0.1,
     "shift": 0.1,
@@ -65,7 +74,7 @@ STRONG = {
     "smoke": {**CNN_SMOKE, "width": 0.125},
 }
 # Khaireddin & Chen's SGD with Nesterov momentum; rate, decay and epochs are the kit's.
-VGG_BN = {
+VGG_BN: dict = {
     **STRONG,
     "optimizer": "sgd",
     "learning_rate": 0.02,
@@ -76,7 +85,7 @@ VGG_BN = {
 }
 # ResNet18's 83 M multiply-adds at 48 px come seven times. Adam, batch 64, rate and schedule are the kit's; the paper
 # trains by SGD in larger batches.
-RAN = {
+RAN: dict = {
     "backbone": "resnet18",
     "learning_rate": 1e-3,
     "batch_size": 64,
@@ -90,9 +99,9 @@ RAN = {
 # What `ran`'s ablations take away, one after another.
 ABLATED = ("attention", "bias_weight")
 # Embedded, stage 1 matches a face net trained on the synthetic identities, whose map has 128 channels.
-OFFLINE = {"face_net": "identities", "depth": 128}
+OFFLINE: dict = {"face_net": "identities", "depth": 128}
 # 48 px gray: what the pseudocode's `preprocess_image` makes for FaceNet2ExpNet.h5.
-EXPNET = {
+EXPNET: dict = {
     "image_size": 48,
     "image_channels": 1,
     "learning_rate": 1e-3,
@@ -103,7 +112,7 @@ EXPNET = {
     "quick": {"epochs": 4, "width": 0.25, **OFFLINE},
     "smoke": {**CNN_SMOKE, **OFFLINE, "limit": 96},
 }
-MATCHED = {
+MATCHED: dict = {
     **EXPNET,
     "face_net": "keras_facenet",
     "depth": 1792,
@@ -111,10 +120,10 @@ MATCHED = {
     "quick": {**EXPNET["quick"], "matching_epochs": 4},
     "smoke": {**EXPNET["smoke"], "matching_epochs": 2},
 }
-MY_MODEL = {**MATCHED, "quick": {**MATCHED["quick"], "epochs": 3, "width": 0.125}}
+MY_MODEL: dict = {**MATCHED, "quick": {**MATCHED["quick"], "epochs": 3, "width": 0.125}}
 # Half of a face network fine-tuned on expressions. FER's pictures have 48 px: 96 px lose nothing of them and cost
 # three quarters of the network's own 112.
-FACE_TRANSFER = {
+FACE_TRANSFER: dict = {
     "image_size": 48,
     "image_channels": 1,
     "resolution": 96,
@@ -138,7 +147,7 @@ FACE_TRANSFER = {
     "smoke": {"epochs": 2, "face_net": "identities", "frozen_until": "", "resolution": 0, "limit": 96},
 }
 # What small nets need to get far on a processor: cheap small pictures first, a moving average at the end.
-COMPACT = {
+COMPACT: dict = {
     "image_size": 48,
     "image_channels": 1,
     "optimizer": "sgd",

@@ -6,6 +6,7 @@ import sys
 import time
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -52,6 +53,28 @@ class Phase:
     learning_rate: float
     unfreeze: str | None = ""
     is_last: bool = True
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit leaves its history and checkpoint, and how it speaks.
+
+    Attributes:
+        directory: of the run.
+        fingerprint: a checkpoint with another one is not resumed.
+        name: for lines of progress.
+        verbose: a bar over batches and a line an epoch.
+        task: fingerprint of settings and data without the code; with $FER_TF_ANY_CODE, a checkpoint of the same task is
+            resumed also if the training code has changed since.
+        code: fingerprint of the training code.
+    """
+
+    directory: Path
+    fingerprint: str
+    name: str = ""
+    verbose: bool = True
+    task: str = ""
+    code: str = ""
 
 
 class EpochKeeper(keras.callbacks.Callback):

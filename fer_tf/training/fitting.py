@@ -1,8 +1,7 @@
 """Fitting a model on train and val: phases, compiling, epochs, selection of the best one. No test split here."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import keras
 import pandas as pd
@@ -16,33 +15,10 @@ from ..experiments.settings import Experiment
 from ..models import backbones, transfer
 from ..runs.environment import peak_memory_mb
 from . import face_nets, matching, precision
-from .checkpoint import EpochKeeper, Phase, say, standing
+from .checkpoint import EpochKeeper, Phase, Progress, say, standing
 from .compiling import at_size, check_sizes, compile_model, compile_with, loss_of
 from .face_nets import FaceNet
 from .teachers import Teacher
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a fit leaves its history and checkpoint, and how it speaks.
-
-    Attributes:
-        directory: of the run.
-        fingerprint: a checkpoint with another one is not resumed.
-        name: for lines of progress.
-        verbose: a bar over batches and a line an epoch.
-        task: fingerprint of settings and data without the code; with $FER_TF_ANY_CODE, a checkpoint of the same task is
-            resumed also if the training code has changed since.
-        code: fingerprint of the training code.
-    """
-
-    directory: Path
-    fingerprint: str
-    name: str = ""
-    verbose: bool = True
-    task: str = ""
-    code: str = ""
-
 
 # Stage 2 of FaceNet2ExpNet; stage 1, "matching", has a history of its own.
 JOINT = "joint"

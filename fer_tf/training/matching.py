@@ -22,7 +22,7 @@ from ..models.facenet2expnet import EXPRESSION_NET
 from ..runs import records
 from ..runs.environment import has_accelerator
 from . import face_nets
-from .checkpoint import EpochKeeper, Phase, say
+from .checkpoint import EpochKeeper, Phase, Progress, say
 from .face_nets import FaceNet
 
 FOLDER = "matching"
@@ -85,7 +85,9 @@ class MapBatches(keras.utils.PyDataset):
         self._lay_out()
 
 
-def match(model: keras.Model, training_data: TrainingData, experiment: Experiment, seed: int, progress) -> None:
+def match(
+    model: keras.Model, training_data: TrainingData, experiment: Experiment, seed: int, progress: "Progress"
+) -> None:
     """Trains the model's expression net to give the face net's map, on train; the best epoch on val is kept.
 
     Both are compared in units of the training maps' deviation from their mean map (`deviation`), so that rates fit any
