@@ -11,6 +11,7 @@ import pandas as pd
 from ..common.checks import InputError
 from ..common.files import replacing, write_json, write_text
 from ..common.paths import models_root
+from ..data import DATASETS
 from ..data.base import FaceDataset
 from ..evaluation import comparison, tables
 from ..experiments.table import EXPERIMENTS
@@ -23,8 +24,6 @@ LARGEST = 5_000_000
 # Shares of the test set: half precision may cost so much, by accuracy, before a file is refused.
 TOLERANCE = 0.001
 QUARTERS = ("darkest quarter", "second", "third", "brightest quarter")
-_WEB = "gray 48 px faces from the web of 2013, labels that people disagree on; not tested on other cameras or ages"
-LIMITS = {"fer2013": _WEB, "ferplus": _WEB, "synthetic": "drawn faces: what it says of real ones is worth nothing"}
 TEST_FIGURES = ("n", "accuracy", "balanced_accuracy", "macro_f1", "top2", "ece", "intervals")
 
 
@@ -149,14 +148,19 @@ def _record(run, shipped):
 
 
 def command(record: dict) -> str:
-    """The command that trains a run's model again: by the experiment of the same model that needs fewest changes."""
-    model = EXPERIMENTS[record["experiment"]].model
-    candidates = {name: _changed(name, record) for name, each in EXPERIMENTS.items() if each.model == model}
-    experiment = min(candidates, key=lambda name: (len(candidates[name]), name != record["experiment"]))
-    changed = candidates[experiment]
+    """The command that trains a run's model again, by its `closest_experiment`."""
+    experiment = closest_experiment(record)
+    changed = _changed(experiment, record)
     parts = ["fer-tf train", experiment, "--dataset", record["dataset"], "--protocol", record["protocol"]]
     parts += ["--seed", str(record["seed"]), *(f"--set {name}={value}" for name, value in changed.items())]
     return " ".join([*parts, *(f"--option {key}={value}" for key, value in record["dataset_options"].items())])
+
+
+def closest_experiment(record):
+    """The experiment of the same model that needs the fewest changes to be a run's settings."""
+    model = EXPERIMENTS[record["experiment"]].model
+    changes = {name: len(_changed(name, record)) for name, each in EXPERIMENTS.items() if each.model == model}
+    return min(changes, key=lambda name: (changes[name], name != record["experiment"]))
 
 
 def _changed(experiment, record):
@@ -204,7 +208,7 @@ def _row(record):
     near = test["without_near_copies"].get("accuracy")
     return {
         "file": record["file"],
-        "experiment": record["command"].split()[2],
+        "experiment": closest_experiment(record),
         "classes": len(record["class_names"]),
         "trained on": f"{record['dataset']} {record['protocol']}, seed {record['seed']}",
         "epochs": record["epochs"],
@@ -252,7 +256,7 @@ def _teacher(settings):
 
 def limits(record: dict) -> str:
     """What is known not to hold of a model, in a line."""
-    return f"{LIMITS.get(record['dataset'], 'measured on this set alone')}; {weakness(record['test']['recall'])}"
+    return f"{DATASETS[record['dataset']].limits}; {weakness(record['test']['recall'])}"
 
 
 def weakness(recall: dict) -> str:

@@ -6,7 +6,8 @@ import pandas as pd
 
 from .. import experiments
 from ..common.paths import results_root
-from ..evaluation import comparison
+from ..data import DATASETS
+from ..evaluation import comparison, document_tables
 from . import records
 
 NUMBERS = {
@@ -56,7 +57,12 @@ def compare(runs: list) -> pd.DataFrame:
 def claims(runs: list | None = None) -> pd.DataFrame:
     """Claimed against reproduced over the given runs (default: all on disk and released)."""
     runs = all_runs() if runs is None else as_of_now(runs)
-    return comparison.claims_table([(run.name, run.record, run.metrics) for run in runs])
+    return comparison.claims_table([(run.name, run.record, run.metrics) for run in runs], DATASETS)
+
+
+def documents(runs: list, answers: list | None = None) -> dict:
+    """The documents' tables over runs, see `evaluation.document_tables.document_tables`."""
+    return document_tables.document_tables(runs, experiments.EXPERIMENTS, DATASETS, answers)
 
 
 CLAIM_COLUMNS = [

@@ -15,38 +15,12 @@ from PIL import Image
 from .. import plots
 from ..common.files import write_text
 from ..common.paths import reports_root
+from ..data import parse_options
 from ..evaluation import comparison, document_tables, tables
 from . import records
-from .compare import CLAIM_COLUMNS, all_runs, as_of_now, claims, compare, released_runs, shown
+from .compare import CLAIM_COLUMNS, all_runs, as_of_now, claims, compare, documents, released_runs, shown
 from .environment import environment
 
-# Figures that notebooks keep in reports/figures/<dataset>-<protocol>/, by how their names begin: where the page shows
-# them, and in which order. Others stay in the notebooks.
-SECTIONS = {
-    "The data": ("samples", "sheet_", "class_counts", "mean_faces", "masks"),
-    "Training": ("cnn_learning", "cnn4_curves", "transfer_learning", "stn_learning", "ran_learning", "facenet2expnet_"),
-    "What the models look at": (
-        "explain_methods",
-        "explain_occlusion",
-        "explain_scores",
-        "deep_emotion_windows",
-        "deepfer_windows",
-        "ran_region",
-        "explain_attention",
-        "my_model_strongest",
-        "explain_saliency",
-    ),
-    "How sure, and how robust": (
-        "comparison_",
-        "reliability",
-        "robustness",
-        "cross",
-        "accuracy_by",
-        "ran_occlusion",
-        "confusions",
-        "confident_errors",
-    ),
-}
 # Captions of the figures that a run leaves in its own folder.
 RUN_FIGURES = {
     "confusion": "Confusion matrix of {} on test images, as counts and as shares of the true class.",
@@ -59,8 +33,8 @@ def build_report() -> Path:
     path = reports_root() / "index.html"
     local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()
     claimed = answered[CLAIM_COLUMNS]
-    documents = document_tables.document_tables(local, all_runs())
-    document_tables.write_tables(reports_root() / "tables", {**documents, "claimed_and_reproduced": claimed})
+    shown_documents = documents(local, all_runs())
+    document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
     parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
     pages = [_released(key, part) for key, part in parts]
     page = _template().render(
@@ -72,7 +46,7 @@ def build_report() -> Path:
         measured=comparison.claims_sentence(answered),
         documents=[
             (name, document_tables.CAPTIONS[name], _table(table, document_tables.CAPTIONS[name], 1))
-            for name, table in documents.items()
+            for name, table in shown_documents.items()
         ],
         tables=reports_root() / "tables",
         provenance=_table(_provenance(local), "What each run was made with"),
@@ -177,47 +151,44 @@ def _released(key, part):
 
 
 def _figure_sections(group, groups):
-    """The notebooks' figures of a group in the order of `SECTIONS`: list of (title, figures); those without a figure
-    are left out."""
+    """The notebooks' figures of a group in the order of `plots.SECTIONS`: list of (title, figures), without those that
+    have no figure. A figure that was kept without a section stays in its notebook."""
     rivals = [
         other for other in groups if (other["dataset"], other["protocol"]) == (group["dataset"], group["protocol"])
     ]
     folder = reports_root() / "figures" / f"{group['dataset']}-{group['protocol']}"
-    own = [path for path in sorted(folder.glob("*.png")) if _home(_made_with(path), rivals) is group]
-    sections = []
-    for title, beginnings in SECTIONS.items():
-        chosen = [path for beginning in beginnings for path in own if path.name.startswith(beginning)]
-        if chosen:
-            sections.append((title, [_figure(path, group) for path in chosen]))
-    return sections
+    kept = [(path, *_about_figure(path)) for path in sorted(folder.glob("*.png"))]
+    own = [figure for figure in kept if figure[1] and _home(figure[2], rivals) is group]
+    sections = [(title, [figure for figure in own if figure[1] == title]) for title in plots.SECTIONS]
+    return [(title, [_figure(path, made, group) for path, _, made in found]) for title, found in sections if found]
 
 
 def _home(made, rivals):
     """Of the groups of one dataset and protocol the one with a run of the figure's seed and options, else the first."""
-    given = dict(item.partition("=")[::2] for item in made.get("dataset_options", "").lower().split())
+    options = parse_options(rivals[0]["dataset"], made.get("dataset_options", ""))
+    given = {key: str(value) for key, value in options.items()}  # as records have them
     for group in rivals:
         for record in (run["record"] for run in group["runs"]):
-            options = {key: str(value).lower() for key, value in record.get("dataset_options", {}).items()}
-            if (record["seed"], options) == (made.get("seed", record["seed"]), given):
+            if (record["seed"], record.get("dataset_options", {})) == (made.get("seed", record["seed"]), given):
                 return group
     return rivals[0]
 
 
-def _made_with(path):
-    """The parameters of the notebook that a figure was kept by, a dict; {} where the file does not tell."""
+def _about_figure(path):
+    """(section, parameters of its notebook) of a kept figure; ("", {}) where the file does not say them."""
     try:
         with Image.open(path) as picture:
-            return json.loads(picture.info.get("Parameters", "{}"))
-    except (OSError, ValueError):  # one cut short, or of another program
-        return {}
+            return picture.info.get("Section", ""), json.loads(picture.info.get("Parameters", "{}"))
+    except (OSError, ValueError):  # a damaged file, or one of another program
+        return "", {}
 
 
-def _figure(path, group):
+def _figure(path, made, group):
     """A kept figure with its caption, which also tells of a seed or settings that the page would not let expect."""
     with Image.open(path) as picture:
         caption = picture.info.get("Description", "")
     caption = caption or f"{path.stem.replace('_', ' ')}: a figure that was kept without a caption."
-    made, seeds = _made_with(path), {run["record"]["seed"] for run in group["runs"]}
+    seeds = {run["record"]["seed"] for run in group["runs"]}
     parts = [f"seed {made['seed']}"] if made.get("seed", 0) or seeds - {made.get("seed", 0)} else []
     parts += [made["dataset_options"]] if made.get("dataset_options") else []
     parts += [f"size {made['size']}"] if made.get("size") else []

@@ -11,7 +11,7 @@ from ..common.paths import project_root, results_root
 from ..evaluation import comparison, document_tables, tables
 from ..experiments.table import EARLIER
 from . import records
-from .compare import CLAIM_COLUMNS, claims, compare, released_runs, shown
+from .compare import CLAIM_COLUMNS, claims, compare, documents, released_runs, shown
 
 FILES = (
     "record.json",
@@ -58,9 +58,7 @@ def render_results() -> list:
     tables.write_csv(root / "comparison.csv", table)
     tables.write_csv(root / "claimed_and_reproduced.csv", claimed)
     write_text(root / "claimed_and_reproduced.md", tables.markdown(claimed[CLAIM_COLUMNS]))
-    document_tables.write_tables(
-        root / "tables", {**document_tables.document_tables(runs), "claimed_and_reproduced": claimed[CLAIM_COLUMNS]}
-    )
+    document_tables.write_tables(root / "tables", {**documents(runs), "claimed_and_reproduced": claimed[CLAIM_COLUMNS]})
     write_text(root / "comparison.md", tables.markdown(shown(table)))
     readme = project_root() / "README.md"
     write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(table, claimed)))

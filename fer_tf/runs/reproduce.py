@@ -30,7 +30,7 @@ def notebook_paths() -> list:
     return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def reproduce(names: list, parameters: dict, force: bool = False) -> list:
+def reproduce(names: list | None, parameters: dict, force: bool = False) -> list:
     """Executes notebooks and builds the report.
 
     Args:
@@ -44,13 +44,23 @@ def reproduce(names: list, parameters: dict, force: bool = False) -> list:
         check_choice("notebook", name, paths)
     _check_parameters(parameters)
     chosen = [paths[name] for name in names] if names else list(paths.values())
-    results = []
+    results, seconds = [], {}
     for number, path in enumerate(chosen, start=1):
+        started = time.perf_counter()
         results.append(_run(path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}"))
+        seconds[path.stem] = time.perf_counter() - started
     from .page import build_report
 
-    print(f"report: {build_report()}", flush=True)
+    report = build_report()
+    print("\n".join(f"{stem:32} {time_text(value):>12}" for stem, value in seconds.items()))
+    print(f"{'together':32} {time_text(sum(seconds.values())):>12}\nreport: {report}", flush=True)
     return results
+
+
+def time_text(seconds: float) -> str:
+    """A time for people: "42 s", "3 min 05 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _check_parameters(parameters):

@@ -9,7 +9,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.runs import reproduce as reproduce_module
-from fer_tf.runs.reproduce import NotebookError, notebook_paths, reproduce
+from fer_tf.runs.reproduce import NotebookError, notebook_paths, reproduce, time_text
 
 PARAMETERS = {
     "dataset": "synthetic",
@@ -23,7 +23,7 @@ PARAMETERS = {
 PATHS = {path.stem: path for path in notebook_paths()}
 # Runs in kernels of their own, as a user runs them; the other chapters run in this process.
 IN_KERNELS = ("01_majority_baseline",)
-# What a chapter leaves in models/ beside the runs that its metadata name.
+# What a chapter leaves in models/ in addition to the runs that its metadata names.
 FILES = {"06_facenet2expnet": {"identities", "face_net", "FaceNet2ExpNet.h5"}}
 LONGEST_FIRST = ("05", "02", "06", "09", "03", "04", "07", "11", "08", "00", "01", "10")
 
@@ -137,6 +137,7 @@ def test_second_run_redoes_only_what_changed(fresh_home, capfd, in_this_process)
 
     out = again()
     assert out.count(": done in") == 2
+    assert re.search(r"00_eda +\d+ s\n01_majority_baseline +\d+ s\ntogether +\d+ s", out)
     assert (fresh_home / "reports" / "index.html").is_file()
     assert again().count(": unchanged") == 2
     (fresh_home / "models" / "majority-synthetic-identity-seed0.h5").unlink()
@@ -173,7 +174,7 @@ def test_a_failing_notebook_names_its_cell_and_leaves_no_copy(tmp_path, monkeypa
         ({"dataset": "fer2013", "data_dir": "/nowhere", "dataset_options": ""}, "fer2013: none of fer2013.csv"),
     ],
 )
-def test_wrong_parameters_are_told_before_anything_runs(wrong, message, fresh_home, capsys):
+def test_wrong_parameters_are_reported_before_anything_runs(wrong, message, fresh_home, capsys):
     with pytest.raises(InputError, match=message):
         reproduce(None, {**PARAMETERS, **wrong})
     assert capsys.readouterr().out == ""
@@ -184,3 +185,7 @@ def test_wrong_notebook_or_dataset():
         reproduce(["99_x"], PARAMETERS)
     with pytest.raises(InputError, match="dataset: allowed are"):
         reproduce(["00_eda"], {**PARAMETERS, "dataset": "x"})
+
+
+def test_times_for_people():
+    assert [time_text(seconds) for seconds in (0.4, 42, 59.6, 185)] == ["0 s", "42 s", "1 min 00 s", "3 min 05 s"]
