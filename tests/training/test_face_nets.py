@@ -147,7 +147,7 @@ def test_a_face_net_of_a_file(face_net_file, rng):
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_model_of_the_kit_is_given_raw_pixels(tmp_path, rng, suffix):
-    """It normalises by itself; told by the description in its file."""
+    """It normalises by itself; the description in its file says so."""
     model = build_model("cnn", (24, 24, 1), 7, width=0.1)
     save_model(model, tmp_path / f"own{suffix}", EMOTIONS[:7])
     face_net = open_face_net(str(tmp_path / f"own{suffix}"))
@@ -256,7 +256,7 @@ class Counted:
 
 
 def test_maps_are_computed_once(face_net_file, own_cache, tiny_faces):
-    """One time a picture, grid, side and net; a changed pixel or other pictures are computed anew."""
+    """Once per picture, grid, side and net; a changed pixel or other pictures are computed again."""
     face_net, split = Counted(face_net_file[0]), tiny_faces.limited(80).train.alone()
     first = cached_maps(face_net, split, (3, 3))
     assert face_net.seen == len(split) == 80

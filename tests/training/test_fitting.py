@@ -1,4 +1,4 @@
-"""Fitting in phases: head first, then blocks of a pretrained net; a killed run goes on in the phase it was in."""
+"""Fitting in phases: head first, then blocks of a pretrained net; a killed run resumes in its phase."""
 
 from dataclasses import replace
 
@@ -104,7 +104,7 @@ def moved(before, after):
 
 
 def test_a_head_epoch_leaves_the_backbone_as_it_was(fresh_home, tiny_faces):
-    """Statistics of its batch norm included; a head that starts at random would else spoil pretrained filters."""
+    """Statistics of its batch norm included; otherwise a head that starts at random would spoil pretrained filters."""
     before, after, head, trained = fitted(tiny_faces, fresh_home, epochs=1, head_epochs=1, freeze_norm=False)
     assert moved(before, after) == []
     assert (head != trained).any()
@@ -121,7 +121,7 @@ def test_fine_tuning_moves_what_it_says(fresh_home, tiny_faces, unfreeze, freeze
 
 
 def test_the_backbone_of_region_attention_is_frozen_like_any_other(fresh_home, tiny_faces):
-    """It stands one model deeper, in the features that all regions share."""
+    """It is one model deeper, in the features that all regions share."""
     experiment = experiments.resolve("ran", "smoke", settings(epochs=2, head_epochs=1, unfreeze="conv1"))
     data = tiny_faces.limited(40).training_data()
     start = fitting.start(data, experiment, 0)
@@ -181,14 +181,14 @@ def test_phases_are_for_pretrained_weights():
         ({"head_epochs": 1, "unfreeze": "0.5,1.5", "epochs": 4}, "unfreeze: must be a number >= 0 and <= 1"),
     ],
 )
-def test_a_later_phase_that_cannot_be_is_told_before_the_first(tiny_faces, overrides, message):
+def test_an_impossible_later_phase_is_reported_before_the_first(tiny_faces, overrides, message):
     experiment = experiments.resolve("akhand", "smoke", settings(**overrides))
     with pytest.raises(InputError, match=message):
         fitting.start(tiny_faces.limited(96).training_data(), experiment, 0)
 
 
 def run(home, monkeypatch, stop_after=None):
-    """Trains the five epochs at `home`, or until an interruption after so many; returns the run."""
+    """Trains the five epochs at `home`, or until an interruption after some of them; returns the run."""
     monkeypatch.setenv("FER_TF_REPORTS", str(home / "reports"))
     monkeypatch.setenv("FER_TF_MODELS", str(home / "models"))
     options = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
@@ -226,7 +226,7 @@ def test_interrupted_run_ends_the_same(tmp_path, monkeypatch, whole, epochs):
 
 
 def test_what_comes_back_can_learn_as_a_whole(fresh_home, tiny_faces):
-    """A saved model with frozen layers would surprise who trains it on."""
+    """A saved model with frozen layers would surprise a user who trains it further."""
     experiment = experiments.resolve("akhand", "smoke", settings(epochs=1, head_epochs=1))
     data = tiny_faces.limited(96).training_data()
     model, facts = fitting.fit(data, experiment, 0, fitting.Progress(fresh_home, "f", verbose=False))

@@ -36,7 +36,7 @@ def start(code, home):
 
 
 def kill_after(process, seconds):
-    """Waits so long, then kills; True if the process had ended by itself."""
+    """Waits for this time, then kills; True if the process had ended by itself."""
     try:
         process.communicate(timeout=seconds)
         return True

@@ -177,7 +177,7 @@ def test_matching_brings_the_expression_net_nearer_to_the_face_net(fresh_home, o
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_deviation_is_about_the_mean_map_of_each_cell_and_channel(rng, monkeypatch, dtype):
-    """Not about the mean number: channels of a face net lie at levels of their own. In parts as at once."""
+    """Not about the mean number: channels of a face net have different levels. The same in parts and at once."""
     levels = rng.normal(0, 20, (3, 3, 2))
     maps = (levels + rng.normal(size=(50, 3, 3, 2))).astype(dtype)
     monkeypatch.setattr(matching, "_CHUNK", 7)
@@ -201,7 +201,7 @@ def test_maps_come_in_their_unit_and_stay_as_they_are(little):
 
 
 class Answering:
-    """Stands for the expression net's training: remembers what it was to learn."""
+    """Replaces the expression net's training: remembers what it should learn."""
 
     def __init__(self):
         self.targets = None
@@ -252,7 +252,7 @@ def test_a_model_without_expression_net_cannot_be_matched(fresh_home, face_net_p
 
 
 def test_matching_wants_a_face_net(fresh_home):
-    """`none`, the default of every other experiment, is no file name."""
+    """`none`, the default of every other experiment, is not a file name."""
     options = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False, "limit": 40}
     with pytest.raises(InputError, match="face_net: .*identities, keras_facenet.*'none'"):
         run_experiment("facenet2expnet", face_net="none", **options)
@@ -363,7 +363,7 @@ def test_fine_tuning_makes_another_face_net_and_is_kept(fresh_home, face_net_pat
 
 
 def test_fine_tuning_moves_layers_that_were_saved_frozen(fresh_home, little, tmp_path):
-    """As whoever made the face net by transfer leaves it; a nested network's layers too."""
+    """As a face net made by transfer is saved; also the layers of a nested network."""
     inner = tiny_face_net()
     inputs = keras.Input(inner.input_shape[1:])
     x = keras.layers.Conv2D(3, 1, name="own")(inputs)
@@ -431,7 +431,7 @@ def test_mirrored_maps_are_used_where_the_run_mirrors(fresh_home, own_cache, fac
 
 
 def test_identities_nets_of_other_seeds_are_other_nets(monkeypatch):
-    """Told without training one; also where the faces come to be drawn in another way."""
+    """Without training one; also if the faces are drawn in another way."""
     first, again, other = (face_nets.face_net_fingerprint("identities", seed) for seed in (0, 0, 1))
     assert first == again != other
     monkeypatch.setattr(synthetic, "version", lambda _: "another")
@@ -439,7 +439,7 @@ def test_identities_nets_of_other_seeds_are_other_nets(monkeypatch):
 
 
 def test_the_face_net_of_drawn_people_knows_nobody_of_a_dataset(tiny_faces):
-    """Else it would have seen the people of test, and of the faces that a share of train leaves out."""
+    """Otherwise it would have seen the people of test, and of the faces that a share of train leaves out."""
     images, people = identities.draw_people(0)
     assert len(images) == len(people) == identities.PICTURES
     assert len(set(people)) == identities.PEOPLE

@@ -1,4 +1,4 @@
-"""The queue: what it starts and when, that nothing runs twice or is lost, and what it tells.
+"""The queue: what it starts and when, that nothing runs twice or is lost, and what it prints.
 
 Most tests put a small script in the place of `python -m fer_tf`; the last one trains.
 """
@@ -112,7 +112,7 @@ def write_history(entry, seconds, accuracies=None):
 
 
 class FakeRuns:
-    """Stands for `python -m fer_tf`: keeps account of what was started, and ends each run as planned."""
+    """Replaces `python -m fer_tf`: records what was started, and ends each run as planned."""
 
     def __init__(self, home):
         self.home = home
@@ -120,12 +120,12 @@ class FakeRuns:
         (home / "events").touch()
 
     def plan(self, entry, **how):
-        """What becomes of the entry's process.
+        """Plans what happens to the entry's process.
 
         Args:
             entry: finished when its process ends with code 0.
             how: seconds that it takes, what it says, its exit code, how often it is killed by a signal, after how many
-                starts in all it goes on (together), and whether it is deaf for Ctrl-C.
+                starts in all it continues (together), and whether it ignores Ctrl-C.
         """
         name = "ensemble" if entry.kind == "ensemble" else str(entry.seed)
         write(self.home / f"{name}.json", json.dumps({"files": files_of(entry), **how}))
@@ -195,7 +195,7 @@ def test_the_most_urgent_are_started_first(fake):
     assert fake.starts() == list("2031")
 
 
-def test_a_failed_run_is_told_with_its_last_words_and_the_others_still_run(fake, capsys):
+def test_a_failed_run_is_reported_with_its_last_words_and_the_others_still_run(fake, capsys):
     entries = planned(fake, 4)
     fake.plan(entries[1], code=2, says="loading\nerror: fer2013.csv is missing\n\n")
     fake.plan(entries[2], code=1)
@@ -266,13 +266,21 @@ def test_a_run_killed_from_outside_is_started_again_but_not_for_ever(fake):
     assert list(table["state"]) == ["finished", "failed", "failed"]
     assert list(table["remark"][1:]) == ["was ended by signal 9, 3 times", "stopped; the same train resumes here"]
     assert sorted(fake.starts()) == list("000111222")
-    # asked for once more, it has as many attempts as ever
+    # requested again, it has the same number of attempts as before
     fake.plan(entries[1], killed=5)
     assert run(entries[:2], retry=True)[entries[1].name] == "finished"
     assert fake.starts().count("1") == 6
 
 
-def test_ctrl_c_stops_the_runs_and_the_next_queue_resumes_them(fake):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C interrupts, also where these tests run in the background of a shell, which ignores it there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_the_runs_and_the_next_queue_resumes_them(fake, ctrl_c):
     entries = planned(fake, 2)
     fake.plan(entries[0], seconds=60)
 
@@ -302,7 +310,7 @@ def test_a_run_has_its_threads_its_niceness_and_may_resume_across_code_changes(f
 
 
 @pytest.mark.parametrize(("name", "value"), [("workers", -1), ("threads", 0), ("nice", 20), ("nice", -1)])
-def test_wrong_settings_are_told(name, value):
+def test_wrong_settings_name_the_fault(name, value):
     with pytest.raises(InputError, match=f"^{name}: must be"):
         Settings(**{name: value})
 
@@ -323,7 +331,7 @@ def test_a_record_with_other_settings_is_not_the_rows_run(fresh_home):
         assert changed.name == entry.name
         assert not queue.is_finished(changed)
     finish(entry, code="of a later version")
-    assert queue.is_finished(entry), "other code is no reason to train for hours again"
+    assert queue.is_finished(entry), "changed code must not cause hours of training again"
     finish(entry, fingerprint="of the training under way")
     assert not queue.is_finished(entry), "metrics of an earlier training are not this one's"
     (entry.directory / "metrics.json").unlink()
@@ -450,7 +458,7 @@ def test_a_budget_of_nothing_starts_nothing(fake):
 
 
 def test_a_packed_queue_unpacked_elsewhere_is_as_it_was(tmp_path, monkeypatch):
-    # folders of any name: "figures" among them is no reason to leave all out
+    # folders of any name: one named "figures" must not leave all out
     monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / "figures" / "my reports"))
     monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "my models"))
     monkeypatch.setattr(queue, "LARGEST_PACKED", 10_000)
@@ -559,7 +567,7 @@ def test_the_command_runs_tells_and_packs_a_queue(fake, monkeypatch, capsys):
     file.write_text("experiment,seed,size\ncnn,0,smoke\ncnn,1,smoke\n")
     monkeypatch.chdir(fake.home)
     assert call(monkeypatch, "queue", "mine.csv", "--workers", 2, "--pack", tar, "--data-dir", "raw") == 1
-    assert fake.about(cnn())["words"][-1] == str(fake.home / "raw"), "a folder is where the user stands"
+    assert fake.about(cnn())["words"][-1] == str(fake.home / "raw"), "relative to the user's folder"
     said = capsys.readouterr().out
     assert f"packed into {tar}" in said
     assert "error: out of memory" in said

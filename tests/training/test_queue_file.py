@@ -1,4 +1,4 @@
-"""Queue files: what a row means, that csv and yaml mean the same, and that a mistake is told before anything runs."""
+"""Queue files: what a row means, csv and yaml mean the same, and a mistake is reported before anything runs."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from fer_tf.common.paths import reports_root
 from fer_tf.runs import records
 from fer_tf.training.queue_file import Entry, parse_budget, read_queue
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent.parent
 HEADER = "experiment,dataset,protocol,seed,overrides,options,size,space,members,priority,note\n"
 CSV = f"""{HEADER}# the small ones first
 
@@ -88,7 +88,7 @@ def test_larger_priorities_come_first_and_equals_keep_the_files_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "fault"),
     [
         ({"epochs": 3}, "columns: unknown 'epochs'; allowed are dataset, experiment"),
         ({"experiment": "resnet999"}, "experiment: allowed are .*ensemble; received 'resnet999'"),
@@ -123,16 +123,16 @@ def test_larger_priorities_come_first_and_equals_keep_the_files_order(tmp_path):
     ],
     ids=str,
 )
-def test_a_wrong_row_is_told_with_its_file_its_place_and_its_fault(tmp_path, row, told):
+def test_a_wrong_row_is_reported_with_file_place_and_fault(tmp_path, row, fault):
     row = {"experiment": "cnn", **row}
     lines = [",".join(row), *([",".join(["cnn", *[""] * (len(row) - 1)])] if "epochs" not in row else [])]
     csv = written(tmp_path, "\n".join([*lines, ",".join(f'"{value}"' for value in row.values())]) + "\n")
-    with pytest.raises(InputError, match=rf"^{csv}: row {len(lines)}: .*{told}"):
+    with pytest.raises(InputError, match=rf"^{csv}: row {len(lines)}: .*{fault}"):
         read_queue(csv)
     good = "" if "epochs" in row else "- experiment: cnn\n"
     bad = "- {" + ", ".join(f"{key}: '{value}'" for key, value in row.items()) + "}\n"
     yaml = written(tmp_path, good + bad, "queue.yaml")
-    with pytest.raises(InputError, match=rf"^{yaml}: entry {len(lines)}: .*{told}"):
+    with pytest.raises(InputError, match=rf"^{yaml}: entry {len(lines)}: .*{fault}"):
         read_queue(yaml)
 
 
@@ -152,7 +152,7 @@ def test_two_rows_of_one_run_are_told_since_one_would_replace_the_other(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "fault"),
     [
         ("q.csv", b"experiment,seed\ncnn,1\ncnn,2,3\n", "is not a readable csv file .*Expected 2 fields in line 3"),
         ("q.csv", b"experiment,note\ncnn,small, but good\n", "the first row has more cells than the header"),
@@ -168,14 +168,14 @@ def test_two_rows_of_one_run_are_told_since_one_would_replace_the_other(tmp_path
         ("q.yaml", b"[]", "has no rows"),
     ],
 )
-def test_an_unreadable_file_is_told_in_a_line(tmp_path, name, content, told):
+def test_an_unreadable_file_is_reported_in_one_line(tmp_path, name, content, fault):
     path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"^{path}: .*{told}"):
+    with pytest.raises(InputError, match=f"^{path}: .*{fault}"):
         read_queue(path)
 
 
-def test_a_missing_file_is_told_with_an_example(tmp_path):
+def test_a_missing_file_is_reported_with_an_example(tmp_path):
     for path in (tmp_path / "none.csv", tmp_path):
         with pytest.raises(InputError, match=rf"no file {path}; .*queues/measured.csv"):
             read_queue(path)
@@ -205,8 +205,8 @@ def test_a_trainings_command_is_what_fer_tf_takes(tmp_path):
 def test_a_searchs_command_is_what_fer_tf_takes(tmp_path):
     space = "learning_rate=0.1,0.01 batch_size=8,16"
     entry = one(tmp_path, experiment="cnn", space=space, size="smoke", overrides="epochs=1", options="count=200")
-    told = "search cnn --dataset synthetic --protocol identity --seed 0 --size smoke --option count=200 --grid"
-    assert entry.command("raw") == [*told.split(" "), "--space", space, "--set", "epochs=1", "--data-dir", "raw"]
+    words = "search cnn --dataset synthetic --protocol identity --seed 0 --size smoke --option count=200 --grid"
+    assert entry.command("raw") == [*words.split(" "), "--space", space, "--set", "epochs=1", "--data-dir", "raw"]
     found = parsed(entry.command("raw"))
     assert found["grid"]
     assert found["random"] is None
@@ -287,7 +287,7 @@ def test_a_budget_is_read_as_it_is_meant(text, seconds):
 @pytest.mark.parametrize(
     "text", ["", " ", "soon", "12x", "m", "-5m", "1.5h", "5m1h", "12 m", "1h30", "5m30", "0", "0m", "1d", "1e3", "²"]
 )
-def test_a_wrong_budget_is_told(text):
+def test_a_wrong_budget_names_the_fault(text):
     with pytest.raises(InputError, match="budget: must be a time such as 12m, 1h30m or 90s; received"):
         parse_budget(text)
 

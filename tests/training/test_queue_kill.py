@@ -69,7 +69,7 @@ def runs_of(process):
 
 
 def kill(process, with_runs):
-    """kill -9 of a queue, with all that it has started or alone; the runs that go on."""
+    """kill -9 of a queue, with all that it has started or alone; the runs that continue."""
     if process.poll() is not None:
         return set()
     process.send_signal(signal.SIGSTOP)  # it starts nothing more
@@ -80,10 +80,10 @@ def kill(process, with_runs):
     return set() if with_runs else runs
 
 
-def wait_until(is_true, told):
+def wait_until(is_true, message):
     until = time.monotonic() + PATIENCE
     while not is_true():
-        assert time.monotonic() < until, told
+        assert time.monotonic() < until, message
         time.sleep(0.02)
 
 
@@ -173,7 +173,8 @@ def test_a_queue_killed_again_and_again_ends_as_if_nothing_was(start):
 
 def test_runs_that_outlive_their_queue_are_not_started_a_second_time(start):
     process, entries = start()
-    wait_until(lambda: all(finished_epochs(entry) for entry in entries[:2]), "no epoch came to an end")
+    wait_until(lambda: process.poll() is not None or all(map(finished_epochs, entries[:2])), "no epoch came to an end")
+    assert process.poll() is None, "the queue has ended early"
     runs = kill(process, with_runs=False)
     try:
         for pid in runs:
@@ -192,7 +193,8 @@ def test_runs_that_outlive_their_queue_are_not_started_a_second_time(start):
 
 def test_a_queue_in_the_background_is_stopped_with_its_runs_by_kill(start):
     process, entries = start(is_ctrl_c_ignored=True)  # as a script's `fer-tf queue ... &`
-    wait_until(lambda: count(entries[:2]), "no epoch came to an end")
+    wait_until(lambda: process.poll() is not None or count(entries[:2]), "no epoch came to an end")
+    assert process.poll() is None, "the queue has ended early"
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     assert is_free(entries)

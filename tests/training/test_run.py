@@ -1,4 +1,4 @@
-"""Running experiments: same seed same numbers, nothing of test reaches training, killed runs go on."""
+"""Running experiments: same seed same numbers, nothing of test reaches training, killed runs resume."""
 
 import json
 import shutil
@@ -206,7 +206,7 @@ def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(finished):
 
 
 def finished_before(name):
-    """What stands for a finished run of other settings: its files, path -> bytes."""
+    """A stand-in for a finished run of other settings: its files, path -> bytes."""
     run = records.run_name(name, "synthetic", "identity", 0)
     files = {records.model_path(run): b"weights"}
     files |= {

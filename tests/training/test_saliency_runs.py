@@ -52,7 +52,7 @@ def test_a_second_call_trains_nothing(runs, capsys):
 def test_the_model_alone_is_not_taken_for_one_of_plain_pictures(runs, tiny_faces):
     salient = runs[1]
     model = saving.load_model(salient.model_path)
-    with pytest.warns(UserWarning, match="has learned pictures changed by deepfer's maps"):
+    with pytest.warns(UserWarning, match="was trained on pictures changed by the maps of deepfer"):
         EmotionRecognizer(model, detector="none")
     evaluated = evaluate.evaluate_model(model, tiny_faces, salient.name)
     assert "has learned pictures changed by deepfer's maps" in evaluated.record["notes"][-1]

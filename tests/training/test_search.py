@@ -20,7 +20,7 @@ from fer_tf.training import fitting, run_experiment, search, search_plots, trial
 from fer_tf.training.search import run_search
 
 OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False, "limit": 64, "width": 0.1}
-# what a training costs most of its seconds for at this size
+# what takes most of the time of a training at this size
 PLAIN = {**OPTIONS, "rotation": 0.0, "zoom": 0.0, "flip": False}
 SMALL = {"learning_rate": [0.01], "batch_size": [32], "epochs": [1, 2], "patience": [0, 1]}
 
@@ -33,7 +33,7 @@ def losses(*values, accuracies=None):
 
 
 class FakeFit:
-    """Stands for `fitting.fit`: writes a history that depends on the settings alone; may fail or be interrupted."""
+    """Replaces `fitting.fit`: writes a history that depends on the settings alone; may fail or be interrupted."""
 
     def __init__(self, stop_after=None, fails=lambda experiment: False):
         self.trained, self.stop_after, self.fails = [], stop_after, fails
@@ -256,7 +256,7 @@ def test_a_search_in_which_all_fails_says_so(fresh_home, fake):
 
 
 class Untestable(FaceDataset):
-    """A dataset whose test split must not be asked for, by whatever way."""
+    """A dataset whose test split must not be requested in any way."""
 
     @property
     def test(self):
