@@ -8,7 +8,7 @@ EXTRAS_VENV := .venv-extras
 EXTRAS_BIN := $(EXTRAS_VENV)/bin
 EXTRAS_STAMP := $(EXTRAS_VENV)/.installed
 
-# What a run may be told: make reproduce DATASET=fer2013 DATA_DIR=data/raw EPOCHS=5 SEED=1
+# Variables of a run: make reproduce DATASET=fer2013 DATA_DIR=data/raw EPOCHS=5 SEED=1
 DATASET ?= synthetic
 DATA_DIR ?=
 PROTOCOL ?=
@@ -20,12 +20,13 @@ NOTEBOOKS ?=
 PYTEST_OPTIONS ?=
 # Options of the dataset: OPTION="fold=3 classes=7"
 OPTION ?=
-# Settings of an experiment (fer_tf/experiments/table.py) as variables of their names in capitals.
+# Settings of an experiment as variables: their names in capitals. A test compares both lists with `for_all` of the fields
+# in fer_tf/experiments/settings.py.
 SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE DROPOUT WIDTH CLASS_WEIGHTS SAMPLING \
 	LOSS LABEL_SMOOTHING MIXUP WEIGHT_DECAY L2 IMAGE_SIZE IMAGE_CHANNELS WEIGHTS RESOLUTION STEM \
 	HEAD_LEARNING_RATE FREEZE_NORM CROPS MARGIN DEPTH FACE_NET MATCHING_RATE MATCHING_POWER \
 	WARMUP CLIP_NORM EMA PRECISION SALIENCY ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
-# What one value cannot be given to all notebooks for: other models refuse it, or it would undo their comparisons.
+# Settings that cannot have one value for all notebooks: some models refuse it, or it would undo their comparisons.
 PARTICULAR := BACKBONE HEAD_EPOCHS UNFREEZE ATTENTION NORMALISE BIAS_WEIGHT READING MATCHING_EPOCHS FACE_NET_EPOCHS SALIENT_BY \
 	FROZEN_UNTIL SHAPE PAIR_RELU SIZES TEACHER TEACHER_SHARE TEMPERATURE TEACHER_VIEWS
 lower = $(shell echo $(1) | tr A-Z a-z)
@@ -61,9 +62,9 @@ $(STAMP): requirements.txt pyproject.toml
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
 
-setup: $(STAMP)  ## make .venv with everything installed
+setup: $(STAMP)  ## make .venv and install everything into it
 
-extras: $(STAMP)  ## also what export, exported models and the demo page need (about 310 MB)
+extras: $(STAMP)  ## install the packages for export, exported models and the demo page (about 310 MB)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet -e ".[export,demo,test]"
 
 $(EXTRAS_STAMP): $(STAMP)
@@ -80,17 +81,17 @@ reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.h
 	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)
 
 QUEUE ?= queues/measured.csv
-queue: $(STAMP)  ## work through queues/measured.csv (QUEUE=mine.csv: another list); resumes where it stopped
+queue: $(STAMP)  ## train the runs of queues/measured.csv (QUEUE=mine.csv: another list); resumes if it was stopped
 	@$(BIN)/python -m fer_tf queue $(QUEUE) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
 
-test: lint  ## lint, unit and contract tests, every notebook at smoke size
+test: lint  ## check style; run unit and contract tests, and every notebook at smoke size
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_OPTIONS)
 
-test-all: lint  ## also the slow tests; says at its end how long it took
+test-all: lint  ## run all tests, also the slow ones; says how long it took
 	@start=$$(date +%s); $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS); code=$$?; \
 	echo "make test-all took $$((($$(date +%s) - start + 30) / 60)) minutes"; exit $$code
 
-test-extras: $(EXTRAS_STAMP)  ## tests of export, exported models and the demo page, in .venv-extras with the packages of extras
+test-extras: $(EXTRAS_STAMP)  ## test export, exported models and the demo page in .venv-extras, with their packages
 	@$(EXTRAS_BIN)/python -m pytest -n 2 --dist loadfile -m "extras and not slow" $(PYTEST_OPTIONS)
 
 lint: $(STAMP)  ## check style with ruff, type hints with mypy, and the words of the prose
@@ -106,9 +107,9 @@ format: $(STAMP)  ## fix style with ruff
 lab: $(STAMP)  ## open JupyterLab on the notebooks with this environment's kernel
 	@$(BIN)/jupyter lab --notebook-dir=. notebooks/00_eda.ipynb
 
-bench: $(STAMP)  ## run the benchmarks, side by side ratios
+bench: $(STAMP)  ## run the benchmarks; they print ratios side by side
 	@failed=; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || failed="$$failed $$script"; done; \
-	test -z "$$failed" || { echo "not run to their end:$$failed (see above; some want 'make extras' or real data)"; exit 1; }
+	test -z "$$failed" || { echo "did not finish:$$failed (see above; some need 'make extras' or real data)"; exit 1; }
 
 report: $(STAMP)  ## build reports/index.html from the records on disk
 	@$(BIN)/python -m fer_tf report

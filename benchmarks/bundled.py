@@ -1,4 +1,4 @@
-"""The test figures of the bundled models, measured again from the shipped files, beside their records.
+"""The test figures of the bundled models, measured again from the shipped files, next to their records.
 
     python benchmarks/bundled.py DATA_DIR
 

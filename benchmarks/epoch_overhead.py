@@ -1,4 +1,4 @@
-"""What an epoch costs beside its arithmetic: input, validation, callbacks and checkpoint, for the nets of the queue.
+"""What an epoch costs besides arithmetic: input, validation, callbacks and checkpoint, for the nets of the queue.
 
     python benchmarks/epoch_overhead.py [experiment ...]
 

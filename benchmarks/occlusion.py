@@ -1,11 +1,11 @@
-"""How fast occlusion maps are: copies a second, against the model's own rate and a call for every square.
+"""How fast occlusion maps are: copies per second, against the model's own rate and one call per square.
 
     python benchmarks/occlusion.py
 
 The small CNN at its default width, 48×48×1, random weights; the same number of occluded copies for the first two
 (64 pictures × 169 squares of 12 px, 3 px apart). `kit` is `explain(..., "occlusion")`, from pictures to maps. `predict`
-is `model.predict` on so many ready pictures: the model's own rate. `square` is the plain loop that a student writes, a
-copy and a call of `model.predict` for every square, on a part of them.
+is `model.predict` on the same number of ready pictures: the model's own rate. `square` is the plain loop that a student
+writes: one copy and one call of `model.predict` for every square, on a part of them.
 """
 
 import sys
@@ -16,7 +16,7 @@ from _measure import best_of, in_own_process, print_table, report
 IMAGES, SQUARES, SINGLE = 64, 169, 150
 VARIANTS = {
     "kit": "occlusion maps, all copies of all pictures in common batches",
-    "predict": "model.predict on as many ready pictures: the model's own rate",
+    "predict": "model.predict on the same number of ready pictures: the model's own rate",
     "square": "a copy and a call of model.predict for every square",
 }
 

@@ -30,7 +30,7 @@ def main():
 
 
 def has_vnni():
-    """Whether this processor has the instructions that TensorFlow looks for; False where it cannot be told."""
+    """Whether this processor has the instructions that TensorFlow looks for; False if this cannot be found out."""
     try:
         with open("/proc/cpuinfo") as lines:
             return "avx512_vnni" in lines.read()

@@ -2,9 +2,9 @@
 
     python benchmarks/training_step.py
 
-`held` trains on one batch that is already there: the step alone. The kit's pipeline, with and without augmentation,
-must cost at most 5 % more. Beside it, the plain ways a student writes it: arrays without augmentation, and a folder
-read every epoch with augmentation layers in the model.
+`held` trains on one batch in memory: the step alone. The kit's pipeline, with and without augmentation, must cost at
+most 5 % more. The other variants are what a student writes: arrays without augmentation, and a folder that is read
+every epoch, with augmentation layers in the model.
 """
 
 import sys

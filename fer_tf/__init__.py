@@ -1,15 +1,15 @@
 """fer_tf: a course kit for facial expression recognition with Keras and TensorFlow.
 
-The names of the proposal's pseudocode are here; nothing heavy is imported before one of them is used.
+The names of the proposal's pseudocode can be imported from here. Heavy libraries are imported only when one is used.
 """
 
 import importlib
 import os
 
-# TensorFlow's own notes about the processor; warnings and errors still come.
+# Hides TensorFlow's notes about the processor. Warnings and errors are still shown.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-# TensorFlow turns oneDNN's convolutions on by itself only where it finds AVX-512 VNNI; without it a processor with AVX2
-# trains these nets up to two and a half times faster with them (benchmarks/onednn.py). "0" from outside turns them off.
+# TensorFlow enables oneDNN's convolutions by default only on processors with AVX-512 VNNI. On a processor with AVX2
+# they train these networks up to 2.5 times faster (benchmarks/onednn.py). Set the variable to "0" to disable them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m fer_tf`, and the `fer-tf` command."""
+"""The entry point of `python -m fer_tf` and of the `fer-tf` command."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ OUT_OF_TIME = 75  # sysexits.h: a temporary failure, try again
 STOPPED = "stopped; the same train, search, queue, reproduce or predict --out resumes here (without --force)"
 
 
-def main():
-    """Runs the command line; a wrong input is one line on stderr and exit code 2, never a traceback."""
+def main() -> None:
+    """Runs the command line. A wrong input prints one line on stderr and exits with code 2, without a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _make_folders_absolute()
     from .cli import app
@@ -34,7 +34,7 @@ def main():
 
 
 def _make_folders_absolute():
-    """Notebooks run in another folder and must mean the same ones."""
+    """Makes the folders of the environment absolute: notebooks run in another working directory."""
     for name in ("FER_TF_DATA", "FER_TF_REPORTS", "FER_TF_MODELS", "FER_TF_CACHE"):
         if os.environ.get(name):
             os.environ[name] = os.path.abspath(os.path.expanduser(os.environ[name]))

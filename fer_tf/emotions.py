@@ -1,8 +1,9 @@
-"""The one vocabulary of emotions, and the code map of every dataset the kit reads.
+"""The emotion names of the kit, and the label codes of every dataset that it reads.
 
-`EMOTIONS` is ordered so that the 6-, 7- and 8-class sets of the literature are prefixes of one tuple; its
-first seven codes are FER2013's own.
+The first 6, 7 and 8 names of `EMOTIONS` are the class sets of the literature. The first seven have FER2013's codes.
 """
+
+from collections.abc import Sequence
 
 from .common.checks import InputError
 
@@ -14,7 +15,7 @@ EMOTION_LABELS = ["Neutrality", "Happiness", "Anger", "Sadness", "Fear", "Surpri
 # FER2013's csv codes (Goodfellow 2013): 0 anger .. 6 neutral.
 FER2013_CODES = dict(enumerate(EMOTIONS[:7]))
 
-# FER+'s vote columns in their own order (Barsoum 2016); the last two are no emotions.
+# FER+'s vote columns in their own order (Barsoum 2016); the last two are not emotions.
 FERPLUS_COLUMNS = [
     "neutral",
     "happiness",
@@ -31,7 +32,7 @@ FERPLUS_COLUMNS = [
 # RAF-DB's basic labels (Li, Deng & Du 2017).
 RAFDB_CODES = {1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"}
 
-# AffectNet's expression codes (Mollahosseini 2017); 8 none, 9 uncertain and 10 no face are no emotions.
+# AffectNet's expression codes (Mollahosseini 2017); 8 none, 9 uncertain and 10 no face are not emotions.
 AFFECTNET_CODES = {
     0: "neutral",
     1: "happiness",
@@ -67,7 +68,7 @@ JAFFE_CODES = {
     "NE": "neutral",
 }
 
-# TFEID's file names as public code reads them (f01_dfh_ag.jpg); contempt's letters are not known.
+# TFEID's file names (f01_dfh_ag.jpg), as public code reads them; the letters for contempt are not known.
 TFEID_CODES = {
     "ag": "anger",
     "dg": "disgust",
@@ -78,7 +79,7 @@ TFEID_CODES = {
     "ng": "neutral",
 }
 
-# Every spelling by which an emotion goes in folder names, file names and csv columns of the known datasets.
+# All spellings of an emotion in folder names, file names and csv columns of the known datasets.
 ALIASES = {
     "anger": ("anger", "angry", "an", "ang"),
     "disgust": ("disgust", "disgusted", "di", "dis"),
@@ -92,16 +93,26 @@ ALIASES = {
 _BY_ALIAS = {alias: emotion for emotion, aliases in ALIASES.items() for alias in aliases}
 
 
-def canonical_emotion(name):
-    """The canonical name of an emotion written in any known way ("Happy", "joy", "HA"); `InputError` if unknown."""
+def canonical_emotion(name: str) -> str:
+    """The kit's name for an emotion that is written in any known way ("Happy", "joy", "HA").
+
+    Args:
+        name: upper and lower case are the same.
+    Returns: a name of `EMOTIONS`.
+    Raises: `InputError` if the name is unknown.
+    """
     emotion = _BY_ALIAS.get(str(name).strip().lower())
     if emotion is None:
         raise InputError(f"unknown emotion {name!r}; known are {', '.join(EMOTIONS)} (and {', '.join(_other_names())})")
     return emotion
 
 
-def known_name(name):
-    """The canonical name where it is an emotion's, else the name itself in small letters: for comparing names."""
+def known_name(name: str) -> str:
+    """A form in which names can be compared: the kit's name for an emotion, any other text in small letters.
+
+    Args:
+        name: any text.
+    """
     try:
         return canonical_emotion(name)
     except InputError:
@@ -112,13 +123,14 @@ def _other_names():
     return sorted(alias for alias in _BY_ALIAS if alias not in EMOTIONS and len(alias) > 3)
 
 
-def class_subset(classes, available=EMOTIONS):
-    """The class names meant by `classes`, in canonical order.
+def class_subset(classes: int | str | Sequence[str] | None, available: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
+    """The class names that `classes` asks for, in the order of `EMOTIONS`.
 
     Args:
-        classes: None (all of `available`), 6, 7 or 8 (that prefix of `EMOTIONS`), or a sequence of emotion names.
-        available: the names the dataset has.
+        classes: None (all of `available`), 6, 7 or 8 (the first names of `EMOTIONS`), or a sequence of emotion names.
+        available: the names that the dataset has.
     Returns: tuple of names.
+    Raises: `InputError` for another number, an unknown name or a class that the dataset does not have.
     """
     if classes is None:
         return tuple(available)
@@ -127,7 +139,7 @@ def class_subset(classes, available=EMOTIONS):
             raise InputError(f"classes: allowed are 6, 7, 8 or a tuple of emotion names, not {classes}")
         names = EMOTIONS[:classes]
     else:
-        wanted = [classes] if isinstance(classes, str) else list(classes)
+        wanted = [classes] if isinstance(classes, str) else list(classes)  # type: ignore[arg-type]
         names = tuple(sorted({canonical_emotion(name) for name in wanted}, key=EMOTIONS.index))
     missing = [name for name in names if name not in available]
     if missing:

@@ -1,22 +1,25 @@
-"""Every figure of the kit, in one style. Arrays and frames in, matplotlib figures out."""
+"""Figures in the kit's common style. They take arrays and frames and return matplotlib figures."""
 
 import functools
 import itertools
 import json
-import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from .common.checks import InputError
+from .common.checks import InputError, check_choice
 from .common.files import replacing
 from .common.paths import reports_root
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "font.size": 10,
@@ -30,8 +33,8 @@ _STYLE = {
 _COLOURS = sns.color_palette("colorblind")
 
 
-def _styled(function):
-    """Draws in the kit's style, on a figure of its own that no pyplot state keeps alive."""
+def _styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draws a figure in the kit's style."""
 
     @functools.wraps(function)
     def styled(*arguments, **options):
@@ -41,40 +44,64 @@ def _styled(function):
     return styled
 
 
-def save_figure(figure, path, caption="", made_with=None):
-    """Writes a figure to `path` without suffix, as .png and .svg; the caption goes into both as their description, and
-    what it was made with, a dict, into the .png as JSON."""
+def save_figure(
+    figure: Figure, path: Path, caption: str = "", made_with: dict[str, Any] | None = None, section: str = ""
+) -> None:
+    """Writes a figure as .png and .svg.
+
+    Args:
+        figure: a matplotlib figure.
+        path: path without suffix.
+        caption: description that both files contain; "" for none.
+        made_with: parameters that the .png file contains as JSON; None for none.
+        section: of the report, which the .png file contains; "" for none.
+    """
     about = {"Description": caption} if caption else {}
-    made = {"Parameters": json.dumps(made_with)} if made_with else {}
+    facts = {"Parameters": json.dumps(made_with) if made_with else "", "Section": section}
+    parameters = {key: text for key, text in facts.items() if text}
     for suffix in (".png", ".svg"):
-        with replacing(path.with_name(path.name + suffix)) as part, matplotlib.rc_context(_STYLE):
-            figure.savefig(part, metadata={**about, "Date": None} if suffix == ".svg" else {**about, **made})
-        figure.set_layout_engine("none")  # laid out once: it takes as long as drawing
+        with replacing(path.with_name(path.name + suffix)) as temporary, matplotlib.rc_context(_STYLE):
+            metadata: dict[str, Any] = {**about, "Date": None} if suffix == ".svg" else {**about, **parameters}
+            figure.savefig(temporary, metadata=metadata)
+        figure.set_layout_engine("none")  # one layout is enough: it takes as long as drawing
 
 
-def keep(figure, name, caption):
-    """Writes a figure to reports/figures/<name>.png and .svg and returns it, for a notebook to show.
+# Sections of the report for the figures that chapters keep, in the report's order.
+SECTIONS = ("The data", "Training", "What the models look at", "How sure, and how robust")
+# The parameters of the chapter that keeps figures.
+_parameters: dict[str, int | str] = {}
 
-    The caption is a sentence that says what is to be seen: the report prints it, and reads it to whom cannot see. The
-    notebook's parameters go into the file: a later notebook with another seed writes to the same place, and the report
-    says what a figure is of.
+
+def set_parameters(**parameters: int | str) -> None:
+    """Says with which parameters the following figures are made. A chapter calls it once, in a cell at its top.
+
+    Args:
+        **parameters: `seed`, `dataset_options`, `size` and `overrides` of the chapter; those that are "" are left out.
+    """
+    _parameters.clear()
+    _parameters.update({key: value for key, value in parameters.items() if value != ""})
+
+
+def keep(figure: Figure, name: str, caption: str, section: str = "") -> Figure:
+    """Writes a figure to reports/figures/<name>.png and .svg, and returns it so that a notebook shows it.
+
+    The .png file also contains the parameters of `set_parameters`. A later run of the notebook with another seed
+    overwrites the file, and the report then says which run a figure shows.
+
+    Args:
+        figure: a matplotlib figure.
+        name: name of the files, without suffix.
+        caption: a sentence that says what the figure shows. The report prints it, and screen readers read it aloud.
+        section: one of `SECTIONS`, where the report shows the figure. "": the figure stays in the notebook.
+    Returns: the same figure.
+    Raises: `InputError` for an empty caption or an unknown section.
     """
     if not caption.strip():
-        raise InputError(f"caption: {name} needs a sentence that says what is to be seen; received {caption!r}")
-    save_figure(figure, reports_root() / "figures" / name, caption, notebook_parameters())
+        raise InputError(f"caption: {name} needs a sentence that says what the figure shows; received {caption!r}")
+    if section:
+        check_choice("section", section, SECTIONS)
+    save_figure(figure, reports_root() / "figures" / name, caption, _parameters, section)
     return figure
-
-
-# What makes figures of one dataset and protocol differ; notebooks have these as flat parameters, "" for the default.
-_PARAMETERS = ("seed", "dataset_options", "size", "overrides")
-
-
-def notebook_parameters():
-    """The parameters of the notebook that this is called in, without those left at "": dict; {} outside of one."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    names = shell.user_ns if shell else {}
-    return {key: names[key] for key in _PARAMETERS if isinstance(names.get(key), int | str) and names[key] != ""}
 
 
 def _grid(rows, columns, width=1.15, height=1.15):
@@ -93,11 +120,12 @@ def _show(axis, image, title=""):
 
 
 @_styled
-def class_counts(counts):
-    """Bars of images per class and split.
+def class_counts(counts: pd.DataFrame) -> Figure:
+    """Number of images in each class and split, as bars.
 
     Args:
-        counts: DataFrame of `FaceDataset.counts()`.
+        counts: DataFrame from `FaceDataset.counts()`.
+    Returns: figure.
     """
     table = counts.drop(index="all", columns="all").melt(ignore_index=False, var_name="split", value_name="images")
     figure = Figure(figsize=(8, 3.4))
@@ -108,11 +136,18 @@ def class_counts(counts):
 
 
 @_styled
-def sample_sheet(images, labels, class_names, per_class=10, seed=0):
-    """Pictures drawn at random, a row a class.
+def sample_sheet(
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10, seed: int = 0
+) -> Figure:
+    """Random pictures, one row for each class.
 
     Args:
-        images: uint8 [N, H, W, C]; labels int [N].
+        images: uint8 [N, H, W, C].
+        labels: int [N], codes of `class_names`.
+        class_names: C names.
+        per_class: pictures in a row.
+        seed: seed of the random choice.
+    Returns: figure.
     """
     rng = np.random.default_rng(seed)
     figure, axes = _grid(len(class_names), per_class, 0.95, 0.95)
@@ -125,23 +160,26 @@ def sample_sheet(images, labels, class_names, per_class=10, seed=0):
 
 
 def _row_name(axis, name):
-    """A row's name left of its first picture; the axis itself is switched off."""
+    """Writes the name of a row to the left of its first picture; as text, because axes are switched off."""
     axis.text(-0.1, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9)
 
 
 @_styled
-def mean_faces(images, labels, class_names):
-    """The mean picture of every class, and its difference from the mean of all (gray is none).
+def mean_faces(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """The mean picture of each class, and its difference from the mean of all pictures (white: no difference).
 
     Args:
-        images: uint8 [N, H, W, C]; labels int [N].
+        images: uint8 [N, H, W, C].
+        labels: int [N], codes of `class_names`.
+        class_names: C names.
+    Returns: figure.
     """
     gray = images.mean(axis=-1)
     overall = gray.mean(axis=0)
     figure, axes = _grid(2, len(class_names), 1.3, 1.35)
     for code, name in enumerate(class_names):
-        chosen = gray[labels == code]
-        mean = chosen.mean(axis=0) if len(chosen) else overall
+        of_class = gray[labels == code]
+        mean = of_class.mean(axis=0) if len(of_class) else overall
         _show(axes[0, code], mean[..., None], name)
         axes[1, code].imshow(mean - overall, cmap="RdBu_r", vmin=-30, vmax=30)
     _row_name(axes[0, 0], "mean")
@@ -150,8 +188,15 @@ def mean_faces(images, labels, class_names):
 
 
 @_styled
-def intensity(images, labels, class_names):
-    """How bright the pictures are: histogram of all pixels, and each picture's mean by class."""
+def intensity(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Brightness of the pictures: a histogram of all pixels, and the mean of each picture by class.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        labels: int [N], codes of `class_names`.
+        class_names: C names.
+    Returns: figure.
+    """
     figure = Figure(figsize=(9, 3.2))
     left, right = figure.subplots(1, 2)
     counts = np.bincount(images.ravel(), minlength=256)
@@ -165,8 +210,13 @@ def intensity(images, labels, class_names):
 
 
 @_styled
-def picture(image):
-    """One picture, uint8 [H, W, C], without frame."""
+def picture(image: np.ndarray) -> Figure:
+    """One picture without a frame.
+
+    Args:
+        image: uint8 [H, W, C].
+    Returns: figure.
+    """
     figure = Figure(figsize=(image.shape[1] / 100, image.shape[0] / 100))
     axis = figure.subplots()
     _show(axis, image)
@@ -175,8 +225,14 @@ def picture(image):
 
 
 @_styled
-def image_row(images, titles):
-    """Pictures side by side with titles, at most ten a row."""
+def image_row(images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) -> Figure:
+    """Pictures with titles, at most ten in a row.
+
+    Args:
+        images: N pictures, uint8 [H, W, C].
+        titles: N texts.
+    Returns: figure.
+    """
     columns = max(1, min(10, len(images)))
     rows = max(1, -(-len(images) // columns))
     figure, axes = _grid(rows, columns, 1.2, 1.45)
@@ -186,11 +242,14 @@ def image_row(images, titles):
 
 
 @_styled
-def windows(images, corners, titles):
-    """Pictures with the window that a spatial transformer samples; the thick side is what becomes its top.
+def windows(images: np.ndarray, corners: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Pictures with the window that a spatial transformer samples; the thick side becomes the top.
 
     Args:
-        images: uint8 [N, H, W, C]; corners float [N, 4, 2], (x, y) in pixels, clockwise; titles: N texts.
+        images: uint8 [N, H, W, C].
+        corners: float [N, 4, 2], (x, y) in pixels, clockwise from the corner that becomes the top left.
+        titles: N texts.
+    Returns: figure.
     """
     figure, axes = _grid(1, len(images), 1.35, 1.6)
     height, width = images.shape[1:3]
@@ -199,27 +258,32 @@ def windows(images, corners, titles):
         closed = np.vstack([outline, outline[:1]])
         axis.plot(closed[:, 0], closed[:, 1], color=_COLOURS[1], linewidth=1.5)
         axis.plot(closed[:2, 0], closed[:2, 1], color=_COLOURS[1], linewidth=3)
-        # the window may reach beyond the picture
+        # parts of the window can lie outside the picture
         axis.set_xlim(min(-1, closed[:, 0].min() - 2), max(width, closed[:, 0].max() + 2))
         axis.set_ylim(max(height, closed[:, 1].max() + 2), min(-1, closed[:, 1].min() - 2))
     return figure
 
 
 @_styled
-def region_weights(images, boxes, weights, titles):
-    """Pictures with their crops' outlines: the weakest crop of a picture hair-thin and faint, the strongest thick and
-    in the second colour. Below the title the weights of the whole face (I0), of the strongest and the weakest crop.
+def region_weights(images: np.ndarray, boxes: np.ndarray, weights: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Pictures with the outlines of their crops; a thicker line means a higher weight.
+
+    The strongest crop of each picture has the second colour. The text below each title gives the weights of the whole
+    face (I0), of the strongest crop and of the weakest crop.
 
     Args:
-        images: uint8 [N, H, W, C]; boxes float [R, 4], (left, top, width, height), index 0 the whole face, which is
-            not drawn; weights float [N, R]; titles: N texts.
+        images: uint8 [N, H, W, C].
+        boxes: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face, which is not drawn.
+        weights: float [N, R].
+        titles: N texts.
+    Returns: figure.
     """
     columns = max(1, min(6, len(images)))
     figure, axes = _grid(max(1, -(-len(images) // columns)), columns, 1.7, 2.1)
     for axis, image, row, title in zip(axes.ravel(), images, weights, titles, strict=False):
         order = 1 + np.argsort(row[1:])
-        told = [f"I{index} {row[index]:.3f}" for index in (0, order[-1], order[0])]
-        _show(axis, image, f"{title}\n{told[0]}\n{told[1]}, {told[2]}")
+        texts = [f"I{index} {row[index]:.3f}" for index in (0, order[-1], order[0])]
+        _show(axis, image, f"{title}\n{texts[0]}\n{texts[1]}, {texts[2]}")
         spread = max(np.ptp(row[1:]), 1e-7)
         for index in order:
             _outline(axis, boxes[index], index, (row[index] - row[order[0]]) / spread, index == order[-1])
@@ -227,7 +291,7 @@ def region_weights(images, boxes, weights, titles):
 
 
 def _outline(axis, box, index, share, is_strongest):
-    """A crop's outline, a little inside its true place by its number, so that outlines do not hide each other."""
+    """Outline of a crop, moved a little to the inside by its number, so that outlines do not cover each other."""
     left, top, width, height = box
     inset = 0.004 * index * (width + height)
     corner = (left - 0.5 + inset, top - 0.5 + inset)
@@ -237,27 +301,35 @@ def _outline(axis, box, index, share, is_strongest):
 
 
 @_styled
-def value_curves(table, x, y, group, xlabel, ylabel):
-    """Lines of y over x, one a group, with the band low..high where the table has it."""
+def value_curves(table: pd.DataFrame, x: str, y: str, group: str, xlabel: str, ylabel: str) -> Figure:
+    """Lines of y over x, one for each group, with a band from low to high if the table has these columns.
+
+    Args:
+        table: DataFrame with the columns `x`, `y` and `group`, and optionally low and high.
+        x, y, group: names of columns.
+        xlabel, ylabel: labels of the axes.
+    Returns: figure.
+    """
     figure = Figure(figsize=(6, 3.5))
     axis = figure.subplots()
-    for colour, (name, part) in zip(itertools.cycle(_COLOURS), table.groupby(group, sort=False)):
-        places = part[x].astype(str) if part[x].dtype.kind not in "fi" else part[x]
-        axis.plot(places, part[y], marker="o", color=colour, label=name)
-        if {"low", "high"} <= set(part):
-            axis.fill_between(places, part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
+    for colour, (name, rows) in zip(itertools.cycle(_COLOURS), table.groupby(group, sort=False)):
+        places = rows[x].astype(str) if rows[x].dtype.kind not in "fi" else rows[x]
+        axis.plot(places, rows[y], marker="o", color=colour, label=name)
+        if {"low", "high"} <= set(rows):
+            axis.fill_between(places, rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(fontsize=8)
     return figure
 
 
 @_styled
-def sheet(picture, columns, rows=()):
-    """A contact sheet drawn as one picture, with names above its columns and beside its rows.
+def sheet(picture: np.ndarray, columns: Sequence[str], rows: Sequence[str] = ()) -> Figure:
+    """A contact sheet that is one picture, with names above its columns and to the left of its rows.
 
     Args:
         picture: uint8 [H, W] or [H, W, 3].
-        columns, rows: names, evenly spread.
+        columns, rows: names of columns and rows of equal size.
+    Returns: figure.
     """
     height, width = picture.shape[:2]
     figure = Figure(figsize=(9, 9 * height / width + 0.3))
@@ -271,13 +343,14 @@ def sheet(picture, columns, rows=()):
 
 
 @_styled
-def marked_masks(images, masks, titles):
-    """Pictures with masks laid over in colour.
+def marked_masks(images: np.ndarray, masks: dict[str, np.ndarray], titles: Sequence[str]) -> Figure:
+    """Gray pictures with coloured masks on top.
 
     Args:
         images: uint8 [N, H, W, C].
-        masks: dict name -> bool [N, H, W]; the first is orange, the second blue.
+        masks: dict name -> bool [N, H, W]; the first mask is orange, the second blue.
         titles: N texts.
+    Returns: figure.
     """
     layers = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1)
     for colour, mask in zip(((222, 143, 5), (1, 115, 178)), masks.values(), strict=False):
@@ -286,12 +359,15 @@ def marked_masks(images, masks, titles):
 
 
 @_styled
-def accuracy_by(table, label):
-    """Accuracy in groups with 95 % intervals; dashed is the accuracy of always giving the commonest class.
+def accuracy_by(table: pd.DataFrame, label: str) -> Figure:
+    """Accuracy in groups with 95 % intervals.
+
+    The dashed line is the accuracy of a model that always predicts the most frequent class of the group.
 
     Args:
-        table: DataFrame of `evaluation.comparison.accuracy_by`.
-        label: of the groups.
+        table: DataFrame from `evaluation.comparison.accuracy_by`.
+        label: name of the grouping, for the axis.
+    Returns: figure.
     """
     figure = Figure(figsize=(6, 3.2))
     groups = [f"{group}\n{count} images" for group, count in zip(table["group"], table["n"], strict=True)]
@@ -300,38 +376,40 @@ def accuracy_by(table, label):
 
 
 def _accuracies(axis, table, groups, label):
-    """Points with intervals, and the accuracy of always giving the commonest class, dashed."""
+    """Points with intervals, and a dashed line for the share of the most frequent class."""
     places = np.arange(len(table))
     spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
     axis.errorbar(places, table["accuracy"], yerr=spread, fmt="o", color=_COLOURS[0], capsize=3)
-    axis.plot(places, table["commonest"], "--", color=_COLOURS[1], label="commonest class")
+    axis.plot(places, table["commonest"], "--", color=_COLOURS[1], label="most frequent class")
     axis.set_xticks(places, groups)
     axis.set(ylim=(0, 1), xlabel=label, ylabel="accuracy, 95 % interval")
     axis.legend(fontsize=8)
 
 
 @_styled
-def ablation(table):
-    """Accuracy with one thing fixed at a time.
+def ablation(table: pd.DataFrame) -> Figure:
+    """Accuracy with one property fixed at a time, one panel for each property.
 
     Args:
-        table: DataFrame with fixed, value, accuracy, low, high, commonest; a panel for each of `fixed`.
+        table: DataFrame with the columns fixed (the property), value, accuracy, low, high and commonest.
+    Returns: figure.
     """
     panels = table["fixed"].unique()
     figure = Figure(figsize=(4 * len(panels), 3.4))
     for axis, fixed in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        part = table[table["fixed"] == fixed]
-        _accuracies(axis, part, part["value"], fixed)
+        rows = table[table["fixed"] == fixed]
+        _accuracies(axis, rows, rows["value"], fixed)
         axis.tick_params(axis="x", rotation=45)
     return figure
 
 
 @_styled
-def learning_curves(histories):
-    """Loss and accuracy by epoch, training dashed and validation solid.
+def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
+    """Loss and accuracy by epoch; training is dashed and validation solid.
 
     Args:
-        histories: dict name -> DataFrame with epoch, loss, accuracy, val_loss, val_accuracy.
+        histories: dict name -> DataFrame with epoch, loss, accuracy, val_loss and val_accuracy.
+    Returns: figure.
     """
     figure = Figure(figsize=(9, 3.4))
     axes = figure.subplots(1, 2)
@@ -348,8 +426,15 @@ def learning_curves(histories):
 
 
 @_styled
-def confusion_matrices(confusion, class_names, title=""):
-    """The confusion matrix as counts and as row shares; rows are the truth."""
+def confusion_matrices(confusion: np.ndarray | list[list[int]], class_names: Sequence[str], title: str = "") -> Figure:
+    """The confusion matrix as counts and as shares of each true class; rows are the truth.
+
+    Args:
+        confusion: int [C, C], rows are the truth.
+        class_names: C names.
+        title: first words of both titles.
+    Returns: figure.
+    """
     confusion = np.asarray(confusion)
     support = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, support, out=np.zeros(confusion.shape), where=support > 0)
@@ -366,11 +451,12 @@ def confusion_matrices(confusion, class_names, title=""):
 
 
 @_styled
-def accuracy_bars(table):
-    """Test accuracy of every run with its 95 % interval.
+def accuracy_bars(table: pd.DataFrame) -> Figure:
+    """Test accuracy of each run with its 95 % interval.
 
     Args:
-        table: DataFrame with run, accuracy, low, high, reduced; runs that differ from their source are pale.
+        table: DataFrame with run, accuracy, low, high and reduced; runs that differ from their source are pale.
+    Returns: figure.
     """
     figure = Figure(figsize=(8, 0.9 + 0.32 * len(table)))
     axis = figure.subplots()

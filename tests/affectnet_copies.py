@@ -1,4 +1,4 @@
-"""AffectNet in its forms, small: writers of copies in the publisher's layouts and in those that go round."""
+"""AffectNet in its forms, small: writers of copies in the publisher's layouts and in other common ones."""
 
 import itertools
 
@@ -75,7 +75,7 @@ FORMS = {
 
 
 def code_of(name, form):
-    """The code a picture was written with, told by its path alone."""
+    """The code that a picture was written with, read from its path alone."""
     parts = name.split("/")
     if form == "annotations":
         return int(parts[-1].split(".")[0]) % 8

@@ -25,7 +25,7 @@ def pytest_sessionfinish():
 
 @pytest.fixture(autouse=True, scope="session")
 def quiet_backend():
-    """TensorFlow's start-up notes off the test log."""
+    """Keeps TensorFlow's start-up notes out of the test log."""
     from fer_tf.common.quiet import import_keras
 
     import_keras()
@@ -98,7 +98,7 @@ def pictures(tiny_faces):
 
 @pytest.fixture(scope="session")
 def decided(pictures):
-    """A small model that decides; tests leave it as it is."""
+    """A small model with clear answers; tests do not change it."""
     from exports import decided_model
 
     return decided_model(pictures)
@@ -124,7 +124,7 @@ def rng():
 
 
 def pytest_collection_modifyitems(items):
-    """The chapters first, for they take longest."""
+    """Runs the chapters first, because they take longest."""
     items.sort(key=lambda item: "notebooks" not in item.path.parts)
 
 

@@ -36,7 +36,7 @@ PHOTO_PLACES = [
 
 @dataclass
 class Fer2013Rows:
-    """A small FER2013: 14 Training, 3 PublicTest, 3 PrivateTest pictures a class, no two alike.
+    """A small FER2013: 14 Training, 3 PublicTest, 3 PrivateTest pictures per class, all different.
 
     The mean of picture k is k (to a hundredth), so that it is known again after JPEG has been at it.
     """
@@ -48,7 +48,7 @@ class Fer2013Rows:
         self.images = np.round(np.arange(140)[:, None, None] + 50 + ramp).astype(np.uint8)
 
     def csv(self, columns="emotion,pixels,Usage", end="\n"):
-        """The text of a csv with these columns, which may bear blanks as icml_face_data.csv's do."""
+        """The text of a csv with these columns, whose names may have blanks as in icml_face_data.csv."""
         order = [name.strip() for name in columns.split(",")]
         lines = [columns]
         for label, image, usage in zip(self.labels, self.images, self.usages, strict=True):
@@ -76,7 +76,7 @@ QUICK_TRAINING = {"limit": 64, "width": 0.1, "rotation": 0.0, "zoom": 0.0, "flip
 
 @contextmanager
 def home_of_runs(folder, with_figures=False):
-    """Inside, reports and models lie in `folder`: for runs that a whole file shares. Figures only if asked for."""
+    """Inside, reports and models are in `folder`: for runs that a whole file shares. Figures only if asked for."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FER_TF_REPORTS", str(folder / "reports"))
         patch.setenv("FER_TF_MODELS", str(folder / "models"))
@@ -111,7 +111,7 @@ def tar_bytes(members):
 
 
 def csv_forms(rows):
-    """Every way a FER2013 csv goes round, a dict of what it is -> (file name, bytes)."""
+    """Every common form of a FER2013 csv, a dict of what it is -> (file name, bytes)."""
     plain, icml = rows.csv(), rows.csv("emotion, Usage, pixels")
     text = plain.encode()
     return {
@@ -256,7 +256,7 @@ def assert_refused_before_writing(home, message, function, **arguments):
 
 
 def told_apart(model):
-    """The model with random attention vectors, so that its regions differ in weight; Keras starts them all alike."""
+    """The model with random attention vectors, so that its regions differ in weight. Keras starts them all equally."""
     rng = np.random.default_rng(1)
     for layer in model.layers:
         if layer.name in ("self_attention", "relation_attention"):

@@ -34,7 +34,7 @@ def soft(rng):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("kind", ["one_hot", "soft"])
 def test_crossentropy_against_the_formula(kind, smoothing, rng, request):
-    """Smoothing moves a share of the target to all classes alike (Szegedy 2016); soft votes are taken as they are."""
+    """Smoothing moves a share of the target equally to all classes (Szegedy 2016); soft votes are taken as they are."""
     targets, probabilities = request.getfixturevalue(kind), softmax(rng.normal(0, 2, (12, 7)))
     smoothed = targets * (1 - smoothing) + smoothing / 7
     expected = -np.mean(np.sum(smoothed * np.log(probabilities), axis=1))
@@ -101,7 +101,7 @@ def test_gradients_match_finite_differences(loss, one_hot, rng):
     [
         ({"loss": "hinge"}, "loss: allowed are crossentropy, squared_hinge; received 'hinge'"),
         ({"label_smoothing": 1.5}, "label_smoothing: must be a number >= 0 and <= 1; received 1.5"),
-        ({"label_smoothing": 0.1, "loss": "squared_hinge"}, "label_smoothing: the squared hinge takes none"),
+        ({"label_smoothing": 0.1, "loss": "squared_hinge"}, "label_smoothing: must be 0 with the squared hinge; received 0.1"),
     ],
 )
 def test_wrong_arguments(arguments, message):

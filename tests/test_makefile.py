@@ -1,4 +1,4 @@
-"""The Makefile's variables reach the command line, and a mistyped one is told instead of ignored."""
+"""The Makefile's variables reach the command line, and a mistyped one is reported instead of ignored."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from fer_tf.common.paths import project_root
-from fer_tf.experiments import EXPERIMENTS
+from fer_tf.experiments import EXPERIMENTS, SETTINGS
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 
@@ -35,7 +35,7 @@ def test_every_setting_that_fits_all_notebooks_is_a_variable():
 
 
 @pytest.mark.parametrize("name", sorted(PARTICULAR))
-def test_a_setting_that_fits_one_notebook_is_told_how_to_give(name):
+def test_a_setting_that_fits_one_notebook_is_refused_with_the_right_command(name):
     result = make("reproduce", f"{name.upper()}=1")
     assert result.returncode
     assert result.stdout == ""
@@ -46,8 +46,17 @@ def test_a_setting_that_fits_one_notebook_is_told_how_to_give(name):
     assert last.endswith("03_transfer_vgg16_mobilenet")
 
 
-def test_what_defines_an_ablation_is_no_variable():
+def test_what_defines_an_ablation_is_not_a_variable():
     assert {key for item in EXPERIMENTS.values() for key in item.defining} <= PARTICULAR
+
+
+def test_the_makefile_lists_the_settings_of_the_fields():
+    """Make itself starts no Python: its two lists are compared here."""
+    text = (project_root() / "Makefile").read_text()
+    (names,) = re.findall(r"^SETTINGS := ((?:.*\\\n)*.*)", text, re.MULTILINE)
+    listed = {name.lower() for name in names.replace("\\", " ").split()}
+    assert listed == {name for name, setting in SETTINGS.items() if setting.for_all}
+    assert {name for name, setting in SETTINGS.items() if not setting.for_all} == PARTICULAR
 
 
 def test_variables_reach_the_command():
@@ -56,13 +65,13 @@ def test_variables_reach_the_command():
         assert part in last
 
 
-def test_a_mistyped_variable_is_told():
+def test_a_mistyped_variable_is_reported():
     result = make("reproduce", "EPOCH=3")
     assert result.returncode
     assert "unknown variable EPOCH; allowed are EPOCHS" in result.stderr
 
 
-def test_a_setting_of_the_environment_is_not_taken_and_told():
+def test_a_setting_of_the_environment_is_ignored_with_a_warning():
     result = make("reproduce", EPOCHS="3")
     assert "--set" not in result.stdout
     assert "EPOCHS of the environment is not used" in result.stderr

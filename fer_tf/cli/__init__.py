@@ -1,4 +1,4 @@
-"""The command line. Commands import what they need when they run, so that `--help` is quick."""
+"""The command line. Commands import what they need when they run, so `--help` is fast."""
 
 # ruff: noqa: I001 (in the order of --help)
 from .common import app

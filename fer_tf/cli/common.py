@@ -1,4 +1,4 @@
-"""What the commands share: the applications and the options they have in common."""
+"""What the commands share: the Typer applications and the common options."""
 
 import sys
 from typing import Annotated
@@ -14,26 +14,32 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="A course kit for facial expression recognition. Every command has --help with examples.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Looking at datasets, preparing, examining and splitting them.")
+data_app = typer.Typer(no_args_is_help=True, help="Look at datasets, prepare, examine and split them.")
 app.add_typer(data_app, name="data")
 
-Experiment = Annotated[str, typer.Argument(help="An experiment of `list`.")]
-DatasetName = Annotated[str, typer.Argument(help="A dataset of `list`.")]
-Dataset = Annotated[str, typer.Option(help="A dataset of `list`.")]
+Experiment = Annotated[str, typer.Argument(help="An experiment; `fer-tf list` shows all.")]
+DatasetName = Annotated[str, typer.Argument(help="A dataset; `fer-tf list` shows all.")]
+Dataset = Annotated[str, typer.Option(help="A dataset; `fer-tf list` shows all.")]
 DataDir = Annotated[
-    str | None, typer.Option(help="Folder with one folder a dataset [default: $FER_TF_DATA, data/raw].")
+    str | None, typer.Option(help="Folder with one folder per dataset [default: $FER_TF_DATA, data/raw].")
 ]
 Protocol = Annotated[
-    str | None, typer.Option(help="How rows become train, val and test [default: the dataset's first].")
+    str | None,
+    typer.Option(help="How rows become train, val and test [default: the dataset's first protocol]."),
 ]
 Options = Annotated[
     list[str] | None,
-    typer.Option("--option", help="One option of the dataset, name=value (fold=3, classes=7, label_mode=probability)."),
+    typer.Option(
+        "--option",
+        help="One option of the dataset, name=value (fold=3, classes=7, label_mode=probability); can be repeated.",
+    ),
 ]
 Size = Annotated[str, typer.Option(help="full, quick or smoke.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="One setting, name=value; may be repeated.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="One setting of `list settings`, name=value; can be repeated.")
+]
 
 
-def tell(text):
-    """A remark in one line, beside what the command prints."""
+def tell(text: object) -> None:
+    """Prints a note on stderr in one line, so that it does not mix with the command's output."""
     print(one_line(text), file=sys.stderr)

@@ -12,9 +12,13 @@ from .common import DataDir, DatasetName, Options, Protocol, data_app
 
 @data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
 def data_check(
-    name: Annotated[str, typer.Argument(help="A dataset of `list`, or `all`.")] = "all", data_dir: DataDir = None
-):
-    """Says what of a dataset is on disk, what is missing and where to get it; exit code 1 if a named one is missing."""
+    name: Annotated[str, typer.Argument(help="A dataset, or `all`; `fer-tf list` shows all.")] = "all",
+    data_dir: DataDir = None,
+) -> None:
+    """Says which files of a dataset are on disk, which are missing and where to get them.
+
+    The exit code is 1 if you name a dataset and it is missing.
+    """
     from ..common.checks import DataError, MissingDataError
     from ..data import DATASETS, check_dataset
 
@@ -41,8 +45,8 @@ def data_counts(
     protocol: Protocol = None,
     seed: int = 0,
     options: Options = None,
-):
-    """Loads a dataset and prints images per class and split, copies across splits and notes."""
+) -> None:
+    """Loads a dataset and prints its images per class and split, the copies across splits, and notes."""
     from ..data import load_dataset, parse_options
     from ..data.doctor import examine
 
@@ -53,13 +57,13 @@ def data_counts(
         print(f"note: {note}")
 
 
-# Options of `data prepare` alone.
-Names = Annotated[list[str], typer.Argument(help="Datasets of `list`; several make one aggregate.")]
+# Options that only `data prepare` has.
+Names = Annotated[list[str], typer.Argument(help="Datasets; several are joined into one.")]
 PreparedFolder = Annotated[
-    Path, typer.Option(help="The folder to write: new, or an earlier run's with the same settings.")
+    Path, typer.Option(help="The folder to write: a new one, or that of an earlier run with the same settings.")
 ]
-Side = Annotated[int, typer.Option(help="Side of the pictures, pixels.")]
-Channels = Annotated[int | None, typer.Option(help="1 or 3 [default: as each dataset is; folder, csv: 1].")]
+Side = Annotated[int, typer.Option(help="Side of the pictures in pixels.")]
+Channels = Annotated[int | None, typer.Option(help="1 or 3 [default: those of each dataset; folder, csv: 1].")]
 Format = Annotated[str, typer.Option(help="jpg (quality 95) or png.")]
 Layout = Annotated[
     str,
@@ -68,16 +72,19 @@ Layout = Annotated[
         "out) or names (all)."
     ),
 ]
-Detector = Annotated[str, typer.Option(help="none, mtcnn, haar or yunet: finds the largest face.")]
-Margin = Annotated[float, typer.Option(help="Share of the face box added on every side.")]
-Align = Annotated[bool, typer.Option("--align/--no-align", help="Turn faces until the eyes lie level.")]
-Missing = Annotated[str, typer.Option(help="Where no face is found: whole (the picture as it is) or skip.")]
+Detector = Annotated[str, typer.Option(help="Finds the largest face: none, mtcnn, haar or yunet.")]
+Margin = Annotated[float, typer.Option(help="Share of the face box to add on every side.")]
+Align = Annotated[bool, typer.Option("--align/--no-align", help="Rotate faces so that the eyes are level.")]
+Missing = Annotated[str, typer.Option(help="If no face is found: whole (take the whole picture) or skip.")]
 Protocols = Annotated[
-    list[str] | None, typer.Option(help="For all datasets, or for one: ckplus=random [default: each one's first].")
+    list[str] | None,
+    typer.Option(help="Protocol for all datasets, or for one: ckplus=random [default: each dataset's first]."),
 ]
 OptionsOfAll = Annotated[
     list[str] | None,
-    typer.Option("--option", help="One option, name=value, for each dataset that has it, or ckplus.name=value."),
+    typer.Option(
+        "--option", help="One option: name=value for each dataset that has it, ckplus.name=value for one dataset."
+    ),
 ]
 Workers = Annotated[int | None, typer.Option(help="Threads that encode and write [default: cores, up to 8].")]
 
@@ -100,14 +107,14 @@ def data_prepare(
     missing: Missing = "whole",
     protocol: Protocols = None,
     options: OptionsOfAll = None,
-    seed: Annotated[int, typer.Option(help="Of protocols that draw rows.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of protocols that draw rows.")] = 0,
     data_dir: DataDir = None,
     workers: Workers = None,
-    force: Annotated[bool, typer.Option(help="Take away what an earlier run wrote there, and begin anew.")] = False,
-):
-    """Writes datasets as small pictures, train|val|test/CLASS/…, with a csv of labels; a stopped run goes on.
+    force: Annotated[bool, typer.Option(help="Delete what an earlier run wrote there, and start again.")] = False,
+) -> None:
+    """Writes datasets as small pictures in train|val|test/CLASS/…, with a csv of labels.
 
-    The result loads again: `--dataset folder --data-dir OUT`, or `--dataset csv`.
+    The same command resumes a stopped run. Load the result with `--dataset folder --data-dir OUT`, or `--dataset csv`.
     """
     if detector == "mtcnn":
         import_keras()
@@ -116,31 +123,32 @@ def data_prepare(
     pictures = {"size": size, "channels": channels, "format": format, "layout": layout}
     cropping = {"detector": detector, "margin": margin, "align": align, "missing": missing}
     settings = {**pictures, **cropping}
-    done = prepare_datasets(names, out, data_dir, protocol, options or [], seed, workers, force, **settings)
-    _print_prepared(done)
-    broken = done.skipped[done.skipped["reason"] == "cannot be read"]
+    prepared = prepare_datasets(names, out, data_dir, protocol, options or [], seed, workers, force, **settings)
+    _print_prepared(prepared)
+    broken = prepared.skipped[prepared.skipped["reason"] == "cannot be read"]
     if len(broken):
-        _print_broken(broken, done.out)
+        _print_broken(broken, prepared.out)
         raise typer.Exit(1)
 
 
-def _print_prepared(done):
-    for note in done.notes:
+def _print_prepared(prepared):
+    for note in prepared.notes:
         print(f"note: {note}")
-    print(done.summary.to_string(index=False))
-    print(f"{len(done.labels):,} pictures in {done.out}, {done.new:,} of them new; {len(done.skipped):,} rows left out")
-    print(f"load them with: {done.how_to_load}")
+    print(prepared.summary.to_string(index=False))
+    counts = f"{prepared.new:,} of them new; {len(prepared.skipped):,} rows left out"
+    print(f"{len(prepared.labels):,} pictures in {prepared.out}, {counts}")
+    print(f"load them with: {prepared.how_to_load}")
 
 
 def _print_broken(broken, out):
-    """The first ten pictures that cannot be read, how many there are and where all are listed."""
+    """Prints the first ten pictures that cannot be read, their number, and the file that lists all of them."""
     for row in broken.head(10).itertuples():
         print(f"not read: {row.detail}", file=sys.stderr)
     print(f"{len(broken):,} pictures cannot be read: {out}/record/skipped.csv", file=sys.stderr)
 
 
 def _load_with_files(name, data_dir, protocol, seed, options):
-    """A dataset that knows the paths of its files, where it has files."""
+    """Loads a dataset together with the paths of its files, if it has files."""
     from ..common.checks import check_choice
     from ..data import DATASETS, load_dataset, parse_options
 
@@ -156,22 +164,24 @@ def data_doctor(
     protocol: Protocol = None,
     seed: int = 0,
     options: Options = None,
-    out: Annotated[Path | None, typer.Option(help="Folder [default: reports/doctor/DATASET-PROTOCOL].")] = None,
-):
-    """Finds copies, near copies, labels in conflict and blank images; writes csv files and figures.
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to [default: reports/doctor/DATASET-PROTOCOL].")
+    ] = None,
+) -> None:
+    """Finds copies, near copies, conflicting labels and blank images; writes csv files and figures.
 
-    Near means the same photograph, shifted, rescaled, mirrored, compressed again or changed in its light.
+    A near copy is the same photograph after a shift, a change of scale or light, mirroring, or new compression.
     """
     from ..common.paths import reports_root
     from ..data.doctor import examine, sheets
 
     ds = _load_with_files(name, data_dir, protocol, seed, options)
-    found = examine.examine(ds, progress=sys.stderr.isatty())
+    findings = examine.examine(ds, progress=sys.stderr.isatty())
     out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
-    print(ds.counts().to_string(), found.summary.to_string(), sep="\n")
-    for note in [*ds.notes, *found.notes]:
+    print(ds.counts().to_string(), findings.summary.to_string(), sep="\n")
+    for note in [*ds.notes, *findings.notes]:
         print(f"note: {note}")
-    for path in [*examine.write_findings(found, out, ds.class_names), *sheets.save_sheets(ds, found, out)]:
+    for path in [*examine.write_findings(findings, out, ds.class_names), *sheets.save_sheets(ds, findings, out)]:
         print(path)
 
 
@@ -183,9 +193,12 @@ def data_split(
     protocol: Protocol = None,
     seed: int = 0,
     options: Options = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
-):
-    """Writes a csv of train, val and test (80/10/10): by subject where known, copies and near copies kept together."""
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Writes a csv that splits a dataset into train, val and test (80/10/10).
+
+    All images of a subject go into one split, where subjects are known. Copies and near copies stay together.
+    """
     from ..data.split_csv import write_split
 
     ds = _load_with_files(name, data_dir, protocol, seed, options)

@@ -1,4 +1,4 @@
-"""The command that writes a model for other runtimes."""
+"""The command that exports a model for other runtimes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,18 +20,21 @@ def export(
         str | None, typer.Option(help="float16 (half the size) or int8 (a quarter, and faster); not for savedmodel.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="What to write [default: X.onnx, X-int8.tflite, X-savedmodel/ beside X.h5].")
+        Path | None,
+        typer.Option(
+            help="The file or folder to write [default: X.onnx, X-int8.tflite or X-savedmodel/ in the folder of X.h5]."
+        ),
     ] = None,
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     data_dir: DataDir = None,
-):
+) -> None:
     """Writes a model as ONNX, TFLite or SavedModel, with its labels and pixel range inside.
 
-    The new file is compared with the Keras model on pictures of the dataset (its val split), and is not written if a
-    probability differs by more than 0.0001 (float16: 0.02, int8: 0.5), or more than a tenth of the labels change
-    (near ties aside). For int8 the dataset's train split also gives the ranges to calibrate on: name the one that the
-    model has learned from. Then `fer-tf predict photos/ --model X.onnx` uses it.
+    The export is compared with the Keras model on pictures of the dataset's val split. It is not written if a
+    probability differs by more than 0.0001 (float16: 0.02, int8: 0.5), or if more than a tenth of the labels change
+    (near ties are not counted). For int8 the dataset's train split also gives the ranges to calibrate on, so choose
+    the dataset that the model was trained on. `fer-tf predict photos/ --model X.onnx` then uses the export.
     """
     import_keras()
     from ..saving.export import check_out, default_out, export_model, sample_pictures
@@ -53,16 +56,16 @@ def export(
 
 
 def _tell_calibration(info, dataset, quantize):
-    """A note where whole numbers are calibrated on other pictures than the model has learned from."""
+    """Prints a note if int8 is calibrated on another dataset than the model was trained on."""
     from ..data import DATASETS
 
-    learned = info.get("provenance", {}).get("dataset")
-    if quantize == "int8" and learned in DATASETS and learned != dataset:
-        print(f"note: calibrated on {dataset}; the model has learned from {learned}: better --dataset {learned}")
+    trained_on = info.get("provenance", {}).get("dataset")
+    if quantize == "int8" and trained_on in DATASETS and trained_on != dataset:
+        print(f"note: calibrated on {dataset}; the model was trained on {trained_on}: use --dataset {trained_on}")
 
 
 def _megabytes(path):
-    """Size of a file or of a folder's files."""
+    """Size of a file or of all files in a folder, in 10⁶ bytes."""
     path = Path(path)
     files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
     return sum(item.stat().st_size for item in files) / 1e6

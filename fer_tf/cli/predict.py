@@ -25,59 +25,61 @@ def predict(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Pictures, videos, folders (searched through), patterns in quotes, and csvs with a column path."
+            help="Pictures, videos, folders with all their subfolders, patterns in quotes, and csv files with a column "
+            "path."
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (a program: only ones you trust) "
-            "[default: the bundled one]."
+            help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (it is a program: use only those you "
+            "trust) [default: the bundled model]."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="The csv to write; a stopped command goes on from there [default: a table on the screen]."),
+        typer.Option(help="The csv to write; the same command resumes it [default: a table on the screen]."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = 64,
     no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
     detector: Annotated[
         str | None,
-        typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is the faster for video."),
+        typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster for video."),
     ] = None,
     faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
-    margin: Annotated[float, typer.Option(help="Share of the face's side added on every side.")] = 0.0,
+    margin: Annotated[float, typer.Option(help="Share of the face's side to add on every side.")] = 0.0,
     runtime: Annotated[
         str | None,
         typer.Option(
-            help="keras, onnx or tflite [default: the model file's own]; for the last two a .h5 is exported once."
+            help="keras, onnx or tflite [default: the model file's own]; for onnx and tflite a .h5 is exported once."
         ),
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Of videos, take every so many frames.")] = 1,
-    fps: Annotated[float | None, typer.Option(help="Of videos, take so many frames a second.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Use every Nth frame of a video.")] = 1,
+    fps: Annotated[float | None, typer.Option(help="Use this number of frames per second of a video.")] = None,
     smooth: Annotated[
-        float, typer.Option(help="Seconds over which a face's probabilities in a video are averaged; 0: not.")
+        float, typer.Option(help="Seconds over which a face's probabilities in a video are averaged; 0 for no average.")
     ] = 0.0,
     annotate: Annotated[
-        Path | None, typer.Option(help="Folder for copies with boxes, labels and bars: .jpg, of videos .mp4.")
+        Path | None, typer.Option(help="Folder for copies with boxes, labels and bars: .jpg, for videos .mp4.")
     ] = None,
     explain: Annotated[
         str | None,
-        typer.Option(help="Show where the model looks in the copies: auto, hirescam, gradcam, occlusion, ..."),
+        typer.Option(help="Show in the copies where the model looks: auto, hirescam, gradcam, occlusion, ..."),
     ] = None,
     webcam: Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop the camera after so many seconds.")] = None,
-):
-    """Predicts the emotion of the faces in pictures and videos, one row a face.
+    seconds: Annotated[float | None, typer.Option(help="Stop the camera after this number of seconds.")] = None,
+) -> None:
+    """Predicts the emotion of the faces in pictures and videos, one row per face.
 
-    Where no face is found the whole picture is taken, and the column `detected` says so. A file that cannot be read has
-    its reason in the column `error`; the rest is done, and the exit code is 1. For videos the csv says frame, time and
-    track (which face of the frame before this one continues, by its place), and a figure of the probabilities over time
-    goes to a folder beside it. In the csv a path or error that a spreadsheet would take for a formula has an apostrophe
-    before it. The labels name what a face looks like to the model, not what a person feels.
+    If no face is found, the whole picture is taken and the column `detected` is False. If a file cannot be read, the
+    column `error` says why; the other files are still predicted, and the exit code is 1. For videos the csv has the
+    columns frame, time and track. A track follows one face from frame to frame by its position. A figure of the
+    probabilities over time goes to a folder next to the csv. Paths and errors that a spreadsheet would read as a
+    formula start with an apostrophe in the csv. The labels name what a face looks like to the model, not what a person
+    feels.
     """
     if not images and webcam is None:
-        raise typer.BadParameter("give pictures, videos or folders, or --webcam")
+        raise typer.BadParameter("give pictures, videos, folders or --webcam")
     import_keras()
     from ..common.checks import InputError
     from ..predict import EmotionRecognizer, collect_files
@@ -85,13 +87,13 @@ def predict(
     from ..predict.films import Camera, check_pace
 
     if webcam is not None and out is None:
-        raise InputError("webcam: give --out, the csv to write")
+        raise InputError("webcam: needs --out, the csv to write")
     check_pace(every, fps)
     options = Options(every, fps, smooth, annotate, explain)
     leave_out = written_places(out, options) if out else [annotate] if annotate else []
-    files = collect_files(images or [], leave_out, tell)
+    files: list[Path | Camera] = list(collect_files(images or [], leave_out, tell))
     if not files and webcam is None:
-        raise InputError(f"{', '.join(images)}: holds no file")
+        raise InputError(f"{', '.join(images or [])}: no files found")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin, runtime=runtime)
     files += [Camera(webcam, seconds, every, fps)] if webcam is not None else []
     if out is None:
@@ -102,28 +104,28 @@ def predict(
             print(f"timeline  {path}.png")
         print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
     _report(failed, "not read")
-    _report(cut_short, "read in part")
+    _report(cut_short, "partly read")
     if failed:
         raise typer.Exit(1)
 
 
 def _print_table(stream, count):
-    """Prints all rows of `count` files; (failed, cut short) as of `predict_files`."""
+    """Prints the rows of all `count` files. Returns (failed, cut short) as in `predict_files`."""
     import pandas as pd
     from tqdm.auto import tqdm
 
     tables = []
     with tqdm(total=count, disable=not stream.progress, unit="file", leave=False) as bar:
-        for table, after in stream.batches():
+        for table, position in stream.batches():
             tables += [table] if len(table) else []
-            bar.update(after["file"] - bar.n if after else 0)
+            bar.update(position["file"] - bar.n if position else 0)
     frame = pd.concat(tables, ignore_index=True)
     shown = frame[[name for name in _SHOWN if name in frame]].assign(path=frame["path"].map(one_line))
     shown = shown.astype(object).where(shown.notna(), "")
     print(shown.to_string(index=False, float_format="{:.4f}".format))
-    broken, read = frame[frame["error"] != ""], set(frame.loc[frame["error"] == "", "path"])
-    faults = list(zip(broken["path"], broken["error"], strict=True))
-    return [fault for fault in faults if fault[0] not in read], [fault for fault in faults if fault[0] in read]
+    broken = frame[frame["error"] != ""]
+    faults = zip(broken["path"], broken["error"], strict=True)
+    return [fault for fault in faults if fault not in stream.cut_short], stream.cut_short
 
 
 def _report(faults, what):

@@ -1,4 +1,4 @@
-"""The command that works through a list of runs."""
+"""The command that trains a list of runs."""
 
 import os
 import signal
@@ -21,22 +21,27 @@ DEFAULT = "queues/measured.csv"
 def queue(
     what: Annotated[str, typer.Argument(help="A csv or yaml file with one run per row, or `status`.")],
     file: Annotated[str | None, typer.Argument(help=f"After `status`: the file [default: {DEFAULT}].")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Runs at once [default: cores / threads].")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Runs at the same time [default: cores / threads].")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
-    nice: Annotated[int, typer.Option(min=0, max=19, help="Niceness of the runs: 19 lets all else go first.")] = 19,
+    nice: Annotated[
+        int, typer.Option(min=0, max=19, help="Niceness of the runs; 19 gives way to all other processes.")
+    ] = 19,
     budget: Annotated[
-        str, typer.Option(help="Stop after this time (12m, 1h30m): no epoch begins that cannot end in time.")
+        str,
+        typer.Option(help="Stop after this time (12m, 1h30m). No epoch starts that would end later than that."),
     ] = "",
-    pack: Annotated[Path | None, typer.Option(help="Then write records and small weights into this tar file.")] = None,
+    pack: Annotated[
+        Path | None, typer.Option(help="At the end write records and small weights into this tar file.")
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Start failed runs again.")] = False,
     data_dir: DataDir = None,
-):
-    """Trains a list of runs, each in a process of its own, several at once; resumable at every moment.
+) -> None:
+    """Trains a list of runs, several at the same time, each in its own process. You can stop and resume it at any time.
 
-    A failed run is noted with its reason and does not stop the others. Finished runs are not run again, also if the
-    code has changed since: their records say which code it was.
+    A failed run is noted with its reason and does not stop the others. Finished runs are not run again, even if the
+    code has changed: their records say which code it was.
     """
-    import_keras(wake=False)  # the accelerator's memory is for the runs
+    import_keras(wake=False)  # leaves the accelerator's memory to the runs
     from ..common.checks import InputError
     from ..common.paths import data_root
     from ..training.queue import Settings, run_queue, status
@@ -49,9 +54,10 @@ def queue(
     if file:
         raise InputError(f"queue: takes one file; received {what} and {file}")
     entries = read_queue(what)
-    # as Ctrl-C: the runs are stopped and can be resumed, instead of going on without the queue
+    # like Ctrl-C: stops the runs so that they can be resumed; otherwise they would continue without the queue
     signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `&` ignores it, and the runs inherit that
+    # a script that starts the queue with `&` makes it and its runs ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     data_dir = os.path.abspath(data_root(data_dir)) if data_dir else None
     settings = Settings(workers, threads, nice, parse_budget(budget) if budget else None, data_dir, retry)
     table = run_queue(entries, settings)
@@ -65,12 +71,12 @@ def queue(
 
 
 def _interrupt(*_):
-    """What Ctrl-C does, also where the shell that started the queue in the background has Ctrl-C ignored."""
+    """Does what Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 def _shown(table):
-    """The status table as text."""
+    """The status table as text, with rounded numbers and empty cells for missing values."""
     table = table.copy()
     table["best val"] = [f"{value:.3f}" if value == value and value is not None else "" for value in table["best val"]]
     for column in ("epoch", "of", "seconds an epoch", "minutes left"):

@@ -2,18 +2,28 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..common.quiet import import_keras
 from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app, tell
 
+if TYPE_CHECKING:
+    from ..runs.records import Run
 
-@app.command("list", epilog="Example: `fer-tf list`")
-def list_command():
-    """What the kit knows: datasets with their protocols, models, experiments, and runs on disk."""
+
+@app.command("list", epilog="Examples: `fer-tf list`, `fer-tf list settings`")
+def list_command(
+    what: Annotated[str, typer.Argument(help="all, or settings: every setting with default, range and help.")] = "all",
+) -> None:
+    """Lists datasets with their protocols, models, experiments, and runs on disk; or the settings of experiments."""
     import_keras()
+    from ..common.checks import check_choice
+
+    if check_choice("what", what, ("all", "settings")) == "settings":
+        _print_settings()
+        return
     from .. import data, experiments, models
     from ..runs import records
     from ..training.classical import CLASSICAL
@@ -34,6 +44,17 @@ def list_command():
         print(f"  {run.name:36} test accuracy {run.metrics['test']['accuracy']:.3f}{reduced}")
 
 
+def _print_settings():
+    """Two lines for each setting: its name, default and range, then its help."""
+    from ..experiments import SETTINGS
+
+    print("settings of experiments, for --set name=value (default; allowed)")
+    for setting in SETTINGS.values():
+        default = str(setting.default).lower() if setting.kind is bool else setting.default
+        shown = "; ".join(filter(None, [str(default) if default != "" else "empty", setting.allowed]))
+        print(f"  {setting.name} ({shown})\n      {setting.help}")
+
+
 @app.command(
     epilog="Examples: `fer-tf train cnn` (synthetic faces), "
     "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`"
@@ -42,21 +63,21 @@ def train(
     experiment: Experiment,
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and drawn splits.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and drawn splits.")] = 0,
     size: Size = "full",
-    classes: Annotated[int | None, typer.Option(help="Only the first 6, 7 or 8 emotions.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Use only the first 6, 7 or 8 emotions.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
     options: Options = None,
     settings: Settings = None,
     data_dir: DataDir = None,
-    folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol and sum them up.")] = False,
+    folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol and summarise them.")] = False,
     weights: Annotated[str | None, typer.Option(help="Short for --set weights=…: none, imagenet or a file.")] = None,
     force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
-    jit: Annotated[bool, typer.Option("--jit", help="Compile by XLA also on a processor.")] = False,
-):
-    """Trains an experiment, selects on val, evaluates once on test, and leaves a record in reports/runs/.
+    jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA even on a CPU.")] = False,
+) -> None:
+    """Trains an experiment, selects on val, evaluates once on test, and writes a record to reports/runs/.
 
-    An interrupted training goes on after its last finished epoch when the same command is given again.
+    The same command resumes an interrupted training after its last finished epoch.
     """
     import_keras()
     from ..experiments.table import is_used, parse_overrides, resolve
@@ -68,15 +89,15 @@ def train(
     from ..data import parse_options
     from ..training.run import run_experiment, run_folds
 
-    settled = resolve(experiment, size, overrides)
-    if idle := [key for key in overrides if not is_used(key, settled)]:
-        tell(f"{', '.join(idle)}: {experiment} does not use what was set, it changes nothing")
-    chosen = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
-    settings = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
+    resolved = resolve(experiment, size, overrides)
+    if unused := [key for key in overrides if not is_used(key, resolved)]:
+        tell(f"{', '.join(unused)}: {experiment} does not use what was set, it changes nothing")
+    dataset_options = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
+    arguments = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
     if folds:
-        _print_folds(run_folds(experiment, dataset, dataset_options=chosen, **settings))
+        _print_folds(run_folds(experiment, dataset, dataset_options=dataset_options, **arguments))
     else:
-        print_run(run_experiment(experiment, dataset, dataset_options=chosen, **settings))
+        print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
 
 
 def _print_folds(runs):
@@ -85,8 +106,8 @@ def _print_folds(runs):
     print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
 
 
-def print_run(run):
-    """A run's test report, accuracy with interval, notes and where its record lies."""
+def print_run(run: "Run") -> None:
+    """Prints a run's test report, its accuracy with 95 % interval, its notes and the paths of record and model."""
     from ..evaluation.tables import report_table
 
     names = list(run.metrics["test"]["per_class"])
@@ -96,7 +117,7 @@ def print_run(run):
     print(f"test accuracy {test['accuracy']:.4f} (95 % {low:.3f} to {high:.3f}), macro F1 {test['macro_f1']:.4f}")
     clean = run.metrics["without_copies"]
     if clean["in_either"] and clean["n"]:
-        print(f"without the {clean['in_either']} test images that stand in train or val: {clean['accuracy']:.4f}")
+        print(f"without the {clean['in_either']} test images that are also in train or val: {clean['accuracy']:.4f}")
     near = run.metrics.get("without_near_copies") or {"in_either": 0}
     if near["in_either"] and near["n"]:
         print(f"without the {near['in_either']} that have an exact or near copy there: {near['accuracy']:.4f}")
@@ -114,14 +135,14 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A .h5 or .keras file.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Of the protocol's draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of drawn splits.")] = 0,
     data_dir: DataDir = None,
     options: Options = None,
     tta: Annotated[str, typer.Option(help="Views of each image to average over: none, flip or ten_crop.")] = "none",
     out: Annotated[
         Path | None, typer.Option(help="Folder for csv files and figures [default: reports/evaluations/…].")
     ] = None,
-):
+) -> None:
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
     from ..data import load_dataset, parse_options
@@ -129,9 +150,9 @@ def evaluate(
     from ..saving.bundled import model_name
     from ..saving.keras_files import find_model, load_model
 
-    loaded = load_model(model)  # before the dataset: a mistyped name is told at once
-    chosen = parse_options(dataset, options or [])
-    ds = load_dataset(dataset, data_dir, protocol, seed=seed, **chosen)
+    loaded = load_model(model)  # before the dataset, so that a mistyped name is reported at once
+    dataset_options = parse_options(dataset, options or [])
+    ds = load_dataset(dataset, data_dir, protocol, seed=seed, **dataset_options)
     print_run(evaluate_with_tta(loaded, ds, model_name(find_model(model)), tta, out))
 
 
@@ -140,19 +161,19 @@ def classical(
     name: Annotated[str, typer.Argument(help="hog_svm, lbp_svm, hog_svm_rbf or lbp_svm_rbf.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Of drawn splits and of the landmarks.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of drawn splits and of the landmarks.")] = 0,
     size: Size = "full",
     options: Options = None,
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Run again from the beginning.")] = False,
-):
-    """Fits a support vector machine on HOG or LBP features, selects on val, evaluates once on test, leaves a record."""
+) -> None:
+    """Fits a support vector machine on HOG or LBP features, selects on val, evaluates once on test, writes a record."""
     import_keras()
     from ..data import parse_options
     from ..training.classical import run_classical
 
-    chosen = parse_options(dataset, options or [])
-    print_run(run_classical(name, dataset, protocol, seed, data_dir, size, chosen, force))
+    dataset_options = parse_options(dataset, options or [])
+    print_run(run_classical(name, dataset, protocol, seed, data_dir, size, dataset_options, force))
 
 
 @app.command(epilog="Examples: `fer-tf reproduce`, `fer-tf reproduce --dataset fer2013 --set epochs=5 02_custom_cnn`")
@@ -162,14 +183,14 @@ def reproduce(
     protocol: Protocol = None,
     seed: int = 0,
     size: Annotated[
-        str, typer.Option(help="full, quick or smoke [default: quick on synthetic faces, else full].")
+        str, typer.Option(help="full, quick or smoke [default: quick for synthetic faces, else full].")
     ] = "",
     options: Options = None,
     settings: Settings = None,
     data_dir: DataDir = None,
-    force: Annotated[bool, typer.Option(help="Run also what has not changed.")] = False,
-):
-    """Executes the numbered notebooks in order and builds reports/index.html; only what changed is run again."""
+    force: Annotated[bool, typer.Option(help="Also run notebooks that have not changed.")] = False,
+) -> None:
+    """Executes the numbered notebooks in order and builds reports/index.html. Unchanged notebooks are skipped."""
     import_keras()
     from ..common.paths import project_root
     from ..runs.reproduce import reproduce as run_all
@@ -187,7 +208,7 @@ def reproduce(
 
 
 @app.command(epilog="Example: `fer-tf report`")
-def report():
+def report() -> None:
     """Builds reports/index.html from the run records on disk."""
     import_keras()
     from ..runs.page import build_report
@@ -201,9 +222,9 @@ def report():
 def release(
     runs: Annotated[list[str] | None, typer.Argument(help="Names of finished runs in reports/runs/.")] = None,
     queue: Annotated[str | None, typer.Option(help="All finished runs of this queue file.")] = None,
-    reduced: Annotated[bool, typer.Option("--reduced", help="Also runs at less than their source's settings.")] = False,
-):
-    """Copies the records of finished runs into reports/results/, and renders its tables and README's again."""
+    reduced: Annotated[bool, typer.Option("--reduced", help="Also runs that reduce their source's settings.")] = False,
+) -> None:
+    """Copies the records of finished runs into reports/results/, and updates the tables there and in README."""
     import_keras()
     from ..common.checks import InputError
     from ..runs.release import add_runs, render_results
@@ -215,8 +236,8 @@ def release(
     if queue:
         runs, left_out = finished_names(read_queue(queue), reduced)
         if left_out:
-            print(f"left out, because they are reduced: {', '.join(left_out)} (--reduced takes them, marked as such)")
-    add_runs(runs, reduced)
+            print(f"left out, because they are reduced: {', '.join(left_out)} (--reduced adds them and marks them)")
+    add_runs(runs or [], reduced)
     for path in render_results():
         print(path)
 
@@ -226,8 +247,8 @@ def bundle(
     run: Annotated[str, typer.Argument(help="Name of a finished run in reports/runs/.")],
     file: Annotated[str, typer.Argument(help="Name of the file that ships, ends in .h5.")],
     data_dir: DataDir = None,
-):
-    """Makes a run's model one that ships in models/bundled/: half precision, checksum, measured again from its file."""
+) -> None:
+    """Puts a run's model into models/bundled/, in half precision, with its checksum, and measures the new file."""
     import_keras()
     from ..common.paths import models_root
     from ..runs.bundle import bundle_run

@@ -1,4 +1,4 @@
-"""Commands that search settings and put runs together."""
+"""Commands that search hyperparameters and combine runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,23 +17,26 @@ from .runs import print_run
 def search(
     experiment: Experiment,
     grid: Annotated[bool, typer.Option("--grid", help="Try every combination of the space.")] = False,
-    random: Annotated[int | None, typer.Option(min=1, help="Try so many combinations, drawn by the seed.")] = None,
+    random: Annotated[
+        int | None, typer.Option(min=1, help="Try this number of combinations, drawn with the seed.")
+    ] = None,
     space: Annotated[
         str, typer.Option(help='document4, document3, document2, a .json file, or "name=value,value name=value".')
     ] = "document4",
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and draws.")] = 0,
     size: Size = "full",
     options: Options = None,
     settings: Settings = None,
     data_dir: DataDir = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [default: reports/searches/…].")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed trials again.")] = False,
-):
-    """Searches hyperparameters on train and val alone: a row a trial, figures, and the command that trains the best.
+) -> None:
+    """Searches hyperparameters on train and val. It never reads test images.
 
-    An interrupted search goes on when the same command is given again. Test images are never read here.
+    It writes a table with one row per trial, figures, and the command that trains the best setting. The same command
+    resumes an interrupted search.
     """
     import_keras()
     from ..common.checks import InputError
@@ -42,9 +45,22 @@ def search(
     from ..training.search import run_search
 
     if grid == bool(random):
-        raise InputError("search: give one of --grid and --random N")
-    given, overrides = parse_options(dataset, options or []), parse_overrides(" ".join(settings or []))
-    run_search(experiment, space, random or 0, dataset, protocol, seed, size, data_dir, given, out, retry, **overrides)
+        raise InputError("search: give either --grid or --random N")
+    dataset_options, overrides = parse_options(dataset, options or []), parse_overrides(" ".join(settings or []))
+    run_search(
+        experiment,
+        space,
+        random or 0,
+        dataset,
+        protocol,
+        seed,
+        size,
+        data_dir,
+        dataset_options,
+        out,
+        retry,
+        **overrides,
+    )
 
 
 @app.command(
@@ -52,16 +68,16 @@ def search(
     "`fer-tf ensemble RUN RUN RUN --select greedy`"
 )
 def ensemble(
-    runs: Annotated[list[str], typer.Argument(help="Names of finished runs tested on the same images.")],
+    runs: Annotated[list[str], typer.Argument(help="Names of finished runs with the same test images.")],
     weights: Annotated[
-        list[float] | None, typer.Option("--weight", help="One a run, in their order [default: all alike].")
+        list[float] | None, typer.Option("--weight", help="One per run, in their order [default: equal weights].")
     ] = None,
-    select: Annotated[str, typer.Option(help="all, or greedy: weights are chosen on validation.")] = "all",
+    select: Annotated[str, typer.Option(help="all, or greedy: choose the weights on val.")] = "all",
     tta: Annotated[str, typer.Option(help="Views of each image: none, flip or ten_crop.")] = "none",
     data_dir: DataDir = None,
-    name: Annotated[str, typer.Option(help="Of the record [default: ensemble-…].")] = "",
+    name: Annotated[str, typer.Option(help="Name of the record [default: ensemble-…].")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder to write to [default: reports/evaluations/…].")] = None,
-):
+) -> None:
     """Averages the probabilities of finished runs and evaluates the average on the test images they share."""
     import_keras()
     from ..runs.ensemble import ensemble_runs

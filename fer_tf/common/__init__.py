@@ -1,1 +1,1 @@
-"""What every folder uses: checks of arguments, paths, files, hashes, quiet output and safe text."""
+"""Helpers for the whole package: argument checks, paths, files, hashes, quiet output and safe text."""

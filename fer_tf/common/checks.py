@@ -1,49 +1,64 @@
-"""Errors that explain themselves in a line, and the checks that raise them."""
+"""Errors with a one-line explanation, and the checks that raise them."""
 
 import math
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+Number = TypeVar("Number", bound=float)
 
 
 class InputError(ValueError):
-    """A wrong argument or input file; its message says what is allowed and what came. The command line prints
-    it without a traceback."""
+    """A wrong argument or input file. The message says what is allowed and what was received.
+
+    The command line prints it without a traceback.
+    """
 
 
 class DataError(InputError):
-    """A dataset's file is there but broken; the message names the file, the place in it and the fault."""
+    """A data file exists but is broken. The message names the file, the place in it and the fault."""
 
 
 class MissingDataError(DataError, FileNotFoundError):
-    """A dataset's file is not there; the message says which, where it belongs and how to get it."""
+    """A data file does not exist. The message says which one, where it belongs and how to get it."""
 
-    def __str__(self):  # FileNotFoundError would format its arguments as an errno
+    def __str__(self) -> str:  # FileNotFoundError would format its arguments as an errno
         return str(self.args[0])
 
 
 class ModelFileError(InputError):
-    """A file that should hold a model does not, or contradicts itself."""
+    """A model file holds no usable model, or its description contradicts the model."""
 
 
 class OutOfTime(Exception):
-    """A training that stopped because its time budget ends; the same command resumes it."""
+    """A training stopped because its time budget is used up. The same command resumes it."""
 
 
-def check_choice(parameter, value, allowed):
-    """Returns `value` if it is one of `allowed`; otherwise raises `InputError` naming them."""
+def check_choice(parameter: str, value: T, allowed: Collection) -> T:
+    """Checks that a value is one of the allowed ones.
+
+    Args:
+        parameter: name of the parameter, for the message.
+        value: the value to check.
+        allowed: the allowed values.
+    Returns: `value`.
+    Raises: `InputError` with the allowed values otherwise.
+    """
     if value not in allowed:
         raise InputError(f"{parameter}: allowed are {', '.join(map(str, allowed))}; received {value!r}")
     return value
 
 
-def check_names(parameter, names, allowed):
-    """Raises `InputError` if any of `names` is not in `allowed` (an unknown option, column or override)."""
+def check_names(parameter: str, names: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raises `InputError` if one of `names` is not in `allowed`, such as an unknown option, column or override."""
     unknown = sorted(set(names) - set(allowed))
     if unknown:
         choices = ", ".join(sorted(allowed)) or "none"
         raise InputError(f"{parameter}: unknown {', '.join(map(repr, unknown))}; allowed are {choices}")
 
 
-def check_range(parameter, value, low=None, high=None):
-    """Returns the number `value` if low <= value <= high; otherwise raises `InputError`."""
+def check_range(parameter: str, value: Number, low: float | None = None, high: float | None = None) -> Number:
+    """Returns the number `value` if it is finite and low <= value <= high; raises `InputError` otherwise."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if (
         not is_number
@@ -58,8 +73,8 @@ def check_range(parameter, value, low=None, high=None):
     return value
 
 
-def check_whole(parameter, value, low=None, high=None):
-    """Returns the int `value` if low <= value <= high; otherwise raises `InputError`."""
+def check_whole(parameter: str, value: int, low: int | None = None, high: int | None = None) -> int:
+    """Returns the int `value` if low <= value <= high; raises `InputError` otherwise."""
     if not isinstance(value, int):
         raise InputError(f"{parameter}: must be a whole number; received {value!r}")
     return check_range(parameter, value, low, high)

@@ -1,4 +1,4 @@
-"""Reading and writing small files: JSON, and text that is moved into place only when it is whole."""
+"""Reading and writing small files: JSON, and files that appear only when they are complete."""
 
 import contextlib
 import errno
@@ -6,16 +6,19 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-
-from .hashes import code_fingerprint  # noqa: F401
+from typing import Any
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Gives a path beside `path` to write to; moves it into place on success, removes it on any failure.
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Gives a temporary path in the same folder to write to.
 
-    The temporary name keeps the suffix (`.h5`, `.npz`), because writers choose their format by it.
+    The written file replaces `path` when the block ends without an error. It is removed if the block fails. The
+    temporary file has the same name as `path`, because writers choose their format by the suffix (`.h5`, `.npz`).
+
+    Raises: `IsADirectoryError` if `path` is a folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -30,25 +33,25 @@ def replacing(path):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_text(path, text):
-    """Writes `text` to `path` in one step (UTF-8)."""
+def write_text(path: str | Path, text: str) -> None:
+    """Writes `text` to `path` as UTF-8; no half-written file can be seen."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def read_json(path):
-    """A JSON file's content; {} where the file is missing or broken."""
+def read_json(path: str | Path) -> dict:
+    """Returns the content of a JSON file, or {} if the file is missing or broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError):
         return {}
 
 
-def write_json(path, content):
-    """Writes JSON readably and in one step."""
+def write_json(path: str | Path, content: object) -> None:
+    """Writes indented JSON; no half-written file can be seen."""
     write_text(path, json.dumps(content, indent=2, default=float) + "\n")
 
 
-def as_json(content):
-    """What a JSON file of this content reads back as (tuples as lists, NumPy numbers as floats)."""
+def as_json(content: object) -> Any:
+    """Returns `content` as a JSON file would give it back: tuples become lists, NumPy numbers become floats."""
     return json.loads(json.dumps(content, default=float))

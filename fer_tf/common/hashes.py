@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def code_fingerprint(modules: Iterable) -> str:
-    """Hash of what code does: only changes of behaviour count.
+    """Hash of what code does. Only changes of behaviour change it.
 
-    Comments, docstrings, type hints and imports are left out, names of the package's modules before a dot, too, and the
-    order of definitions. So code can be explained, annotated and moved to other files, and what it made stays current.
+    It ignores comments, docstrings, type hints, imports, the order of definitions, and the package's module names
+    before a dot. Code can be explained, annotated and moved to other files, and its earlier results stay valid.
 
     Args:
         modules: modules, or paths of Python files.
@@ -28,14 +28,14 @@ def code_fingerprint(modules: Iterable) -> str:
 
 @functools.cache
 def _definitions(path, changed, size):
-    """What the file's definitions do, as text; kept as long as the file does not change."""
+    """The definitions of a file as text, as `_Behaviour` leaves them; `changed` and `size` are keys of the cache."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     tree = _Behaviour(tree).visit(tree)
     return [ast.unparse(ast.fix_missing_locations(node)) for node in tree.body]
 
 
 class _Behaviour(ast.NodeTransformer):
-    """Takes out of a syntax tree what does not change what the code does."""
+    """Removes the parts of a syntax tree that do not change what the code does."""
 
     def __init__(self, tree):
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
@@ -85,20 +85,17 @@ class _Behaviour(ast.NodeTransformer):
         return node
 
     def visit_Attribute(self, node):
-        """`module.name` of the package as `name`."""
+        """Replaces `module.name` by `name`, for modules of the package."""
         if isinstance(node.value, ast.Name) and node.value.id in self.names and node.value.id.islower():
             return ast.Name(node.attr, node.ctx)
         return self.generic_visit(node)
 
 
-pass
-
-
-def fingerprint(content):
-    """Short hash of JSON content."""
+def fingerprint(content: object) -> str:
+    """Hash of JSON content: 16 hexadecimal digits. The order of keys does not matter."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def file_hash(path):
-    """Short hash of a file's bytes."""
+def file_hash(path: str | Path) -> str:
+    """Hash of a file's bytes: 16 hexadecimal digits."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

@@ -1,16 +1,18 @@
-"""Keeping TensorFlow's start-up notes (written by its C++ part, past Python) off the screen."""
+"""Hides TensorFlow's start-up notes, which its C++ code writes directly to stderr."""
 
 import contextlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from types import ModuleType
 
 
 @contextlib.contextmanager
-def quiet_stderr():
-    """Drops what is written to the process's stderr inside the block, also by libraries and child processes.
+def quiet_stderr() -> Iterator[None]:
+    """Discards everything that is written to stderr inside the block, including by C libraries and child processes.
 
-    Exceptions pass as ever; only use it around code whose stderr is known to be noise.
+    Exceptions are raised as usual. Use it only around code whose stderr output is known to be noise.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -23,21 +25,25 @@ def quiet_stderr():
         os.close(kept)
 
 
-def import_keras(wake=True):
-    """Imports Keras and wakes its backend without their notes; what comes after is then silent too.
+def import_keras(wake: bool = True) -> ModuleType:
+    """Imports Keras and starts its backend without their start-up notes.
 
-    With wake=False the backend does not look at the devices yet, so an accelerator's memory stays free for others.
+    It also hides TensorFlow's advice about functions that are traced again. Each new model and each smaller last batch
+    causes such a trace.
 
-    So is TensorFlow's advice on functions that are traced again: each new model and each last, smaller batch does that.
+    Args:
+        wake: start the backend now. With False it does not look for devices yet, and an accelerator's memory stays free
+            for other processes.
+    Returns: the module `keras`.
     """
     with quiet_stderr():
         import keras
 
         if wake:
             keras.ops.zeros(1)
-    logging.getLogger("tensorflow").addFilter(_is_no_advice_on_tracing)  # the same one a second time is no second one
+    logging.getLogger("tensorflow").addFilter(_is_not_retracing_advice)  # adding the same filter twice has no effect
     return keras
 
 
-def _is_no_advice_on_tracing(record):
+def _is_not_retracing_advice(record):
     return "triggered tf.function retracing" not in record.getMessage()

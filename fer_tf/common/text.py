@@ -1,37 +1,37 @@
-"""Names of files as text that a csv, a spreadsheet and a screen can take."""
+"""File names as text that is safe in a csv, in a spreadsheet and on the screen."""
 
 import os
 import re
 
-# What makes a spreadsheet take a cell for a formula, also in the wide letters of East Asian keyboards.
+# First characters that make a spreadsheet read a cell as a formula, including the wide letters of East Asian keyboards.
 _FORMULA = tuple("=+-@\t\r\n") + ("＝", "＋", "－", "＠")
 SIGN = "'"
 
 
-def shown_path(path):
-    """The path as text that any csv can hold; bytes that are no UTF-8 are shown as `\\xff`."""
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """Returns the path as text that any csv can hold. Bytes that are not UTF-8 are shown as `\\xff`."""
     try:
         return os.fsencode(path).decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # a text that no name of a file can be
+    except UnicodeEncodeError:  # this text cannot be a file name
         return os.fspath(path).encode("utf-8", "backslashreplace").decode()
 
 
-def one_line(text):
-    """The text without line ends or other control characters, for a line on the screen."""
+def one_line(text: object) -> str:
+    """Returns the text on one line: control characters such as line ends are escaped (`\\n`), spaces are joined."""
     printable = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in str(text))
     return re.sub(r"\s+", " ", printable)
 
 
-def safe_cell(text):
-    """The text as a csv's cell that no spreadsheet takes for a formula; `read_cell` gives it back.
+def safe_cell(text: str) -> str:
+    """Returns the text as a csv cell that no spreadsheet reads as a formula. `read_cell` gives the text back.
 
-    An apostrophe is put before what begins, blanks aside, with = + - @ or a tab or line end, and before what begins
-    with an apostrophe already. All else stays.
+    Text that starts with = + - @, a tab or a line end gets an apostrophe in front. Leading spaces are ignored here.
+    Text that already starts with an apostrophe gets another one. All other text is unchanged.
     """
     begins = text.lstrip(" ")
     return SIGN + text if begins.startswith(_FORMULA) or text.startswith(SIGN) else text
 
 
-def read_cell(text):
-    """The text that `safe_cell` made a cell of."""
+def read_cell(text: str) -> str:
+    """Returns the original text of a cell that `safe_cell` made."""
     return text.removeprefix(SIGN)

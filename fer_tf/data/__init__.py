@@ -1,7 +1,12 @@
-"""Datasets: `load_dataset(name)` gives a `FaceDataset`; `DATASETS` lists what there is.
+"""Datasets: `load_dataset(name)` returns a `FaceDataset`, and `DATASETS` lists all names.
 
-To add one: a file with `load`, `check` and a `SPEC`, its code map in `fer_tf/emotions.py`, and a line here.
+To add a dataset: write a file with `load`, `check` and a `SPEC`, put its code map into `fer_tf/emotions.py`, and add a
+line here.
 """
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..common.paths import data_root
@@ -16,6 +21,8 @@ __all__ = [
     "Split",
     "TrainingData",
     "check_dataset",
+    "has_same_pictures",
+    "has_same_rows",
     "load_dataset",
     "parse_options",
 ]
@@ -37,43 +44,52 @@ DATASETS = {
 
 
 def load_dataset(
-    name, data_dir=None, protocol=None, *, classes=None, size=None, channels=None, train_share=None, seed=0, **options
-):
+    name: str,
+    data_dir: str | Path | None = None,
+    protocol: str | None = None,
+    *,
+    classes: int | Sequence[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    train_share: float | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> FaceDataset:
     """Loads a dataset under a protocol.
 
     Args:
         name: a key of `DATASETS`.
-        data_dir: the folder that holds one folder a dataset; default $FER_TF_DATA, then data/raw.
-        protocol: how rows become train, val and test; default the dataset's first.
-        classes: None (all it has), 6, 7, 8 (that prefix of `EMOTIONS`) or a tuple of names.
-        size: (height, width) or one int to resize to; default as the set is.
-        channels: 1 or 3; default as the set is.
-        train_share: of the training images only so many, above 0 to 1 (all, the default), class shares kept; see
-            `FaceDataset.with_train_share`.
+        data_dir: the folder with one folder for each dataset; default $FER_TF_DATA, then data/raw.
+        protocol: how rows become train, val and test; default the dataset's first protocol.
+        classes: None (all classes), 6, 7 or 8 (the first names of `EMOTIONS`), or a tuple of names.
+        size: (height, width) in pixels, or one int for a square; default the dataset's own size.
+        channels: 1 (gray) or 3 (RGB); default the dataset's own.
+        train_share: share of the training images to use, above 0 and at most 1 (all, the default). Class shares are
+            kept, see `FaceDataset.with_train_share`.
         seed: for protocols that draw rows, and for train_share.
-        **options: the dataset's own, see `DATASETS[name].options`.
+        **options: the dataset's own options, see `DATASETS[name].options`.
     Returns: `FaceDataset`.
-    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for its files.
+    Raises: `InputError` for a wrong argument, `MissingDataError` for missing files, `DataError` for broken ones.
     """
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
     protocol = check_choice("protocol", protocol or next(iter(spec.protocols)), spec.protocols)
     check_names(f"options of {name}", options, spec.options)
     _check_switches(spec, options)
     check_whole("seed", seed, low=0)
-    class_subset(classes, spec.class_names)  # a wrong choice is told before anything is read
+    class_subset(classes, spec.class_names)  # a wrong choice raises before any file is read
     train_share = _checked_share(train_share)
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options)
     ds = ds.with_classes(class_subset(classes, ds.class_names))
     ds = ds if train_share == 1 else ds.with_train_share(train_share, seed)
     if size is not None or channels is not None:
-        size = _checked_size(size)
-        ds.store = ds.store.converted(size, channels and check_choice("channels", channels, (1, 3)))
+        shape = _checked_size(size)
+        ds.store = ds.store.converted(shape, channels and check_choice("channels", channels, (1, 3)))
     ds.notes.extend(_absent(ds))
     return ds
 
 
 def _check_switches(spec, options):
-    """Raises `InputError` where an option that is on or off got something else; `stream` also takes None (by size)."""
+    """Raises `InputError` if an on/off option has another value. `stream` also takes None (decided by size)."""
     for name, value in options.items():
         default = spec.options[name]
         if name == "stream" or isinstance(default, bool):
@@ -81,23 +97,26 @@ def _check_switches(spec, options):
 
 
 def _absent(ds):
-    """A note, as a list of none or one, on classes without an image in some split."""
+    """A list with one note on classes without an image in some split; empty if there are none."""
     counts = ds.counts().drop(index="all")
-    found = [
-        f"{split}: {', '.join(counts.index[counts[split] == 0])}" for split in SPLITS if (counts[split] == 0).any()
-    ]
-    return [f"classes without an image in {'; in '.join(found)}"] if found else []
+    gaps = [f"{split}: {', '.join(counts.index[counts[split] == 0])}" for split in SPLITS if (counts[split] == 0).any()]
+    return [f"classes without an image in {'; in '.join(gaps)}"] if gaps else []
 
 
 # Options of `load_dataset` that every dataset takes.
 COMMON_OPTIONS = ("classes", "size", "channels", "train_share")
 
 
-def parse_options(name, text):
-    """A dataset's options written as text, "fold=3 classes=7 label_mode=probability", as a dict for `load_dataset`.
+def parse_options(name: str, text: str | Iterable[str]) -> dict[str, Any]:
+    """Reads a dataset's options from text.
 
-    `classes` takes a number or names joined by commas; numbers, true, false and none are converted, all else is text.
-    A `train_share` of 1 is left out: it is the whole set, under the whole set's name.
+    Args:
+        name: a key of `DATASETS`.
+        text: "fold=3 classes=7 label_mode=probability", or a list of such items. `classes` takes a number or names with
+            commas between them. Numbers, true, false and none are converted, everything else stays text.
+    Returns: dict for `load_dataset`. A `train_share` of 1 is left out: it means the whole dataset, under its usual
+        name.
+    Raises: `InputError` for an unknown option or an item without "=".
     """
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
     options = {}
@@ -113,20 +132,40 @@ def parse_options(name, text):
 
 
 def _typed(text):
-    """A number, True, False or None where the text is one, else the text."""
+    """The text as a number, True, False or None if it is one of these, else the text itself."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
-    for kind in (int, float):
+    for number in (int, float):
         try:
-            return kind(text)
+            return number(text)
         except ValueError:
             continue
     return text
 
 
-def check_dataset(name, data_dir=None):
-    """What of a dataset is on disk, as lines of text; raises `MissingDataError` telling how to get what is not."""
+def has_same_pictures(first: str | None, second: str) -> bool:
+    """True if two datasets are one, or label the same pictures (FER+ has FER2013's). An unknown name has none."""
+    sources = {name: spec.pictures_of or name for name, spec in DATASETS.items()}
+    return first == second or (first in sources and sources[first] == sources.get(second))
+
+
+def has_same_rows(first: tuple[str | None, str | None], second: tuple[str, str]) -> bool:
+    """True if two (dataset, protocol) pairs split the same pictures in the publisher's own way."""
+    pairs = (first, second)
+    is_published = all(name in DATASETS and protocol in DATASETS[name].published_splits for name, protocol in pairs)
+    return is_published and has_same_pictures(first[0], second[0])
+
+
+def check_dataset(name: str, data_dir: str | Path | None = None) -> list[str]:
+    """Lists what a dataset has on disk.
+
+    Args:
+        name: a key of `DATASETS`.
+        data_dir: see `load_dataset`.
+    Returns: list of lines of text.
+    Raises: `MissingDataError` that says how to get missing files, `DataError` for broken ones.
+    """
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
     return spec.check(data_root(data_dir) / name)
 

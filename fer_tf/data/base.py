@@ -1,10 +1,11 @@
-"""`FaceDataset`: what every loader returns and everything else takes."""
+"""`FaceDataset`: what every loader returns and all other code works on."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from ..common.checks import InputError
 from .images import convert, read_image
 
 SPLITS = ("train", "val", "test")
-# Sets whose decoded pixels would take more are streamed from disk (AffectNet: 400,000 images).
+# Bytes. Larger datasets are streamed from disk instead of held in memory (AffectNet: 400,000 images).
 MEMORY_LIMIT = 2 * 2**30
 
 
@@ -23,62 +24,88 @@ class ArrayImages:
     streamed = False
     paths = None
 
-    def __init__(self, images):
+    def __init__(self, images: np.ndarray) -> None:
         self.array = images
         self.shape = images.shape[1:]
 
-    def fetch(self, rows):
-        """Images of the given rows, uint8 [len(rows), H, W, C]."""
+    def fetch(self, rows: np.ndarray) -> np.ndarray:
+        """The images of some rows.
+
+        Args:
+            rows: int [n].
+        Returns: uint8 [n, H, W, C].
+        """
         return self.array[rows]
 
-    def described(self):
-        """Bytes that change with the pictures, part by part: what is computed from them is kept under their hash."""
+    def described(self) -> Iterator[bytes | np.ndarray]:
+        """Yields bytes that change with the images. Results computed from the images are cached under their hash."""
         yield repr(tuple(self.shape)).encode()
         yield np.ascontiguousarray(self.array)
 
-    def taken(self, rows):
-        """A store of the given rows only."""
+    def taken(self, rows: np.ndarray) -> "ArrayImages":
+        """A store of the given rows only, int [n]."""
         return ArrayImages(self.array[rows])
 
-    def converted(self, size, channels):
+    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "ArrayImages":
         """The same images at another size (height, width) or channel count."""
         return ArrayImages(convert(self.array, size, channels))
 
 
 class FileImages:
-    """Images left on disk and read when asked for; nothing is held."""
+    """Images that stay on disk and are read when they are asked for."""
 
     streamed = True
 
-    def __init__(self, paths, size, channels):
+    def __init__(self, paths: Sequence[str | Path] | np.ndarray, size: tuple[int, int], channels: int) -> None:
         self.paths = np.asarray(paths, dtype=object)
         self.shape = (*size, channels)
 
-    def fetch(self, rows):
-        """Reads the given rows, uint8 [len(rows), H, W, C], over a few threads (decoding releases the lock)."""
+    def fetch(self, rows: np.ndarray) -> np.ndarray:
+        """Reads the images of some rows in a few threads (decoding releases Python's lock).
+
+        Args:
+            rows: int [n].
+        Returns: uint8 [n, H, W, C].
+        Raises: `DataError` for a file that cannot be read.
+        """
         height, width, channels = self.shape
+
+        def read(row):
+            return read_image(self.paths[row], channels, (height, width))
+
         with ThreadPoolExecutor(4) as pool:
-            images = list(pool.map(lambda row: read_image(self.paths[row], channels, (height, width)), rows))
+            images = list(pool.map(read, rows))
         return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
 
-    def described(self):
-        """Bytes that change with the files, their times, or how they are read; see `ArrayImages.described`."""
+    def described(self) -> Iterator[bytes | np.ndarray]:
+        """Yields bytes that change with the files, their times or how they are read; see `ArrayImages.described`."""
         yield repr(tuple(self.shape)).encode()
         for path in self.paths:
             status = Path(path).stat()
             yield f"{path} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "replace")
 
-    def taken(self, rows):
-        """A store of the given rows only."""
+    def taken(self, rows: np.ndarray) -> "FileImages":
+        """A store of the given rows only, int [n]."""
         return FileImages(self.paths[rows], self.shape[:2], self.shape[2])
 
-    def converted(self, size, channels):
+    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "FileImages":
         """The same files, read at another size (height, width) or channel count."""
         return FileImages(self.paths, size or self.shape[:2], channels or self.shape[2])
 
 
-def image_store(paths, size, channels, stream=None):
-    """Files as `ArrayImages` if their pixels fit `MEMORY_LIMIT`, else (or with stream=True) as `FileImages`."""
+def image_store(
+    paths: Sequence[str | Path] | np.ndarray, size: tuple[int, int], channels: int, stream: bool | None = None
+) -> ArrayImages | FileImages:
+    """A store of image files, in memory or on disk.
+
+    Args:
+        paths: the files.
+        size: (height, width) in pixels to read at.
+        channels: 1 or 3.
+        stream: False reads all files now, True reads them when asked for. None reads them now if their pixels fit into
+            `MEMORY_LIMIT`.
+    Returns: `ArrayImages` or `FileImages`.
+    """
     files = FileImages(paths, size, channels)
     if stream is None:
         stream = len(paths) * int(np.prod(files.shape)) > MEMORY_LIMIT
@@ -89,67 +116,80 @@ def image_store(paths, size, channels, stream=None):
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a dataset.
+    """One split of a dataset, N images.
 
     Attributes:
         images: uint8 [N, H, W, C], range 0..255.
         labels: int [N], codes into class_names.
-        probabilities: float [N, C] where the set has soft labels, else None.
-        paths: the N files where the set is streamed, else None.
+        class_names: tuple of C emotion names.
+        probabilities: float [N, C] if the dataset has soft labels, else None.
+        paths: object [N], the files if the dataset is streamed, else None.
         rows: int [N], rows of the dataset's table.
+        store: where the images are.
     """
 
     store: ArrayImages | FileImages
     rows: np.ndarray
     labels: np.ndarray
-    class_names: tuple
+    class_names: tuple[str, ...]
     probabilities: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def images(self):
-        """All images of the split; refused where a streamed split would not fit `MEMORY_LIMIT`."""
+    def images(self) -> np.ndarray:
+        """All images of the split, uint8 [N, H, W, C].
+
+        Raises: `InputError` if the split is streamed and does not fit into `MEMORY_LIMIT`.
+        """
         if self.streamed and len(self) * int(np.prod(self.store.shape)) > MEMORY_LIMIT:
             raise InputError(f"images: {len(self)} streamed images do not fit memory; use fetch(positions)")
         return self.store.fetch(self.rows)
 
     @property
-    def paths(self):
-        """The files of a streamed split, object [N]; None for arrays."""
+    def paths(self) -> np.ndarray | None:
+        """The files of a streamed split, object [N]; None if the images are in memory."""
         return None if self.store.paths is None else self.store.paths[self.rows]
 
     @property
-    def streamed(self):
-        """True if the images are read from disk batch by batch."""
+    def streamed(self) -> bool:
+        """True if the images are read from disk, batch by batch."""
         return self.store.streamed
 
-    def alone(self):
-        """This split with a store of its own images only."""
+    def alone(self) -> "Split":
+        """The same split with a store that holds only its own images."""
         return replace(self, store=self.store.taken(self.rows), rows=np.arange(len(self)))
 
-    def sample(self, limit, seed=0):
-        """At most `limit` images of the split, class shares kept: images uint8 [n, H, W, C], labels int [n]."""
+    def sample(self, limit: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """At most `limit` images of the split, with the class shares kept.
+
+        Returns: images uint8 [n, H, W, C] and labels int [n].
+        """
         if len(self) <= limit:
             positions = np.arange(len(self))
         else:
             positions = stratified_sample(self.labels, limit, seed)
         return self.fetch(positions), self.labels[positions]
 
-    def fetch(self, positions):
-        """The images at positions 0..N-1 of this split, uint8 [len(positions), H, W, C]."""
+    def fetch(self, positions: np.ndarray) -> np.ndarray:
+        """The images at some positions of this split.
+
+        Args:
+            positions: int [n], from 0 to N-1.
+        Returns: uint8 [n, H, W, C].
+        """
         return self.store.fetch(self.rows[positions])
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """All that training is ever handed: no test image, no test label."""
+    """Everything that training gets: train and val, no test image and no test label."""
 
     train: Split
     val: Split
-    class_names: tuple
-    image_shape: tuple
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
 
 
 @dataclass
@@ -159,74 +199,77 @@ class FaceDataset:
     Attributes:
         name, protocol: as in `DATASETS`.
         class_names: tuple of emotion names; labels are codes into it.
-        table: DataFrame, one row an image: `label` (int), `split` (train, val, test or "" for unused), and what
-            else the set tells (`usage`, `subject`, ...).
-        store: the images, `ArrayImages` or `FileImages`, by row of the table.
-        notes: sentences a reader must know (what was dropped, in which way the copy at hand differs).
-        source: fingerprint of the files it was read from.
-        deviation: in which way the copy at hand is not the published set ("" if it is); runs on it say so.
-        truth: function(rows of the table, regions=False) -> dict of masks, where the set's truth is known (synthetic).
+        table: DataFrame, one row for each image: `label` (int), `split` (train, val, test, or "" for unused), `name`,
+            and whatever else the dataset knows (`usage`, `subject`, ...).
+        store: the images, `ArrayImages` or `FileImages`, in the order of the table.
+        notes: sentences that a reader must know (what was left out, how this copy differs).
+        source: fingerprint of the files that were read.
+        probabilities: float [N, C], soft labels, or None.
+        truth: function(rows of the table, regions=False) -> dict of masks; None if the truth is not known. Only
+            synthetic faces have it.
+        deviation: how this copy differs from the published dataset, "" if it does not. Runs on it show this text.
     """
 
     name: str
     protocol: str
-    class_names: tuple
+    class_names: tuple[str, ...]
     table: pd.DataFrame
     store: ArrayImages | FileImages
-    notes: list = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     source: str = ""
     probabilities: np.ndarray | None = None
-    truth: Callable | None = None
+    truth: Callable[..., dict[str, np.ndarray]] | None = None
     deviation: str = ""
 
     @property
-    def train(self):
-        """Images to learn from."""
+    def train(self) -> Split:
+        """Images to train on."""
         return self.split("train")
 
     @property
-    def val(self):
-        """Images to select epochs, models and settings on."""
+    def val(self) -> Split:
+        """Images on which epochs, models and settings are chosen."""
         return self.split("val")
 
     @property
-    def test(self):
-        """Images read once, by evaluation."""
+    def test(self) -> Split:
+        """Images that only the evaluation reads, once."""
         return self.split("test")
 
     @property
-    def image_shape(self):
-        """(height, width, channels)."""
-        return tuple(int(value) for value in self.store.shape)
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the images."""
+        height, width, channels = self.store.shape
+        return int(height), int(width), int(channels)
 
-    def split(self, name):
-        """The split called train, val or test."""
+    def split(self, name: str) -> Split:
+        """The split with this name: train, val or test."""
         rows = np.flatnonzero((self.table["split"] == name).to_numpy())
         labels = self.table["label"].to_numpy(np.int64)[rows]
         soft = None if self.probabilities is None else self.probabilities[rows]
         return Split(self.store, rows, labels, self.class_names, soft)
 
-    def training_data(self):
-        """The view of this dataset that training gets: train and val, with stores that hold no other image."""
+    def training_data(self) -> TrainingData:
+        """What training may see: train and val, with stores that hold no other image."""
         return TrainingData(self.train.alone(), self.val.alone(), self.class_names, self.image_shape)
 
-    def masks(self, rows, regions=False):
-        """What is known of every pixel, on request.
+    def masks(self, rows: Sequence[int] | np.ndarray, regions: bool = False) -> dict[str, np.ndarray]:
+        """What is known about every pixel of some images.
 
         Args:
             rows: int [N], rows of the table.
-            regions: give the face's regions instead.
-        Returns: dict of bool [N, H, W]: `expression` (the regions that carry the expression, not reduced by an
-            occluder), `occluder`, `face`; with `regions`: `brows`, `eyes`, `nose`, `mouth`, `cheeks`, `chin`.
-        Raises: `InputError` where the truth of a set is not known.
+            regions: True returns the regions of the face instead.
+        Returns: dict of bool [N, H, W]: `expression` (the regions that carry the expression, also where an occluder
+            covers them), `occluder` and `face`; with `regions`: `brows`, `eyes`, `nose`, `mouth`, `cheeks` and `chin`.
+        Raises: `InputError` if the dataset does not know its pixels.
         """
         if self.truth is None:
-            raise InputError(f"masks: the truth of {self.name}'s pixels is not known, only synthetic faces have it")
+            raise InputError(f"masks: {self.name} does not know what its pixels show; only synthetic faces do")
         table = self.table.iloc[np.asarray(rows)]
         return self.truth(table, regions=True) if regions else self.truth(table)
 
-    def counts(self):
-        """DataFrame of images per class (rows) and split (columns), with totals."""
+    def counts(self) -> pd.DataFrame:
+        """DataFrame of image counts: a row for each class, a column for each split, and totals (`all`)."""
         names = pd.Categorical.from_codes(self.table["label"], self.class_names)
         counts = pd.crosstab(names, self.table["split"], dropna=False)
         counts = counts.reindex(index=self.class_names, columns=SPLITS, fill_value=0)
@@ -235,24 +278,29 @@ class FaceDataset:
         counts.loc["all"] = counts.sum(axis=0)
         return counts
 
-    def fingerprint(self):
-        """Hash of what was read and how it was labelled and split: equal for equal experiments."""
+    def fingerprint(self) -> str:
+        """Hash of the files, labels and splits: equal for equal experiments."""
         basis = (self.source, self.name, self.protocol, self.class_names, self.image_shape)
         digest = hashlib.sha256(repr(basis).encode())
-        digest.update(np.ascontiguousarray(self.table["label"].to_numpy(np.int64)))
+        digest.update(np.ascontiguousarray(self.table["label"].to_numpy(np.int64)))  # type: ignore[arg-type]
         digest.update("\n".join(self.table["split"]).encode())
         if self.probabilities is not None:
-            digest.update(np.ascontiguousarray(self.probabilities))
+            digest.update(np.ascontiguousarray(self.probabilities))  # type: ignore[arg-type]
         return digest.hexdigest()[:16]
 
-    def test_fingerprint(self):
-        """Hash of which pictures are tested under which labels: equal where predictions compare row by row."""
+    def test_fingerprint(self) -> str:
+        """Hash of the test images and their labels: if it is equal, predictions can be compared row by row."""
         test = self.table[self.table["split"] == "test"]
         basis = (self.source, self.class_names, list(test["name"]), test["label"].tolist())
         return hashlib.sha256(repr(basis).encode()).hexdigest()[:16]
 
-    def with_classes(self, class_names):
-        """The dataset restricted to `class_names` (in that order); rows of other classes leave, and a note says so."""
+    def with_classes(self, class_names: Sequence[str]) -> "FaceDataset":
+        """The dataset with some of its classes only.
+
+        Args:
+            class_names: the classes to keep, in this order. Soft labels are scaled to sum 1 again.
+        Returns: a new `FaceDataset` without the rows of other classes; a note says how many.
+        """
         if tuple(class_names) == tuple(self.class_names):
             return self
         code = {self.class_names.index(name): new for new, name in enumerate(class_names)}
@@ -272,8 +320,11 @@ class FaceDataset:
             probabilities=soft,
         )
 
-    def limited(self, limit, seed=0):
-        """At most `limit` images a split, class shares kept: for smoke runs; the record calls such runs reduced."""
+    def limited(self, limit: int, seed: int = 0) -> "FaceDataset":
+        """The dataset with at most `limit` images in each split, class shares kept.
+
+        It is for quick trial runs; the record calls such runs reduced. Images that are left out get the split "".
+        """
         table = self.table.copy()
         for name in SPLITS:
             chosen = table.index[table["split"] == name]
@@ -283,10 +334,10 @@ class FaceDataset:
         note = f"at most {limit} images a split are used"
         return replace(self, table=table, notes=[*self.notes, note])
 
-    def with_train_share(self, share, seed=0):
-        """Only so many of the training images, class shares kept; val and test stay as they are.
+    def with_train_share(self, share: float, seed: int = 0) -> "FaceDataset":
+        """The dataset with only a share of its training images, class shares kept. val and test do not change.
 
-        The others get the split "". Every class that has a training image keeps at least one, and of one seed a
+        The other training images get the split "". Each class keeps at least one training image. With the same seed, a
         smaller share is part of a larger one.
 
         Args:
@@ -298,24 +349,31 @@ class FaceDataset:
         labels = table.loc[chosen, "label"].to_numpy(np.int64)
         order = _stratified_order(labels, seed)
         is_first = ~pd.Series(labels[order]).duplicated().to_numpy()
-        order = np.concatenate([order[is_first], order[~is_first]])  # an image of every class, then all others
+        order = np.concatenate([order[is_first], order[~is_first]])  # first an image of every class, then all others
         count = max(round(share * len(labels)), int(is_first.sum()))
         table.loc[chosen[order[count:]], "split"] = ""
         note = f"train_share {share:g}: {count:,} of {len(labels):,} training images are used, class shares kept"
         return replace(self, table=table, notes=[*self.notes, note])
 
 
-def stratified_sample(labels, count, seed):
-    """Sorted positions of `count` of the labels, class shares kept to within one (largest remainders)."""
+def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Draws some rows with the class shares kept to within one image (largest remainders).
+
+    Args:
+        labels: int [N].
+        count: how many rows to draw.
+        seed: of the draw.
+    Returns: int [count], sorted positions.
+    """
     return np.sort(_stratified_order(labels, seed)[:count])
 
 
 def _stratified_order(labels, seed):
-    """Positions of all labels in an order of which every beginning keeps the class shares."""
+    """An order of all positions in which any first part has the class shares of the whole."""
     order = np.random.default_rng(seed).permutation(len(labels))
     rank = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
     size = np.bincount(labels)[labels[order]]
-    # an image of rank r in a class of n comes at (r + 1/2) / n of the way: the first `count` keep the shares
+    # An image of rank r in a class of n comes at (r + 1/2) / n of the order, so any first part keeps the shares.
     return order[np.argsort((rank + 0.5) / size, kind="stable")]
 
 
@@ -330,26 +388,44 @@ class DatasetSpec:
 
     Attributes:
         load: function(root, protocol, seed, **options) -> FaceDataset; `root` is the dataset's own folder.
-        title: one line for listings.
-        class_names: the classes it has.
+        title: one line for lists.
+        class_names: all classes of the dataset.
         protocols: dict protocol -> one line; the first is the default.
-        images: about how many, as text.
-        how_to_get: where a student gets it, and which file goes where.
-        licence: terms in a few words.
-        traps: what goes wrong with it, a sentence each.
-        options: dict of further keyword options of `load` and their defaults.
+        images: the number of images, as text.
+        how_to_get: where a student gets the dataset, and which file goes where.
+        licence: the terms in a few words.
+        traps: common mistakes with it, one sentence each.
+        options: dict of the other keyword options of `load` and their defaults.
         folds: dict protocol -> number of folds, chosen by the option `fold`.
-        check: function(root) -> list of lines that say what is there; raises `MissingDataError`.
+        check: function(root) -> list of lines that say which files there are; raises `MissingDataError`.
+        paper_name: what papers call it.
+        honest_protocol: the protocol whose results are comparable with others' and free of leaks; tables show it next
+            to the protocol of a claim. "": the kit knows none.
+        published_splits: protocols whose train, val and test are the publisher's own rows.
+        pictures_of: the dataset whose pictures it labels again ("": its own).
+        at_hand: True if the kit's makers had it. Claims about other datasets wait for someone who has them.
+        is_drawn: True for drawn faces.
+        limits: what is known not to hold of a model that has learned from it, in a line.
+        published_lists: dict of a list of test images (a yes-or-no column of the table) -> experiment -> the accuracy
+            that its paper prints, in per cent.
     """
 
-    load: Callable
+    load: Callable[..., FaceDataset]
     title: str
-    class_names: tuple
-    protocols: dict
+    class_names: tuple[str, ...]
+    protocols: dict[str, str]
     images: str
     how_to_get: str
     licence: str
-    check: Callable
-    traps: tuple = ()
-    options: dict = field(default_factory=dict)
-    folds: dict = field(default_factory=dict)
+    check: Callable[[Path], list[str]]
+    traps: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    folds: dict[str, int] = field(default_factory=dict)
+    paper_name: str = ""
+    honest_protocol: str = ""
+    published_splits: tuple[str, ...] = ()
+    pictures_of: str = ""
+    at_hand: bool = False
+    is_drawn: bool = False
+    limits: str = "measured on this set alone"
+    published_lists: dict[str, dict[str, float]] = field(default_factory=dict)

@@ -1,24 +1,33 @@
-"""Parsed datasets kept as one compact file, keyed by what they were read from."""
+"""Keeps prepared datasets in one compact file each; the name depends on what they were read from."""
 
 import hashlib
 import os
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..common.files import replacing
 from ..common.paths import cache_root
 
 
-def file_fingerprint(path):
-    """SHA-256 of a file's bytes (0.3 s for FER2013's 301 MB)."""
+def file_fingerprint(path: str | Path) -> str:
+    """SHA-256 of a file's bytes as 64 hexadecimal digits (0.3 s for FER2013's 301 MB)."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def listing_fingerprint(root, paths):
-    """SHA-256 of many files' relative names, sizes and times: a folder of pictures, without reading them all."""
+def listing_fingerprint(root: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 of the names, sizes and times of many files. It identifies a folder of pictures without reading them.
+
+    Args:
+        root: the folder that names are relative to.
+        paths: the files, in a fixed order.
+    Returns: 64 hexadecimal digits.
+    """
     digest = hashlib.sha256()
     for path in paths:
         status = path.stat()
@@ -27,47 +36,53 @@ def listing_fingerprint(root, paths):
     return digest.hexdigest()
 
 
-def cached_arrays(name, fingerprint, compute, keys=None):
-    """The dict of arrays that `compute()` returns, read from the cache if it was computed before.
+def cached_arrays(
+    name: str, fingerprint: str, compute: Callable[[], dict[str, np.ndarray]], keys: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """The dict of arrays that `compute()` returns. It is read from the cache if it was computed before.
 
     Args:
         name: dataset name, the first part of the cache file's name.
-        fingerprint: hash of everything the arrays depend on; a change gives another file.
+        fingerprint: hash of everything that the arrays depend on; another hash means another file.
         compute: function without arguments.
-        keys: names the arrays must have; a cache without one of them is not used. Default: whatever is there.
+        keys: names of the arrays; a cache file that lacks one of them is not used. Default: all arrays in the file.
+    Returns: dict name -> array. If the cache cannot be written, there is a warning.
     """
     path = cache_root() / f"{name}-{fingerprint[:20]}.npz"
     try:
         with np.load(path) as file:
             return {key: file[key] for key in keys or file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        arrays = compute()  # not there, or damaged
+        arrays = compute()  # no such file, or a damaged one
 
     try:
         with replacing(path) as part:
-            np.savez(part, **arrays)
+            np.savez(part, **arrays)  # type: ignore[arg-type]
     except OSError as error:
         warnings.warn(
-            f"{path}: cannot be written ({error.strerror}); the dataset is prepared anew each time", stacklevel=2
+            f"{path}: cannot be written ({error.strerror}); the dataset will be prepared again each time", stacklevel=2
         )
     return arrays
 
 
-def cached_parts(name, fingerprint, shape, dtype, parts):
-    """An array that may be larger than the memory: written to the cache part by part, then read from there as needed.
+def cached_parts(
+    name: str, fingerprint: str, shape: tuple[int, ...], dtype: DTypeLike, parts: Callable[[], Iterable[np.ndarray]]
+) -> np.ndarray:
+    """An array that may be larger than the memory. It is written to the cache in parts, and then read from there as
+    needed.
 
     Args:
         name, fingerprint: as in `cached_arrays`.
         shape, dtype: of the whole array.
-        parts: function without arguments that gives an iterator over the array's rows, [n, ...] each, in order.
-    Returns: read-only memory map; where the cache cannot be written, an array in memory, with a warning.
+        parts: function without arguments that returns an iterator over the array's rows in order, [n, ...] each.
+    Returns: read-only memory map. If the cache cannot be written, an array in memory, with a warning.
     """
     path = cache_root() / f"{name}-{fingerprint[:20]}.npy"
-    if (found := _mapped(path, shape, dtype)) is not None:
-        return found
+    if (cached := _mapped(path, shape, dtype)) is not None:
+        return cached
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
     try:
-        # not a writable memory map: on a full disk that ends the process
+        # a writable memory map would end the process when the disk is full
         with replacing(path) as part, open(part, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for rows in parts():
@@ -79,9 +94,9 @@ def cached_parts(name, fingerprint, shape, dtype, parts):
 
 
 def _mapped(path, shape, dtype):
-    """The file's array; None if it is not there, damaged or another."""
+    """The array in the file; None if there is no file, or it is damaged or has another shape or type."""
     try:
-        found = np.load(path, mmap_mode="r")
+        array = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.shape == tuple(shape) and found.dtype == np.dtype(dtype) else None
+    return array if array.shape == tuple(shape) and array.dtype == np.dtype(dtype) else None

@@ -1,6 +1,7 @@
-"""Listing folders of pictures the way datasets are laid out, and making tables of what was found."""
+"""Lists dataset folders and makes tables of the pictures in them."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,22 +11,28 @@ from ..emotions import canonical_emotion
 from .images import IMAGE_SUFFIXES, is_litter
 
 
-def class_folders(root):
+def class_folders(root: str | Path) -> list[Path]:
     """The folders in `root`, sorted by name, without hidden ones."""
     return sorted(path for path in Path(root).iterdir() if path.is_dir() and not is_litter(path))
 
 
-def folder_emotion(folder):
-    """The canonical emotion a class folder is named for; `DataError` naming the folder if it is none."""
+def folder_emotion(folder: Path) -> str:
+    """The emotion that a class folder is named after, as in `EMOTIONS`.
+
+    Raises: `DataError` that names the folder if its name is not an emotion.
+    """
     try:
         return canonical_emotion(folder.name)
     except InputError as error:
         raise DataError(f"{folder}: {error}") from None
 
 
-def list_files(root):
-    """All files below `root` in a fixed order, litter (`Thumbs.db`, `._*`, hidden) left out; link loops end."""
-    found, seen = [], set()
+def list_files(root: str | Path) -> list[Path]:
+    """All files below `root` in a fixed order.
+
+    System files (`Thumbs.db`, `._*`, hidden files) are left out. Links are followed, but no folder is read twice.
+    """
+    paths, seen = [], set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:
@@ -33,19 +40,25 @@ def list_files(root):
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not is_litter(name))
-        found += [Path(folder, name) for name in sorted(files) if not is_litter(name)]
-    return found
+        paths += [Path(folder, name) for name in sorted(files) if not is_litter(name)]
+    return paths
 
 
-def sort_files(root):
-    """(pictures, other files) below `root`, told apart by their suffix, each in `list_files`' order."""
-    files = list_files(root)
-    pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-    return pictures, [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+def sort_files(root: str | Path) -> tuple[list[Path], list[Path]]:
+    """Separates the files below `root` by their suffix.
+
+    Returns: (pictures, other files), each in the order of `list_files`.
+    """
+    paths = list_files(root)
+    pictures = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+    return pictures, [path for path in paths if path.suffix.lower() not in IMAGE_SUFFIXES]
 
 
-def list_images(root):
-    """All pictures below `root`; a file that is none (by its suffix) raises `DataError` naming it."""
+def list_images(root: str | Path) -> list[Path]:
+    """All pictures below `root`.
+
+    Raises: `DataError` that names the first file that is not a picture (by its suffix).
+    """
     pictures, strange = sort_files(root)
     if strange:
         count, more = len(pictures) + len(strange), f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
@@ -53,19 +66,28 @@ def list_images(root):
     return pictures
 
 
-def missing_data(what, root, how_to_get):
-    """The `MissingDataError` that says `what` is not there, and how to get it into `root`."""
+def missing_data(what: str, root: str | Path, how_to_get: str) -> MissingDataError:
+    """The error for missing files.
+
+    Args:
+        what: what is missing.
+        root: the folder where it belongs.
+        how_to_get: how to get it, with {root} for the folder.
+    Returns: a `MissingDataError`, to be raised.
+    """
     return MissingDataError(f"{what}. How to get it: {how_to_get.format(root=root)}")
 
 
-def labelled_table(root, found, class_names):
+def labelled_table(
+    root: Path, found: list[tuple[Path, str, str]], class_names: Sequence[str]
+) -> tuple[pd.DataFrame, list[Path]]:
     """The table of a dataset's pictures, and their paths.
 
     Args:
         root: the dataset's folder.
         found: list of (path below `root`, emotion, subject).
         class_names: the emotions, in the order of their codes.
-    Returns: DataFrame of label (int), emotion, subject and name (path relative to `root`), and the list of paths.
+    Returns: DataFrame with the columns label (int), emotion, subject and name (path relative to `root`); list of paths.
     """
     table = pd.DataFrame(found, columns=["path", "emotion", "subject"])
     paths = list(table.pop("path"))
@@ -74,7 +96,7 @@ def labelled_table(root, found, class_names):
     return table, paths
 
 
-def counts_told(values, names):
-    """How often each of `names` is among `values`, as text: "anger 30, disgust 29"."""
+def counts_told(values: Iterable[str], names: list[str] | tuple[str, ...]) -> str:
+    """How often each of `names` is in `values`, as text: "anger 30, disgust 29"."""
     counts = pd.Series(list(values), dtype=object).value_counts().reindex(names, fill_value=0)
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -1,4 +1,4 @@
-"""Reading a picture from disk as the kit sees it: upright, 8 bits, gray or RGB, at one size."""
+"""Reads pictures from disk in one form: upright, 8 bits, gray or RGB, at one size."""
 
 import os
 from pathlib import Path
@@ -13,47 +13,48 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".we
 _LITTER = {"thumbs.db", ".ds_store", "desktop.ini"}
 
 
-def is_litter(path):
-    """True for files that systems leave in every folder (`Thumbs.db`, `._x.jpg`, hidden files): never images."""
+def is_litter(path: str | Path) -> bool:
+    """True for files that operating systems leave in folders (`Thumbs.db`, `._x.jpg`, hidden files)."""
     name = Path(path).name
     return name.startswith(".") or name.lower() in _LITTER
 
 
-# Photographs come in these. Of its others Pillow would hand PostScript to Ghostscript, whatever the file is called.
+# The formats of photographs. They are listed because Pillow would hand PostScript to Ghostscript, whatever the file's
+# name is.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 
-def read_image(path, channels=None, size=None):
-    """Reads a picture.
+def read_image(path: str | Path, channels: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Reads a picture from a file.
 
-    RGBA and palette pictures are laid on white, CMYK is converted, 16 bits are scaled to 8, an animation gives its
-    first frame, EXIF rotation is applied.
+    Transparent pictures are put on white, CMYK is converted, 16 bits are scaled to 8, an animation gives its first
+    frame, and the EXIF rotation is applied.
 
     Args:
-        path: a file of one of `FORMATS`.
-        channels: 1 (luminance), 3 (RGB) or None (as the file is).
-        size: (height, width) to resize to (aspect ratio is not kept), or None.
-    Returns: uint8 [height, width, channels].
-    Raises: `DataError` naming the file if it is missing, empty, truncated or no picture.
+        path: a file in one of `FORMATS`.
+        channels: 1 (luminance), 3 (RGB) or None (as in the file).
+        size: (height, width) in pixels to resize to, without keeping the aspect ratio; None keeps the size.
+    Returns: uint8 [height, width, channels], range 0..255.
+    Raises: `DataError` that names the file if it is missing, empty, cut short, too large or not a picture.
     """
     try:
         with Image.open(path, formats=FORMATS) as picture:
-            # Pillow only warns between one and two times its limit; we refuse both
-            if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+            # Pillow only warns up to twice its limit; we refuse such pictures
+            if Image.MAX_IMAGE_PIXELS and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
             picture.seek(0)
             pixels = picture_pixels(picture, channels)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except Image.DecompressionBombError:
-        raise DataError(f"{path}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink it first") from None
+        raise DataError(f"{path}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller first") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         raise DataError(f"{path}: {_fault(path, error)}") from None
     return resize(pixels, size) if size else pixels
 
 
-# EXIF orientation -> what makes it upright
-_UPRIGHT = {
+# EXIF orientation -> how to turn the picture upright
+_UPRIGHT: dict[int | None, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -64,8 +65,14 @@ _UPRIGHT = {
 }
 
 
-def picture_pixels(picture, channels=None):
-    """A Pillow picture, upright, as uint8 [H, W, 1 or 3]; see `read_image`."""
+def picture_pixels(picture: Image.Image, channels: int | None = None) -> np.ndarray:
+    """The pixels of a Pillow picture, turned upright; see `read_image`.
+
+    Args:
+        picture: an open picture.
+        channels: 1, 3 or None (as in the picture).
+    Returns: uint8 [H, W, 1 or 3].
+    """
     picture.load()
     turn = _UPRIGHT.get(picture.getexif().get(0x0112))
     pixels = np.asarray(_eight_bits(picture if turn is None else picture.transpose(turn), channels))
@@ -85,7 +92,7 @@ def _fault(path, error):
 
 
 def _eight_bits(picture, channels):
-    """A Pillow picture of mode L or RGB; see `read_image`."""
+    """The Pillow picture in mode L or RGB; see `read_image`."""
     if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
         picture = Image.fromarray(_scale_deep(np.asarray(picture)))
     if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
@@ -97,15 +104,21 @@ def _eight_bits(picture, channels):
 
 
 def _scale_deep(pixels):
-    """16-bit (or 32-bit integer holding 16) pixels and floats in 0..1 or 0..255 to 8 bits."""
+    """Scales pixels to 8 bits: 16-bit integers (also in 32 bits), and floats in 0..1 or 0..255."""
     if np.issubdtype(pixels.dtype, np.floating):
         scale = 255 if np.nanmax(pixels, initial=0) <= 1 else 1
         return np.clip(np.nan_to_num(pixels) * scale, 0, 255).round().astype(np.uint8)
     return np.clip(np.round(pixels.astype(np.float64) / 257), 0, 255).astype(np.uint8)
 
 
-def resize(pixels, size):
-    """Resizes uint8 [H, W, C] to size (height, width): by area when shrinking (no aliasing), else bilinear."""
+def resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes a picture: area averaging when it gets smaller (no aliasing), else bilinear.
+
+    Args:
+        pixels: uint8 [H, W, C].
+        size: (height, width) in pixels.
+    Returns: uint8 [height, width, C].
+    """
     height, width = size
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -114,14 +127,21 @@ def resize(pixels, size):
     return cv2.resize(pixels, (width, height), interpolation=method).reshape(height, width, pixels.shape[2])
 
 
-def convert(images, size=None, channels=None):
-    """A batch uint8 [N, H, W, C] at (height, width) with 1 or 3 channels: gray is repeated, RGB becomes luminance."""
+def convert(images: np.ndarray, size: tuple[int, int] | None = None, channels: int | None = None) -> np.ndarray:
+    """Converts a batch of pictures to a size and number of channels.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        size: (height, width) in pixels; None keeps it.
+        channels: 1 or 3; None keeps it. Gray is repeated, RGB becomes luminance.
+    Returns: uint8 [N, height, width, channels].
+    """
     size = tuple(size or images.shape[1:3])
     if channels and channels != images.shape[-1]:
         if channels == 3:
             images = np.repeat(images, 3, axis=-1)
         else:
-            # Pillow's luminance, as in `read_image`; OpenCV's differs by one here and there
+            # Pillow's luminance, as in `read_image`; OpenCV's sometimes differs by one
             images = np.stack([np.asarray(Image.fromarray(image).convert("L"))[..., None] for image in images])
     if size == images.shape[1:3]:
         return images

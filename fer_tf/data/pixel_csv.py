@@ -1,6 +1,6 @@
-"""Reading csv files whose rows hold a picture as a string of numbers, as FER2013 and its relatives come.
+"""Reads csv files that hold each picture as a string of numbers, like FER2013.
 
-No Python loop over rows: each chunk's pixel strings are parsed by one NumPy call and checked by array operations.
+There is no Python loop over rows: NumPy parses the pixel strings of a whole chunk and checks them as arrays.
 """
 
 import gzip
@@ -9,7 +9,10 @@ import sys
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -21,21 +24,28 @@ _CHUNK = 4096
 
 
 @contextmanager
-def open_csv(path, members):
-    """Opens a csv that may be plain, `.gz`, `.xz`, or a member (named as in `members`) of a `.zip` or tarball."""
+def open_csv(path: Path, members: Sequence[str]) -> Iterator[IO[bytes]]:
+    """Opens a csv file, also a compressed one. Use it in a `with` statement.
+
+    Args:
+        path: a plain csv, a `.gz` or `.xz` file, or a `.zip` or tar archive.
+        members: names of the csv to look for in an archive.
+    Yields: a binary file.
+    Raises: `DataError` for a broken archive, or one without such a csv.
+    """
     name = path.name.lower()
     try:
         if name.endswith((".tar.gz", ".tgz", ".tar")):
             with tarfile.open(path) as archive:
-                yield archive.extractfile(_member(path, archive.getnames(), members))
-                while archive.fileobj.read(1 << 20):  # to its end, where the compressed stream's checksum is
+                yield archive.extractfile(_member(path, archive.getnames(), members))  # type: ignore[misc]
+                while archive.fileobj.read(1 << 20):  # read to the end, where the stream's checksum is
                     pass
         elif name.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive.namelist(), members)) as file:
-                yield file
+            with zipfile.ZipFile(path) as zipped, zipped.open(_member(path, zipped.namelist(), members)) as member:
+                yield member
         else:
-            opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix.lower(), open)
-            with opener(path, "rb") as file:
+            openers: dict[str, Callable] = {".gz": gzip.open, ".xz": lzma.open}
+            with openers.get(path.suffix.lower(), open)(path, "rb") as file:
                 yield file
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
         fault = (str(error).splitlines() or [""])[0].rstrip(": ")
@@ -43,23 +53,25 @@ def open_csv(path, members):
 
 
 def _member(path, names, members):
-    found = [name for name in names if name.rsplit("/", 1)[-1] in members and "__MACOSX" not in name]
-    if not found:
+    matches = [name for name in names if name.rsplit("/", 1)[-1] in members and "__MACOSX" not in name]
+    if not matches:
         raise DataError(f"{path}: holds none of {', '.join(members)} (it has {', '.join(names[:5]) or 'nothing'})")
-    return found[0]
+    return matches[0]
 
 
-def read_pixel_csv(path, members, columns, side, codes):
-    """Reads a csv of label, pixels and usage.
+def read_pixel_csv(
+    path: Path, members: Sequence[str], columns: Sequence[str], side: int, codes: tuple[Sequence[int], Sequence[str]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads a csv of labels, pixels and usages.
 
     Args:
         path: the file (see `open_csv`).
         members: file names to look for in an archive.
-        columns: names of the label, pixels and usage columns, in this order.
-        side: pixels are side × side, values 0..255.
-        codes: allowed labels, and allowed usages, as two sequences.
+        columns: names of the label, pixel and usage columns, in this order.
+        side: the pictures have side × side pixels, values 0..255.
+        codes: two sequences: allowed labels, allowed usages.
     Returns: images uint8 [N, side, side, 1], labels uint8 [N], usage uint8 [N] (index into the allowed usages).
-    Raises: `DataError` naming the file, the line and the fault.
+    Raises: `DataError` that names the file, the line and the fault.
     """
     parts = []
     bar = tqdm(desc=f"reading {path.name}", unit=" rows", leave=False, disable=not sys.stderr.isatty())
@@ -68,7 +80,7 @@ def read_pixel_csv(path, members, columns, side, codes):
             parts.append(_parse(path, first, chunk, columns, side, codes))
             bar.update(len(chunk))
     if not parts:
-        raise DataError(f"{path}: has a header and no row")
+        raise DataError(f"{path}: has a header but no rows")
     images, labels, usage = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return images, labels, usage
 
@@ -98,7 +110,7 @@ def _parse(path, first, chunk, columns, side, codes):
 
 
 def _codes(path, first, values, allowed, column):
-    """Index of each value in `allowed`, uint8; the first unknown value raises."""
+    """The index of each value in `allowed`, uint8; the first unknown value raises `DataError`."""
     codes = pd.Index(allowed).get_indexer(values.str.strip())
     if (codes < 0).any():
         bad = int(np.argmax(codes < 0))
@@ -110,7 +122,7 @@ def _codes(path, first, values, allowed, column):
 
 
 def _pixels(path, first, strings, count):
-    """uint8 [rows, count] out of the rows' strings of numbers."""
+    """The numbers in the rows' strings, uint8 [rows, count]."""
     text = "\n".join(strings)
     if not _is_clean(text, len(strings), count):
         _explain(path, first, strings, count)
@@ -121,7 +133,7 @@ def _pixels(path, first, strings, count):
 
 
 def _is_clean(text, rows, count):
-    """True if every one of the text's lines holds `count` runs of digits and nothing else but blanks."""
+    """True if each line of the text holds `count` runs of digits, and only spaces between them."""
     if not text or not text.isascii():
         return False
     characters = np.frombuffer(text.encode(), np.uint8)
@@ -137,7 +149,7 @@ def _is_clean(text, rows, count):
 
 
 def _explain(path, first, strings, count):
-    """Finds the first bad row and raises; only ever run on a chunk known to be bad."""
+    """Finds the first bad row of a chunk that is known to be bad, and raises `DataError`."""
     for offset, text in enumerate(strings):
         numbers = text.split()
         place = f"{path}, line {first + offset}"

@@ -1,8 +1,8 @@
-"""Where brows, eyes, nose, mouth, cheeks and chin of drawn faces lie, as pictures."""
+"""Masks of the brows, eyes, nose, mouth, cheeks and chin of drawn faces."""
 
 import numpy as np
 
-# The drawing code's fingerprint is a part of every drawn set's: what only reads its shapes stays outside of it.
+# The fingerprint of every drawn dataset covers the drawing code. This file only reads shapes, so it stays outside.
 from .drawn_faces.difficulty import resolve_difficulty
 from .drawn_faces.drawing import _Studio
 from .drawn_faces.identity import draw_identities
@@ -16,24 +16,25 @@ FACE_REGIONS = ("brows", "eyes", "nose", "mouth", "cheeks", "chin")
 def region_masks(
     indices: np.ndarray, seed: int, difficulty: str, identities: int, size: int = 48
 ) -> dict[str, np.ndarray]:
-    """The regions of drawn faces, whatever expression they show and whatever covers them.
+    """The regions of drawn faces. They do not depend on the expression or on occluders.
 
     Args:
         indices: int [N], `start + i` of `draw_faces`.
-        seed, difficulty, size: see `draw_faces`.
+        seed, difficulty: see `draw_faces`.
         identities: size of the pool of identities.
+        size: side of the pictures in pixels.
     Returns: dict region -> bool [N, size, size]; regions may overlap a little.
     """
     indices = np.asarray(indices, int)
-    found = {name: np.zeros((len(indices), size, size), bool) for name in FACE_REGIONS}
+    masks_of = {name: np.zeros((len(indices), size, size), bool) for name in FACE_REGIONS}
     if not len(indices):
-        return found
+        return masks_of
     level, draws = resolve_difficulty(difficulty, {}), draw_numbers(indices, seed)
     people = draw_identities(pick_identities(draws, identities), seed, level)
     expression = draw_expressions(draws, pick_emotions(draws), people.gains, level)
     studio = _Studio(draws, people, expression, level, size, 1)
-    for name, masks in found.items():
+    for name, of_region in masks_of.items():
         only = np.array([region == name for region in REGIONS])
         for i, scale in enumerate(studio.outlines.scale):
-            masks[i] = expression_mask(studio.outlines.parts, i, only, scale, size, studio.canvas)
-    return found
+            of_region[i] = expression_mask(studio.outlines.parts, i, only, scale, size, studio.canvas)
+    return masks_of

@@ -1,6 +1,7 @@
-"""Writing a split of one's own as a csv that the dataset `csv` loads: by subject, copies kept together."""
+"""Writes your own split as a csv for the dataset `csv`: by subject, with copies kept together."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +9,40 @@ import pandas as pd
 
 from ..common.checks import DataError, InputError, check_range
 from ..common.files import replacing
-from .base import SPLITS
+from .base import SPLITS, FaceDataset
 from .doctor.examine import examine
 from .doctor.near_duplicates import connected
 
 
-def write_split(ds, out, fractions=(0.8, 0.1, 0.1), seed=0, force=False, progress=False):
-    """Writes a csv that assigns every image of a dataset (also those its protocol leaves unused) to a split.
+def write_split(
+    ds: FaceDataset,
+    out: str | Path,
+    fractions: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    force: bool = False,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Writes a csv that assigns every image of a dataset to a split, also images that its protocol leaves unused.
 
-    No subject and no group of exact or near copies stands in two splits; within that, class shares are kept as well as
-    they can be. The columns are path (relative to the csv's folder; for images that are not files, row: the number of
-    the image in the dataset), label (emotion), split, subject (where known) and group (what was kept together).
+    All images of a subject, and all exact or near copies of an image, go into the same split. Within this rule, class
+    shares are kept as well as possible. The columns are path (relative to the csv's folder) or, for images that are not
+    files, row (the number of the image in the dataset); label (emotion); split; subject (if known); group (images that
+    were kept together).
 
     Args:
-        ds: `FaceDataset`; load it with stream=True where it is read from files, else their paths are not known.
-        out: the csv; put it alone into a folder for `load_dataset("csv")`, whose pictures may lie elsewhere.
-        fractions: shares of train, val and test, above 0, of sum 1.
-        seed: of the order in which groups of one size are dealt out.
-        force: True writes over a file that is there.
-        progress: True shows how far the search for copies is.
-    Returns: DataFrame as written.
-    Raises: `InputError` for a wrong argument or a file that is there, `DataError` for fewer than three groups.
+        ds: `FaceDataset`. Load it with stream=True if it is read from files, or else the paths are not known.
+        out: the csv. For `load_dataset("csv")`, put it into a folder without other csv files; the pictures may be
+            elsewhere.
+        fractions: shares of train, val and test, each at least 0.01, with the sum 1.
+        seed: for the order of groups of equal size.
+        force: True overwrites an existing file.
+        progress: True shows the progress of the search for copies.
+    Returns: the written table as DataFrame.
+    Raises: `InputError` for a wrong argument or an existing file, `DataError` for fewer than three groups.
     """
     out = Path(out)
     if out.exists() and not force:
-        raise InputError(f"out: {out} is there already; give another name, or force")
+        raise InputError(f"out: {out} already exists; give another name, or use force")
     _check_fractions(fractions)
     groups = kept_together(ds, examine(ds, progress).images["near_group"])
     table = _places(ds, out)
@@ -48,7 +58,7 @@ def write_split(ds, out, fractions=(0.8, 0.1, 0.1), seed=0, force=False, progres
 
 def _check_fractions(fractions):
     if len(fractions) != len(SPLITS):
-        raise InputError(f"fractions: one each for {', '.join(SPLITS)} is needed; received {fractions!r}")
+        raise InputError(f"fractions: must be one number each for {', '.join(SPLITS)}; received {fractions!r}")
     for fraction in fractions:
         check_range("fractions", fraction, 0.01, 1)
     if not np.isclose(sum(fractions), 1):
@@ -56,20 +66,21 @@ def _check_fractions(fractions):
 
 
 def _places(ds, out):
-    """The column that says where each image is."""
+    """The column that says where each image is: path or row."""
     if ds.store.paths is None:
         return pd.DataFrame({"row": np.arange(len(ds.table))})
     home = out.parent.resolve()
     return pd.DataFrame({"path": [Path(os.path.relpath(Path(p).resolve(), home)).as_posix() for p in ds.store.paths]})
 
 
-def kept_together(ds, copies):
-    """Groups that no split may part: images of one subject and images of one group of copies, joined through both.
+def kept_together(ds: FaceDataset, copies: np.ndarray | pd.Series) -> np.ndarray:
+    """Groups of images that must stay in one split: images of one subject, and copies of each other, joined through
+        both.
 
     Args:
-        ds: `FaceDataset`; an image without a subject is joined by its copies only.
-        copies: int [N], a group for each image.
-    Returns: int [N].
+        ds: `FaceDataset`; an image without a subject is only joined with its copies.
+        copies: int [N], the group of copies of each image.
+    Returns: int [N], the group of each image.
     """
     rows = np.arange(len(ds.table))
     links = [pd.Series(rows).groupby(np.asarray(copies)).transform("first")]
@@ -80,14 +91,16 @@ def kept_together(ds, copies):
     return connected(len(rows), np.tile(rows, len(links)), np.concatenate(links))
 
 
-def deal(groups, labels, fractions, seed):
-    """Deals whole groups to splits, the largest first, each to the split that lacks most of its classes.
+def deal(groups: np.ndarray, labels: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
+    """Gives whole groups to splits. The largest group comes first, and each goes to the split that most lacks its
+    classes.
 
     Args:
         groups, labels: int [N].
         fractions: shares of `SPLITS`.
-        seed: int.
-    Returns: object [N] of split names; every split gets a group.
+        seed: for the order of groups of equal size.
+    Returns: object [N] of split names; every split gets at least one group.
+    Raises: `DataError` for fewer groups than splits.
     """
     counts = pd.crosstab(np.asarray(groups), np.asarray(labels)).to_numpy()
     if len(counts) < len(SPLITS):
@@ -106,7 +119,7 @@ def deal(groups, labels, fractions, seed):
 
 
 def _fill_empty(home, sizes):
-    """Gives each split without a group the smallest group of the split that has most groups, in place."""
+    """Gives each split without a group the smallest group of the split with most groups, in place."""
     for split in range(len(SPLITS)):
         if not (home == split).any():
             donor = np.flatnonzero(home == np.bincount(home).argmax())

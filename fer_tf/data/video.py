@@ -1,7 +1,8 @@
-"""Frames out of video files, one after another: a film is never held in memory, and none is skipped unseen.
+"""Reads the frames of video files one after another, without holding a film in memory.
 
-Frames are reached by reading on from the first, since seeking lands beside the wanted frame in many files. Times are
-the container's own, so files with a varying rate (phones, screen recordings) are cut by the clock, not by the count.
+Frames are reached by reading from the first frame on: in many files, seeking gives a frame next to the wanted one.
+Times come from the container. So files with a varying frame rate (phones, screen recordings) are cut by time and not
+by frame count.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
@@ -25,33 +26,39 @@ from ..common.files import replacing, write_text
 from .images import convert
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
-# The rate assumed of a file that tells neither a rate nor times.
+# Frame rate of a file that has neither a rate nor times.
 ASSUMED_FPS = 25.0
-# So many frames in a row that cannot be had are the end of the file.
+# After this many unreadable frames in a row, the file has ended.
 MISSES = 64
-# FFmpeg writes its remarks on broken files past Python. It is asked to be silent (it reads this once, at the first
-# film) instead of closing stderr around every frame, which would swallow what other threads have to say.
+# FFmpeg writes messages about broken files directly to stderr. This variable silences it (it is read once, at the first
+# film). Closing stderr around every frame would also swallow the messages of other threads.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 class Frame(NamedTuple):
-    """One frame: `index` counts those that can be had from 0, `time` is in seconds, `image` is uint8 [H, W, C]."""
+    """One frame of a video.
 
-    index: int
+    Attributes:
+        index: number of the frame, from 0; frames that cannot be read are not counted.
+        time: seconds.
+        image: uint8 [H, W, C].
+    """
+
+    index: int  # type: ignore[assignment]
     time: float
     image: np.ndarray
 
 
 class VideoInfo(NamedTuple):
-    """What is known of a video file.
+    """What is known about a video file.
 
     Attributes:
         path: the file.
-        frames: how many frames it has: as its header claims, or as they were counted.
-        counted: True if they were counted by reading all of it.
-        fps: frames a second (of a varying rate: the mean); None where neither header nor times tell.
-        duration: seconds; None where fps is.
-        width, height: of a frame, in pixels, upright.
+        frames: number of frames, counted or from the header.
+        counted: True if the frames were counted by reading the whole file.
+        fps: frames per second, the mean if the rate varies; None if neither the header nor the times give it.
+        duration: seconds; None if fps is None.
+        width, height: size of a frame in pixels, upright.
     """
 
     path: Path
@@ -63,15 +70,15 @@ class VideoInfo(NamedTuple):
     height: int
 
 
-def video_info(path, count=False):
-    """Length, rate and size of a video.
+def video_info(path: str | Path, count: bool = False) -> VideoInfo:
+    """Length, frame rate and size of a video.
 
     Args:
         path: a video file.
-        count: True counts the frames by reading all of them, as happens anyhow where the header claims none or no rate.
-            Headers are often wrong: a file cut short claims what it had, and Matroska's number is an estimate.
+        count: True counts the frames by reading the whole file. This also happens if the header has no frame count or
+            no rate. Headers are often wrong: a file that was cut short has its old count, and Matroska estimates it.
     Returns: `VideoInfo`.
-    Raises: `DataError` naming the file if it is missing, empty, or holds no frame that can be decoded.
+    Raises: `DataError` that names the file if it is missing or empty, or if no frame can be decoded.
     """
     path = Path(path)
     with _opened(path) as capture:
@@ -87,39 +94,54 @@ def video_info(path, count=False):
     return VideoInfo(path, len(times), True, fps, fps and span + 1 / fps, *size)
 
 
-def read_frames(path, rate=None, count=None, indices=None, size=None, channels=3):
-    """Frames of a video as an iterable that reads as it goes; at most one of rate, count and indices is given.
+def read_frames(
+    path: str | Path,
+    rate: float | None = None,
+    count: int | None = None,
+    indices: Iterable[int] | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int = 3,
+) -> "FrameReader":
+    """Frames of a video as an iterable that reads the file step by step. Give at most one of rate, count and indices.
 
     Args:
-        path: a video file; rotated phone videos come upright.
-        rate: frames a second to take, by the container's times: of every 1/rate seconds the first frame. A rate above
-            the file's gives every frame once.
-        count: how many frames to take, from the middles of `count` equal parts of the file. The frames are counted
-            first, which reads the file twice, so that a file cut short still gives them all. A shorter file gives
-            every frame once.
-        indices: numbers of the frames to take, from 0. They come in the file's order and each once, however they are
-            given; `Frame.index` tells which is which.
-        size: (height, width) to resize to, or None.
+        path: a video file; rotated phone videos are turned upright.
+        rate: frames per second to take, by the container's times: the first frame in every 1/rate seconds. A rate above
+            the file's own gives every frame once.
+        count: how many frames to take, from the middle of `count` equal parts of the file. The frames are counted
+            first, so the file is read twice; a file that was cut short still gives `count` frames. A file with fewer
+            frames gives each of them once.
+        indices: numbers of the frames to take, from 0, in any order. Frames come in the file's order, each once;
+            `Frame.index` is their number.
+        size: (height, width) in pixels to resize to, or None.
         channels: 3 (RGB) or 1 (luminance).
     Returns: `FrameReader`, an iterable of `Frame`.
-    Raises: `InputError` for a wrong argument, `DataError` for a file that cannot be opened; while iterating,
-        `DataError` if not one frame can be decoded. A file that ends early does not raise: see `FrameReader.complaint`.
+    Raises: `InputError` for a wrong argument, `DataError` for a file that cannot be opened. While reading, `DataError`
+        if no frame can be decoded. A file that ends early does not raise: see `FrameReader.complaint`.
     """
     return FrameReader(path, rate, count, indices, size, channels)
 
 
 class FrameReader:
-    """Iterable of the chosen `Frame`s of a video, see `read_frames`; every loop over it begins anew.
+    """Iterable of the chosen `Frame`s of a video, see `read_frames`. Every loop starts at the first frame again.
 
     Attributes:
         info: the file's `VideoInfo`.
-        expected: frames a whole file would give; None by rate, where it is not known in advance.
-        read: frames given so far.
-        passed: frames of the file gone through so far.
-        complaint: after the last frame, what the file lacks, in a sentence; "" where nothing is amiss (or yet known).
+        expected: number of frames that a complete file gives; None with a rate, where it is not known in advance.
+        read: frames returned so far.
+        passed: frames of the file read so far, with those that were not chosen.
+        complaint: after the last frame, a sentence on what is wrong with the file, or "".
     """
 
-    def __init__(self, path, rate=None, count=None, indices=None, size=None, channels=3):
+    def __init__(
+        self,
+        path: str | Path,
+        rate: float | None = None,
+        count: int | None = None,
+        indices: Iterable[int] | None = None,
+        size: tuple[int, int] | None = None,
+        channels: int = 3,
+    ) -> None:
         self.rate, self.count, self.indices = _check_choice_of_frames(rate, count, indices)
         self.size, self.channels = _check_size(size), check_choice("channels", channels, (1, 3))
         self.info = video_info(path, count=count is not None)
@@ -131,7 +153,7 @@ class FrameReader:
         self.read = self.passed = self._spoilt = 0
         self.complaint = ""
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Frame]:
         self.read = self.passed = self._spoilt = 0
         self.complaint = ""
         is_wanted, last = self._choice()
@@ -149,7 +171,7 @@ class FrameReader:
         self.complaint = self._shortfall(claimed)
 
     def _choice(self):
-        """(function of index and time that says whether a frame is taken, index after which none is)."""
+        """(function (index, time) -> True if the frame is wanted, index of the last wanted frame)."""
         if self.rate is not None:
             return _ticks(self.rate), math.inf
         if self.indices is None:
@@ -158,7 +180,7 @@ class FrameReader:
         return (lambda index, time: index in chosen), max(chosen, default=-1)
 
     def _image(self, capture):
-        """The grabbed frame, uint8 [H, W, C]; None, and counted, where its pixels cannot be had."""
+        """The current frame, uint8 [H, W, C]; None, and counted, if its pixels cannot be decoded."""
         try:
             is_there, pixels = capture.retrieve()
         except cv2.error:
@@ -169,23 +191,30 @@ class FrameReader:
         return convert(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)[None], self.size, self.channels)[0]
 
     def _shortfall(self, claimed):
-        """What is amiss after the last frame."""
-        faults, came = [], self.info.frames if self.info.counted else self.passed
+        """A sentence on what is wrong with the file, after the last frame; "" if nothing is."""
+        faults, available = [], self.info.frames if self.info.counted else self.passed
         if self._spoilt:
             faults.append(f"the pixels of {self._spoilt} frames cannot be decoded")
-        if self.count is not None and self.count > came:
-            faults.append(f"it has {came} frames, {self.count} were asked for")
+        if self.count is not None and self.count > available:
+            faults.append(f"it has {available} frames, {self.count} were asked for")
         late = sum(index >= self.passed for index in self.indices or ())
         if late:
             faults.append(f"it ends after {self.passed} frames, before {late} of those asked for")
         is_read_to_its_end = self.indices is None or self.count is not None
-        if is_read_to_its_end and came < claimed:
-            faults.append(f"its header claims {claimed} frames, {came} can be decoded")
+        if is_read_to_its_end and available < claimed:
+            faults.append(f"its header claims {claimed} frames, {available} can be decoded")
         return f"{self.info.path}: {'; '.join(faults)}" if faults else ""
 
 
 class Extraction(NamedTuple):
-    """What `extract_frames` did: `table` (file, index, time), counts of pictures, and `FrameReader.complaint`."""
+    """What `extract_frames` did.
+
+    Attributes:
+        table: DataFrame with the columns file, index (from 0) and time (seconds).
+        written: number of new pictures.
+        kept: number of pictures that already existed.
+        complaint: see `FrameReader.complaint`.
+    """
 
     table: pd.DataFrame
     written: int
@@ -194,18 +223,27 @@ class Extraction(NamedTuple):
 
 
 def extract_frames(
-    path, out_dir, rate=None, count=None, indices=None, size=None, channels=3, format="png", progress=None
-):
+    path: str | Path,
+    out_dir: str | Path,
+    rate: float | None = None,
+    count: int | None = None,
+    indices: Iterable[int] | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int = 3,
+    format: str = "png",
+    progress: bool | None = None,
+) -> Extraction:
     """Writes frames of a video as pictures `<stem>_<index>.<format>` and lists them in `frames.csv`.
 
-    An interrupted call can be repeated, also with other frames: pictures that are there are kept. `frames.csv`
-    (columns file, index from 0, time in seconds) comes last and lists this call's frames only.
+    An interrupted call can be repeated, also with other frames: existing pictures are kept. `frames.csv` (columns file,
+    index from 0, time in seconds) is written last and lists the frames of this call only.
 
     Args:
         path, rate, count, indices, size, channels: see `read_frames`.
-        out_dir: folder for the pictures of one video at one size, made if need be; `source.json` there says of which.
-        format: "png" (exact) or "jpg" (quality 95, far smaller).
-        progress: True or False for a progress bar; default where there is a screen to show it.
+        out_dir: folder for the pictures of one video at one size; it is made if needed. `source.json` in it names the
+            video.
+        format: "png" (exact) or "jpg" (quality 95, much smaller).
+        progress: True or False for a progress bar; default: only in a terminal.
     Returns: `Extraction`.
     Raises: as `read_frames`; `InputError` if out_dir is a file or holds the frames of another video or size.
     """
@@ -227,24 +265,24 @@ def extract_frames(
 
 
 def _claim_folder(folder, source):
-    """Writes into the folder whose frames it holds; `InputError` if it holds others, which would pass for these."""
+    """Marks the folder as this video's; `InputError` if it holds frames of another video or size."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"out_dir: must be a folder; {folder} is a file")
     text = json.dumps(source)
     try:
-        there = (folder / "source.json").read_text(encoding="utf-8")
+        stored = (folder / "source.json").read_text(encoding="utf-8")
     except FileNotFoundError:
         write_text(folder / "source.json", text)
         return
-    if there != text:
-        raise InputError(f"out_dir: {folder} holds frames of {there}, these are of {text}; give another folder")
+    if stored != text:
+        raise InputError(f"out_dir: {folder} holds frames of {stored}, not of {text}; give another folder")
 
 
 def _check_choice_of_frames(rate, count, indices):
-    """(rate, count, sorted indices) after checking that at most one is given and makes sense."""
-    given = [name for name, value in (("rate", rate), ("count", count), ("indices", indices)) if value is not None]
-    if len(given) > 1:
-        raise InputError(f"{' and '.join(given)}: only one of rate, count and indices may be given")
+    """(rate, count, sorted indices), after checking that at most one is given and valid."""
+    names = [name for name, value in (("rate", rate), ("count", count), ("indices", indices)) if value is not None]
+    if len(names) > 1:
+        raise InputError(f"{' and '.join(names)}: only one of rate, count and indices may be given")
     if rate is not None and check_range("rate", rate, 0) == 0:
         raise InputError("rate: must be above 0 frames a second; received 0")
     if count is not None:
@@ -270,13 +308,13 @@ def _check_size(size):
 
 
 def _spread(frames, count):
-    """The middles of `count` equal parts of 0..frames-1; all of them where there are fewer."""
+    """The middles of `count` equal parts of 0..frames-1; all numbers if there are fewer frames."""
     return sorted({(2 * part + 1) * frames // (2 * count) for part in range(count)})
 
 
 def _ticks(rate):
     """A function (index, time) that is True for the first frame of every 1/rate seconds."""
-    # containers round times, Matroska to whole milliseconds: a frame that early still belongs to its tick
+    # containers round times, Matroska to whole milliseconds: a frame may come slightly early
     tolerance, last = min(1e-3, 0.25 / rate), -1
 
     def is_first(index, time):
@@ -291,27 +329,27 @@ def _ticks(rate):
 
 @contextlib.contextmanager
 def _opened(path):
-    """The file as a `cv2.VideoCapture`, closed at the end; `DataError` naming it if it cannot be opened."""
+    """The file as a `cv2.VideoCapture`, closed at the end; `DataError` that names the file if it cannot be opened."""
     fault = _fault(path)
     if fault:
         raise DataError(f"{path}: {fault}")
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
-        # FFmpeg by name: other readers of OpenCV take "a_%02d.avi" for a series of pictures
+        # FFmpeg explicitly: other readers of OpenCV take "a_%02d.avi" for a series of pictures
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     finally:
         logging.setLogLevel(level)
     try:
         if not capture.isOpened():
-            raise DataError(f"{path}: is not a video that can be read, or is cut off before its index")
+            raise DataError(f"{path}: cannot be read as a video, or is cut short before its index")
         yield capture
     finally:
         capture.release()
 
 
 def _fault(path):
-    """Why the file cannot be opened, or None; a name that is none of a file never reaches FFmpeg, which takes URLs."""
+    """Why the file cannot be opened, or None. Only real files get to FFmpeg, which would also take URLs."""
     if os.path.isdir(path):
         return "is a folder, not a video"
     try:
@@ -324,21 +362,23 @@ def _fault(path):
 
 
 def _claims(capture):
-    """(frames, fps) by the header; 0 and None where it tells nothing or nonsense."""
+    """(frames, fps) from the header; 0 and None if it has no plausible values."""
     frames, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     frames = int(frames) if math.isfinite(frames) and 0 < frames < 1e9 else 0
     return frames, fps if math.isfinite(fps) and 0 < fps <= 1000 else None
 
 
 def _grabbed(capture, fps):
-    """(index, time in seconds) of each frame in turn; times never fall, and come from the count where none are kept."""
+    """Yields (index, time in seconds) of each frame. Times never decrease; without times in the file, the rate gives
+    them.
+    """
     index, misses, time = 0, 0, 0.0
-    while misses < MISSES:  # a damaged place looks like the end, but frames come after it
+    while misses < MISSES:  # a damaged place looks like the end of the file, but more frames may follow
         if not capture.grab():
             misses += 1
             continue
-        told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        is_told = math.isfinite(told) and (told > 0 or (told == 0 and index == 0))
-        time = max(time, told if is_told else index / (fps or ASSUMED_FPS))
+        container_time = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        has_time = math.isfinite(container_time) and (container_time > 0 or (container_time == 0 and index == 0))
+        time = max(time, container_time if has_time else index / (fps or ASSUMED_FPS))
         yield index, time
         index, misses = index + 1, 0

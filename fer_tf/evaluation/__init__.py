@@ -1,5 +1,7 @@
-"""Evaluation: metrics of one run, comparison of many, errors, calibration, robustness, tables. Arrays and frames in,
-frames out; no Keras."""
+"""Evaluation: metrics of one run, comparison of runs, errors, calibration, robustness and tables.
+
+Functions take arrays and frames and return frames. This folder does not import Keras.
+"""
 
 from . import (
     calibration,
@@ -7,6 +9,7 @@ from . import (
     cross,
     document_tables,
     errors,
+    intervals,
     metrics,
     robustness,
     significance,
@@ -20,8 +23,8 @@ __all__ = [
     "cross",
     "document_tables",
     "errors",
+    "intervals",
     "metrics",
-    "rendering",
     "robustness",
     "significance",
     "subsets",

@@ -1,7 +1,9 @@
-"""Variants of a model beside the one without their parts, tested on the same images."""
+"""Ablations: compares variants of a model with a reference on the same test images."""
 
 import json
+from collections.abc import Iterable, Mapping
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,36 +11,44 @@ import pandas as pd
 from .metrics import holm_of_made
 from .significance import mcnemar_matrix
 
-# What is asked -> experiments, the reference first: what the others are compared with. Whether attention gives anything
-# beyond the sight of crops shows against the crops with equal weights, not against the whole face alone.
-ABLATIONS = {
-    "squeeze-excite, augmentation, residual": ("cnn4", "cnn4_se", "cnn4_se_aug", "cnn4_se_residual"),
-    "region attention": ("ran_backbone", "ran_mean", "ran_self", "ran_relation", "ran"),
-    "region attention, against equal weights": ("ran_mean", "ran_self", "ran_relation", "ran"),
-    "feature matching": ("facenet2expnet_scratch", "facenet2expnet", "facenet2expnet_fine_tuned"),
-    "region attention over FaceNet2ExpNet": ("facenet2expnet", "ran_facenet2expnet", "ran_facenet2expnet_strongest"),
-    "document [1]'s four, against My_model": ("ran_facenet2expnet", "ran", "ucar_cnn", "akhand"),
-}
-# Settings that no ablation is about: where they differ, a difference may be theirs.
+# Settings that no ablation studies. If they differ, they may be the cause of a difference in accuracy.
 TRAINING = ("epochs", "matching_epochs", "width", "depth", "precision")
 NOT_COMPARED = "neither has learned"
-EXPERIMENTS = {name for experiments in ABLATIONS.values() for name in experiments}
 
 
-def ablations_table(runs):
-    """Ablations over given runs; runs are compared where set, protocol, options (so also the share of the training
-    set), seed and test images are the same.
+def questions(experiments: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What the ablations ask.
 
     Args:
-        runs: (record, metrics, predictions) triples; predictions as of `fer_tf.runs.records.Run`.
-    Returns: DataFrame, a row a run, the reference first: question, dataset, protocol, options, seed, model, accuracy,
-        95 % interval, difference (to the reference, with its paired interval), p (McNemar's exact test against it), p
-        Holm (for the tests of the same question and setting), p to the row above (of that test alone), trained
-        otherwise (how, than the reference), reduced. Accuracies and differences in per cent, differences and p values
-        as text, "neither has learned" where that is so. A reference that was compared with nothing has no row.
+        experiments: dict name -> an entry with `ablations`, as in `fer_tf.experiments.EXPERIMENTS`.
+    Returns: dict question -> names of experiments in their rows. The first is the reference: the others are compared
+        with it. The questions are in the order of their references.
+    """
+    rows = [(question, row, name) for name, entry in experiments.items() for question, row in entry.ablations.items()]
+    first = [question for question, row, _ in rows if row == 0]
+    return {question: [name for asked, _, name in sorted(rows) if asked == question] for question in first}
+
+
+def ablations_table(
+    runs: Iterable[tuple[dict[str, Any], dict[str, Any], pd.DataFrame]], asked: Mapping[str, list[str]]
+) -> pd.DataFrame:
+    """The results of all ablations.
+
+    Runs are compared if dataset, protocol, options (such as the share of the training set), seed and test images are
+    the same.
+
+    Args:
+        runs: (record, metrics, predictions) triples; predictions as in `fer_tf.runs.records.Run`.
+        asked: dict from `questions`.
+    Returns: DataFrame, one row for each run, the reference first: question, dataset, protocol, options, seed, model,
+        accuracy, 95 % interval, difference (from the reference, with its paired interval), p (McNemar's exact test
+        against the reference), p Holm (corrected for the tests of the same question and setting), p to the row above
+        (of this single test), trained otherwise (settings that differ from the reference), reduced. Accuracies and
+        differences are in per cent. Differences and p values are text; a difference is `NOT_COMPARED` if neither model
+        has learned. A reference without other runs has no row.
     """
     rows = []
-    for question, experiments in ABLATIONS.items():
+    for question, experiments in asked.items():
         chosen = sorted((run for run in runs if run[0]["experiment"] in experiments), key=lambda run: _setting(run[0]))
         for _, group in groupby(chosen, key=lambda run: _setting(run[0])):
             rows += _rows(question, sorted(group, key=lambda run: experiments.index(run[0]["experiment"])), experiments)
@@ -46,7 +56,7 @@ def ablations_table(runs):
 
 
 def _setting(record):
-    """What must be alike for two runs to be compared; a limit leaves test images out too."""
+    """Properties that two runs must share to be compared. The limit counts, because it also drops test images."""
     options = json.dumps(record.get("dataset_options", {}), sort_keys=True)
     limit = record.get("settings", {}).get("limit", 0)
     return record["dataset"], record["protocol"], options, record["seed"], record.get("test_fingerprint", ""), limit
@@ -90,7 +100,7 @@ def _row(question, record, metrics, test, reference):
 
 
 def _otherwise(record, reference):
-    """How a run was trained that its reference was not, beside what tells the models apart."""
+    """Settings that differ between a run and its reference, except for the models themselves."""
     ours, theirs = ({"pictures": _pictures(each), **each.get("settings", {})} for each in (record, reference))
     differing = (key for key in ("pictures", *TRAINING) if ours.get(key) != theirs.get(key))
     return ", ".join(f"{key} {ours.get(key)} for {theirs.get(key)}" for key in differing)
@@ -101,7 +111,7 @@ def _pictures(record):
 
 
 def _difference(pair):
-    """The second's accuracy minus the first's, with the interval of the pair, in points."""
+    """Accuracy of the second model minus that of the first, with its paired interval, in percentage points."""
     if not pair.learned:
         return NOT_COMPARED
     return f"{-100 * pair.difference:+.1f} ({-100 * pair.high:+.1f} to {-100 * pair.low:+.1f})"

@@ -1,40 +1,46 @@
-"""Are probabilities honest: of the images a model is 70 % sure of, are 70 % right? (Guo et al. 2017)"""
+"""Calibration: is a model right on 70 % of the images for which its probability is 70 %? (Guo et al. 2017)"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError, check_names, check_range, check_whole
+from .intervals import wilson
 from .metrics import _checked, apply_temperature, expected_calibration_error, log_loss
-from .significance import wilson
 
 BINS = 15
 
 
-def outcomes(predictions, class_names):
-    """Truth and probabilities out of a run's predictions.
+def outcomes(predictions: pd.DataFrame, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and probabilities from the predictions of a run.
 
     Args:
-        predictions: DataFrame with columns truth and one a class (`Run.predictions`).
+        predictions: DataFrame with the column truth and one column for each class (`Run.predictions`).
         class_names: C names, in the order of the codes.
-    Returns: int [N], float [N, C].
+    Returns: codes int [N], and probabilities float [N, C].
+    Raises: `InputError` if a class has no column, or a truth is not a class.
     """
     class_names = list(class_names)
-    check_names("class_names", class_names, set(predictions))
+    check_names("class_names", class_names, set(predictions.columns))
     check_names("truth", set(predictions["truth"]), class_names)
     codes = pd.Categorical(predictions["truth"], class_names).codes.astype(np.int64)
     return codes, predictions[class_names].to_numpy(float)
 
 
-def reliability(y_true, y_prob, bins=BINS):
-    """The reliability diagram as a table. Bins are those of `metrics.expected_calibration_error`: of equal width, an
-    upper edge belongs to its bin. The error is the mean of |accuracy − confidence| over all images.
+def reliability(y_true: np.ndarray, y_prob: np.ndarray, bins: int = BINS) -> pd.DataFrame:
+    """The reliability diagram as a table (Guo et al. 2017).
+
+    The bins are those of `metrics.expected_calibration_error`: they have equal width and include their upper edge.
 
     Args:
         y_true: int [N], codes.
-        y_prob: float [N, C], rows sum to one.
-        bins: how many.
-    Returns: DataFrame, a row a bin, rising: low, high (of the confidence, 0..1), images, confidence (their mean),
-        accuracy, accuracy_low, accuracy_high (95 % Wilson interval); missing where a bin has no image.
+        y_prob: float [N, C], each row sums to one.
+        bins: number of bins, at least 1.
+    Returns: DataFrame, one row for each bin in ascending order: low, high (limits of the confidence, 0..1), images,
+        confidence (mean), accuracy, accuracy_low, accuracy_high (95 % Wilson interval). Values are missing in bins
+        without images.
+    Raises: `InputError` for arrays that do not fit.
     """
     check_whole("bins", bins, low=1)
     y_true, y_prob = _checked_pair(y_true, y_prob)
@@ -50,17 +56,18 @@ def reliability(y_true, y_prob, bins=BINS):
     return table
 
 
-def calibration_table(y_true, y_prob, temperature, bins=BINS):
-    """What temperature scaling does to the probabilities of a test set; labels and accuracy stay as they are.
+def calibration_table(y_true: np.ndarray, y_prob: np.ndarray, temperature: float, bins: int = BINS) -> pd.DataFrame:
+    """The effect of temperature scaling on the probabilities of a test set. Labels and accuracy do not change.
 
     Args:
         y_true: int [N], codes.
-        y_prob: float [N, C], rows sum to one.
-        temperature: fitted on validation images (`metrics.fit_temperature`; a run has it in
-            metrics["calibration"]["temperature"]).
-        bins: of the calibration error.
-    Returns: DataFrame, rows before and after: probabilities, temperature, ECE (0..1), log loss (natural logarithm),
-        Brier score (0..2, see `brier_score`), confidence (its mean), accuracy.
+        y_prob: float [N, C], each row sums to one.
+        temperature: above 0, fitted on validation images with `metrics.fit_temperature`. The metrics of a run contain
+            it as metrics["calibration"]["temperature"].
+        bins: number of bins of the calibration error.
+    Returns: DataFrame, one row before and one after scaling: probabilities, temperature, ECE (0..1), log loss (natural
+        logarithm), Brier score (0..2, see `brier_score`), confidence (mean), accuracy.
+    Raises: `InputError` for a temperature or arrays that are not allowed.
     """
     check_range("temperature", temperature)
     if temperature <= 0:
@@ -83,9 +90,14 @@ def _scores(name, temperature, y_true, y_prob, bins):
     }
 
 
-def brier_score(y_true, y_prob):
-    """Mean over images of the squared distance between the probabilities and the truth's (0, ..., 1, ..., 0), summed
-    over classes (Brier 1950), 0 (sure and right) .. 2 (sure and wrong)."""
+def brier_score(y_true: np.ndarray, y_prob: np.ndarray) -> float:
+    """Brier score (Brier 1950): mean over images of Σ_c (p_c − y_c)², where y is the one-hot truth.
+
+    Args:
+        y_true: int [N], codes.
+        y_prob: float [N, C], each row sums to one.
+    Returns: float, from 0 (certain and right) to 2 (certain and wrong).
+    """
     y_true, y_prob = _checked_pair(y_true, y_prob)
     return float(((y_prob - np.eye(y_prob.shape[1])[y_true]) ** 2).sum(axis=1).mean())
 

@@ -1,13 +1,15 @@
-"""Comparing runs with each other and with what the four documents claim. Frames in, frames out."""
+"""Compares runs with each other and with the claims of the four documents. Functions take and return frames."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
 from ..emotions import known_name
+from .intervals import wilson
 from .metrics import bootstrap_intervals, holm_of_made, mcnemar
 
 CLAIMS_FILE = Path(__file__).with_name("claims.csv")
@@ -15,27 +17,35 @@ NO_COMPARISON = "neither has learned: no comparison"
 
 
 def has_learned(test: dict) -> bool:
-    """Whether a model has learned: the 95 % interval of its test accuracy lies above the share of the most frequent
-    class of its test images, which is what always giving one answer can reach.
+    """Whether a model has learned.
+
+    It has if the 95 % interval of its test accuracy lies above the share of the most frequent class of its test images.
+    A model that always predicts the same class can reach this share.
 
     Args:
         test: test metrics of a run, `run.metrics["test"]`, or `scores_of` its predictions.
+    Returns: bool.
     """
     return test["intervals"]["accuracy"][0] > commonest_share(test)
 
 
 def commonest_share(test: dict) -> float:
-    """The share of the most frequent class among the test images of these test metrics, 0..1."""
+    """The share of the most frequent class among the test images, 0..1.
+
+    Args:
+        test: see `has_learned`.
+    """
     supports = [scores["support"] for scores in test["per_class"].values()]
     return max(supports) / sum(supports)
 
 
 def learning_note(test: dict, who: str = "It") -> str:
-    """A sentence (Markdown) to follow a run's accuracy where it has not learned, a space before it; "" where it has.
+    """A warning to print after the accuracy of a run that has not learned.
 
     Args:
         test: see `has_learned`.
         who: the subject of the sentence.
+    Returns: a sentence in Markdown that starts with a space; "" for a model that has learned.
     """
     if has_learned(test):
         return ""
@@ -47,16 +57,17 @@ def learning_note(test: dict, who: str = "It") -> str:
 
 
 def scores_of(predictions: pd.DataFrame) -> dict:
-    """What `has_learned` looks at, out of predictions; for a run's own the same as in its metrics.
+    """The metrics that `has_learned` needs, from predictions. For the predictions of a run they equal its own metrics.
 
     Args:
-        predictions: DataFrame with columns truth, label, and, where it is a run's, a column a class after `confidence`.
+        predictions: DataFrame with the columns truth and label. Predictions of a run also have a column for each class
+            after `confidence`.
     Returns: dict: accuracy, intervals {accuracy: [low, high]}, per_class {name: {support}}.
     """
     columns = list(predictions.columns)
     names = columns[columns.index("confidence") + 1 :] if "confidence" in columns else []
-    given = {*predictions["truth"], *predictions["label"]}
-    names = names if given <= set(names) else sorted(given, key=str)
+    present = {*predictions["truth"], *predictions["label"]}
+    names = names if present <= set(names) else sorted(present, key=str)
     confusion = confusion_matrix(predictions["truth"], predictions["label"], labels=names)
     return {
         "accuracy": float((predictions["truth"] == predictions["label"]).mean()),
@@ -66,15 +77,26 @@ def scores_of(predictions: pd.DataFrame) -> dict:
 
 
 def verdict(difference: float, p_holm: float) -> str:
-    """What a corrected test says of a difference: "better", "worse" or, from p = 0.05 on, "not told apart"; without a p
-    that neither of the two has learned."""
+    """The result of a corrected test in words.
+
+    Args:
+        difference: accuracy of the new model minus that of the reference; only its sign is used.
+        p_holm: p value after Holm's correction, 0..1, or NaN if no test was made.
+    Returns: "better" or "worse" for p below 0.05, otherwise "no difference found"; `NO_COMPARISON` for NaN.
+    """
     if np.isnan(p_holm):
         return NO_COMPARISON
-    return "not told apart" if p_holm >= 0.05 else "better" if difference > 0 else "worse"
+    return "no difference found" if p_holm >= 0.05 else "better" if difference > 0 else "worse"
 
 
-def run_row(name, record, metrics):
-    """One row of the comparison table out of a run's record and metrics (both dicts, as in its json files)."""
+def run_row(name: str, record: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
+    """One row of the comparison table.
+
+    Args:
+        name: name of the run.
+        record, metrics: dicts as in the json files of the run.
+    Returns: dict column -> value.
+    """
     test, training = metrics["test"], metrics["training"]
     low, high = test["intervals"]["accuracy"]
     return {
@@ -102,12 +124,13 @@ def run_row(name, record, metrics):
     }
 
 
-def comparison_table(rows):
-    """All runs as one table: grouped by dataset and protocol, majority first, then by accuracy.
+def comparison_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """All runs as one table.
 
     Args:
-        rows: dicts of `run_row`.
-    Returns: DataFrame.
+        rows: dicts from `run_row`.
+    Returns: DataFrame, one row for each run, sorted by dataset, protocol and accuracy; the majority baseline is the
+        first row of each group.
     """
     table = pd.DataFrame(list(rows))
     if table.empty:
@@ -117,8 +140,14 @@ def comparison_table(rows):
     return table.drop(columns="is model").reset_index(drop=True)
 
 
-def seeds_table(table):
-    """Mean ± sd over seeds: one row for each experiment, dataset, protocol and reduction of a comparison table."""
+def seeds_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard deviation over seeds.
+
+    Args:
+        table: DataFrame from `comparison_table`.
+    Returns: DataFrame, one row for each dataset, protocol, experiment and reduction: seeds, accuracy, accuracy sd,
+        macro F1, macro F1 sd.
+    """
     keys = ["dataset", "protocol", "experiment", "reduced"]
     grouped = table.groupby(keys, sort=False)
     columns = {"seeds": ("seed", "nunique")}
@@ -127,50 +156,53 @@ def seeds_table(table):
     return grouped.agg(**columns).reset_index()
 
 
-def range_groups(values, edges):
-    """Groups of numbers by ascending upper edges, named "to 0.5"; an edge of 0 gathers the zeros as "0".
+def range_groups(values: np.ndarray, edges: Sequence[float]) -> pd.Categorical:
+    """Groups numbers by upper edges.
 
-    Returns: ordered Categorical [N]; values above the last edge are missing.
+    Args:
+        values: float [N].
+        edges: upper edges in ascending order; an edge of 0 collects the zeros in a group "0".
+    Returns: ordered Categorical [N] with names such as "to 0.5"; values above the last edge are missing.
     """
     names = ["0" if edge == 0 else f"to {edge:g}" for edge in edges]
     return pd.cut(np.asarray(values, float), [-np.inf, *edges], labels=names)
 
 
-def accuracy_by(predictions, groups):
+def accuracy_by(predictions: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     """Accuracy in groups of test images: by intensity, occluder, subject, ...
 
     Args:
-        predictions: DataFrame with columns truth, label; "Happiness", "happy" and "happiness" are one.
-        groups: [N], a group for each row; missing leaves the row out.
-    Returns: DataFrame, one row a group in sorted order: group, n, accuracy, low, high (95 % Wilson interval), commonest
-        (the share of the group's commonest true class).
+        predictions: DataFrame with the columns truth and label; "Happiness", "happy" and "happiness" are the same.
+        groups: [N], the group of each row; rows without a group are left out.
+    Returns: DataFrame, one row for each group in sorted order: group, n, accuracy, low, high (95 % Wilson interval),
+        commonest (the share of the most frequent true class of the group).
     """
     rows = []
-    for group, part in predictions.groupby(np.asarray(groups), observed=True):
-        hits = (part["truth"].map(known_name) == part["label"].map(known_name)).sum()
-        interval = binomtest(int(hits), len(part)).proportion_ci(method="wilson")
-        shares = {"accuracy": hits / len(part), "low": interval.low, "high": interval.high}
-        rows.append(
-            {"group": group, "n": len(part), **shares, "commonest": part["truth"].value_counts(normalize=True).max()}
-        )
+    for group, members in predictions.groupby(np.asarray(groups), observed=True):
+        hits = (members["truth"].map(known_name) == members["label"].map(known_name)).sum()
+        low, high = wilson(hits, len(members))
+        shares = {"accuracy": hits / len(members), "low": low, "high": high}
+        commonest = members["truth"].value_counts(normalize=True).max()
+        rows.append({"group": group, "n": len(members), **shares, "commonest": commonest})
     return pd.DataFrame(rows, columns=["group", "n", "accuracy", "low", "high", "commonest"])
 
 
-def mcnemar_against(reference, others):
+def mcnemar_against(reference: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """McNemar tests of one run against others on the same test images.
 
     Args:
-        reference: DataFrame of predictions with columns name, truth, label.
-        others: dict run name -> such a DataFrame.
-    Returns: DataFrame: run, images, only_reference, only_other, p_value, p_holm (for the number of tests), verdict (of
-        the other against the reference, see `verdict`). Where neither has learned, both p are missing.
+        reference: DataFrame of predictions with the columns name, truth and label.
+        others: dict run name -> DataFrame with the same columns.
+    Returns: DataFrame, one row for each other run: run, images, only_reference, only_other (images that only one of the
+        two gets right), p_value, p_holm (corrected for the number of tests), verdict (of the other run against the
+        reference, see `verdict`). If neither has learned, both p values are missing.
     """
-    rows, start = [], has_learned(scores_of(reference))
-    for name, other in others.items():
-        both = reference.merge(other, on=["name", "truth"], suffixes=("_first", "_second"))
+    rows, reference_learned = [], has_learned(scores_of(reference))
+    for name, predictions in others.items():
+        both = reference.merge(predictions, on=["name", "truth"], suffixes=("_first", "_second"))
         test = mcnemar(both["label_first"] == both["truth"], both["label_second"] == both["truth"])
         counts = {"only_reference": test["only_first"], "only_other": test["only_second"]}
-        p_value = test["p_value"] if start or has_learned(scores_of(other)) else np.nan
+        p_value = test["p_value"] if reference_learned or has_learned(scores_of(predictions)) else np.nan
         rows.append({"run": name, "images": len(both), **counts, "p_value": p_value})
     table = pd.DataFrame(rows, columns=["run", "images", "only_reference", "only_other", "p_value"])
     table["p_holm"] = holm_of_made(table["p_value"])
@@ -178,12 +210,13 @@ def mcnemar_against(reference, others):
     return table.assign(verdict=[verdict(*pair) for pair in zip(gained, table["p_holm"], strict=True)])
 
 
-def folds_summary(runs):
-    """A cross-validation's test figures: a row a fold, their mean and sd, and all folds' images taken together.
+def folds_summary(runs: Iterable[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
+    """Test results of a cross-validation.
 
     Args:
-        runs: (name, metrics) pairs, one a fold.
-    Returns: DataFrame with columns n, accuracy, balanced_accuracy, macro_f1; "pooled" is the accuracy over all images.
+        runs: (name, metrics) pairs, one for each fold.
+    Returns: DataFrame, one row for each fold, then the rows "mean", "sd" and "pooled" (the accuracy over the images of
+        all folds). Columns: n, accuracy, balanced_accuracy, macro_f1.
     """
     columns = ["n", "accuracy", "balanced_accuracy", "macro_f1"]
     table = pd.DataFrame([{key: metrics["test"][key] for key in columns} for _, metrics in runs])
@@ -195,14 +228,17 @@ def folds_summary(runs):
     return pd.concat([table, spread, pooled])[columns]
 
 
-def read_claims():
-    """Every figure the four documents claim, DataFrame with the columns of claims.csv. `kind` is "own" for what a
-    document says of its own runs and "quoted" for what it takes from others; `validation` and `train` are the
-    accuracies that it prints next to the one on test, in per cent; an empty text is none."""
+def read_claims() -> pd.DataFrame:
+    """All results that the four documents claim.
+
+    Returns: DataFrame with the columns of claims.csv. `kind` is "own" for results of the document's own runs and
+        "quoted" for results that it takes from other papers. `validation` and `train` are the accuracies in per cent
+        that the document prints next to the test accuracy; an empty text means that there is none.
+    """
     return pd.read_csv(CLAIMS_FILE, keep_default_na=False)
 
 
-# Metrics a claim may be about, and where a run's test metrics hold them; claims are in per cent.
+# Metrics that claims can be about, and how to read them from the test metrics of a run, in per cent.
 _MEASURES = {
     "accuracy": lambda test: 100 * test["accuracy"],
     "macro precision": lambda test: 100 * test["macro_precision"],
@@ -210,40 +246,33 @@ _MEASURES = {
     "macro f1": lambda test: 100 * test["macro_f1"],
     "f1 per class": lambda test: np.array([100 * scores["f1"] for scores in test["per_class"].values()]),
 }
-# Sets that the kit's makers had; claims on others wait for someone who has them.
-_AT_HAND = ("fer2013", "ferplus")
-# The honest protocol of each set, whose figure stands beside the one under a claim's own.
-_BESIDE = {
-    "fer2013": "official",
-    "ferplus": "official",
-    "rafdb": "official",
-    "affectnet": "official",
-    "ckplus": "subject",
-    "jaffe": "subject",
-    "ferg": "characters",
-}
 
 
-def claims_table(runs):
-    """Claimed against reproduced: every claim, with what was measured under its own protocol and under `official`.
+def claims_table(
+    runs: Iterable[tuple[str, dict[str, Any], dict[str, Any]]], datasets: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Claimed against reproduced: every claim, with the results under its own protocol and under the honest one.
 
     Args:
-        runs: (name, record, metrics) triples; a run answers the claims its experiment names, on the claim's dataset.
-    Returns: DataFrame, one row a claim and measured protocol: id, document, model, dataset, claimed protocol,
-        settings, kind (own or quoted), metric, claimed, protocol, reproduced, interval, seeds, device, reduced, remark.
+        runs: (name, record, metrics) triples. A run answers the claims of its experiment on the claim's dataset.
+        datasets: dict name -> its facts, with `honest_protocol` and `at_hand` as `fer_tf.data.DatasetSpec` has them.
+    Returns: DataFrame, one row for each claim and protocol that was measured: id, document, model, dataset, claimed
+        under (protocol), settings, kind (own or quoted), metric, claimed, measured under (protocol), reproduced,
+        95 % interval, seeds, device, reduced, remark.
     """
     rows = []
     for claim in read_claims().itertuples():
-        answers = _answers(claim, runs)
-        rows += [_claim_row(claim, protocol, group) for protocol, group in answers.items()] or [
-            _claim_row(claim, "", [])
+        facts = datasets[claim.dataset]
+        answers = _answers(claim, runs, facts)
+        rows += [_claim_row(claim, protocol, group, facts) for protocol, group in answers.items()] or [
+            _claim_row(claim, "", [], facts)
         ]
     return pd.DataFrame(rows)
 
 
-def _answers(claim, runs):
-    """Runs that answer the claim, by protocol: its own first, then the set's honest one; no third."""
-    answers, protocols = {}, (claim.protocol, _BESIDE.get(claim.dataset))
+def _answers(claim, runs, facts):
+    """Runs that answer the claim, by protocol: first the claim's own one, then the honest one of the dataset."""
+    answers, protocols = {}, (claim.protocol, facts.honest_protocol)
     for name, record, metrics in runs:
         is_of_claim = claim.id in record["claims"] and record["dataset"] == claim.dataset
         if is_of_claim and record["protocol"] in protocols and claim.metric in _MEASURES:
@@ -251,7 +280,7 @@ def _answers(claim, runs):
     return dict(sorted(answers.items(), key=lambda item: (item[0][0] != claim.protocol, bool(item[0][1]), item[0])))
 
 
-def _claim_row(claim, answer, group):
+def _claim_row(claim, answer, group, facts):
     row = {
         "id": claim.id,
         "document": claim.document,
@@ -271,7 +300,7 @@ def _claim_row(claim, answer, group):
         "remark": claim.note,
     }
     if not group:
-        row["remark"] = "; ".join(filter(None, [claim.note, _why_not(claim)]))
+        row["remark"] = "; ".join(filter(None, [claim.note, _why_not(claim, facts)]))
         return row
     values = np.array([_MEASURES[claim.metric](metrics["test"]) for _, _, metrics in group])
     spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 and values.ndim == 1 else ""
@@ -290,30 +319,41 @@ def _claim_row(claim, answer, group):
     return row
 
 
-def _why_not(claim):
-    """Why a claim has no figure of ours."""
+def _why_not(claim, facts):
+    """Why we have no result for a claim."""
     if "needs ImageNet weights" in claim.note:
-        return "not measurable here: VGG16's weights need a network (58 MB from Keras)"
+        return "not measurable here: the weights of VGG16 must be downloaded (58 MB from Keras)"
     if claim.kind == "quoted" or not claim.protocol:
         return "not measured"
-    return "not measured" if claim.dataset in _AT_HAND else f"not measured: {claim.dataset} was not at hand"
+    return "not measured" if facts.at_hand else f"not measured: {claim.dataset} was not at hand"
 
 
 def measured_in_full(claimed: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `claims_table` that answer a claim as it was made: a figure, measured under the claim's own protocol
-    at full settings. Reduced runs, other protocols and claims without a figure do not count."""
+    """The rows of `claims_table` that answer a claim exactly.
+
+    These are claims with a number, measured under the claim's own protocol at full settings.
+
+    Args:
+        claimed: DataFrame from `claims_table`.
+    Returns: DataFrame with the same columns.
+    """
     is_measured = (claimed["claimed"] != "") & (claimed["reproduced"] != "") & (claimed["reduced"] == "")
     return claimed[is_measured & (claimed["measured under"] == claimed["claimed under"])]
 
 
 def claims_sentence(claimed: pd.DataFrame) -> str:
-    """How many of the claimed figures are measured, see `measured_in_full`, own and quoted ones apart."""
+    """How many claimed results are measured in full, see `measured_in_full`; separately for own and quoted ones.
+
+    Args:
+        claimed: DataFrame from `claims_table`.
+    Returns: a sentence.
+    """
     measured, figures = measured_in_full(claimed), claimed[claimed["claimed"] != ""]
     counts = {
-        kind: f"{measured.loc[measured['kind'] == kind, 'id'].nunique()} of {part['id'].nunique()}"
-        for kind, part in figures.groupby("kind")
+        kind: f"{measured.loc[measured['kind'] == kind, 'id'].nunique()} of {of_kind['id'].nunique()}"
+        for kind, of_kind in figures.groupby("kind")
     }
     return (
-        f"Measured at full settings under the claim's own protocol: {counts.get('own', '0 of 0')} figures that the "
-        f"documents report of their own runs, {counts.get('quoted', '0 of 0')} that they quote from others."
+        f"Measured at full settings under the claim's own protocol: {counts.get('own', '0 of 0')} results of the "
+        f"documents' own runs, and {counts.get('quoted', '0 of 0')} results that they quote from other papers."
     )

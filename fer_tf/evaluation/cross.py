@@ -1,4 +1,7 @@
-"""Train on one set, test on another: does a model know expressions, or one collection of pictures?"""
+"""Train on one dataset, test on another: does a model know expressions, or only one collection of pictures?"""
+
+from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -21,16 +24,16 @@ NEEDED = COLUMNS[:8]
 VALUES = ("accuracy", "low", "high", "n", "change")
 
 
-def cross_rows(records):
-    """Rows for `cross_table` out of records.
+def cross_rows(records: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows for `cross_table` from records.
 
     Args:
-        records: (record, metrics) pairs, dicts as in the json files of reports/evaluations/<...>/, and of
-            reports/runs/<run>/ for the diagonal: a run was tested on the set it was trained on.
-    Returns: list of dicts, one a pair: model (the experiment, or the name of a model without provenance), trained_on,
-        tested_on, protocol (of the test), n, accuracy, low, high (95 % bootstrap interval), classes (tested ones, as
-        text), reduced (in which way a run is not its source's; "" of a model from a file), notes (what left the test,
-        and whether it may hold training images).
+        records: (record, metrics) pairs, dicts as in the json files of reports/evaluations/<...>/. For the diagonal use
+            those of reports/runs/<run>/: the run was tested on the dataset that it was trained on.
+    Returns: list of dicts, one for each pair: model (the experiment, or the name of a model without provenance),
+        trained_on, tested_on, protocol (of the test), n, accuracy, low, high (95 % bootstrap interval), classes (of the
+        test, as text), reduced (how the run differs from its source; "" for a model from a file), notes (images that
+        were left out, and whether the test may contain training images).
     """
     return [_row(record, metrics["test"]) for record, metrics in records]
 
@@ -55,30 +58,34 @@ def _row(record, test):
 
 
 def _origin(record):
-    """What was trained and on which set: every file has the name of its run, <experiment>-<dataset>-<protocol>-...; an
-    ensemble those of its members."""
+    """(model, dataset that it was trained on).
+
+    A run's own record and an ensemble's are tests on the dataset of the training. A model file says both in its
+    provenance; a file of an earlier version has no experiment there and goes by its name. Averaged over several views,
+    it is another model.
+    """
     if "experiment" in record:
         return record["experiment"], record["dataset"]
-    provenance, name = record.get("provenance", {}), record["model"]
     if "members" in record:
-        return name, "+".join(sorted({member["run"].split("-")[1] for member in record["members"]}))
-    run = provenance.get("run", "")
-    if run.count("-") < 2:
-        return name, provenance.get("dataset", "unknown")
-    experiment, dataset = run.split("-")[:2]
-    # earlier records tell the views by the name alone, <run>-<views>
-    views = record.get("tta") or (name.removeprefix(f"{run}-") if name.startswith(f"{run}-") else "none")
-    return experiment if views == "none" else f"{experiment}-{views}", dataset
+        return record["model"], record["dataset"]
+    provenance = record.get("provenance", {})
+    trained_on = provenance.get("dataset", "unknown")
+    if "experiment" not in provenance:
+        return record["model"], trained_on
+    views = record.get("tta", "none")
+    return provenance["experiment"] if views == "none" else f"{provenance['experiment']}-{views}", trained_on
 
 
-def cross_table(rows):
+def cross_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """All evaluations as one long table.
 
     Args:
-        rows: dicts of `cross_rows`, or of your own with model, trained_on, tested_on, protocol, n, accuracy, low, high.
-    Returns: DataFrame with the columns of `cross_rows`, by model and the set it was trained on, the set's own test
-        first, and change: accuracy minus that of the same model, trained on the same set, on that set's own test
-        over the same classes (mean over seeds; missing where it was not tested there, or at several settings).
+        rows: dicts from `cross_rows`, or your own with at least `NEEDED`.
+    Returns: DataFrame with the columns of `cross_rows` and change. It is sorted by model and training set; the test on
+        the training set's own test split comes first. change is the accuracy minus that of the same model on its own
+        test split over the same classes (mean over seeds). It is missing if there is no such test, or if the tests have
+        different settings.
+    Raises: `InputError` if a column of `NEEDED` is missing.
     """
     table = pd.DataFrame(list(rows))
     missing = [name for name in NEEDED if name not in table]
@@ -87,27 +94,28 @@ def cross_table(rows):
     table = table.assign(**{name: "" for name in COLUMNS if name not in table})[list(COLUMNS)]
     keys = ["model", "trained_on", "classes"]
     grouped = table[table["trained_on"] == table["tested_on"]].groupby(keys)
-    own = grouped["accuracy"].mean().where(grouped["reduced"].nunique() == 1)  # seeds may be averaged, settings not
+    own = grouped["accuracy"].mean().where(grouped["reduced"].nunique() == 1)  # average over seeds, not over settings
     table["change"] = table["accuracy"] - own.reindex(pd.MultiIndex.from_frame(table[keys])).to_numpy()
     table["elsewhere"] = table["trained_on"] != table["tested_on"]
     order = ["model", "trained_on", "elsewhere", "tested_on", "protocol"]
     return table.sort_values(order, kind="stable", ignore_index=True).drop(columns="elsewhere")
 
 
-def cross_matrix(table, model=None, value="accuracy"):
-    """One model's evaluations as a square: trained on (rows) by tested on (columns).
+def cross_matrix(table: pd.DataFrame, model: str | None = None, value: str = "accuracy") -> pd.DataFrame:
+    """The evaluations of one model as a square: trained on (rows) by tested on (columns).
 
     Args:
-        table: DataFrame of `cross_table`.
-        model: which, where there are several.
-        value: accuracy, low, high, n or change; several evaluations of a cell (seeds, protocols) are averaged.
-    Returns: float DataFrame over all sets that were trained or tested on, in the same order both ways; missing where
-        nothing was tested.
+        table: DataFrame from `cross_table`.
+        model: name of the model; None if the table has only one.
+        value: one of `VALUES`. If a cell has several evaluations (seeds, protocols), they are averaged.
+    Returns: float DataFrame with all datasets of training or test, in the same order for rows and columns; missing
+        where nothing was tested.
+    Raises: `InputError` for an unknown model or value.
     """
     check_choice("value", value, VALUES)
     models = list(dict.fromkeys(table["model"]))
     if model is None and len(models) != 1:
-        raise InputError(f"model: must say which of {', '.join(models) or 'none'} is meant")
+        raise InputError(f"model: must be one of {', '.join(models) or 'none'}; received None")
     if model is not None:
         check_choice("model", model, models)
         table = table[table["model"] == model]

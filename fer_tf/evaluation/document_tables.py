@@ -1,34 +1,35 @@
-"""The four documents' tables in their own form, claimed beside measured. Dicts and frames in, frames out."""
+"""The tables of the four documents in their original form, with claimed and measured results.
+
+Functions take dicts and frames and return frames.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from . import ablations, comparison, tables
-from . import document_tables as documents
 from .comparison import _answers, _why_not
 from .metrics import bootstrap_intervals
 
-# Document [1]'s table names its models so; the kit's other readings stand below.
-DOCUMENT1_MODELS = {
-    "ran_facenet2expnet": ("My_model", "document [1]"),
-    "ran_facenet2expnet_strongest": ("My_model, strongest crop alone", "document [1]"),
-    "ran": ("processing model using RAN", "Wang et al., 2020"),
-    "ucar_cnn": ("CNN FER model", "Uçar, 2017"),
-    "akhand": ("FER model with DCNN and TL", "Akhand et al., 2021"),
-}
 
+def document1_table(
+    runs: Iterable[tuple[dict[str, Any], dict[str, Any]]], experiments: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The table of document [1]: model, author and year, and macro averages of recall, precision and F1.
 
-def document1_table(runs):
-    """Document [1]'s table: model, author and year, recall, precision, F1, as macro averages over classes, each with
-    its 95 % bootstrap interval over test images; besides, accuracy and the size of the pictures each model was given.
+    Each value has a 95 % bootstrap interval over test images. We add the accuracy and the size of the input pictures.
 
     Args:
         runs: (record, metrics) pairs.
-    Returns: DataFrame, a row a run; figures as text, per cent. Recall is over the classes with a test image.
+        experiments: dict name -> an entry with `printed_as`, as in `fer_tf.experiments.EXPERIMENTS`.
+    Returns: DataFrame, one row for each run; values are text, in per cent. Recall is over classes with test images.
     """
     rows = []
     for record, metrics in runs:
-        name, author = DOCUMENT1_MODELS.get(record["experiment"], (record["experiment"], ""))
+        name, author = experiments[record["experiment"]].printed_as or (record["experiment"], "")
         test = metrics["test"]
         intervals = bootstrap_intervals(test["confusion"])
         measures = {
@@ -48,12 +49,12 @@ def _with_interval(value, interval):
     return f"{100 * value:.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
 
 
-def document2_table(runs):
-    """Document [2]'s tables 1 and 2: model, optimizer, batch size, epochs, accuracy; claimed beside measured.
+def document2_table(runs: Iterable[tuple[dict[str, Any], dict[str, Any], Any]]) -> pd.DataFrame:
+    """Tables 1 and 2 of document [2]: model, optimizer, batch size, epochs, claimed and measured accuracy.
 
     Args:
         runs: (record, metrics, claimed accuracy or "") triples.
-    Returns: DataFrame, accuracies in per cent.
+    Returns: DataFrame, one row for each run; accuracies are in per cent.
     """
     rows = []
     for record, metrics, claimed in runs:
@@ -74,8 +75,7 @@ def document2_table(runs):
     return pd.DataFrame(rows)
 
 
-# Document [3] has a table a dataset, in this order, and its own method stands last in each.
-DOCUMENT3_DATASETS = {"fer2013": "FER 2013", "ckplus": "CK+", "jaffe": "JAFFE", "ferg": "FERG"}
+# Document [3] has a table for each dataset; its own method is the last row.
 DOCUMENT3_METHODS = {
     "bag of words": "Bag of Words (Ionescu et al.)",
     "VGG+SVM": "VGG+SVM (Georgescu et al.)",
@@ -84,37 +84,38 @@ DOCUMENT3_METHODS = {
 }
 
 
-def document3_table(runs, claims):
-    """Document [3]'s four tables, accuracies on FER 2013, CK+, JAFFE and FERG, below each other: method, accuracy;
-    claimed beside measured.
+def document3_table(
+    runs: Iterable[tuple[str, dict[str, Any], dict[str, Any]]], claims: pd.DataFrame, datasets: Mapping[str, Any]
+) -> pd.DataFrame:
+    """The four tables of document [3]: claimed and measured accuracies on FER 2013, CK+, JAFFE and FERG.
 
     Args:
-        runs: (name, record, metrics) triples; a run answers the claims its experiment names, on the claim's dataset.
-        claims: DataFrame of `comparison.read_claims`.
-    Returns: DataFrame, a row a claim and measured protocol, the claim's own first: Dataset, Method, settings, kind (own
-        or quoted), claimed, claimed val, measured under, measured (mean ± sd over seeds), 95 % interval (of one seed),
-        measured val, seeds, remark. Accuracies in per cent; measured ones are missing where nothing was run, and the
-        remark says why.
-        `for name, part in table.groupby("Dataset", sort=False)` gives the document's own tables.
+        runs: (name, record, metrics) triples. A run answers the claims of its experiment on the claim's dataset.
+        claims: DataFrame from `comparison.read_claims`.
+        datasets: dict name -> its facts, in the order of the tables; see `comparison.claims_table`, and `paper_name`.
+    Returns: DataFrame, one row for each claim and protocol that was measured, the claim's own protocol first: Dataset,
+        Method, settings, kind (own or quoted), claimed, claimed val, measured under (protocol), measured (mean ± sd
+        over seeds), 95 % interval (if there is one seed), measured val, seeds, remark. Accuracies are in per cent. If
+        nothing was measured, the remark says why. `table.groupby("Dataset", sort=False)` gives the separate tables.
     """
     said = claims[(claims["document"].astype(str) == "3") & (claims["metric"] == "accuracy")]
-    rows = []
-    for claim in sorted(said.itertuples(), key=_place):
-        for (protocol, reduced), group in (_answers(claim, runs) or {("", ""): []}).items():
-            rows.append(_claimed(claim) | _measured(claim, protocol, reduced, group))
+    rows, order = [], list(datasets)
+    for claim in sorted(said.itertuples(), key=lambda claim: (order.index(claim.dataset), *_place(claim))):
+        facts = datasets[claim.dataset]
+        for (protocol, reduced), group in (_answers(claim, runs, facts) or {("", ""): []}).items():
+            rows.append(_claimed(claim, facts) | _measured(claim, protocol, reduced, group, facts))
     return pd.DataFrame(rows)
 
 
 def _place(claim):
-    """Datasets in the document's order; of one, its table's methods in their order, others before them."""
+    """Sorting key: first claims on other models, then the methods in the order of the table."""
     methods = list(DOCUMENT3_METHODS)
-    known = methods.index(claim.model) if claim.model in methods else -1
-    return list(DOCUMENT3_DATASETS).index(claim.dataset), known, claim.id
+    return methods.index(claim.model) if claim.model in methods else -1, claim.id
 
 
-def _claimed(claim):
+def _claimed(claim, facts):
     return {
-        "Dataset": DOCUMENT3_DATASETS[claim.dataset],
+        "Dataset": facts.paper_name,
         "Method": DOCUMENT3_METHODS.get(claim.model, claim.model),
         "settings": "; ".join(filter(None, [claim.protocol, claim.settings])),
         "kind": claim.kind,
@@ -124,11 +125,11 @@ def _claimed(claim):
 
 
 def _number(text):
-    """A figure of claims.csv; missing where a document prints none."""
+    """A number of claims.csv; NaN if the document prints none."""
     return float(text) if text else np.nan
 
 
-def _measured(claim, protocol, reduced, group):
+def _measured(claim, protocol, reduced, group, facts):
     tests = [100 * metrics["test"]["accuracy"] for _, _, metrics in group]
     row = {
         "measured under": protocol,
@@ -139,7 +140,7 @@ def _measured(claim, protocol, reduced, group):
         "remark": f"reduced: {reduced}" if reduced else "",
     }
     if not group:
-        row["remark"] = "quoted by the document" if claim.kind == "quoted" else _why_not(claim)
+        row["remark"] = "quoted by the document" if claim.kind == "quoted" else _why_not(claim, facts)
     if len(group) == 1:
         low, high = group[0][2]["test"]["intervals"]["accuracy"]
         row["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}"
@@ -153,13 +154,14 @@ def _mean(values):
     return f"{np.mean(values):.1f}{spread}"
 
 
-def document4_table(runs):
-    """Document [4]'s table 1: accuracy on train, test and validation; claimed beside measured.
+def document4_table(runs: Iterable[tuple[dict[str, Any], dict[str, Any], pd.DataFrame, Any]]) -> pd.DataFrame:
+    """Table 1 of document [4]: claimed and measured accuracy on train, test and validation.
 
     Args:
-        runs: (record, metrics, history, claim) tuples; history has a row an epoch, claim a row of claims.csv or None.
-    Returns: DataFrame, accuracies in per cent. Train is the best epoch's running mean, on augmented pictures and with
-        dropout, as is usual.
+        runs: (record, metrics, history, claim) tuples. history has one row for each epoch; claim is a row of claims.csv
+            or None.
+    Returns: DataFrame, one row for each run; accuracies are in per cent. The accuracy on train is the running mean of
+        the best epoch, measured as usual on augmented pictures and with dropout.
     """
     rows = []
     for record, metrics, history, claim in runs:
@@ -172,26 +174,19 @@ def document4_table(runs):
     return pd.DataFrame(rows)
 
 
-# Wang et al. 2020: ResNet18 alone and with RAN on the lists of FER+ test images that the paper made, per cent.
-PUBLISHED_LISTS = {
-    ("ferplus", "occluded"): {"ran_backbone": 73.33, "ran": 83.63},
-    ("ferplus", "pose30"): {"ran_backbone": 78.11, "ran": 82.23},
-    ("ferplus", "pose45"): {"ran_backbone": 75.50, "ran": 80.40},
-}
-
-
-def lists_table(runs):
-    """Accuracy on the lists of hard test images that a set comes with, beside the whole test set.
+def lists_table(runs: Iterable[tuple[dict[str, Any], dict[str, Any]]], datasets: Mapping[str, Any]) -> pd.DataFrame:
+    """Accuracy on published lists of hard test images, and on the whole test set.
 
     Args:
-        runs: (record, metrics) pairs; those without lists are left out.
-    Returns: DataFrame, a row a run and list ("all" first): dataset, protocol, model, seed, list, images, accuracy, 95 %
-        interval, published, reduced; per cent. Published are the paper's figures, of a larger backbone with
-        pretrained weights.
+        runs: (record, metrics) pairs; runs without lists are left out.
+        datasets: dict name -> its facts, with `published_lists` as `fer_tf.data.DatasetSpec` has it.
+    Returns: DataFrame, one row for each run and list ("all" first): dataset, protocol, model, seed, list, images,
+        accuracy, 95 % interval, published, reduced. Accuracies are in per cent. published is the result of the paper,
+        which uses a larger backbone with pretrained weights.
     """
     rows = []
     for record, metrics in runs:
-        lists = metrics.get("lists")
+        lists, published = metrics.get("lists"), datasets[record["dataset"]].published_lists
         for name, scores in {"all": metrics["test"], **lists}.items() if lists else ():
             low, high = scores["intervals"]["accuracy"]
             rows.append(
@@ -204,33 +199,30 @@ def lists_table(runs):
                     "images": scores["n"],
                     "accuracy": 100 * scores["accuracy"],
                     "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
-                    "published": PUBLISHED_LISTS.get((record["dataset"], name), {}).get(record["experiment"], np.nan),
+                    "published": published.get(name, {}).get(record["experiment"], np.nan),
                     "reduced": record["reduced"],
                 }
             )
     return pd.DataFrame(rows)
 
 
-DOCUMENT2 = ("cnn", "cnn_batch32", "vgg16", "mobilenet")
-DOCUMENT4 = ("cnn4", "cnn4_se", "cnn4_se_aug", "cnn4_se_residual", "resnet18")
-DOCUMENT3 = ("deepfer", "deepfer_salient", "deep_emotion")
 CAPTIONS = {
     "document1": "Document [1]: macro averages of recall, precision and F1, and accuracy, in per cent, 95 % intervals",
-    "document2": "Document [2], tables 1 and 2: accuracy in per cent, claimed beside measured",
-    "document3": "Document [3]: accuracy in per cent, claimed beside measured",
-    "document4": "Document [4], table 1: accuracy in per cent, claimed beside measured",
-    "lists": "Accuracy in per cent on the published lists of occluded and turned faces, beside the whole test set",
-    "ablations": "Variants beside the first of their group: accuracy in per cent, each p against that first one",
-    "claimed_and_reproduced": "Every figure the documents claim, in per cent, beside what was measured",
+    "document2": "Document [2], tables 1 and 2: claimed and measured accuracy in per cent",
+    "document3": "Document [3]: claimed and measured accuracy in per cent",
+    "document4": "Document [4], table 1: claimed and measured accuracy in per cent",
+    "lists": "Accuracy in per cent on the published lists of occluded and turned faces, and on the whole test set",
+    "ablations": "Variants of a model, compared with the first row of their group: accuracy in per cent",
+    "claimed_and_reproduced": "All results that the documents claim, and our measurements, in per cent",
 }
 
 
-def claimed_accuracy(run):
-    """The accuracy that a run's experiment answers to, in per cent as the document prints it; "" where it claims none
-    on the set that the run is of.
+def claimed_accuracy(run: Any) -> float | str:
+    """The accuracy that the document claims for the experiment and dataset of a run.
 
     Args:
         run: `fer_tf.runs.records.Run`.
+    Returns: per cent, as the document prints it; "" if the document claims none.
     """
     claims = comparison.read_claims()
     is_of_run = claims["id"].isin(run.record["claims"]) & (claims["dataset"] == run.record["dataset"])
@@ -238,41 +230,49 @@ def claimed_accuracy(run):
     return chosen["value"].iloc[0] if len(chosen) else ""
 
 
-def document_tables(runs, answers=None):
-    """The documents' tables over given runs.
+def document_tables(
+    runs: list[Any], experiments: Mapping[str, Any], datasets: Mapping[str, Any], answers: list[Any] | None = None
+) -> dict[str, pd.DataFrame]:
+    """The tables of all documents.
 
     Args:
         runs: list of `fer_tf.runs.records.Run`.
-        answers: runs that document 3's claims may be answered by, None for `runs`: a row there is a claim, and one that
-            is measured elsewhere is not to be called not measured.
-    Returns: dict "document1" .. "document4", "lists" where a set has some and "ablations" where a model and one without
-        a part of it were run, -> DataFrame, a row a run with the set and protocol it was tested on (document 3's: a row
-        a claim); a document of whose models none was run is missing.
+        experiments: dict name -> an entry with `tables`, `printed_as` and `ablations`, as in
+            `fer_tf.experiments.EXPERIMENTS`.
+        datasets: dict name -> its facts, as in `fer_tf.data.DATASETS`.
+        answers: runs that can answer the claims of document [3]; None for `runs`. The rows of its table are claims, so
+            a claim that another run has measured must not appear as "not measured".
+    Returns: dict "document1" .. "document4", "lists" and "ablations" -> DataFrame. A row is a run with the dataset and
+        protocol of its test; in "document3" it is a claim. Tables without any run are missing.
     """
     makers = {
-        "document1": (documents.DOCUMENT1_MODELS, _document1),
-        "document2": (DOCUMENT2, _document2),
-        "document4": (DOCUMENT4, _document4),
+        "document1": lambda chosen: _document1(chosen, experiments),
+        "document2": _document2,
+        "document4": _document4,
     }
     found = {}
-    for name, (experiments, make) in makers.items():
-        order = list(experiments)  # the document's own
-        chosen = [run for run in runs if run.record["experiment"] in order]
-        chosen.sort(key=lambda run: (run.record["seed"], order.index(run.record["experiment"])))
+    for name, make in makers.items():
+        chosen = _members(runs, experiments, name)
         if chosen:
             found[name] = _with_place(make(chosen), chosen)
-    if any(run.record["experiment"] in DOCUMENT3 for run in runs):
+    if _members(runs, experiments, "document3"):
         triples = [(run.name, run.record, run.metrics) for run in answers or runs]
-        found["document3"] = documents.document3_table(triples, comparison.read_claims())
-    lists = documents.lists_table([(run.record, run.metrics) for run in runs])
-    parts = _ablations([run for run in runs if run.record["experiment"] in ablations.EXPERIMENTS])
+        found["document3"] = document3_table(triples, comparison.read_claims(), datasets)
+    lists = lists_table([(run.record, run.metrics) for run in runs], datasets)
+    parts = _ablations(runs, experiments)
     more = {name: table for name, table in (("lists", lists), ("ablations", parts)) if len(table)}
     return dict(sorted(found.items())) | more
 
 
-def write_tables(folder, tables_by_name):
-    """Writes tables, dict name of `CAPTIONS` -> DataFrame, as <folder>/<name>.md, .tex and .csv; returns the paths."""
-    for name in set(CAPTIONS) - set(tables_by_name):  # of runs that are no longer there
+def write_tables(folder: Path, tables_by_name: dict[str, pd.DataFrame]) -> list[Path]:
+    """Writes tables as <folder>/<name>.md, .tex and .csv, and removes old files of tables that no longer exist.
+
+    Args:
+        folder: the target folder.
+        tables_by_name: dict key of `CAPTIONS` -> DataFrame.
+    Returns: list of paths.
+    """
+    for name in set(CAPTIONS) - set(tables_by_name):  # their runs no longer exist
         for suffix in (".md", ".tex", ".csv"):
             (folder / name).with_suffix(suffix).unlink(missing_ok=True)
     return [
@@ -282,16 +282,26 @@ def write_tables(folder, tables_by_name):
     ]
 
 
-def _ablations(runs):
-    return ablations.ablations_table([(run.record, run.metrics, run.predictions) for run in runs])
+def _members(runs, experiments, table):
+    """The runs whose experiments belong to a table, sorted by seed and then in the order of the table."""
+    rows = {name: entry.tables[table] for name, entry in experiments.items() if table in entry.tables}
+    chosen = [run for run in runs if run.record["experiment"] in rows]
+    return sorted(chosen, key=lambda run: (run.record["seed"], rows[run.record["experiment"]]))
 
 
-def _document1(runs):
-    return documents.document1_table([(run.record, run.metrics) for run in runs])
+def _ablations(runs, experiments):
+    asked = ablations.questions(experiments)
+    named = {name for names in asked.values() for name in names}
+    chosen = [run for run in runs if run.record["experiment"] in named]
+    return ablations.ablations_table([(run.record, run.metrics, run.predictions) for run in chosen], asked)
+
+
+def _document1(runs, experiments):
+    return document1_table([(run.record, run.metrics) for run in runs], experiments)
 
 
 def _document2(runs):
-    return documents.document2_table([(run.record, run.metrics, claimed_accuracy(run)) for run in runs])
+    return document2_table([(run.record, run.metrics, claimed_accuracy(run)) for run in runs])
 
 
 def _document4(runs):
@@ -302,10 +312,10 @@ def _document4(runs):
         claim = of_run[run.name]
         is_answer = claim["dataset"] == run.record["dataset"]
         rows.append((run.record, run.metrics, run.history, claim if is_answer else None))
-    return documents.document4_table(rows)
+    return document4_table(rows)
 
 
 def _with_place(table, runs):
-    """The table with the set, protocol and seed of each row's run before it."""
+    """The table with dataset, protocol and seed of each run as its first columns."""
     place = pd.DataFrame([{key: run.record[key] for key in ("dataset", "protocol", "seed")} for run in runs])
     return pd.concat([place, table.reset_index(drop=True)], axis=1).sort_values(["dataset", "protocol"], kind="stable")

@@ -1,6 +1,9 @@
-"""What a model mistakes for what, where it is surest and wrong, and for whom. Frames in, frames out."""
+"""Errors of a model: confused classes, confident errors, and accuracy in groups. Functions take and return frames."""
+
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import f1_score
 
 from ..common.checks import InputError, check_choice, check_whole
@@ -8,16 +11,18 @@ from ..emotions import EMOTIONS, known_name
 from .comparison import accuracy_by
 
 
-def confusions(predictions, by="images", examples=5):
-    """Pairs of classes that are mistaken for each other, the worst first.
+def confusions(predictions: pd.DataFrame, by: str = "images", examples: int = 5) -> pd.DataFrame:
+    """Pairs of classes that the model confuses, the worst first.
 
     Args:
-        predictions: DataFrame with columns name, truth, label, confidence (`Run.predictions`).
-        by: the order: "images", most errors first, which a large class leads, or "share" of the true class.
-        examples: names a pair, those the model was surest of.
-    Returns: DataFrame, a row a pair that occurs: truth, label, images, share (of the true class's images, 0..1),
-        confidence (mean of these errors), examples (tuple of names, surest first) and sureness (tuple of their
-        confidences). Equal ones by name of the classes.
+        predictions: DataFrame with the columns name, truth, label and confidence (`Run.predictions`).
+        by: "images" sorts by the number of errors, so large classes come first. "share" sorts by the share of the true
+            class.
+        examples: names for each pair; the errors with the highest confidence.
+    Returns: DataFrame, one row for each pair with an error: truth, label, images, share (of the images of the true
+        class, 0..1), confidence (mean of these errors), examples (tuple of names, highest confidence first), sureness
+        (tuple of their confidences). Ties are sorted by the names of the classes.
+    Raises: `InputError` for a missing column or a value that is not allowed.
     """
     check_choice("by", by, ("images", "share"))
     check_whole("examples", examples, low=0)
@@ -35,27 +40,28 @@ def confusions(predictions, by="images", examples=5):
     return table.sort_values([by, "truth", "label"], ascending=[False, True, True], ignore_index=True)
 
 
-def confident_errors(predictions, count=20):
-    """The errors that the model was surest of: often the label is wrong, or nobody could tell.
+def confident_errors(predictions: pd.DataFrame, count: int = 20) -> pd.DataFrame:
+    """The errors with the highest confidence. Often the label is wrong, or the picture is ambiguous.
 
     Args:
-        predictions: DataFrame with columns name, truth, label, confidence and, where it has them, one a class.
-        count: rows at most.
-    Returns: DataFrame, surest first: name, truth, label, confidence, truth_probability (what the model gave the true
-        class; missing where there is no such column), rank (of the true class, 2 is the second guess).
+        predictions: DataFrame with the columns name, truth, label and confidence, and optionally one for each class.
+        count: largest number of rows, at least 1.
+    Returns: DataFrame, highest confidence first: name, truth, label, confidence, truth_probability (probability of the
+        true class; missing without its column), rank (of the true class; 2 is the second most likely class).
+    Raises: `InputError` for a missing column or a value that is not allowed.
     """
     check_whole("count", count, low=1)
     _check_columns(predictions, "name", "truth", "label", "confidence")
     wrong = _surest_first(predictions[predictions["label"] != predictions["truth"]]).head(count)
     classes = [name for name in EMOTIONS if name in predictions]
-    given = [row.get(row["truth"], np.nan) for _, row in wrong.iterrows()]
-    table = wrong[["name", "truth", "label", "confidence"]].assign(truth_probability=np.array(given, float))
-    above = wrong[classes].gt(table["truth_probability"], axis=0).sum(axis=1)
-    return table.assign(rank=(above + 1).where(table["truth_probability"].notna())).reset_index(drop=True)
+    probabilities = [row.get(row["truth"], np.nan) for _, row in wrong.iterrows()]
+    table = wrong[["name", "truth", "label", "confidence"]].assign(truth_probability=np.array(probabilities, float))
+    higher = wrong[classes].gt(table["truth_probability"], axis=0).sum(axis=1)
+    return table.assign(rank=(higher + 1).where(table["truth_probability"].notna())).reset_index(drop=True)
 
 
 def _surest_first(wrong):
-    """Errors by falling confidence; of equal ones by name, so that the order is the same everywhere."""
+    """Errors sorted by falling confidence; ties are sorted by name, so that the order is always the same."""
     return wrong.sort_values(["confidence", "name"], ascending=[False, True])
 
 
@@ -65,15 +71,16 @@ def _check_columns(predictions, *columns):
         raise InputError(f"predictions: must have the columns {', '.join(columns)}; {', '.join(missing)} is missing")
 
 
-def breakdown(predictions, groups, least=1):
+def breakdown(predictions: pd.DataFrame, groups: np.ndarray, least: int = 1) -> pd.DataFrame:
     """Accuracy and macro F1 in groups of test images (subjects, characters, ages, ...), the worst group first.
 
     Args:
-        predictions: DataFrame with columns truth, label.
-        groups: [N], a group for each row; missing leaves the row out.
-        least: images that a group must have to stand in the table.
-    Returns: DataFrame, a row a group: group, n, accuracy, low, high (95 % Wilson interval), commonest (see
-        `comparison.accuracy_by`), macro F1 (over the classes that have an image in the group).
+        predictions: DataFrame with the columns truth and label.
+        groups: [N], the group of each row; rows without a group are left out.
+        least: smallest number of images of a group in the table, at least 1.
+    Returns: DataFrame, one row for each group: group, n, accuracy, low, high (95 % Wilson interval), commonest (see
+        `comparison.accuracy_by`), macro F1 (over the classes with an image in the group).
+    Raises: `InputError` for arrays that do not fit or a value that is not allowed.
     """
     check_whole("least", least, low=1)
     groups = np.asarray(groups)
@@ -82,28 +89,29 @@ def breakdown(predictions, groups, least=1):
             f"groups: must have one group for each of the {len(predictions)} rows; received {groups.shape}"
         )
     table = accuracy_by(predictions, groups)
-    scores = {group: _macro_f1(part) for group, part in predictions.groupby(groups, observed=True)}
+    scores = {group: _macro_f1(rows) for group, rows in predictions.groupby(groups, observed=True)}
     table["macro F1"] = table["group"].map(scores).astype(float)
     table = table[table["n"] >= least]
     return table.sort_values(["accuracy", "group"], ignore_index=True)
 
 
-def _macro_f1(part):
-    truth, label = part["truth"].map(known_name), part["label"].map(known_name)
+def _macro_f1(predictions):
+    truth, label = predictions["truth"].map(known_name), predictions["label"].map(known_name)
     present = sorted(set(truth))
     return f1_score(truth, label, labels=present, average="macro", zero_division=0)
 
 
-def spread(table):
-    """How evenly a model serves the groups of a `breakdown`.
+def spread(table: pd.DataFrame) -> dict[str, Any]:
+    """How much the accuracy differs between groups.
 
     Args:
-        table: DataFrame of `breakdown`.
-    Returns: dict: groups (how many), mean and sd (of the groups' accuracies, each group counting once; sd nan of one
+        table: DataFrame from `breakdown`.
+    Returns: dict: groups (their number), mean and sd (of the accuracies, each group counts once; sd is NaN for one
         group), worst and best (their names), worst_accuracy, best_accuracy, gap (best minus worst).
+    Raises: `InputError` for a table without groups.
     """
     if not len(table):
-        raise InputError("table: holds no group")
+        raise InputError("table: must have at least one group; received none")
     ordered = table.sort_values(["accuracy", "group"])
     worst, best = ordered.iloc[0], ordered.iloc[-1]
     return {

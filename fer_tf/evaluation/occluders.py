@@ -1,7 +1,8 @@
-"""What covers a photographed face: sunglasses, a surgical mask, a hand. Shapes on a unit square, drawn to any size.
+"""Objects that cover photographed faces: sunglasses, a surgical mask, a hand.
 
-They are placed for a face that fills its picture, as FER2013's do: eyes at two fifths of the height, the mouth at three
-quarters. Photographs have no marked eyes to do better by; drawn faces have occluders of their own.
+They are shapes on a unit square that can be drawn at any size. Their places fit a face that fills its picture, as in
+FER2013: eyes at two fifths of the height and the mouth at three quarters. Photographs have no marked eyes that would
+give better places. Drawn faces have their own occluders.
 """
 
 import functools
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 
 EYES, MOUTH = (0.5, 0.40), (0.5, 0.75)
-_SIDE = 256  # shapes are drawn so large, then averaged down: edges are soft and the covered share is kept
+_SIDE = 256  # shapes are drawn at this size and then averaged down, for soft edges and the right covered share
 _SHIFT = 8  # bits of OpenCV's fixed-point coordinates
 
 
@@ -29,7 +30,7 @@ def _line(canvas, first, last, width, value):
 
 
 def _sunglasses(canvas, scale):
-    """Two lenses that stay over the eyes while they grow, a bridge and arms."""
+    """Two lenses with a bridge and arms; the lenses stay over the eyes when they grow."""
     across, down = 0.15 * scale, 0.11 * scale
     for side in (-1, 1):
         _line(canvas, (EYES[0], EYES[1] - 0.02), (EYES[0] + 0.6 * side, EYES[1] - 0.05), 0.02, 25)
@@ -39,7 +40,7 @@ def _sunglasses(canvas, scale):
 
 
 def _mask(canvas, scale):
-    """A surgical mask about the mouth, with three folds, and straps."""
+    """A surgical mask over the mouth, with three folds and straps."""
     outline = [
         (-0.34, -0.17),
         (-0.12, -0.25),
@@ -63,11 +64,11 @@ def _mask(canvas, scale):
 
 
 def _hand(canvas, scale):
-    """A hand from below right over mouth and cheek: a palm with its wrist and four fingers, parted by shadows."""
+    """A hand that covers mouth and cheek from the lower right: wrist, palm and four fingers with shadows between."""
 
     across, up = np.cos(np.deg2rad(110)), np.sin(np.deg2rad(110))
 
-    def place(along, aside):  # along the hand, from the palm's middle to the finger tips, and to its right
+    def place(along, aside):  # distance from the middle of the palm to the finger tips, and to the right
         right, down = across * along + up * aside, across * aside - up * along
         return MOUTH[0] + 0.06 + scale * right, MOUTH[1] + 0.08 + scale * down
 
@@ -83,14 +84,14 @@ SHAPES = {"sunglasses": _sunglasses, "mask": _mask, "hand": _hand}
 
 
 def _drawn(name, scale):
-    """The shape's own brightness (uint8, 0 where there is none) at `_SIDE`."""
+    """Brightness of the shape, uint8 [_SIDE, _SIDE]; 0 outside the shape."""
     canvas = np.zeros((_SIDE, _SIDE), np.uint8)
     SHAPES[name](canvas, scale)
     return canvas
 
 
 def _scale(name, share):
-    """The scale at which the shape covers this share of the picture, by halving: it grows with its scale."""
+    """The scale at which the shape covers this share of the picture, found by bisection."""
     low, high = 0.0, 4.0
     for _ in range(14):
         middle = (low + high) / 2
@@ -99,15 +100,15 @@ def _scale(name, share):
 
 
 @functools.lru_cache(maxsize=256)
-def occluder(name, share, height, width):
+def occluder(name: str, share: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """An occluder that covers a share of a picture.
 
     Args:
-        name: of `SHAPES`.
-        share: of the picture's area, 0..1, above what its straps or arms take.
-        height, width: of the picture, in pixels.
-    Returns: cover float32 [height, width], 0 free .. 1 covered, and shade float32 [height, width], its own brightness
-        0..1 where it covers. Both are kept for the next call: do not write to them.
+        name: a key of `SHAPES`.
+        share: share of the picture's area, 0..1; it must be more than the straps or arms need.
+        height, width: size of the picture in pixels.
+    Returns: cover float32 [height, width], from 0 (free) to 1 (covered), and shade float32 [height, width], the
+        brightness 0..1 of the occluder where it covers. Both arrays are cached: do not write to them.
     """
     canvas = _drawn(name, _scale(name, share))
     cover = cv2.resize((canvas > 0).astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)

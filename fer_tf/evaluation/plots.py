@@ -1,26 +1,30 @@
-"""Figures of an evaluation: calibration, comparisons, robustness, errors. Frames in, matplotlib figures out."""
+"""Figures of an evaluation: calibration, comparisons, robustness, errors. They take frames and return figures."""
 
 import itertools
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from ..plots import _COLOURS, _grid, _row_name, _show, _styled
 
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
-# Lines are told apart by their marks too, for print without colour.
+# Different marks distinguish the lines in black-and-white print.
 _MARKS = "osD^vPX*"
 
 
 @_styled
-def reliability_diagram(tables):
-    """Accuracy against confidence with 95 % intervals, and below how many images have that confidence; a column a
-    table. On the dashed diagonal probabilities are honest, below it the model is surer than it is right.
+def reliability_diagram(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Accuracy against confidence with 95 % intervals, and below it the number of images; one column for each table.
+
+    On the dashed diagonal, confidence equals accuracy. Below it the model is too confident.
 
     Args:
-        tables: dict title -> DataFrame of `evaluation.calibration.reliability`, as before and after temperature
-            scaling.
+        tables: dict title -> DataFrame from `evaluation.calibration.reliability`, for example before and after
+            temperature scaling.
+    Returns: figure.
     """
     figure = Figure(figsize=(0.6 + 3.6 * len(tables), 4.6))
     axes = figure.subplots(2, len(tables), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
@@ -42,12 +46,14 @@ def reliability_diagram(tables):
 
 
 @_styled
-def mcnemar_heat_map(differences, p_values):
-    """Difference in accuracy between all pairs of models, row minus column, in percentage points; stars where McNemar's
-    exact test tells them apart.
+def mcnemar_heat_map(differences: pd.DataFrame, p_values: pd.DataFrame) -> Figure:
+    """Difference in accuracy between all pairs of models, row minus column, in percentage points.
+
+    Stars mark pairs for which McNemar's exact test finds a difference.
 
     Args:
-        differences, p_values: DataFrames of `evaluation.significance.square`, of "difference" and "p_holm".
+        differences, p_values: DataFrames from `evaluation.significance.square` for "difference" and "p_holm".
+    Returns: figure.
     """
     points = 100 * differences
     texts = np.vectorize(_difference)(points.to_numpy(), p_values.reindex_like(points).to_numpy())
@@ -88,12 +94,14 @@ def _slant(axis):
 
 
 @_styled
-def robustness_curves(tables):
-    """Accuracy against the level of each corruption, a panel a corruption, a line a model with its 95 % band; to the
-    right pictures get worse.
+def robustness_curves(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Accuracy against the level of each corruption; pictures get worse to the right.
+
+    There is one panel for each corruption, and in it one line with a 95 % band for each model.
 
     Args:
-        tables: dict model -> DataFrame of `evaluation.robustness.robustness_curves`.
+        tables: dict model -> DataFrame from `evaluation.robustness.robustness_curves`.
+    Returns: figure.
     """
     names = list(dict.fromkeys(name for table in tables.values() for name in table["corruption"]))
     columns = min(3, len(names))
@@ -115,27 +123,31 @@ def robustness_curves(tables):
 def _panel(axis, name, tables):
     looks = zip(itertools.cycle(_COLOURS), itertools.cycle(_MARKS), tables.items(), strict=False)
     for colour, mark, (model, table) in looks:
-        part = table[table["corruption"] == name]
-        axis.plot(part["level"], part["accuracy"], marker=mark, markersize=4, color=colour, label=model)
-        axis.fill_between(part["level"], part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
-        unit = part["unit"].iloc[0] if len(part) else axis.get_xlabel()
+        rows = table[table["corruption"] == name]
+        axis.plot(rows["level"], rows["accuracy"], marker=mark, markersize=4, color=colour, label=model)
+        axis.fill_between(rows["level"], rows["low"], rows["high"], color=colour, alpha=0.15, linewidth=0)
+        unit = rows["unit"].iloc[0] if len(rows) else axis.get_xlabel()
         axis.set(title=name, xlabel=unit)
     levels = np.concatenate([table.loc[table["corruption"] == name, "level"] for table in tables.values()])
-    if len(levels) and levels[0] == levels.max() > levels.min():  # the clean level is the highest: quality, darkness
+    if (
+        len(levels) and levels[0] == levels.max() > levels.min()
+    ):  # the clean level is the highest one: JPEG quality, darker
         axis.invert_xaxis()
 
 
 @_styled
-def confusion_examples(pairs, pictures):
-    """Pictures of the hardest confusions, a row a pair of classes, each with the confidence of its wrong answer.
+def confusion_examples(pairs: pd.DataFrame, pictures: dict[str, np.ndarray]) -> Figure:
+    """Pictures of confused classes, one row for each pair, with the confidence of each wrong prediction.
 
     Args:
-        pairs: DataFrame of `evaluation.errors.confusions`, its first rows.
-        pictures: dict name -> uint8 [H, W, C] for the names in examples.
+        pairs: first rows of the DataFrame from `evaluation.errors.confusions`.
+        pictures: dict name -> uint8 [H, W, C] for all names in examples.
+    Returns: figure.
     """
     columns = max(1, *(len(names) for names in pairs["examples"]), 1) if len(pairs) else 1
     figure, axes = _grid(max(1, len(pairs)), columns, 1.15, 1.3)
-    for row, pair in zip(axes, pairs.itertuples(), strict=False):
+    rows: Any = pairs.itertuples()
+    for row, pair in zip(axes, rows, strict=False):
         for axis, name, sure in zip(row, pair.examples, pair.sureness, strict=False):
             _show(axis, pictures[name], f"{sure:.2f}")
         _row_name(row[0], f"{pair.truth}\nas {pair.label}\n{pair.images} ({100 * pair.share:.0f} %)")
@@ -143,12 +155,13 @@ def confusion_examples(pairs, pictures):
 
 
 @_styled
-def cross_heat_map(matrix, label="accuracy"):
-    """Models trained on one set (rows) and tested on another (columns); empty where nothing was tested.
+def cross_heat_map(matrix: pd.DataFrame, label: str = "accuracy") -> Figure:
+    """Results of models trained on one dataset (rows) and tested on another (columns); empty if nothing was tested.
 
     Args:
-        matrix: DataFrame of `evaluation.cross.cross_matrix`.
-        label: what its figures are; those of "change" are drawn about zero.
+        matrix: DataFrame from `evaluation.cross.cross_matrix`.
+        label: name of the values; for "change" the colours are centred at zero.
+    Returns: figure.
     """
     figure = Figure(figsize=(2.8 + 0.9 * matrix.shape[1], 1.6 + 0.65 * matrix.shape[0]))
     axis = figure.subplots()
@@ -165,13 +178,14 @@ def cross_heat_map(matrix, label="accuracy"):
 
 
 @_styled
-def group_bars(table, label, overall=None):
-    """Accuracy of each group with its 95 % interval, the best above; dashed is the accuracy over all images.
+def group_bars(table: pd.DataFrame, label: str, overall: float | None = None) -> Figure:
+    """Accuracy of each group with its 95 % interval, the best group on top; the dashed line is the overall accuracy.
 
     Args:
-        table: DataFrame of `evaluation.errors.breakdown`.
-        label: what the groups are ("subject").
-        overall: accuracy over all images, where the table holds some of the groups only; default theirs.
+        table: DataFrame from `evaluation.errors.breakdown`.
+        label: name of the grouping ("subject").
+        overall: accuracy over all images; None for the images of the groups in the table.
+    Returns: figure.
     """
     if overall is None:
         overall = np.average(table["accuracy"], weights=table["n"])

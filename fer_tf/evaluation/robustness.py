@@ -1,7 +1,10 @@
-"""Accuracy as pictures get worse: covered, turned, blurred, brighter, darker, compressed. Arrays in, frames out."""
+"""Accuracy on pictures that get worse: covered, rotated, blurred, brighter, darker or compressed.
+
+Functions take arrays and return arrays or frames.
+"""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,23 +15,23 @@ from tqdm.auto import tqdm
 
 from ..common.checks import InputError, check_names, check_range, check_whole
 from ..data.base import stratified_sample
+from .intervals import wilson
 from .metrics import _checked
 from .occluders import occluder
-from .significance import wilson
 
-BATCH = 512  # pictures changed and predicted at once
+BATCH = 512  # pictures that are changed and predicted in one step
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A line of `CORRUPTIONS`.
+    """One way to make pictures worse.
 
     Attributes:
-        change: function(image uint8 [H, W, C], level, rng) -> uint8 [H, W, C]; draws the same from `rng` at all levels,
-            so that a picture's block stands still while it grows.
-        levels: tried ones; the first leaves pictures as they are.
-        unit: of a level, for an axis.
-        low, high: allowed levels.
+        change: function(image uint8 [H, W, C], level, rng) -> uint8 [H, W, C]. It draws the same random numbers from
+            `rng` at all levels, so that the block on a picture grows without moving.
+        levels: the levels to try; the first one leaves pictures as they are.
+        unit: unit of the levels, for an axis.
+        low, high: smallest and largest allowed level.
     """
 
     change: Callable
@@ -39,10 +42,11 @@ class Corruption:
 
 
 def _covered(name):
-    """change() that lays an occluder over the picture, mirrored for every other picture."""
+    """A function `change` that lays an occluder over the picture; it is mirrored on a random half of the pictures."""
 
     def change(image, share, rng):
-        cover, shade = occluder(name, float(share), *image.shape[:2])
+        height, width = image.shape[:2]
+        cover, shade = occluder(name, float(share), height, width)
         if rng.integers(2):
             cover, shade = cover[:, ::-1], shade[:, ::-1]
         colour = _skin(image) if name == "hand" else np.full(image.shape[2], 255.0)
@@ -53,16 +57,17 @@ def _covered(name):
 
 
 def _skin(image):
-    """What a hand of shade 0.65 must be multiplied with to be as bright as the middle of the face, [C]."""
+    """The factor that makes a hand of shade 0.65 as bright as the middle of the face, [C]."""
     height, width = image.shape[:2]
     middle = image[height // 4 : -height // 4, width // 4 : -width // 4]
     return middle.reshape(-1, image.shape[2]).mean(axis=0) / 0.65
 
 
 def _block(image, share, rng):
-    """A block of one gray (or colour) at a random place, its sides at most 1:2 where the share leaves room."""
+    """Covers a block at a random place with one gray or colour; its sides are at most 1:2 if there is enough room."""
     height, width, channels = image.shape
-    aspect, down, across = np.exp(rng.uniform(-np.log(2), np.log(2))), *rng.random(2)
+    aspect = np.exp(rng.uniform(-np.log(2), np.log(2)))
+    down, across = rng.random(2)
     colour = rng.integers(0, 256, channels, dtype=np.uint8)
     tall = min(max(np.sqrt(share * aspect), share), 1.0)
     rows = min(height, max(1, round(tall * height)))
@@ -74,7 +79,7 @@ def _block(image, share, rng):
 
 
 def _rotated(image, degrees, rng):
-    """Turned about the middle, half of the pictures to either side; the border is continued."""
+    """Rotates about the middle, a random half of the pictures in each direction; outside pixels repeat the border."""
     height, width = image.shape[:2]
     angle = degrees if rng.integers(2) else -degrees
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1.0)
@@ -86,13 +91,13 @@ def _blurred(image, sigma, rng):
 
 
 def _exposed(image, factor, rng):
-    """Pixel values times a factor; what gets brighter than white stays white."""
+    """Multiplies pixel values by a factor and clips them to 0..255."""
     return np.round(image * float(factor)).clip(0, 255).astype(np.uint8)
 
 
 def _compressed(image, quality, rng):
-    """Through a JPEG file, as OpenCV writes it (colours at half the resolution)."""
-    swapped = image[..., ::-1] if image.shape[2] == 3 else image  # OpenCV's files are of BGR pictures
+    """Encodes and decodes as JPEG with OpenCV (colours have half the resolution)."""
+    swapped = image[..., ::-1] if image.shape[2] == 3 else image  # OpenCV expects BGR
     _, file = cv2.imencode(".jpg", np.ascontiguousarray(swapped), [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     if image.shape[2] == 3:
         return cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]
@@ -102,12 +107,12 @@ def _compressed(image, quality, rng):
 _SHARE = "share of the picture covered"
 _FACTOR = "factor on pixel values"
 CORRUPTIONS = {
-    # smaller lenses look like widened eyes, which is another fault than covered ones
+    # smaller lenses look like wide open eyes, which is a different problem from covered eyes
     "sunglasses": Corruption(_covered("sunglasses"), (0, 0.08, 0.12, 0.16, 0.2, 0.3), _SHARE, 0, 0.6),
     "mask": Corruption(_covered("mask"), (0, 0.1, 0.2, 0.3, 0.4, 0.5), _SHARE, 0, 0.6),
     "hand": Corruption(_covered("hand"), (0, 0.1, 0.2, 0.3, 0.4, 0.5), _SHARE, 0, 0.6),
     "block": Corruption(_block, (0, 0.1, 0.2, 0.3, 0.4, 0.5), _SHARE, 0, 1),
-    "rotation": Corruption(_rotated, (0, 5, 10, 20, 30, 45, 60), "degrees, to either side", 0, 180),
+    "rotation": Corruption(_rotated, (0, 5, 10, 20, 30, 45, 60), "degrees, in both directions", 0, 180),
     "blur": Corruption(_blurred, (0, 0.5, 1, 1.5, 2, 3), "σ of the Gaussian in pixels", 0, 50),
     "brighter": Corruption(_exposed, (1, 1.25, 1.5, 2, 2.5, 3), _FACTOR, 1, 20),
     "darker": Corruption(_exposed, (1, 0.7, 0.5, 0.3, 0.2, 0.1), _FACTOR, 0, 1),
@@ -115,18 +120,19 @@ CORRUPTIONS = {
 }
 
 
-def corrupt(images, name, level, seed=0):
-    """Pictures made worse.
+def corrupt(images: np.ndarray, name: str, level: float, seed: int = 0) -> np.ndarray:
+    """Makes pictures worse.
 
-    What is random in it comes from the seed and the picture's own pixels: a picture is changed in the same way wherever
-    it stands and whatever stands beside it, and a block or a hand keeps its place from level to level.
+    Random numbers depend only on the seed and the pixels of the picture. A picture is therefore always changed in the
+    same way, whatever its position and the other pictures are. A block or a hand keeps its place at all levels.
 
     Args:
-        images: uint8 [N, H, W, C], C 1 or 3; not written to. Faces fill their pictures (see `occluders`).
-        name: of `CORRUPTIONS`.
-        level: within its low..high; its first level returns the pictures as they are.
-        seed: of what is random.
+        images: uint8 [N, H, W, C], C is 1 or 3; they are not modified. Faces fill their pictures (see `occluders`).
+        name: a key of `CORRUPTIONS`.
+        level: number within the corruption's low..high; its first level returns the pictures as they are.
+        seed: seed of the random numbers.
     Returns: uint8 [N, H, W, C].
+    Raises: `InputError` for an unknown corruption, a level outside its range, or other images.
     """
     check_names("corruption", [name], CORRUPTIONS)
     spec, images = CORRUPTIONS[name], _checked_images(images)
@@ -149,25 +155,35 @@ def _checked_images(images):
     return images
 
 
-def robustness_curves(predict, images, labels, class_names, corruptions=None, limit=None, seed=0, progress=False):
-    """Accuracy against how bad the pictures are.
+def robustness_curves(
+    predict: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    corruptions: Iterable[str] | dict[str, Iterable[float] | None] | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Accuracy at each level of each corruption.
 
     Args:
-        predict: function of uint8 [n, H, W, C] -> probabilities [n, C]; is called with a few hundred pictures at once.
+        predict: function uint8 [n, H, W, C] -> probabilities [n, classes]; called with at most `BATCH` pictures.
         images: uint8 [N, H, W, C], test images.
-        labels: int [N], codes into class_names.
-        class_names: C names.
-        corruptions: names of `CORRUPTIONS`, or dict name -> levels to try; None for all at their own levels.
-        limit: at most so many images, class shares kept.
-        seed: of the choice of images and of what is random in a corruption.
-        progress: show a bar.
-    Returns: DataFrame, a row a corruption and level, in order: corruption, level, unit, images, accuracy, low, high
-        (95 % Wilson interval), macro F1 (over the classes that have an image), change (of accuracy, against the
-        pictures as they are; those are each corruption's first row).
+        labels: int [N], codes of `class_names`.
+        class_names: names of the classes.
+        corruptions: keys of `CORRUPTIONS`, or dict name -> levels to try; None for all corruptions at their levels.
+        limit: largest number of images; a smaller sample keeps the shares of the classes. None for all images.
+        seed: seed of the sample and of the corruptions.
+        progress: show a progress bar.
+    Returns: DataFrame, one row for each corruption and level: corruption, level, unit, images, accuracy, low, high
+        (95 % Wilson interval), macro F1 (over the classes with an image), change (accuracy minus that of the unchanged
+        pictures, which are the first row of each corruption).
+    Raises: `InputError` for unknown corruptions, levels outside their range, or arrays that do not fit.
     """
     images, labels = _checked_images(images), np.asarray(labels)
     if len(images) != len(labels):
-        raise InputError(f"labels: must be {len(images)}, one an image; received {len(labels)}")
+        raise InputError(f"labels: must be {len(images)}, one for each image; received {len(labels)}")
     if limit is not None and check_whole("limit", limit, low=1) < len(images):
         chosen = stratified_sample(labels, limit, seed)
         images, labels = images[chosen], labels[chosen]
@@ -185,7 +201,7 @@ def robustness_curves(predict, images, labels, class_names, corruptions=None, li
 
 
 def _steps(corruptions):
-    """(name, level) of all that is asked for; a corruption's clean level comes first."""
+    """All (name, level) pairs to try; the clean level of a corruption comes first."""
     if not isinstance(corruptions, dict):
         corruptions = dict.fromkeys(CORRUPTIONS if corruptions is None else corruptions)
     check_names("corruptions", corruptions, CORRUPTIONS)
@@ -202,11 +218,11 @@ def _steps(corruptions):
 
 
 def _scores(predict, images, labels, class_names, name=None, level=None, seed=0):
-    parts = []
+    batches = []
     for start in range(0, len(images), BATCH):
-        part = images[start : start + BATCH]
-        parts.append(np.asarray(predict(part.copy() if name is None else corrupt(part, name, level, seed))))
-    y_true, y_prob = _checked(labels, np.concatenate(parts or [np.zeros((0, len(class_names)))]), class_names)
+        batch = images[start : start + BATCH]
+        batches.append(np.asarray(predict(batch.copy() if name is None else corrupt(batch, name, level, seed))))
+    y_true, y_prob = _checked(labels, np.concatenate(batches or [np.zeros((0, len(class_names)))]), class_names)
     y_pred = y_prob.argmax(axis=1)
     hits = int((y_pred == y_true).sum())
     low, high = wilson(hits, len(y_true))

@@ -1,4 +1,6 @@
-"""Accuracy on hard parts of a test set, models side by side: frames and arrays in, frames out."""
+"""Accuracy of several models on hard parts of a test set. Functions take frames and arrays and return frames."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,56 +14,67 @@ from .metrics import bootstrap_intervals
 EDGES = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 1)
 
 
-def subset_accuracy(predictions, masks, seed=0):
+def subset_accuracy(
+    predictions: dict[str, pd.DataFrame], masks: pd.DataFrame | dict[str, pd.Series], seed: int = 0
+) -> pd.DataFrame:
     """Accuracy on the whole test set and on parts of it (occluded faces, turned faces, ...).
 
     Args:
-        predictions: dict model -> DataFrame with columns name, truth, label (`Run.predictions`), of the same images.
-        masks: DataFrame indexed by image name, or dict of such Series, a bool column a part, as in
-            `ds.table.set_index("name")[["occluded", "pose30"]]`; names that were not tested are passed over.
-        seed: of the bootstrap.
-    Returns: DataFrame, the rows of "all" first, then of one part after the other, a row a model: subset, model, images,
-        accuracy, low, high (95 % bootstrap interval; that of "all" is the run's own), macro F1 (over the classes that
-        have an image in the part). `frame.pivot(index="subset", columns="model", values="accuracy")` sets models side
-        by side.
-    Raises: `InputError` if models saw other images, or a mask is not bool or lacks a test image.
+        predictions: dict model -> DataFrame with the columns name, truth and label (`Run.predictions`). All models have
+            the same images.
+        masks: DataFrame with image names as index and one bool column for each part, or a dict of such Series, for
+            example `ds.table.set_index("name")[["occluded", "pose30"]]`. Names that were not tested are ignored.
+        seed: seed of the bootstrap.
+    Returns: DataFrame, one row for each part and model, the rows of "all" first: subset, model, images, accuracy, low,
+        high (95 % bootstrap interval; for "all" the same as in the run's metrics), macro F1 (over the classes with an
+        image in the part). `frame.pivot(index="subset", columns="model", values="accuracy")` has one column for each
+        model.
+    Raises: `InputError` if the images of the models differ, or if a mask is not bool or lacks a test image.
     """
     frames = {model: _by_name(model, frame) for model, frame in predictions.items()}
     _check_same(frames)
-    masks = _checked_masks(pd.DataFrame(masks), next(iter(frames.values())).index)
-    masks.insert(0, "all", True)
+    parts = _checked_masks(pd.DataFrame(masks), next(iter(frames.values())).index)
+    parts.insert(0, "all", True)
     rows = [
-        {"subset": subset, "model": model, **_scores(frame[masks[subset].to_numpy()], seed)}
-        for subset in masks
+        {"subset": subset, "model": model, **_scores(frame[parts[subset].to_numpy()], seed)}
+        for subset in parts
         for model, frame in frames.items()
     ]
-    return _in_order(pd.DataFrame(rows), subset=masks.columns, model=frames)
+    return _in_order(pd.DataFrame(rows), subset=parts.columns, model=frames)
 
 
-def occlusion_curve(share, correct, edges=EDGES, least=1):
-    """Accuracy against how much of the picture is covered.
+def occlusion_curve(
+    share: np.ndarray, correct: dict[str, np.ndarray], edges: Sequence[float] = EDGES, least: int = 1
+) -> pd.DataFrame:
+    """Accuracy against the covered share of the picture.
 
     Args:
-        share: float [N], the covered share of each picture, 0..1.
-        correct: dict model -> bool [N], whether it was right.
-        edges: upper edges of the bins, rising to at least the largest share; an edge of 0 gathers the uncovered.
-        least: pictures in a bin; one with fewer is joined with the next, the last with the one before (but not with 0).
-    Returns: DataFrame, a row a bin with images and model: bin, images, model, accuracy, low, high (95 % Wilson).
+        share: float [N], covered share of each picture, 0..1.
+        correct: dict model -> bool [N], whether its prediction is right.
+        edges: upper edges of the bins in ascending order, up to at least the largest share. An edge of 0 collects the
+            pictures that are not covered.
+        least: smallest number of pictures in a bin. A smaller bin is joined with the next one, and the last bin with
+            the one before it (but not with the bin 0).
+    Returns: DataFrame, one row for each model and bin with images: bin, images, model, accuracy, low, high (95 % Wilson
+        interval).
+    Raises: `InputError` for shares, edges or arrays that are not allowed.
     """
     share, edges = np.asarray(share, float), list(edges)
     if share.ndim != 1 or not len(share) or not ((share >= 0) & (share <= 1)).all():
-        raise InputError("share: must be numbers from 0 to 1, one a picture")
+        raise InputError("share: must be numbers from 0 to 1, one for each picture")
     if (np.diff(edges) <= 0).any() or not edges or edges[-1] < share.max():
-        raise InputError(f"edges: must rise to at least the largest share, {share.max():g}; received {edges}")
+        raise InputError(
+            f"edges: must be ascending, up to at least the largest share {share.max():g}; received {edges}"
+        )
     bins = range_groups(share, _joined(edges, share, least))
-    parts = [accuracy_by(_right(model, hits, len(share)), bins).assign(model=model) for model, hits in correct.items()]
-    table = pd.concat(parts).rename(columns={"group": "bin", "n": "images"})
+    curves = [accuracy_by(_right(model, hits, len(share)), bins).assign(model=model) for model, hits in correct.items()]
+    table = pd.concat(curves).rename(columns={"group": "bin", "n": "images"})
     table = _in_order(table, bin=bins.categories, model=correct).sort_values(["bin", "model"], ignore_index=True)
     return table[["bin", "images", "model", "accuracy", "low", "high"]]
 
 
 def _joined(edges, share, least):
-    """Those of the edges between which, and below the first of which, lie at least so many shares; the last stays."""
+    """The edges of bins with at least `least` shares; the last edge always stays."""
     kept = []
     for edge in edges:
         below = kept[-1] if kept else -np.inf
@@ -75,16 +88,14 @@ def _joined(edges, share, least):
 def _by_name(model, frame):
     check_names(f"labels of {model}", {*frame["truth"], *frame["label"]}, EMOTIONS)
     if frame["name"].duplicated().any():
-        raise InputError(
-            f"predictions of {model}: {frame['name'][frame['name'].duplicated()].iloc[0]} stands there twice"
-        )
+        raise InputError(f"predictions of {model}: {frame['name'][frame['name'].duplicated()].iloc[0]} appears twice")
     return frame.set_index("name")
 
 
 def _check_same(frames):
-    """All frames in the first one's order; another set of images or another truth is refused."""
+    """Sorts all frames in the order of the first one; raises `InputError` if images or truths differ."""
     if not frames:
-        raise InputError("predictions: there is no model to compare")
+        raise InputError("predictions: must have at least one model; received none")
     first, truth = next((model, frame["truth"]) for model, frame in frames.items())
     for model, frame in frames.items():
         if set(frame.index) != set(truth.index) or (frame["truth"].reindex(truth.index) != truth).any():
@@ -94,19 +105,19 @@ def _check_same(frames):
 
 def _checked_masks(masks, names):
     if masks.index.duplicated().any() or not names.isin(masks.index).all():
-        raise InputError(f"masks: must be indexed by image name, once each, and hold every test image ({names[0]}, …)")
+        raise InputError(f"masks: must have every test image ({names[0]}, …) in the index, and no name twice")
     wrong = [name for name in masks if masks[name].dtype != bool or name == "all"]
     if wrong:
-        raise InputError(f"masks: {wrong[0]} must be a column of True and False, and not be called 'all'")
+        raise InputError(f"masks: {wrong[0]} must be a column of True and False, with a name other than 'all'")
     return masks.loc[names]
 
 
-def _scores(part, seed):
-    scores = {"images": len(part), "accuracy": np.nan, "low": np.nan, "high": np.nan, "macro F1": np.nan}
-    if not len(part):
+def _scores(predictions, seed):
+    scores = {"images": len(predictions), "accuracy": np.nan, "low": np.nan, "high": np.nan, "macro F1": np.nan}
+    if not len(predictions):
         return scores
-    truth, label = part["truth"], part["label"]
-    # in the order of `EMOTIONS` as in a run's metrics, so that the same draws give the same interval
+    truth, label = predictions["truth"], predictions["label"]
+    # the order of `EMOTIONS`, as in the metrics of a run, so that the same seed gives the same interval
     confusion = confusion_matrix(truth, label, labels=[name for name in EMOTIONS if name in {*truth, *label}])
     low, high = bootstrap_intervals(confusion, seed=seed)["accuracy"]
     present = sorted(set(truth))
@@ -115,7 +126,7 @@ def _scores(part, seed):
 
 
 def _right(model, hits, count):
-    """A frame as `accuracy_by` takes it: the label is the truth (True) where the model was right."""
+    """A frame for `accuracy_by`: the label equals the truth (True) where the model is right."""
     hits = np.asarray(hits)
     if hits.shape != (count,) or hits.dtype != bool:
         raise InputError(f"correct: {model} must have True or False for each of the {count} pictures")
@@ -123,5 +134,5 @@ def _right(model, hits, count):
 
 
 def _in_order(table, **orders):
-    """The columns as ordered categories, so that sorting and pivoting keep this order."""
+    """Turns columns into ordered categories, so that sorting and pivoting keep this order."""
     return table.assign(**{key: pd.Categorical(table[key], list(order), ordered=True) for key, order in orders.items()})

@@ -1,9 +1,11 @@
-"""Writing tables: a run's predictions as csv, frames as Markdown."""
+"""Writes tables as csv, Markdown and LaTeX."""
 
 import csv
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +13,27 @@ import pandas as pd
 from ..common.files import write_text
 
 
-def write_csv(path, frame):
-    """Writes a frame as csv in one step."""
+def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+    """Writes a frame as csv; an interrupted write leaves no incomplete file.
+
+    Args:
+        path: the csv file.
+        frame: DataFrame; its index is not written.
+    """
     text = io.StringIO()
     frame.to_csv(text, index=False, quoting=csv.QUOTE_MINIMAL)
     write_text(path, text.getvalue())
 
 
-def report_table(metrics, class_names):
-    """The classification report of a run's test metrics as a frame: precision, recall, f1, support a class, then
-    accuracy, macro and weighted averages (document [2]'s form)."""
+def report_table(metrics: dict[str, Any], class_names: Sequence[str]) -> pd.DataFrame:
+    """The classification report of a run, in the form of document [2].
+
+    Args:
+        metrics: test metrics of a run, see `metrics.classification_metrics`.
+        class_names: C names.
+    Returns: DataFrame with precision, recall, f1 and support; one row for each class, then macro avg, weighted avg and
+        accuracy.
+    """
     table = pd.DataFrame(metrics["per_class"]).T.reindex(list(class_names))
     for average in ("macro", "weighted"):
         values = [metrics[f"{average}_{key}"] for key in ("precision", "recall", "f1")]
@@ -31,8 +44,14 @@ def report_table(metrics, class_names):
     return table
 
 
-def markdown(frame, digits=3):
-    """A frame as a Markdown table; floats to `digits`, missing values empty."""
+def markdown(frame: pd.DataFrame, digits: int = 3) -> str:
+    """A frame as a Markdown table.
+
+    Args:
+        frame: DataFrame; its index is not shown.
+        digits: decimal places of floats; missing values are empty.
+    Returns: text.
+    """
     header = [str(name) for name in frame.columns]
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(_rule(frame[name]) for name in frame.columns) + "|"]
     lines += ["| " + " | ".join(_cell(value, digits) for value in row) + " |" for row in frame.itertuples(index=False)]
@@ -51,9 +70,7 @@ def _cell(value, digits):
     return str(value).replace("|", "\\|")
 
 
-pass
-
-# What LaTeX would take for a command; "\\" first is done by one pass over the characters.
+# Characters with a meaning in LaTeX. One pass over the text replaces them, so no replacement is replaced again.
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -68,11 +85,11 @@ _SPECIAL = {
 }
 
 
-# What fits: characters of a line at the text's own size, rows of a page, characters in \scriptsize across a landscape
-# page of A4 with margins of 2 cm. Taken low, so that capitals and digits fit too.
+# What fits on an A4 page with margins of 2 cm: characters in a line at normal size, rows on a page, and characters in
+# \scriptsize across a landscape page. The numbers are low, so that capitals and digits fit too.
 _LINE, _PAGE, _LANDSCAPE = 68, 40, 158
-_GAP = 2  # characters that the space between two columns takes
-# Wider than the text, whose margins leave too little to a dozen columns; the page's number would stand in its way.
+_GAP = 2  # width of the space between two columns, in characters
+# Wider than the text, because a dozen columns need more room. Without page number, which would overlap the table.
 _WIDE = r"""\begin{landscape}
 \pagestyle{empty}\scriptsize\setlength{\tabcolsep}{3pt}
 \setlength{\LTleft}{\dimexpr(\linewidth-\paperheight+4cm)/2}\setlength{\LTright}{\LTleft}
@@ -80,18 +97,19 @@ _WIDE = r"""\begin{landscape}
 """
 
 
-def latex(frame, caption="", label="", digits=3):
-    """A frame as a LaTeX table in the booktabs manner, whose first line names the packages that it needs.
+def latex(frame: pd.DataFrame, caption: str = "", label: str = "", digits: int = 3) -> str:
+    """A frame as a LaTeX table in booktabs style. Its first line names the packages that it needs.
 
-    A table that fits on a page of A4 is a float. A wider or longer one is a longtable, which breaks over pages and
-    repeats its heading; a wider one stands on landscape pages, small, and its cells break over lines.
+    A table that fits on an A4 page is a float. A longer one is a longtable, which continues on the next page with the
+    same heading. A wider one is a longtable on landscape pages, in small letters and with line breaks in its cells.
 
     Args:
-        frame: DataFrame; as in Markdown its index is not shown.
-        caption: stands above the table; "" for none.
-        label: for \\ref; "" for none.
-        digits: of floats; missing values are empty.
-    Returns: text. Numbers stand right, text left; %, _, & and the like are escaped everywhere but in the label.
+        frame: DataFrame; its index is not shown.
+        caption: text above the table; "" for none.
+        label: name for \\ref; "" for none.
+        digits: decimal places of floats; missing values are empty.
+    Returns: text. Numbers are right-aligned and text is left-aligned. Special characters such as %, _ and & are escaped
+        everywhere except in the label.
     """
     styled = frame.reset_index(drop=True).style.hide(axis="index")
     styled = styled.format(precision=digits, na_rep="", escape="latex").format_index(escape="latex", axis=1)
@@ -115,7 +133,7 @@ def latex(frame, caption="", label="", digits=3):
 
 
 def _texts(frame, digits):
-    """A list a column: its heading and cells as they are printed."""
+    """A list for each column: its heading and its cells as they are printed."""
     return [[str(name), *(_printed(value, digits) for value in frame[name])] for name in frame]
 
 
@@ -126,14 +144,15 @@ def _printed(value, digits):
 
 
 def _broken_columns(texts, sides):
-    """The format of columns that break their cells over lines and together are at most as wide as the line.
+    """The format of columns with line breaks in their cells; together they are at most as wide as the line.
 
-    Each has room for its longest word; what is left of the line goes to those that could use more, by how much.
+    Each column has room for its longest word. The rest of the line is shared by the columns that need more, in
+    proportion to their need.
     """
     words = [max(len(word) for text in column for word in re.split(r"[\s_/-]", text)) for column in texts]
-    wishes = [max(map(len, column)) for column in texts]
-    left = max(0, _LANDSCAPE - _GAP * len(texts) - sum(words)) / max(1, sum(wishes) - sum(words))
-    widths = [_GAP + word + (wish - word) * min(1, left) for word, wish in zip(words, wishes, strict=True)]
+    full = [max(map(len, column)) for column in texts]
+    free = max(0, _LANDSCAPE - _GAP * len(texts) - sum(words)) / max(1, sum(full) - sum(words))
+    widths = [_GAP + word + (needed - word) * min(1, free) for word, needed in zip(words, full, strict=True)]
     ragged, whole = {"l": r"\raggedright", "r": r"\raggedleft"}, max(_LANDSCAPE, sum(widths))
     shares = [rf"\dimexpr {int(1000 * width / whole) / 1000:.3f}\linewidth-2\tabcolsep" for width in widths]
     pairs = zip(shares, sides, strict=True)
@@ -141,7 +160,7 @@ def _broken_columns(texts, sides):
 
 
 def _on_landscape(text):
-    """A longtable on landscape pages of its own, in small letters; words break after _ and / too."""
+    """A longtable on separate landscape pages, in small letters; words can also break after _ and /."""
     body, end = text.index(r"\toprule"), text.index(r"\end{longtable}")
     broken = text[body:end].replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}")
     text = text[:body] + broken + text[end:]
@@ -152,15 +171,15 @@ def _escaped(text):
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def write_table(path, frame, caption="", digits=3):
-    """Writes a frame as <path>.md, <path>.tex and <path>.csv (the csv with all digits).
+def write_table(path: str | Path, frame: pd.DataFrame, caption: str = "", digits: int = 3) -> list[Path]:
+    """Writes a frame as <path>.md, <path>.tex and <path>.csv (the csv file has all digits).
 
     Args:
-        path: without suffix; missing folders are made.
-        frame: DataFrame; its index is not written. Columns that are empty in every row stand in the csv alone.
-        caption: stands above the Markdown and the LaTeX table; the latter's label is tab:<name of the file>.
-        digits: of floats in Markdown and LaTeX.
-    Returns: list of the three `Path`s.
+        path: path without suffix; missing folders are created.
+        frame: DataFrame; its index is not written. Columns that are empty in every row are only in the csv file.
+        caption: text above the Markdown and LaTeX tables; the LaTeX label is tab:<name of the file>.
+        digits: decimal places of floats in Markdown and LaTeX.
+    Returns: list of the three paths.
     """
     path = Path(path)
     paths = [path.with_name(path.name + suffix) for suffix in (".md", ".tex", ".csv")]
@@ -172,12 +191,12 @@ def write_table(path, frame, caption="", digits=3):
 
 
 def _on_one_line(frame):
-    """The frame with headings and texts that Markdown can hold: no line ends, no bare | in a heading."""
+    """The frame with headings and texts that fit in Markdown: without line breaks, and with | escaped in headings."""
     whole = frame.map(lambda value: " ".join(value.splitlines()) if isinstance(value, str) else value)
     return whole.set_axis([" ".join(str(name).replace("|", "\\|").splitlines()) for name in frame], axis=1)
 
 
 def _filled(frame):
-    """The frame without columns that are empty in every row; one without rows keeps them all."""
+    """The frame without columns that are empty in every row; a frame without rows keeps all columns."""
     is_filled = (frame.notna() & (frame.astype(str) != "")).any() | (len(frame) == 0)
     return frame.loc[:, is_filled.to_numpy()]

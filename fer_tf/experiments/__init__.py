@@ -1,13 +1,18 @@
 """Experiments: every model that is trained, with its settings and their source."""
 
-from .settings import ABOUT, Experiment
-from .spaces import SPACES, Space, read_space
-from .table import (
-    EXPERIMENTS,
+from .settings import (
+    ABOUT,
     OPTIMIZERS,
     PRECISIONS,
     SALIENCIES,
     SCHEDULES,
+    SETTINGS,
+    Experiment,
+    Setting,
+)
+from .spaces import SPACES, Space, read_space
+from .table import (
+    EXPERIMENTS,
     SIZES,
     changed_since,
     default_size,
@@ -27,8 +32,10 @@ __all__ = [
     "PRECISIONS",
     "SALIENCIES",
     "SCHEDULES",
+    "SETTINGS",
     "SIZES",
     "SPACES",
+    "Setting",
     "Space",
     "changed_since",
     "default_size",

@@ -1,68 +1,97 @@
-"""What an experiment can be set to: the form that every entry of `EXPERIMENTS` fills in."""
+"""What an experiment can be set to: the form that every entry of `EXPERIMENTS` fills in.
+
+A hyperparameter is one field of `Experiment`, with its range, choices and help. `SETTINGS` lists them all, and
+`fer-tf list settings` prints them.
+"""
 
 from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
 
-from ..layers import Augmentation
+from ..data.feeding.epoch_plan import SAMPLINGS
+from ..layers import CROP_SETS, Augmentation
+from ..layers.region_attention import NORMALISES
+from ..losses import LOSSES
+from ..models.compact import SHAPES
+from ..models.facenet2expnet import READINGS
+from ..models.ran import ATTENTIONS
+from ..models.resnet import STEMS
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "cosine", "plateau")
+SALIENCIES = ("weight", "crop")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
+TEACHER_VIEWS = ("once", "augmented")
+JITS = ("auto", "on", "off")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one hyperparameter.
+
+    Attributes:
+        name: of the field of `Experiment`.
+        kind: its type, bool, int, float or str.
+        default: what an experiment has that does not set it.
+        help: a sentence for users.
+        low, high: the range of a number; None: no limit on this side.
+        choices: the allowed texts; None: any.
+        for_all: True where `make reproduce` may give one value to all chapters. False where other models refuse it,
+            or where it would undo what the chapters compare.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple | None = None
+    for_all: bool = True
+
+    @property
+    def allowed(self) -> str:
+        """The range or the choices as text, "" where everything of its type is allowed."""
+        if self.kind is bool:
+            return "true or false"
+        if self.choices:
+            return " or ".join(self.choices) if len(self.choices) == 2 else ", ".join(self.choices)
+        if self.low is None:
+            return ""
+        return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
+
+
+def _number(default, help, low, high=None, for_all=True) -> Any:
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "for_all": for_all})
+
+
+def _text(default, help, choices=None, for_all=True) -> Any:
+    return field(default=default, metadata={"help": help, "choices": choices and tuple(choices), "for_all": for_all})
+
+
+def _switch(default, help, for_all=True) -> Any:
+    return field(default=default, metadata={"help": help, "for_all": for_all})
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """The settings of a training run.
+    """An entry of `EXPERIMENTS`: the settings of a training run, and what describes it.
+
+    The settings are the fields after `smoke`. A default is what held before the setting existed: a record without the
+    setting is read with it.
 
     Attributes:
-        model: a key of `MODELS`; `dropout` and `width` go to its builder where it has them.
+        model: a key of `MODELS`; settings that its builder takes go there.
         source: where the settings come from.
         claims: ids of the rows of claims.csv that this experiment answers.
         printed: names of the settings that the source document prints, with these values; the others are the kit's.
         defining: settings that make it this experiment and no other: they cannot be overridden.
-        small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced beside that.
-        optimizer, learning_rate, batch_size, epochs: as usual; sgd has Nesterov momentum 0.9; adamw leaves biases and
-            normalisation out of the weight decay.
-        schedule: "constant", "cosine" (to zero) or "plateau" (times 0.3 after `plateau` epochs without a better
-            validation loss).
-        warmup: with the cosine schedule, epochs (also a part of one) in which the rate rises from zero, step by step;
-            the cosine then falls step by step, too.
-        clip_norm: gradients are scaled down where the norm of all of them together is larger; 0: never.
-        ema: decay of an exponential moving average of the weights (0.999, say), which is then what is validated and
-            kept; 0: the weights themselves.
-        sizes: progressive resizing, "32:12,40:12,48:24": 12 epochs with pictures of 32 px, 12 of 40, 24 of 48. "": all
-            epochs with the pictures as they are. For models with a pooled head; validation is at the size of training,
-            and the best epoch is one at the last size.
-        patience: epochs without a better validation loss after which training stops; 0 never stops.
-        class_weights: weight classes inversely to their frequency.
-        sampling: "shuffle" or "balanced" (classes equally likely).
-        loss: "crossentropy" or "squared_hinge" (L2-SVM).
-        label_smoothing, mixup: 0 for none.
-        weight_decay: decoupled, of the optimizer; l2: λ on the weights of the last dense layers, in the loss.
-        image_size, image_channels: pictures are converted to (0: as the dataset is).
-        weights, backbone, resolution, stem: of models that have them, see `fer_tf.models`.
-        head_epochs: the first of `epochs`, with the pretrained part frozen, at head_learning_rate. With weights "none"
-            nothing is pretrained: this, unfreeze and freeze_norm are not looked at, all learns in one phase.
-        unfreeze: what learns in the other epochs: "" all, a layer's name, a share of the layers, or several of these
-            separated by commas, which share the epochs.
-        freeze_norm: keep the pretrained part's batch normalisation as it is.
-        crops, attention, normalise, margin, bias_weight, reading, depth: of the region attention networks and
-            FaceNet2ExpNet, see `fer_tf.models.ran` and `fer_tf.models.facenet2expnet`. normalise="softmax" is meant
-            with margin=0.1, which is to be set with it: the default margin is the sigmoid's.
-        face_net: whose map stage 1 of FaceNet2ExpNet matches: "identities", "keras_facenet" or a Keras model's file.
-        face_net_epochs: epochs in which the face net is first trained on expressions (0: as it is).
-        matching_epochs: of stage 1, before `epochs`; 0 leaves it out.
-        matching_rate, matching_power: its learning rate (Adam, cosine) and the p of its distance.
-        frozen_until: of `face_transfer`, the last layer of the face network that does not learn ("": all learn).
-        shape: of `compact`, see `fer_tf.models.compact`.
-        pair_relu: of `deepfer`, see `fer_tf.models.deepfer`.
-        teacher: runs whose answers are learned beside the labels (distillation): names of finished runs, or of
-            experiments whose runs on the same data with the same seed are meant, separated by "+"; "": none.
-        teacher_share: λ of the teacher's part in the loss; temperature: T, see `fer_tf.losses.Distillation`.
-        teacher_views: "once" (the teacher's mean answer to a picture and its mirror image, computed once) or
-            "augmented" (its answer to each changed picture, which costs its forward pass at every step).
-        precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": float32 or bfloat16, whichever a short
-            measurement at the start finds faster here. The saved model is float32.
-        salient_by: an experiment whose model, trained on the same pictures first, gives the maps of document [3]'s
-            saliency step ("": none); saliency: "weight" or "crop", see `fer_tf.explain.salient`.
-        rotation .. erase: see `Augmentation`.
-        limit: images a split at most (0: all); marks a run as reduced.
-        jit: "auto" (XLA on an accelerator), "on", "off".
+        small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced next to it.
+        tables: dict of a document's table, "document1" to "document4" -> its row there, from 1.
+        printed_as: (name, "author, year") of the model in document [1]'s table.
+        ablations: dict of a question -> its row there. Row 0 is the reference: the others are compared
+            with it.
+        quick, smoke: dict of the settings that differ at these smaller sizes.
     """
 
     model: str
@@ -71,81 +100,189 @@ class Experiment:
     printed: tuple = ()
     defining: tuple = ()
     small_of: str = ""
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    batch_size: int = 64
-    epochs: int = 30
-    schedule: str = "constant"
-    plateau: int = 3
-    warmup: float = 0.0
-    clip_norm: float = 0.0
-    ema: float = 0.0
-    sizes: str = ""
-    patience: int = 0
-    dropout: float = 0.5
-    width: float = 1.0
-    class_weights: bool = False
-    sampling: str = "shuffle"
-    loss: str = "crossentropy"
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    weight_decay: float = 0.0
-    l2: float = 0.0
-    image_size: int = 0
-    image_channels: int = 0
-    backbone: str = "DenseNet121"
-    weights: str = "none"
-    resolution: int = 0
-    stem: str = "standard"
-    head_epochs: int = 0
-    head_learning_rate: float = 1e-3
-    unfreeze: str = ""
-    freeze_norm: bool = True
-    crops: str = "fixed6"
-    attention: str = "relation"
-    normalise: str = "sigmoid"
-    margin: float = 0.02
-    bias_weight: float = 1.0
-    reading: str = "combined"
-    depth: int = 512
-    face_net: str = "none"
-    face_net_epochs: int = 0
-    frozen_until: str = ""
-    shape: str = "tapered"
-    # a default is what held before there was the setting: a record without it is read by it
-    pair_relu: bool = False
-    teacher: str = ""
-    teacher_share: float = 0.5
-    temperature: float = 1.5
-    teacher_views: str = "once"
-    matching_epochs: int = 0
-    matching_rate: float = 1e-3
-    matching_power: float = 2.0
-    precision: str = "float32"
-    salient_by: str = ""
-    saliency: str = "weight"
-    rotation: float = 0.0
-    zoom: float = 0.0
-    shift: float = 0.0
-    flip: bool = False
-    brightness: float = 0.0
-    contrast: float = 0.0
-    color: float = 0.0
-    perspective: float = 0.0
-    erase: float = 0.0
-    limit: int = 0
-    jit: str = "auto"
+    tables: dict = field(default_factory=dict)
+    printed_as: tuple = ()
+    ablations: dict = field(default_factory=dict)
     quick: dict = field(default_factory=dict)
     smoke: dict = field(default_factory=dict)
 
-    def settings(self):
+    # training
+    optimizer: str = _text(
+        "adam", "sgd has Nesterov momentum 0.9; adamw leaves biases and normalisation out of the decay.", OPTIMIZERS
+    )
+    learning_rate: float = _number(1e-3, "Rate of the optimizer, before the schedule.", 1e-8, 10)
+    batch_size: int = _number(64, "Images in one step of the optimizer.", 1, 65536)
+    epochs: int = _number(30, "Passes over the training images.", 0, 100000)
+    schedule: str = _text(
+        "constant",
+        "cosine falls to zero; plateau multiplies the rate by 0.3 after `plateau` epochs without a better validation "
+        "loss.",
+        SCHEDULES,
+    )
+    plateau: int = _number(3, "Epochs that schedule plateau waits.", 1)
+    warmup: float = _number(
+        0.0,
+        "With schedule cosine: epochs (0.5 is possible) in which the rate rises from zero, step by step; the cosine "
+        "then falls step by step, too.",
+        0,
+    )
+    clip_norm: float = _number(
+        0.0, "Gradients are scaled down where the norm of all of them together is larger; 0: never.", 0
+    )
+    ema: float = _number(
+        0.0,
+        "Decay (such as 0.999) of an exponential moving average of the weights, which is validated and kept; 0: the "
+        "weights themselves.",
+        0,
+        0.99999,
+    )
+    sizes: str = _text(
+        "",
+        'Progressive resizing: "32:12,48:24" is 12 epochs with pictures of 32 px, then 24 of 48 px. Needs a pooled '
+        "head; the best epoch is one at the last size. Empty: all epochs with the pictures as they are.",
+        for_all=False,
+    )
+    patience: int = _number(0, "Epochs without a better validation loss after which training stops; 0: never.", 0)
+    dropout: float = _number(0.5, "Dropout rate of the model's head.", 0, 0.99)
+    width: float = _number(1.0, "Scales the model's channel counts.", 0.01, 16)
+    class_weights: bool = _switch(False, "Weight classes inversely to their frequency.")
+    sampling: str = _text("shuffle", "balanced draws all classes equally often.", SAMPLINGS)
+    loss: str = _text("crossentropy", "squared_hinge is the loss of an L2-SVM.", LOSSES)
+    label_smoothing: float = _number(0.0, "Share of the label that is spread over all classes.", 0, 0.99)
+    mixup: float = _number(0.0, "α of the Beta distribution that mixes pairs of pictures; 0: no mixing.", 0)
+    weight_decay: float = _number(0.0, "Of the optimizer, decoupled from the gradient.", 0, 1)
+    l2: float = _number(0.0, "λ on the weights of the last dense layers, in the loss.", 0, 1)
+
+    # pictures and model
+    image_size: int = _number(0, "Side that pictures are converted to; 0: as the dataset is.", 0, 4096)
+    image_channels: int = _number(0, "1 (gray) or 3; 0: as the dataset is.", 0, 3)
+    backbone: str = _text(
+        "DenseNet121", "Of akhand and ran: a network of keras.applications or of the kit.", for_all=False
+    )
+    weights: str = _text("none", "Pretrained weights of the backbone: none, imagenet or a file.")
+    resolution: int = _number(0, "Side that pictures are resized to inside the model; 0: their own.", 0, 1024)
+    stem: str = _text("standard", "First layers of ResNet18: small keeps the size of the picture.", STEMS)
+    head_epochs: int = _number(
+        0,
+        "The first of `epochs`, with the pretrained part frozen, at head_learning_rate. Not used with weights none.",
+        0,
+        for_all=False,
+    )
+    head_learning_rate: float = _number(1e-3, "Rate in the head's epochs.", 1e-8, 10)
+    unfreeze: str = _text(
+        "",
+        "What learns after the head's epochs: empty for all, a layer's name, a share of the layers, or several of "
+        "these with commas, which share the epochs.",
+        for_all=False,
+    )
+    freeze_norm: bool = _switch(True, "Keep the pretrained part's batch normalisation as it is.")
+    crops: str = _text("fixed6", "The regions of the region attention networks.", CROP_SETS)
+    attention: str = _text("relation", "Of ran: which attention modules it has.", ATTENTIONS, for_all=False)
+    normalise: str = _text(
+        "sigmoid",
+        "Of the attention weights. softmax is meant with margin=0.1; the default margin is the sigmoid's.",
+        NORMALISES,
+        for_all=False,
+    )
+    margin: float = _number(0.02, "α of the region-biased loss.", 0, 1)
+    bias_weight: float = _number(1.0, "Weight of the region-biased loss; 0: without it.", 0, for_all=False)
+    reading: str = _text(
+        "combined", "Of ran_facenet2expnet: strongest classifies the crop with the highest weight.", READINGS, False
+    )
+    depth: int = _number(512, "Channels of FaceNet2ExpNet's last map; those of the face network.", 1)
+
+    # face networks
+    face_net: str = _text(
+        "none",
+        "The face network that stage 1 matches or that is fine-tuned: identities, keras_facenet or a Keras model's "
+        "file.",
+    )
+    face_net_epochs: int = _number(
+        0, "Epochs in which the face network first learns expressions; 0: as it is.", 0, for_all=False
+    )
+    frozen_until: str = _text(
+        "", "Of face_transfer: the last layer of the face network that does not learn; empty: all learn.", None, False
+    )
+    shape: str = _text("tapered", "Of compact: how its blocks grow.", SHAPES, for_all=False)
+    pair_relu: bool = _switch(False, "Of deepfer: a ReLU between the two convolutions of a pair.", for_all=False)
+
+    # distillation
+    teacher: str = _text(
+        "",
+        "Runs whose answers are learned next to the labels: names of finished runs, or of experiments (their runs on "
+        'the same data with the same seed), with "+" between them.',
+        for_all=False,
+    )
+    teacher_share: float = _number(0.5, "λ: the teacher's part of the loss.", 0, 1, for_all=False)
+    temperature: float = _number(1.5, "T of the teacher's and the student's answers.", 0.01, 100, for_all=False)
+    teacher_views: str = _text(
+        "once",
+        "once: the teacher's mean answer to a picture and its mirror image, computed once; augmented: its answer to "
+        "each changed picture, at every step.",
+        TEACHER_VIEWS,
+        for_all=False,
+    )
+
+    # stage 1 of FaceNet2ExpNet
+    matching_epochs: int = _number(0, "Epochs of stage 1, before `epochs`; 0: without it.", 0, for_all=False)
+    matching_rate: float = _number(1e-3, "Learning rate of stage 1 (Adam, cosine).", 1e-8, 10)
+    matching_power: float = _number(2.0, "p of the distance that stage 1 makes small.", 1, 16)
+
+    precision: str = _text(
+        "float32",
+        "auto: float32 or bfloat16, whichever a short measurement at the start finds faster. The saved model is "
+        "float32.",
+        PRECISIONS,
+    )
+    salient_by: str = _text(
+        "",
+        "An experiment whose model is trained on the same pictures first and gives the maps of document [3]'s "
+        "saliency step; empty: none.",
+        for_all=False,
+    )
+    saliency: str = _text("weight", "What those maps do: weigh the pixels, or crop the picture.", SALIENCIES)
+
+    # augmentation
+    rotation: float = _number(0.0, "Degrees to either side, at most.", 0, 180)
+    zoom: float = _number(0.0, "The face grows or shrinks by at most this share.", 0, 0.9)
+    shift: float = _number(0.0, "Moves by at most this share of the side, in x and y.", 0, 1)
+    flip: bool = _switch(False, "Mirrors half of the pictures.")
+    brightness: float = _number(0.0, "At most this share of 255 is added or taken.", 0, 1)
+    contrast: float = _number(0.0, "Differences from the picture's mean grow or shrink by at most this share.", 0, 1)
+    color: float = _number(0.0, "Each channel of an RGB picture is scaled by at most this share.", 0, 1)
+    perspective: float = _number(0.0, "Tilt; 0.1 makes one side about a tenth nearer.", 0, 0.45)
+    erase: float = _number(0.0, "Share of the pictures that get a gray rectangle.", 0, 1)
+
+    limit: int = _number(0, "At most so many images in each split (0: all); marks a run as reduced.", 0)
+    jit: str = _text("auto", "Compile with XLA; auto: on an accelerator.", JITS)
+
+    def settings(self) -> dict[str, Any]:
         """The flat settings that a run depends on, as a dict of scalars."""
         return {key: value for key, value in asdict(self).items() if key not in ABOUT}
 
-    def augmentation(self):
+    def augmentation(self) -> Augmentation:
         """The `Augmentation` of these settings."""
         return Augmentation(**{item.name: getattr(self, item.name) for item in fields(Augmentation)})
 
 
 # What describes an experiment and is no setting of a run.
-ABOUT = ("source", "claims", "printed", "defining", "small_of", "quick", "smoke")
+ABOUT = (
+    "source",
+    "claims",
+    "printed",
+    "defining",
+    "small_of",
+    "tables",
+    "printed_as",
+    "ablations",
+    "quick",
+    "smoke",
+)
+# Every setting that a run can be given, by name.
+SETTINGS = MappingProxyType(
+    {
+        item.name: Setting(item.name, type(item.default), item.default, **item.metadata)
+        for item in fields(Experiment)
+        if item.name not in (*ABOUT, "model")
+    }
+)

@@ -29,7 +29,7 @@ class Space:
     def __len__(self):
         return len(ParameterGrid(self.values))
 
-    def combinations(self, random=0, seed=0):
+    def combinations(self, random: int = 0, seed: int = 0) -> list[dict]:
         """All settings of the space, or `random` of them, none twice: a list of dicts, each in the space's order.
 
         Raises: `InputError` if the space has fewer than `random`.
@@ -78,7 +78,7 @@ SPACES = {
 _FIXED = ("model", "image_size", "image_channels", "limit")
 
 
-def read_space(space):
+def read_space(space: str | dict) -> Space:
     """The `Space` meant by a key of `SPACES`, a .json file, text or a dict.
 
     Args:

@@ -5,20 +5,13 @@ that is not at full size is recorded and shown as reduced.
 """
 
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from ..common.checks import InputError, check_choice, check_names, check_range
-from ..data.feeding.epoch_plan import SAMPLINGS
-from ..layers import CROP_SETS
-from ..layers.region_attention import NORMALISES
-from ..losses import LOSSES
+from ..data import DATASETS
 from ..models import MODELS, model_options
 from ..models.backbones import check_backbone
-from ..models.compact import SHAPES
-from ..models.facenet2expnet import READINGS
 from ..models.features import FEATURE_MODELS
-from ..models.ran import ATTENTIONS
-from ..models.resnet import STEMS
 from ..models.transfer import is_pretrained
 from .recipes import (
     ABLATED,
@@ -29,6 +22,12 @@ from .recipes import (
     FACE_TRANSFER,
     MATCHED,
     MY_MODEL,
+    QUESTION_ATTENTION,
+    QUESTION_EQUAL,
+    QUESTION_FOUR,
+    QUESTION_MATCHED,
+    QUESTION_MATCHING,
+    QUESTION_PARTS,
     RAN,
     REPORT2_AUGMENTATION,
     REPORT2_PRINTED,
@@ -41,14 +40,9 @@ from .recipes import (
     TRANSFER_SMOKE,
     VGG_BN,
 )
-from .settings import ABOUT, Experiment
+from .settings import SETTINGS, Experiment
 
 SIZES = ("full", "quick", "smoke")
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "cosine", "plateau")
-SALIENCIES = ("weight", "crop")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
-TEACHER_VIEWS = ("once", "augmented")
 # What is said of a run whose experiment has other settings now.
 EARLIER = "before its experiment was corrected"
 
@@ -64,6 +58,7 @@ EXPERIMENTS = {
         model="cnn",
         source="document [2], table 1, first row: Adam 1e-4, batch 64, 30 epochs, early stopping (its patience is not "
         "printed: document [4]'s 5)",
+        tables={"document2": 1},
         claims=(2,),
         printed=REPORT2_PRINTED,
         learning_rate=1e-4,
@@ -78,6 +73,7 @@ EXPERIMENTS = {
         model="cnn",
         source="document [2], table 1, second row: Adam 1e-4, batch 32, 25 epochs, "
         "early stopping (patience 5 as in `cnn`)",
+        tables={"document2": 2},
         claims=(3,),
         printed=REPORT2_PRINTED,
         learning_rate=1e-4,
@@ -100,23 +96,51 @@ EXPERIMENTS = {
         quick=CNN_QUICK,
         smoke=CNN_SMOKE,
     ),
-    "cnn4": Experiment(model="cnn4", source="document [4], table 1, CNN (baseline)", claims=(27,), **REPORT4),
-    "cnn4_se": Experiment(model="cnn4_se", source="document [4], table 1, CNN (SE)", claims=(28,), **REPORT4),
+    "cnn4": Experiment(
+        model="cnn4",
+        source="document [4], table 1, CNN (baseline)",
+        tables={"document4": 1},
+        ablations={QUESTION_PARTS: 0},
+        claims=(27,),
+        **REPORT4,
+    ),
+    "cnn4_se": Experiment(
+        model="cnn4_se",
+        source="document [4], table 1, CNN (SE)",
+        tables={"document4": 2},
+        ablations={QUESTION_PARTS: 1},
+        claims=(28,),
+        **REPORT4,
+    ),
     "cnn4_se_aug": Experiment(
         model="cnn4_se",
         source="document [4], table 1, CNN (SE-Aug); it names size, brightness, colour channels and perspective",
+        tables={"document4": 3},
+        ablations={QUESTION_PARTS: 2},
         claims=(29,),
         **REPORT4,
         **REPORT4_AUGMENTATION,
     ),
     "cnn4_se_residual": Experiment(
-        model="cnn4_se_residual", source="document [4], table 1, CNN (SE+Residual)", claims=(30,), **REPORT4
+        model="cnn4_se_residual",
+        source="document [4], table 1, CNN (SE+Residual)",
+        tables={"document4": 4},
+        ablations={QUESTION_PARTS: 3},
+        claims=(30,),
+        **REPORT4,
     ),
-    "resnet18": Experiment(model="resnet18", source="document [4], table 1, ResNet18", claims=(31,), **REPORT4),
+    "resnet18": Experiment(
+        model="resnet18",
+        source="document [4], table 1, ResNet18",
+        tables={"document4": 5},
+        claims=(31,),
+        **REPORT4,
+    ),
     "vgg16": Experiment(
         model="vgg16",
         source="document [2], table 2, first row: Adam 1e-4, batch 32, 25 epochs, early stopping; 96 px, phases and "
         "patience are the kit's",
+        tables={"document2": 3},
         claims=(4,),
         printed=REPORT2_PRINTED,
         learning_rate=1e-4,
@@ -139,6 +163,7 @@ EXPERIMENTS = {
         model="mobilenet",
         source="document [2], table 2, second row: SGD 1e-4, batch 64, 20 epochs, early stopping; 96 px, phases and "
         "patience are the kit's",
+        tables={"document2": 4},
         claims=(5, 6, 7, 8, 9),
         printed=REPORT2_PRINTED,
         optimizer="sgd",
@@ -165,6 +190,9 @@ EXPERIMENTS = {
     "ucar_cnn": Experiment(
         model="ucar_cnn",
         source="document [1], baseline Uçar 2017; the paper's settings could not be had",
+        tables={"document1": 4},
+        printed_as=("CNN FER model", "Uçar, 2017"),
+        ablations={QUESTION_FOUR: 2},
         claims=(34,),
         epochs=30,
         **REPORT2_AUGMENTATION,
@@ -174,6 +202,9 @@ EXPERIMENTS = {
     "akhand": Experiment(
         model="akhand",
         source="document [1], baseline Akhand 2021: dense head, then blocks unfrozen one after another from the top",
+        tables={"document1": 5},
+        printed_as=("FER model with DCNN and TL", "Akhand et al., 2021"),
+        ablations={QUESTION_FOUR: 3},
         claims=(35,),
         learning_rate=1e-4,
         batch_size=32,
@@ -189,12 +220,14 @@ EXPERIMENTS = {
     "deep_emotion": Experiment(
         model="deep_emotion",
         source="document [3], tables, Deep-Emotion (Minaee 2019): Adam, dropout, ℓ2; 500 epochs at 0.005 in the paper",
+        tables={"document3": 3},
         claims=(16, 20, 23, 26, 51),
         **REPORT3,
     ),
     "deepfer": Experiment(
         model="deepfer",
         source="document [3]: Adam, dropout, ℓ2 on the last four dense layers; it prints no rate, batch or epochs",
+        tables={"document3": 1},
         claims=(13, 14, 15, 19, 21, 24, 25),
         printed=("optimizer", "loss"),
         pair_relu=True,
@@ -212,6 +245,7 @@ EXPERIMENTS = {
     "deepfer_salient": Experiment(
         model="deepfer",
         source="document [3], JAFFE: DeepFER trained and tested on pictures that DeepFER's occlusion maps weigh",
+        tables={"document3": 2},
         claims=(22,),
         printed=("optimizer", "loss", "salient_by"),
         salient_by="deepfer",
@@ -222,6 +256,9 @@ EXPERIMENTS = {
     "ran": Experiment(
         model="ran",
         source="document [1], RAN (Wang et al. 2020): six fixed crops, both attention modules, region-biased loss",
+        tables={"document1": 3},
+        printed_as=("processing model using RAN", "Wang et al., 2020"),
+        ablations={QUESTION_ATTENTION: 4, QUESTION_EQUAL: 3, QUESTION_FOUR: 1},
         claims=(33, 37),
         printed=("crops", "attention", "normalise"),
         **RAN,
@@ -229,6 +266,7 @@ EXPERIMENTS = {
     "ran_backbone": Experiment(
         model="ran",
         source="`ran`'s backbone alone on the whole face",
+        ablations={QUESTION_ATTENTION: 0},
         attention="none",
         defining=ABLATED,
         **RAN,
@@ -236,6 +274,7 @@ EXPERIMENTS = {
     "ran_mean": Experiment(
         model="ran",
         source="the control of `ran`: the same regions with equal weights, nothing of them learned",
+        ablations={QUESTION_ATTENTION: 1, QUESTION_EQUAL: 0},
         attention="mean",
         bias_weight=0.0,
         defining=ABLATED,
@@ -244,13 +283,19 @@ EXPERIMENTS = {
     "ran_self": Experiment(
         model="ran",
         source="`ran` with self-attention only",
+        ablations={QUESTION_ATTENTION: 2, QUESTION_EQUAL: 1},
         attention="self",
         bias_weight=0.0,
         defining=ABLATED,
         **RAN,
     ),
     "ran_relation": Experiment(
-        model="ran", source="`ran` without the region-biased loss", bias_weight=0.0, defining=ABLATED, **RAN
+        model="ran",
+        source="`ran` without the region-biased loss",
+        ablations={QUESTION_ATTENTION: 3, QUESTION_EQUAL: 2},
+        bias_weight=0.0,
+        defining=ABLATED,
+        **RAN,
     ),
     "ran_softmax": Experiment(
         model="ran",
@@ -263,6 +308,7 @@ EXPERIMENTS = {
     "facenet2expnet": Experiment(
         model="facenet2expnet",
         source="document [1], FaceNet2ExpNet (Ding et al. 2017): stage 1 matches the face net, stage 2 trains all",
+        ablations={QUESTION_MATCHING: 1, QUESTION_MATCHED: 0},
         claims=(36,),
         printed=("face_net",),
         **MATCHED,
@@ -270,6 +316,7 @@ EXPERIMENTS = {
     "facenet2expnet_scratch": Experiment(
         model="facenet2expnet",
         source="`facenet2expnet` without stage 1: the same expression net from scratch",
+        ablations={QUESTION_MATCHING: 0},
         defining=("matching_epochs",),  # not face_net, which it never looks at: a value for all leaves it as it is
         depth=1792,
         **EXPNET,
@@ -277,6 +324,7 @@ EXPERIMENTS = {
     "facenet2expnet_fine_tuned": Experiment(
         model="facenet2expnet",
         source="document [1]: `facenet2expnet` whose face net is first trained on expressions itself",
+        ablations={QUESTION_MATCHING: 2},
         printed=("face_net",),
         defining=("face_net_epochs",),
         face_net_epochs=2,
@@ -309,6 +357,9 @@ EXPERIMENTS = {
     "ran_facenet2expnet": Experiment(
         model="ran_facenet2expnet",
         source="document [1], My_model: region attention over FaceNet2ExpNet's features",
+        tables={"document1": 1},
+        printed_as=("My_model", "document [1]"),
+        ablations={QUESTION_MATCHED: 1, QUESTION_FOUR: 0},
         claims=(32,),
         printed=("crops", "attention", "normalise", "face_net"),
         **MY_MODEL,
@@ -316,6 +367,9 @@ EXPERIMENTS = {
     "ran_facenet2expnet_strongest": Experiment(
         model="ran_facenet2expnet",
         source="document [1]'s pseudocode read literally: the crop with the highest weight is what is classified",
+        tables={"document1": 2},
+        printed_as=("My_model, strongest crop alone", "document [1]"),
+        ablations={QUESTION_MATCHED: 2},
         printed=("crops", "attention", "normalise", "face_net", "reading"),
         reading="strongest",
         defining=("reading",),
@@ -382,64 +436,8 @@ EXPERIMENTS = {
     ),
 }
 
-_BOUNDS = {
-    "learning_rate": (1e-8, 10),
-    "batch_size": (1, 65536),
-    "epochs": (0, 100000),
-    "plateau": (1, None),
-    "patience": (0, None),
-    "dropout": (0, 0.99),
-    "width": (0.01, 16),
-    "label_smoothing": (0, 0.99),
-    "mixup": (0, None),
-    "rotation": (0, 180),
-    "zoom": (0, 0.9),
-    "shift": (0, 1),
-    "brightness": (0, 1),
-    "contrast": (0, 1),
-    "color": (0, 1),
-    "perspective": (0, 0.45),
-    "erase": (0, 1),
-    "limit": (0, None),
-    "weight_decay": (0, 1),
-    "l2": (0, 1),
-    "image_size": (0, 4096),
-    "image_channels": (0, 3),
-    "resolution": (0, 1024),
-    "head_epochs": (0, None),
-    "head_learning_rate": (1e-8, 10),
-    "margin": (0, 1),
-    "bias_weight": (0, None),
-    "depth": (1, None),
-    "face_net_epochs": (0, None),
-    "matching_epochs": (0, None),
-    "matching_rate": (1e-8, 10),
-    "matching_power": (1, 16),
-    "warmup": (0, None),
-    "clip_norm": (0, None),
-    "ema": (0, 0.99999),
-    "teacher_share": (0, 1),
-    "temperature": (0.01, 100),
-}
-_CHOICES = {
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "sampling": SAMPLINGS,
-    "jit": ("auto", "on", "off"),
-    "loss": LOSSES,
-    "precision": PRECISIONS,
-    "crops": CROP_SETS,
-    "attention": ATTENTIONS,
-    "normalise": NORMALISES,
-    "reading": READINGS,
-    "stem": STEMS,
-    "saliency": SALIENCIES,
-    "teacher_views": TEACHER_VIEWS,
-    "shape": SHAPES,
-}
 
-
-def resolve(name, size="full", overrides=None):
+def resolve(name: str, size: str = "full", overrides: dict | None = None) -> Experiment:
     """The experiment `name` at a size, with single settings overridden.
 
     Args:
@@ -453,7 +451,7 @@ def resolve(name, size="full", overrides=None):
     smaller = {} if check_choice("size", size, SIZES) == "full" else getattr(experiment, size)
     changes = {**smaller, **(overrides or {})}
     defaults = experiment.settings()
-    check_names("overrides", changes, set(defaults) - {"model"})
+    check_names("overrides", changes, SETTINGS)
     for key in set(experiment.defining) & set(overrides or {}):
         raise InputError(
             f"{key}: {name} is defined by {key} {defaults[key]}, it cannot be set; take another experiment"
@@ -473,8 +471,8 @@ def _checked(key, value, default):
     if type(value) is not type(default):
         wanted, got = type(default).__name__, type(value).__name__
         raise InputError(f"{key}: must be {wanted}; received {value!r} ({got})")
-    if key in _BOUNDS:
-        check_range(key, value, *_BOUNDS[key])
+    if SETTINGS[key].low is not None:
+        check_range(key, value, SETTINGS[key].low, SETTINGS[key].high)
     if key == "sizes" and not re.fullmatch(r"(\d+:\d+(\.\d+)?(,(?=\d)|$))*", value):
         raise InputError(f"sizes: must be size:epochs pairs such as 32:12,48:24; received {value!r}")
     if key == "sizes" and value:
@@ -483,7 +481,7 @@ def _checked(key, value, default):
         return check_choice(key, value, EXPERIMENTS)
     if key == "backbone":
         return check_backbone(value, FEATURE_MODELS)
-    return check_choice(key, value, _CHOICES[key]) if key in _CHOICES else value
+    return check_choice(key, value, SETTINGS[key].choices) if SETTINGS[key].choices else value
 
 
 def _check_sizes(text):
@@ -493,12 +491,14 @@ def _check_sizes(text):
         raise InputError(f"sizes: must grow, with more than 0 epochs each; received {text!r}")
 
 
-def default_size(dataset, size=""):
+def default_size(dataset: str, size: str = "") -> str:
     """The size meant by "": quick on synthetic faces, full on real ones."""
-    return check_choice("size", size, SIZES) if size else ("quick" if dataset == "synthetic" else "full")
+    if size:
+        return check_choice("size", size, SIZES)
+    return "quick" if DATASETS[check_choice("dataset", dataset, DATASETS)].is_drawn else "full"
 
 
-def parse_overrides(text):
+def parse_overrides(text: str) -> dict:
     """Overrides written as text, "epochs=2 learning_rate=0.001 flip=false", as a dict of typed values."""
     overrides = {}
     for item in re.split(r"[\s,]+(?=[^\s,=]+=)", text.strip()) if text.strip() else []:
@@ -510,9 +510,8 @@ def parse_overrides(text):
 
 
 def _typed(key, text):
-    settings = {item.name: item.type for item in fields(Experiment) if item.name not in (*ABOUT, "model")}
-    check_names("overrides", [key], settings)
-    kind = settings[key]
+    check_names("overrides", [key], SETTINGS)
+    kind = SETTINGS[key].kind
     if kind is bool:
         check_choice(key, text.lower(), ("true", "false", "1", "0", "yes", "no"))
         return text.lower() in ("true", "1", "yes")
@@ -522,7 +521,7 @@ def _typed(key, text):
         raise InputError(f"{key}: must be {kind.__name__}; received {text!r}") from None
 
 
-def differences(name, experiment, size="full"):
+def differences(name: str, experiment: Experiment, size: str = "full") -> str:
     """In which ways a resolved experiment is not the table's full one, as text ("" if it is)."""
     full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
     used = [key for key in full if key != "jit" and is_used(key, experiment)]
@@ -596,7 +595,7 @@ def equal_steps(name: str, share: float, size: str = "full", overrides: dict | N
     return {key: round(value / share) for key, value in epochs.items() if value}
 
 
-def is_used(key, experiment):
+def is_used(key: str, experiment: Experiment) -> bool:
     """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
     `make reproduce` is no difference to those that do not take it."""
     if key == "saliency":

@@ -1,4 +1,4 @@
-"""What models look at."""
+"""Explanations: what models look at."""
 
 from .emotion_regions import emotions_differ, mean_maps, region_shares, regions_sentence
 from .empty import empty_reason, is_empty

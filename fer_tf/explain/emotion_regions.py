@@ -1,4 +1,4 @@
-"""Do different emotions use different regions of the face, as document [3] states? Arrays in, frames out."""
+"""Tests the statement of document [3] that different emotions use different regions of the face."""
 
 import numpy as np
 import pandas as pd
@@ -8,20 +8,20 @@ from .empty import is_empty
 
 
 def mean_maps(maps: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The mean map of each emotion, empty maps left out.
+    """The mean map of each emotion. Empty maps are left out.
 
     Args:
         maps: float [N, H, W], not negative.
         labels: int [N], codes of `class_names`.
         class_names: names of the emotions.
-    Returns: dict emotion -> float [H, W], its largest value one; emotions without a map that says something are absent.
+    Returns: dict emotion -> float [H, W] with a largest value of one; emotions with only empty maps are missing.
     """
     maps, labels = np.asarray(maps), np.asarray(labels)
-    shown, means = ~is_empty(maps), {}
+    is_filled, means = ~is_empty(maps), {}
     for code, name in enumerate(class_names):
-        chosen = shown & (labels == code)
-        if chosen.any():
-            mean = maps[chosen].mean(axis=0)
+        of_emotion = is_filled & (labels == code)
+        if of_emotion.any():
+            mean = maps[of_emotion].mean(axis=0)
             means[name] = mean / mean.max()
     return means
 
@@ -34,19 +34,20 @@ def region_shares(
     replicates: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Which share of the maps' mass lies in each region, for each emotion.
+    """The share of the maps' mass in each region, for each emotion.
 
-    Regions may overlap and do not cover the picture, so shares need not sum to one. Empty maps are left out.
+    Regions can overlap, and some pixels are in no region, so shares need not sum to one. Empty maps are left out.
 
     Args:
         maps: float [N, H, W], not negative.
         labels: int [N], codes of `class_names`.
         regions: dict region -> bool [N, H, W], see `FaceDataset.masks(rows, regions=True)`.
         class_names: names of the emotions.
-        replicates: of the bootstrap over an emotion's pictures.
-        seed: of the bootstrap.
-    Returns: DataFrame, a row an emotion and region: emotion, region, pictures, empty (maps left out), mass (mean share,
-        0..1), low, high (95 % percentile bootstrap), area (mean share of the picture: what an even map has).
+        replicates: replicates of the bootstrap over the pictures of an emotion.
+        seed: seed of the bootstrap.
+    Returns: DataFrame, one row for each emotion and region: emotion, region, pictures, empty (maps left out), mass
+        (mean share of the map, 0..1), low, high (95 % percentile bootstrap), area (mean share of the picture, 0..1: the
+        mass of a uniform map).
     """
     check_whole("replicates", replicates, low=1)
     labels, empty = np.asarray(labels), is_empty(maps)
@@ -69,40 +70,41 @@ def region_shares(
 def emotions_differ(
     maps: np.ndarray, labels: np.ndarray, regions: dict[str, np.ndarray], permutations: int = 999, seed: int = 0
 ) -> dict:
-    """Whether the emotions' masses differ by more than chance.
+    """Tests whether the masses of the emotions differ by more than chance.
 
-    A wide open mouth is a larger region and holds more of any map, so a region's area is subtracted from its mass. The
-    statistic is the share of the variance of these differences, summed over regions, that lies between emotions (η²);
-    the test permutes the labels.
+    A wide open mouth is a larger region and contains more of any map. The area of a region is therefore subtracted from
+    its mass. The statistic is η²: the share of the variance of these differences, summed over regions, that lies
+    between emotions. The test permutes the labels.
 
     Args:
         maps, labels, regions: see `region_shares`.
-        permutations: of the labels.
-        seed: of the permutations.
-    Returns: dict: share (η², 0..1), p_value, pictures.
-    Raises: `InputError` if fewer than two emotions have maps that say something.
+        permutations: number of permutations of the labels, at least 1.
+        seed: seed of the permutations.
+    Returns: dict: share (η², 0..1), p_value, pictures (number of maps that are not empty).
+    Raises: `InputError` if fewer than two emotions have maps that are not empty.
     """
     check_whole("permutations", permutations, low=1)
-    shown = ~is_empty(maps)
+    is_filled = ~is_empty(maps)
     mass, area = _mass_and_area(maps, regions)
-    excess, labels = (mass - area)[shown], np.asarray(labels)[shown]
+    excess, labels = (mass - area)[is_filled], np.asarray(labels)[is_filled]
     if len(np.unique(labels)) < 2:
         raise InputError("labels: need maps of at least two emotions that are not empty")
     rng = np.random.default_rng(seed)
-    found = _between(excess, labels)
+    share_between = _between(excess, labels)
     by_chance = [_between(excess, rng.permutation(labels)) for _ in range(permutations)]
-    p_value = (1 + sum(share >= found - 1e-12 for share in by_chance)) / (1 + permutations)
-    return {"share": found, "p_value": p_value, "pictures": len(labels)}
+    p_value = (1 + sum(share >= share_between - 1e-12 for share in by_chance)) / (1 + permutations)
+    return {"share": share_between, "p_value": p_value, "pictures": len(labels)}
 
 
 def regions_sentence(table: pd.DataFrame, found: dict, control: dict) -> str:
-    """Whether the measured masses support document [3]'s statement that different emotions use different regions.
+    """Says whether the measurements support document [3]: different emotions use different regions.
 
     Args:
-        table: of `region_shares`.
-        found: of `emotions_differ`, for the net's maps.
-        control: the same for the maps of the net with scrambled weights: faces differ by emotion, too, so some
-            difference is there without any learning.
+        table: DataFrame from `region_shares`.
+        found: dict from `emotions_differ` for the maps of the net.
+        control: the same for the net with scrambled weights. Faces differ by emotion too, so there is some difference
+            without any learning.
+    Returns: a few sentences.
     """
     supports = found["p_value"] < 0.05 and found["share"] > control["share"]
     beyond = table.assign(excess=table["mass"] - table["area"])
@@ -113,16 +115,16 @@ def regions_sentence(table: pd.DataFrame, found: dict, control: dict) -> str:
         for row in (rows.iloc[-1], rows.iloc[0])
     ]
     return (
-        "Document [3] states that different emotions use different regions. The measured masses "
-        f"{'support' if supports else 'do not support'} it: the emotion accounts for {found['share']:.0%} of the "
-        f"variance of the masses beyond the regions' areas (permutation p = {found['p_value']:.3f}, "
-        f"{found['pictures']} faces), with scrambled weights for {control['share']:.0%}. "
-        f"Most apart is the region {region}: {ends[0]}, {ends[1]}."
+        "Document [3] states that different emotions use different regions. The measurements "
+        f"{'support' if supports else 'do not support'} this. The emotion explains {found['share']:.0%} of the "
+        f"variance of the masses minus the areas of the regions (permutation p = {found['p_value']:.3f}, "
+        f"{found['pictures']} faces). With scrambled weights it explains {control['share']:.0%}. "
+        f"Emotions differ most in the region {region}: {ends[0]}, {ends[1]}."
     )
 
 
 def _mass_and_area(maps, regions):
-    """Share of each map's sum, and of its pixels, in each region: two arrays float [N, R]; empty maps have 0."""
+    """Mass and area: shares of each map's sum and of its pixels in each region, two float [N, R]; 0 for empty maps."""
     maps = np.asarray(maps, np.float64)
     masks = np.stack(list(regions.values()), axis=1)
     if maps.ndim != 3 or masks.shape[::2] != (len(maps), maps.shape[1]) or masks.shape[3:] != maps.shape[2:]:
@@ -133,7 +135,7 @@ def _mass_and_area(maps, regions):
 
 
 def _between(values, labels):
-    """η²: the share of the variance of values [N, R] that lies between the labels' means."""
+    """η²: the share of the variance of values [N, R] between the means of the labels."""
     centred = values - values.mean(axis=0)
     groups = [centred[labels == code] for code in np.unique(labels)]
     between = sum(len(group) * (group.mean(axis=0) ** 2).sum() for group in groups)

@@ -1,9 +1,9 @@
-"""Maps that say nothing: they are marked as empty wherever they are shown, never drawn as a plain picture."""
+"""Empty maps: maps without any information. Figures mark them as empty and never draw them as a plain picture."""
 
 import numpy as np
 
 _NO_CHANGE = "no pixel changes the score of this class"
-_IN_MAP = "nothing in the last map speaks for this class"
+_IN_MAP = "nothing in the last map supports this class"
 _REASONS = {
     "cam": _IN_MAP,
     "gradcam": _IN_MAP,
@@ -16,7 +16,7 @@ _REASONS = {
 
 
 def is_empty(maps: np.ndarray) -> np.ndarray:
-    """Which maps say nothing: they are 0 everywhere, or hold a value that is not finite.
+    """Which maps are empty: 0 everywhere, or with a value that is not finite.
 
     Args:
         maps: float [..., H, W].
@@ -27,10 +27,11 @@ def is_empty(maps: np.ndarray) -> np.ndarray:
 
 
 def empty_reason(method: str = "") -> str:
-    """What a caption says of an empty map: "empty: nothing in the last map speaks for this class".
+    """The caption of an empty map, such as "empty: nothing in the last map supports this class".
 
     Args:
-        method: a name of `METHODS`, or a title that begins with one ("gradcam, scrambled").
+        method: one of `METHODS`, or a title that begins with one ("gradcam, scrambled").
+    Returns: text.
     """
     reasons = [reason for name, reason in _REASONS.items() if method.startswith(name)]
-    return f"empty: {reasons[0] if reasons else 'nothing speaks for this class'}"
+    return f"empty: {reasons[0] if reasons else 'nothing supports this class'}"

@@ -1,35 +1,37 @@
-"""Gradients of a class's score, under TensorFlow and JAX: the one place where the two differ."""
+"""Gradients of class scores under TensorFlow and JAX: the only place where the two backends differ."""
 
 import keras
 import numpy as np
 
 
-def score_gradients(head, inputs, targets):
-    """How each image's score of its target class changes with the inputs.
+def score_gradients(head: keras.Model, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Gradient of the score of each image's target class with respect to the inputs.
+
+    In inference mode images do not influence each other. The gradient of the sum of all scores therefore contains the
+    gradient of each image.
 
     Args:
-        head: `keras.Model`, [M, ...] → scores before the softmax [N, C]; M may be a multiple of N (regions).
+        head: `keras.Model`, [M, ...] → scores before the softmax [N, C]; M is N, or a multiple of N (regions).
         inputs: float [M, ...].
         targets: int [N].
-    Returns: float32 array like inputs. In inference mode images do not depend on each other, so that the gradient of
-        the scores' sum is each image's own.
+    Returns: float32 [M, ...], the same shape as the inputs.
     """
     inputs = keras.ops.convert_to_tensor(inputs, "float32")
-    chosen = np.eye(head.output_shape[-1], dtype=np.float32)[np.asarray(targets)]
-    find = {"tensorflow": _by_tensorflow, "jax": _by_jax}[keras.backend.backend()]
-    return keras.ops.convert_to_numpy(find(head, inputs, chosen))
+    one_hot = np.eye(head.output_shape[-1], dtype=np.float32)[np.asarray(targets)]
+    differentiate = {"tensorflow": _by_tensorflow, "jax": _by_jax}[keras.backend.backend()]
+    return keras.ops.convert_to_numpy(differentiate(head, inputs, one_hot))
 
 
-def _by_tensorflow(head, inputs, chosen):
+def _by_tensorflow(head, inputs, one_hot):
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        score = tf.reduce_sum(head(inputs, training=False) * chosen)
+        score = tf.reduce_sum(head(inputs, training=False) * one_hot)
     return tape.gradient(score, inputs)
 
 
-def _by_jax(head, inputs, chosen):
+def _by_jax(head, inputs, one_hot):
     import jax
 
-    return jax.grad(lambda values: (head(values, training=False) * chosen).sum())(inputs)
+    return jax.grad(lambda values: (head(values, training=False) * one_hot).sum())(inputs)

@@ -1,5 +1,8 @@
-"""`explain`: every method under one name."""
+"""`explain`: one function for all explanation methods."""
 
+from typing import Any
+
+import keras
 import numpy as np
 
 from ..common.checks import InputError, check_choice, check_names, check_whole
@@ -16,7 +19,7 @@ from .smooth import smoothgrad
 
 METHODS = ("cam", "gradcam", "gradcam++", "hirescam", "occlusion", "integrated_gradients", "smoothgrad", "attention")
 AUTO = "auto"
-# How the methods of the default are written in captions.
+# Names in captions for the methods that can be the default.
 TITLES = {"cam": "CAM", "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
 _OPTIONS = {
     "occlusion": {"size", "stride", "fill", "form", "batch_size"},
@@ -26,17 +29,26 @@ _OPTIONS = {
 }
 
 
-def explain(model, images, method: str | None = None, target=None, **options) -> np.ndarray:
-    """Where a model looks: one map an image.
+def explain(
+    model: keras.Model,
+    images: np.ndarray,
+    method: str | None = None,
+    target: str | int | np.ndarray | None = None,
+    **options: Any,
+) -> np.ndarray:
+    """Shows where a model looks: one map for each image.
 
     Args:
-        model: a functional or Sequential `keras.Model` that ends in scores and a softmax, of the kit or not.
-        images: [N, H, W, C] at the model's size, raw 0..255 (of a model that is not the kit's: what it takes).
-        method: one of `METHODS`; None or "auto" chooses by the model's head, see `default_method`.
-        target: the class to explain: None (each image's predicted one), a name (in any letters), a code, or int [N].
-        **options: of the method: occlusion takes size, stride, fill and form; integrated_gradients steps and baseline;
-            smoothgrad samples, noise, seed and squared; all but attention batch_size.
-    Returns: float32 [N, H, W], 0..1. A map that says nothing is 0 everywhere, see `is_empty`.
+        model: a functional or Sequential `keras.Model` that ends in scores and a softmax, from the kit or not.
+        images: [N, H, W, C] at the size of the model, raw 0..255 (for other models: the pixels that they expect).
+        method: one of `METHODS`; None or "auto" chooses by the head of the model, see `default_method`.
+        target: the class to explain: None (the predicted class of each image), a class name (upper or lower case), a
+            code, or int [N] with a code for each image.
+        **options: options of the method. occlusion has size, stride, fill and form; integrated_gradients has steps and
+            baseline; smoothgrad has samples, noise, seed and squared. All except attention have batch_size.
+    Returns: float32 [N, H, W], 0..1. An empty map is 0 everywhere, see `is_empty`.
+    Raises: `InputError` for an unknown method, option or class, images of another shape, or a model that does not fit
+        the method.
     """
     method = resolve_method(model, method)
     check_names(f"options of {method}", options, _OPTIONS.get(method, {"batch_size"}))
@@ -58,11 +70,15 @@ def explain(model, images, method: str | None = None, target=None, **options) ->
     return activation_maps(model, images, targets, method, **options)
 
 
-def default_method(model) -> str:
-    """The method for a model's head; "occlusion" where there is no map or no scores to look at.
+def default_method(model: keras.Model) -> str:
+    """The method that fits the head of a model.
 
-    Grad-CAM averages gradients over places. Where a dense layer follows a flattened map that average says little, and
-    most maps of such nets were empty; HiResCAM keeps each place's own gradient (Draelos & Carin 2020).
+    Grad-CAM averages gradients over positions. If a dense layer follows a flattened map, this average says little: most
+    Grad-CAM maps of such nets were empty. HiResCAM keeps a separate gradient at each position (Draelos & Carin 2020).
+
+    Args:
+        model: `keras.Model`.
+    Returns: the name from `method_of_head`; "occlusion" if the model has no spatial map or no scores.
     """
     try:
         return method_of_head(model)
@@ -70,18 +86,24 @@ def default_method(model) -> str:
         return "occlusion"
 
 
-def method_of_head(model) -> str:
-    """The CAM method for a model's head: "hirescam" where the last map is flattened, or its maximum taken, before a
-    dense layer, "gradcam" where its mean is.
+def method_of_head(model: keras.Model) -> str:
+    """The CAM method that fits the head of a model.
 
+    Args:
+        model: `keras.Model`.
+    Returns: "hirescam" if a dense layer follows the flattened map or its maximum; "gradcam" if it follows the mean.
     Raises: `InputError` if the model has no spatial map or no scores.
     """
     return "hirescam" if cut_at_last_map(model).is_flattened else "gradcam"
 
 
-def resolve_method(model, method: str | None = None) -> str:
-    """The name of a method; None and "auto" become the model's own default.
+def resolve_method(model: keras.Model, method: str | None = None) -> str:
+    """Replaces None and "auto" by the default method of a model.
 
+    Args:
+        model: `keras.Model`.
+        method: one of `METHODS`, "auto" or None.
+    Returns: one of `METHODS`.
     Raises: `InputError` for an unknown name.
     """
     if method is None or method == AUTO:
@@ -89,33 +111,37 @@ def resolve_method(model, method: str | None = None) -> str:
     return check_choice("method", method, (*METHODS, AUTO))
 
 
-def check_method(model, method=None, target=None):
-    """Tells before any picture is read whether a model has a method's maps.
+def check_method(model: keras.Model, method: str | None = None, target: str | None = None) -> str:
+    """Checks that a method works with a model before any picture is read.
 
     Args:
         model, method: see `explain`.
-        target: None, or the name of one of the model's classes.
-    Returns: the name of the layer whose feature map is drawn; "" for methods that look at no single layer.
-    Raises: `InputError` as `explain` would.
+        target: None, or the name of a class of the model.
+    Returns: the name of the layer whose feature map is drawn; "" for methods that do not use a single layer.
+    Raises: `InputError`, as `explain` would.
     """
     method = resolve_method(model, method)
     if target is not None:
         class_name(model, target)
-    none = np.zeros((0, *model.input_shape[1:]), np.float32)
+    no_images = np.zeros((0, *model.input_shape[1:]), np.float32)
     if method == "attention":
-        _weighed_regions(model, np.zeros((1, *none.shape[1:]), np.float32))
+        _weighed_regions(model, np.zeros((1, *no_images.shape[1:]), np.float32))
     elif method in ("integrated_gradients", "smoothgrad"):
         scores_model(model)
     elif method != "occlusion":
-        activation_maps(model, none, np.zeros(0, int), method)
+        activation_maps(model, no_images, np.zeros(0, int), method)
         return cut_at_last_map(model).name
     return ""
 
 
-def class_name(model, target):
-    """The model's own name of the class `target`, which may be written in another way: "Fear" or "scared" for "fear".
+def class_name(model: keras.Model, target: str) -> str:
+    """Finds a class of a model by name; other spellings such as "Fear" or "scared" for "fear" also work.
 
-    Raises: `InputError` with the allowed ones.
+    Args:
+        model: `keras.Model` with class names.
+        target: name of a class.
+    Returns: the name that the model uses.
+    Raises: `InputError` with the allowed names.
     """
     names = list(model_info(model)["class_names"])
     alike = [name for name in names if known_name(name) == known_name(target)]
@@ -123,16 +149,16 @@ def class_name(model, target):
 
 
 def _weighed_regions(model, images):
-    """`region_map` of a model that has regions and weighs them."""
+    """`region_map`, with an error that explains which models have one."""
     try:
         return region_map(model, images)
     except InputError as error:
-        about = "attention draws how a model weighs its regions: ran and ran_facenet2expnet do"
+        about = "attention needs a model with weights for regions, such as ran or ran_facenet2expnet"
         raise InputError(f"method: {about}; {str(error).removeprefix('model: ')}") from None
 
 
 def _targets(model, images, target):
-    """int [N]: which class of each image is explained."""
+    """The class to explain for each image, int [N]."""
     if target is None:
         return predict_probabilities(model, images).argmax(axis=1)
     if isinstance(target, str):

@@ -1,10 +1,12 @@
-"""Figures of explanations: maps laid on faces, and how maps score against the truth. Arrays and frames in."""
+"""Figures of explanations: maps on faces, and scores of maps against the truth. They take arrays and frames."""
 
 import textwrap
+from collections.abc import Sequence
 
 import cv2
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -14,21 +16,21 @@ from ..common.checks import InputError
 from ..plots import _COLOURS, _show, _styled
 from .empty import empty_reason, is_empty
 
-# Even steps to the eye, also to one that does not tell red from green, and in print without colour.
+# Looks evenly spaced, also to people who cannot distinguish red from green, and in black-and-white print.
 COLOURS = "viridis"
 BAR_LABEL = "importance (1: the map's highest)"
-_STRENGTH = 0.55  # of the map over the face; the colour bar shows the pure colours
+_STRENGTH = 0.55  # opacity of the map over the face; the colour bar shows the pure colours
 _CAPTION = 26  # height of a picture's caption in pixels
 
 
-def blended(images, maps, side=None):
-    """Maps laid on their pictures.
+def blended(images: np.ndarray, maps: np.ndarray, side: int | None = None) -> np.ndarray:
+    """Lays maps over their pictures in colour.
 
     Args:
         images: uint8 [N, H, W, 1 or 3].
         maps: float [N, H, W], 0..1.
-        side: enlarge so that the larger side has this many pixels (None: as they are).
-    Returns: uint8 [N, H', W', 3]. An empty map leaves its face in gray, uncoloured.
+        side: pixels of the larger side of the results; None keeps the size.
+    Returns: uint8 [N, H', W', 3]. A face with an empty map is gray, without colour.
     """
     scale = side / max(images.shape[1:3]) if side else 1
     faces = np.stack([_enlarged(_rgb(image), scale, cv2.INTER_CUBIC) for image in images])
@@ -50,11 +52,11 @@ def _enlarged(pixels, scale, how):
 
 
 def mark_empty(pixels: np.ndarray, reason: str) -> np.ndarray:
-    """Writes on a tile that its map is empty, and why.
+    """Writes on a picture that its map is empty, and why.
 
     Args:
         pixels: uint8 [H, W, 3], at least 60 pixels wide.
-        reason: see `fer_tf.explain.empty_reason`.
+        reason: text, see `fer_tf.explain.empty_reason`.
     Returns: uint8 [H, W, 3].
     """
     tile = Image.fromarray(pixels)
@@ -66,15 +68,17 @@ def mark_empty(pixels: np.ndarray, reason: str) -> np.ndarray:
     return np.asarray(tile)
 
 
-def face_beside_map(image, item, caption, side=288, reason=""):
-    """One face, enlarged, beside itself with its map; below a caption and the scale of colours.
+def face_beside_map(
+    image: np.ndarray, item: np.ndarray, caption: str, side: int = 288, reason: str = ""
+) -> Image.Image:
+    """An enlarged face, next to it the same face with its map, and below them a caption and the colour scale.
 
     Args:
         image: uint8 [H, W, C].
-        item: float [H, W], 0..1.
+        item: the map, float [H, W], 0..1.
         caption: a line of text.
-        side: of each of the two, in pixels.
-        reason: what is written on an empty map, see `fer_tf.explain.empty_reason`.
+        side: side of each of the two pictures in pixels.
+        reason: text on an empty map, see `fer_tf.explain.empty_reason`.
     Returns: PIL image.
     """
     face = _enlarged(_rgb(image), side / max(image.shape[:2]), cv2.INTER_CUBIC)
@@ -94,29 +98,37 @@ def face_beside_map(image, item, caption, side=288, reason=""):
 
 
 def _fitting(draw, text, width, font):
-    """The text, cut where it would be wider than so many pixels."""
+    """The text, shortened if it is wider than `width` pixels."""
     while len(text) > 4 and draw.textlength(text, font) > width:
         text = f"{text[:-4]}..."
     return text
 
 
 @_styled
-def overlays(images, maps, titles=None, masks=None, marks=None):
-    """Faces and their maps, a row a face, a column a method. An empty map is marked as one, with the reason.
+def overlays(
+    images: np.ndarray,
+    maps: dict[str, np.ndarray],
+    titles: Sequence[str] | None = None,
+    masks: np.ndarray | None = None,
+    marks: dict[str, str] | None = None,
+) -> Figure:
+    """Faces and their maps: one row for each face, one column for each method. Empty maps are marked, with the reason.
 
     Args:
         images: uint8 [N, H, W, C].
         maps: dict method -> float [N, H, W], 0..1.
-        titles: N names of the rows (label, confidence).
-        masks: bool [N, H, W], the true region, drawn as an outline (None: not known).
-        marks: dict method -> line below the method's name.
+        titles: N names of the rows (label, confidence); None for none.
+        masks: bool [N, H, W], the true regions, drawn as outlines; None if they are not known.
+        marks: dict method -> line below the method's name; None for none.
+    Returns: figure.
+    Raises: `InputError` without a picture or a method.
     """
     if not len(images) or not maps:
         raise InputError(f"images, maps: need a picture and a method; received {len(images)} and {len(maps)}")
     rows, columns = len(images), 1 + len(maps)
     figure = Figure(figsize=(1.6 + 1.45 * columns, 0.5 + 1.45 * rows), layout="compressed")
     axes = figure.subplots(rows, columns, squeeze=False)
-    shown = {"": images} | {name: blended(images, found, side=192) for name, found in maps.items()}
+    shown = {"": images} | {name: blended(images, of_method, side=192) for name, of_method in maps.items()}
     for column, (name, pictures) in enumerate(shown.items()):
         for row, axis in enumerate(axes[:, column]):
             _show(axis, pictures[row])
@@ -125,7 +137,7 @@ def overlays(images, maps, titles=None, masks=None, marks=None):
                 _outline(axis, masks[row], pictures[row].shape)
             if name and is_empty(maps[name][row]):
                 _say_empty(axis, empty_reason(name))
-        # names of nested layers are wider than a picture
+        # names of layers in nested models are wider than a picture
         mark = (marks or {}).get(name, "").replace("/", "/\n")
         axes[0, column].set_title("\n".join(filter(None, [name, mark])) or "face", fontsize=9)
     for axis, title in zip(axes[:, 0], titles or [], strict=False):
@@ -135,14 +147,14 @@ def overlays(images, maps, titles=None, masks=None, marks=None):
 
 
 def _say_empty(axis, reason):
-    """Writes the reason on a tile, in white on black."""
+    """Writes the reason on a picture, in white on black."""
     ground = {"facecolor": "black", "edgecolor": "none", "pad": 1.5}
     text = textwrap.fill(reason, 22)
     axis.text(0.5, 0.03, text, transform=axis.transAxes, ha="center", color="white", fontsize=6.5, bbox=ground)
 
 
 def _outline(axis, mask, shape):
-    """The border of a mask over a picture of that shape, drawn larger or not."""
+    """Draws the border of a mask over a picture of `shape`, which can be larger than the mask."""
     if mask.any():
         scale = np.array(shape[:2]) / mask.shape
         ys, xs = ((np.arange(side) + 0.5) * factor - 0.5 for side, factor in zip(mask.shape, scale, strict=True))
@@ -150,20 +162,21 @@ def _outline(axis, mask, shape):
 
 
 @_styled
-def map_scores(table):
-    """How often maps point into the true region, and which share of them lies there.
+def map_scores(table: pd.DataFrame) -> Figure:
+    """How often maps point into the true region, and the share of their mass inside it.
 
     Args:
-        table: DataFrame of `fer_tf.explain.score_maps`; its last two rows, the baselines, are gray.
+        table: DataFrame from `fer_tf.explain.score_maps`; its last two rows are the baselines, which are gray.
+    Returns: figure.
     """
     figure = Figure(figsize=(9, 1.1 + 0.34 * len(table)))
     axes = figure.subplots(1, 2, sharey=True)
-    panels = {"pointing": "share of maps that point into it", "mass inside": "mean share of a map inside"}
+    panels = {"pointing": "share of maps that point into the region", "mass inside": "mean share of a map inside"}
     places, area = np.arange(len(table))[::-1], table["area"].iloc[0]
     colours = [(0.6, 0.6, 0.6) if row >= len(table) - 2 else _COLOURS[0] for row in range(len(table))]
     for axis, (key, label) in zip(axes, panels.items(), strict=True):
         ends = [f"{key.split()[0]} {end}" for end in ("low", "high")]
-        spread = np.abs(table[ends].sub(table[key], axis=0)).T.to_numpy()
+        spread = table[ends].sub(table[key], axis=0).abs().T.to_numpy()
         axis.barh(places, table[key], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.65)
         axis.axvline(area, color=_COLOURS[1], linestyle="--", label="the region's area")
         axis.set(xlabel=f"{label}, 95 % interval", xlim=(0, 1))
@@ -177,13 +190,14 @@ def map_scores(table):
 
 
 @_styled
-def emotion_regions(faces: dict, means: dict, table) -> Figure:
+def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
     """The mean map of each emotion, and the share of its mass in each region with its 95 % interval.
 
     Args:
-        faces: dict emotion -> uint8 [H, W, 1 or 3], what the maps are laid on.
+        faces: dict emotion -> uint8 [H, W, 1 or 3], the face under the map.
         means: dict emotion -> float [H, W], see `fer_tf.explain.mean_maps`.
-        table: DataFrame of `fer_tf.explain.region_shares`.
+        table: DataFrame from `fer_tf.explain.region_shares`.
+    Returns: figure.
     """
     figure = Figure(figsize=(10, 5.2))
     grid = figure.add_gridspec(2, len(means), height_ratios=(1, 2.2))
@@ -194,11 +208,16 @@ def emotion_regions(faces: dict, means: dict, table) -> Figure:
     axis, regions = figure.add_subplot(grid[1, :]), list(dict.fromkeys(table["region"]))
     for place, (name, rows) in enumerate(table.groupby("emotion", sort=False)):
         at = np.array([regions.index(region) for region in rows["region"]]) + (place - (len(means) - 1) / 2) * 0.09
-        spread = np.abs(rows[["low", "high"]].sub(rows["mass"], axis=0)).T.to_numpy()
+        spread = rows[["low", "high"]].sub(rows["mass"], axis=0).abs().T.to_numpy()
         axis.errorbar(at, rows["mass"], spread, fmt="o", markersize=4, color=_COLOURS[place], label=name)
     areas = table.groupby("region", sort=False)["area"].mean().reindex(regions)
     axis.hlines(
-        areas, np.arange(len(regions)) - 0.42, np.arange(len(regions)) + 0.42, "gray", "dashed", label="its area"
+        areas,
+        np.arange(len(regions)) - 0.42,
+        np.arange(len(regions)) + 0.42,
+        "gray",
+        "dashed",
+        label="area of the region",
     )
     axis.set(ylabel="share of the map's mass", ylim=(0, None))
     axis.set_xticks(range(len(regions)), regions)

@@ -1,4 +1,4 @@
-"""Region attention networks: which regions count, drawn on the face."""
+"""Weights of regions in region attention networks, and maps of them on the face."""
 
 import keras
 import numpy as np
@@ -10,18 +10,18 @@ from ..layers import RegionCrops, RegionRelationAttention, RegionSelfAttention, 
 KINDS = ("final", "self", "relation")
 
 
-def region_weights(model, images, kind="final", batch_size=256):
-    """How much each region counts for a picture.
+def region_weights(model: keras.Model, images: np.ndarray, kind: str = "final", batch_size: int = 256) -> np.ndarray:
+    """How much each region of a picture counts.
 
     Args:
         model: `keras.Model` with region attention (`ran`, `ran_facenet2expnet`).
         images: [N, H, W, C], raw 0..255.
-        kind: "final" (the share of each region in what the classifier gets, rows sum to one: μ_i ν_i / Σ μ ν with
-            relation-attention, μ_i / Σ μ with self-attention alone, 1 for the chosen crop where it alone is given),
-            "self" (μ, 0..1) or "relation" (ν, 0..1).
-        batch_size: images a step.
-    Returns: float [N, R], index 0 the whole face.
-    Raises: `InputError` if the model has no region attention, or not of that kind.
+        kind: "self" returns μ and "relation" returns ν. "final" returns the share of each region in the classifier's
+            input; the shares of a picture sum to one. They are μ_i ν_i / Σ μ ν with relation-attention and μ_i / Σ μ
+            with self-attention only. If the classifier gets only the strongest crop, its share is 1.
+        batch_size: images in each step.
+    Returns: float [N, R], 0..1; index 0 is the whole face.
+    Raises: `InputError` if the model does not have this kind of region attention.
     """
     check_choice("kind", kind, KINDS)
     mu_layer, nu_layer = (_layer(model, cls) for cls in (RegionSelfAttention, RegionRelationAttention))
@@ -29,8 +29,9 @@ def region_weights(model, images, kind="final", batch_size=256):
         missing = "region attention" if mu_layer is None else "relation-attention"
         raise InputError(f"model: {model.name} has no {missing}")
     outputs = [mu_layer.output[0]] + ([nu_layer.output[0]] if nu_layer else [])
-    found = _predicted(keras.Model(model.input, outputs), images, batch_size)
-    mu, nu = found[0], found[1] if nu_layer else np.ones_like(found[0])
+    weights_by_layer = _predicted(keras.Model(model.input, outputs), images, batch_size)
+    mu = weights_by_layer[0]
+    nu = weights_by_layer[1] if nu_layer else np.ones_like(mu)
     if kind != "final":
         return mu if kind == "self" else nu
     if _layer(model, StrongestRegion) is not None:
@@ -39,30 +40,53 @@ def region_weights(model, images, kind="final", batch_size=256):
     return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-7)
 
 
-def region_boxes(model):
-    """The model's regions in its picture's pixels: float [R, 4], (left, top, width, height), index 0 the whole face."""
+def region_boxes(model: keras.Model) -> np.ndarray:
+    """The regions of a model.
+
+    Args:
+        model: `keras.Model` with regions.
+    Returns: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face.
+    Raises: `InputError` if the model has no regions.
+    """
     return crop_boxes(_crops(model).crops, *model.input_shape[1:3])
 
 
-def region_pictures(model, images):
-    """The regions as the model sees them, uint8 [N, R, H, W, C]."""
+def region_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """The regions as the model sees them.
+
+    Args:
+        model: `keras.Model` with regions.
+        images: [N, H, W, C], raw 0..255.
+    Returns: uint8 [N, R, H, W, C].
+    Raises: `InputError` if the model has no regions.
+    """
     regions = keras.ops.convert_to_numpy(_crops(model)(np.asarray(images, np.float32)))
     return regions.round().clip(0, 255).astype(np.uint8)
 
 
-def strongest_crop(model, images):
-    """The crop with the highest weight, the whole face left out: its number 1..R-1, int [N], and its picture, uint8
-    [N, H, W, C] (document [1]: what `example.jpg` is)."""
+def strongest_crop(model: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The crop with the highest weight, without the whole face (`example.jpg` in document [1]).
+
+    Args:
+        model: `keras.Model` with region attention.
+        images: [N, H, W, C], raw 0..255.
+    Returns: its number 1..R-1, int [N], and its picture, uint8 [N, H, W, C].
+    Raises: `InputError` if the model has no region attention.
+    """
     numbers = 1 + region_weights(model, images)[:, 1:].argmax(axis=1)
     return numbers, region_pictures(model, images)[np.arange(len(images)), numbers]
 
 
-def region_map(model, images):
-    """The weights composed back onto the face: each pixel the sum of the weights of the crops it lies in.
+def region_map(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Region weights as a map: each pixel has the sum of the weights of the crops that contain it.
 
-    The whole face adds alike everywhere and is left out.
+    The whole face is left out, because it adds the same value everywhere.
 
-    Returns: float [N, H, W], 0..1, the largest of each picture 1 (all 0 where no crop counts).
+    Args:
+        model: `keras.Model` with region attention.
+        images: [N, H, W, C], raw 0..255.
+    Returns: float [N, H, W], 0..1. The largest value of a map is one; a map is all zero if no crop counts.
+    Raises: `InputError` if the model has no region attention.
     """
     height, width = model.input_shape[1:3]
     inside = region_masks(region_boxes(model), height, width)
@@ -70,48 +94,56 @@ def region_map(model, images):
     return total / np.maximum(total.max(axis=(1, 2), keepdims=True), 1e-7)
 
 
-def region_masks(boxes, height, width):
-    """float [R, H, W]: 1 for the pixels whose centre lies in the box."""
+def region_masks(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Masks of boxes.
+
+    Args:
+        boxes: float [R, 4], (left, top, width, height) in pixels.
+        height, width: size of the masks in pixels.
+    Returns: float [R, H, W], 1 for pixels whose centre lies in the box, otherwise 0.
+    """
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
     left, top, w, h = (side[:, None] for side in np.asarray(boxes).T)
     columns, rows = (x >= left) & (x <= left + w), (y >= top) & (y <= top + h)
     return (rows[:, :, None] & columns[:, None, :]).astype(float)
 
 
-def covered_shares(boxes, occluders):
-    """Which share of each region an occluder covers.
+def covered_shares(boxes: np.ndarray, occluders: np.ndarray) -> np.ndarray:
+    """The share of each region that an occluder covers.
 
     Args:
         boxes: float [R, 4], see `region_boxes`.
-        occluders: bool [N, H, W].
+        occluders: bool [N, H, W], true where the face is covered.
     Returns: float [N, R], 0..1.
     """
     inside = region_masks(boxes, *occluders.shape[1:])
     return np.einsum("nhw,rhw->nr", occluders.astype(float), inside) / inside.sum(axis=(1, 2))
 
 
-def weight_against_cover(weights, shares, seed=0):
+def weight_against_cover(weights: np.ndarray, shares: np.ndarray, seed: int = 0) -> dict[str, float]:
     """Rank correlation (Spearman) between a crop's weight and its covered share, over all crops of all pictures.
 
-    Both are taken as what is left beside the picture's mean over crops and the crop's mean over pictures: a model that
-    likes the upper crops whatever lies there does not correlate with occluders that mostly lie below. The crops of a
-    picture are not independent, so that the test permutes whole pictures: whose weights go with whose shares.
+    From both we subtract the mean of each picture over its crops, and the mean of each crop over all pictures. A model
+    that always prefers the upper crops then does not correlate with occluders that mostly cover the lower ones. The
+    crops of a picture are not independent, so the test permutes whole pictures.
 
     Args:
-        weights: float [N, R], index 0 the whole face, which is left out; or by how much they change when the occluder
-            is laid on, where the same face is known without it.
+        weights: float [N, R]; index 0 is the whole face, which is left out. If the same faces exist without occluder,
+            use the change of the weights when the occluder is added.
         shares: float [N, R], see `covered_shares`.
-        seed: of the permutations, 999 (all of them where there are fewer).
-    Returns: dict: correlation (-1..1; below 0: covered crops count for less; 0 with p_value 1 where weights or shares
-        are alike in all pictures), p_value (two-sided), pictures (those an occluder covers unevenly).
+        seed: seed of the 999 permutations (all permutations if there are fewer).
+    Returns: dict: correlation (-1..1; below 0 if covered crops count less), p_value (two-sided), pictures (number of
+        pictures whose crops are covered unevenly). If weights or shares are the same in all pictures, the correlation
+        is 0 and p_value is 1.
+    Raises: `InputError` if the crops of no picture are covered unevenly.
     """
     weights, shares = np.asarray(weights, float)[:, 1:], np.asarray(shares, float)[:, 1:]
-    told = np.ptp(shares, axis=1) > 0
-    if not told.any():
+    is_uneven = np.ptp(shares, axis=1) > 0
+    if not is_uneven.any():
         raise InputError("shares: no picture has crops that are covered unevenly")
-    first, second = (_centred_ranks(part[told]) for part in (weights, shares))
+    first, second = (_centred_ranks(values[is_uneven]) for values in (weights, shares))
     if first is None or second is None:
-        return {"correlation": 0.0, "p_value": 1.0, "pictures": int(told.sum())}
+        return {"correlation": 0.0, "p_value": 1.0, "pictures": int(is_uneven.sum())}
     test = permutation_test(
         (np.arange(len(first)),),
         lambda order: np.vdot(first[order], second),
@@ -120,24 +152,26 @@ def weight_against_cover(weights, shares, seed=0):
         n_resamples=999,
         random_state=seed,
     )
-    return {"correlation": float(test.statistic), "p_value": float(test.pvalue), "pictures": int(told.sum())}
+    return {"correlation": float(test.statistic), "p_value": float(test.pvalue), "pictures": int(is_uneven.sum())}
 
 
 def _centred_ranks(values):
-    """Ranks of values [N, R] without their row and column means, as a unit vector in the same shape; None where nothing
-    but rounding is left of them."""
-    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
-    if np.abs(left).max() <= 1e-6 * np.abs(values).max():
+    """Ranks of values [N, R] after row and column means are subtracted, as a unit vector of the same shape.
+
+    None if only rounding errors remain.
+    """
+    residuals = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    if np.abs(residuals).max() <= 1e-6 * np.abs(values).max():
         return None
-    ranks = rankdata(left).reshape(left.shape)
+    ranks = rankdata(residuals).reshape(residuals.shape)
     return (ranks - ranks.mean()) / np.linalg.norm(ranks - ranks.mean())
 
 
 def _crops(model):
-    found = _layer(model, RegionCrops)
-    if found is None:
+    layer = _layer(model, RegionCrops)
+    if layer is None:
         raise InputError(f"model: {model.name} has no regions")
-    return found
+    return layer
 
 
 def _layer(model, cls):
@@ -145,7 +179,9 @@ def _layer(model, cls):
 
 
 def _predicted(model, images, batch_size):
-    """The model's outputs over all images, a list of arrays."""
-    parts = [model.predict_on_batch(images[start : start + batch_size]) for start in range(0, len(images), batch_size)]
-    parts = [part if isinstance(part, list) else [part] for part in parts]
-    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+    """The outputs of a model for all images, a list of arrays."""
+    batches = [
+        model.predict_on_batch(images[start : start + batch_size]) for start in range(0, len(images), batch_size)
+    ]
+    batches = [batch if isinstance(batch, list) else [batch] for batch in batches]
+    return [np.concatenate(column) for column in zip(*batches, strict=True)]

@@ -1,23 +1,25 @@
-"""Document [3]'s saliency step: a picture weighted by, or cropped to, its occlusion map, for training and testing.
+"""The saliency step of document [3]: pictures are weighted by, or cropped to, their occlusion maps.
 
-The document says no more than that "saliency mapping" raised JAFFE's test accuracy from 89.38 to 93.89 % and that it
-could not be used on FER2013, whose faces are covered or cut. This reading: a first model, trained on the set's train
-split, gives every picture its occlusion map (Zeiler & Fergus 2014) for the class it *predicts*, in train, val and test
-alike; no label is looked at. A second model is trained and tested on the pictures changed by these maps.
+The document says only that "saliency mapping" raised the test accuracy on JAFFE from 89.38 to 93.89 %, and that it did
+not work on FER2013, whose faces are covered or cut off. We read it as follows. A first model is trained on the train
+split. For every picture of train, val and test it computes an occlusion map (Zeiler & Fergus 2014) of the class that it
+*predicts*; labels are not used. A second model is trained and tested on pictures that these maps have changed.
 
-What to expect of it: the first model has seen the train pictures and is surer of them, so their maps are of another
-kind than test's; and the second model can only be used behind the first one.
+Two limits: the first model knows the train pictures and is more confident on them, so their maps differ from those of
+test pictures. And the second model only works together with the first one.
 """
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 from tqdm.auto import tqdm
 
 from ..common.checks import InputError, check_choice, check_names, check_range
-from ..data.base import ArrayImages
+from ..data.base import ArrayImages, FaceDataset
 from ..data.cache import cached_arrays
 from ..data.images import resize
 from ..saving.keras_files import model_info, model_shape
@@ -31,17 +33,17 @@ FORMS = ("weight", "crop")
 
 @dataclass(frozen=True)
 class SaliencySettings:
-    """How a picture is changed; where document [3] is silent these are ours.
+    """How pictures are changed. Document [3] does not give these values, so we chose them.
 
     Attributes:
-        form: "weight" (pixels times the map: what does not matter goes black, as under the map's squares) or "crop"
-            (the box with the largest sum of the map, resized back to the picture's size).
-        floor: of "weight": what pixels of no importance keep, 0..1; 0 is the plain product.
-        share: of "crop": the box's sides as a share of the picture's, 0.1..1 (3/4 as document [1]'s regions have).
-        map_form: "drop" (of the predicted class's probability) or "change" (where the prediction changes, what the
-            document's figure marks; empty where no square changes it, as on most pictures a model is sure of).
-        size, stride, fill: of the squares, see `occlusion_maps`; stride 0 takes half of the square's side here, a third
-            of the work: every picture of a set is to be gone through.
+        form: "weight" multiplies pixels by the map, so unimportant ones become black, as under the squares of the map.
+            "crop" takes the box with the largest sum of the map and resizes it to the size of the picture.
+        floor: for "weight": the factor for pixels without importance, 0..1; 0 is the plain product.
+        share: for "crop": sides of the box as a share of the picture's sides, 0.1..1 (3/4 as in document [1]'s crops).
+        map_form: "drop" measures how far the probability of the predicted class falls. "change" marks where the
+            prediction changes, as in the document's figure; it is often empty on pictures where the model is confident.
+        size, stride, fill: squares of the map, see `occlusion_maps`. Here stride 0 takes half of the square's side,
+            which needs a third of the time, because every picture of the dataset gets a map.
     """
 
     form: str = "weight"
@@ -52,49 +54,53 @@ class SaliencySettings:
     stride: int = 0
     fill: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("form", self.form, FORMS)
         check_choice("map_form", self.map_form, occlusion.FORMS)
         check_range("floor", self.floor, 0, 1)
         check_range("share", self.share, 0.1, 1)
 
 
-def salient(model, images, form="weight", **options):
-    """Pictures weighted by, or cropped to, their occlusion maps of the class the model predicts.
+def salient(model: keras.Model, images: np.ndarray, form: str = "weight", **options: Any) -> np.ndarray:
+    """Weights pictures by, or crops them to, their occlusion maps of the predicted class.
 
     Args:
         model: `keras.Model` of the kit.
-        images: [N, H, W, C] at the model's size, raw 0..255.
+        images: [N, H, W, C] at the size of the model, raw 0..255.
         form: "weight" or "crop".
         **options: the other fields of `SaliencySettings`.
-    Returns: uint8 [N, H, W, C]. A picture whose map is empty stays as it is.
+    Returns: uint8 [N, H, W, C]. A picture with an empty map stays as it is.
+    Raises: `InputError` for an unknown option or a value that is not allowed.
     """
     return _changed(model, images, _settings(form, options))[0]
 
 
-def salient_dataset(model, ds, form="weight", progress=False, **options):
-    """A dataset with the pictures of train, val and test changed by `salient`, cached after the first time.
+def salient_dataset(
+    model: keras.Model, ds: FaceDataset, form: str = "weight", progress: bool = False, **options: Any
+) -> FaceDataset:
+    """A dataset whose train, val and test pictures are changed by `salient`. The result is cached.
 
-    It costs about 50 answers of the model a picture at the default settings and 48 px.
+    With the default settings, a picture of 48 px needs about 50 predictions of the model.
 
     Args:
-        model: `keras.Model` of the kit, trained on no picture of `ds.test`; a note says so where its description
-            tells of another split of the same set. Its classes need not be the set's.
-        ds: `FaceDataset` in memory, at the model's size.
+        model: `keras.Model` of the kit. It must not be trained on pictures of `ds.test`; a note warns if it was trained
+            on another split of the same dataset. Its classes can differ from those of the dataset.
+        ds: dataset in memory, at the size of the model.
         form: "weight" or "crop".
-        progress: show a bar.
+        progress: show a progress bar.
         **options: the other fields of `SaliencySettings`.
-    Returns: `FaceDataset` with a fingerprint of its own and a note. Pictures of no split stay as they are; masks of
-        drawn faces are kept where pixels keep their places ("weight").
+    Returns: `FaceDataset` with a new fingerprint and a note. Pictures outside the three splits stay as they are. Masks
+        of drawn faces are kept with "weight", where pixels do not move.
+    Raises: `InputError` if the dataset is streamed or has another size, or for a value that is not allowed.
     """
     settings = _settings(form, options)
     _check_dataset(model, ds)
     rows = np.flatnonzero(ds.table["split"].isin(("train", "val", "test")).to_numpy())
     images = ds.store.fetch(np.arange(len(ds.table)))
     digest = _fingerprint(model, images[rows], settings)
-    done = cached_arrays("salient", digest, lambda: _all_changed(model, images[rows], settings, progress))
-    images[rows] = done["images"]
-    notes = [*ds.notes, _note(settings, model, int(done["empty"].sum()), len(rows)), *_overlap(model, ds)]
+    changes = cached_arrays("salient", digest, lambda: _all_changed(model, images[rows], settings, progress))
+    images[rows] = changes["images"]
+    notes = [*ds.notes, _note(settings, model, int(changes["empty"].sum()), len(rows)), *_overlap(model, ds)]
     truth = ds.truth if form == "weight" else None
     return replace(ds, store=ArrayImages(images), notes=notes, source=f"{ds.source} salient {digest}", truth=truth)
 
@@ -106,7 +112,7 @@ def _settings(form, options):
 
 
 def _changed(model, images, settings):
-    """Changed pictures, uint8 [N, H, W, C], and which of them have an empty map and are not, bool [N]."""
+    """Changed pictures, uint8 [N, H, W, C], and which ones have an empty map and stay the same, bool [N]."""
     images = np.asarray(images)
     size = settings.size or max(2, min(images.shape[1:3]) // 4)
     options = {
@@ -135,13 +141,13 @@ def _cropped(image, item, settings):
     return resize(np.ascontiguousarray(pixels), image.shape[:2])
 
 
-def crop_box(item, share):
-    """The box of so large a share of the picture's sides with the largest sum of a map.
+def crop_box(item: np.ndarray, share: float) -> tuple[int, int, int, int]:
+    """The box with the largest sum of a map.
 
     Args:
-        item: float [H, W], not negative.
-        share: see `SaliencySettings`.
-    Returns: top, left, height, width in pixels. Of several such boxes the one in their midst.
+        item: the map, float [H, W], not negative.
+        share: sides of the box as a share of the map's sides, 0.1..1.
+    Returns: top, left, height and width in pixels. If several boxes have the largest sum, the one in their middle.
     """
     height, width = (max(1, round(share * side)) for side in item.shape)
     total = np.pad(item.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
@@ -154,12 +160,12 @@ def crop_box(item, share):
 def _check_dataset(model, ds):
     if ds.store.streamed:
         raise InputError(
-            f"ds: {ds.name}'s pictures are streamed from disk, the saliency step needs them in memory; "
-            "load it smaller (size=) or, where the set has the option, with stream=False"
+            f"ds: pictures of {ds.name} are streamed from disk, but the saliency step needs them in memory; "
+            "load them smaller (size=) or, if the dataset has this option, with stream=False"
         )
     if ds.image_shape != model_shape(model):
         raise InputError(
-            f"ds: pictures must be of the model's shape {model_shape(model)}; {ds.name} has "
+            f"ds: pictures must have the model's shape {model_shape(model)}; {ds.name} has "
             f"{ds.image_shape}: load it with size= and channels="
         )
 
@@ -167,13 +173,13 @@ def _check_dataset(model, ds):
 def _all_changed(model, images, settings, progress, step=64):
     """`_changed` over all pictures, as arrays for the cache."""
     starts = tqdm(range(0, len(images), step), disable=not progress, unit="batch", desc="saliency")
-    parts = [_changed(model, images[start : start + step], settings) for start in starts]
-    changed, empty = zip(*parts, strict=True) if parts else ([images], [np.zeros(0, bool)])
+    batches = [_changed(model, images[start : start + step], settings) for start in starts]
+    changed, empty = zip(*batches, strict=True) if batches else ([images], [np.zeros(0, bool)])
     return {"images": np.concatenate(changed), "empty": np.concatenate(empty)}
 
 
 def _fingerprint(model, images, settings):
-    """Changes with the model's weights, the pictures, the settings and the code."""
+    """A hash that changes with the model's weights, the pictures, the settings and the code."""
     digest = hashlib.sha256(repr((model.name, asdict(settings), images.shape)).encode())
     for weight in model.weights:
         digest.update(weight.path.encode())
@@ -194,8 +200,8 @@ def _note(settings, model, empty, count):
 
 
 def _overlap(model, ds):
-    """A warning, as a list of none or one, if the model may have learned test pictures or none of this set's."""
+    """A list with a warning if the model may have been trained on test pictures; otherwise an empty list."""
     provenance = model_info(model).get("provenance", {})
     if provenance.get("dataset") != ds.name or provenance.get("dataset_fingerprint") == ds.fingerprint():
         return []
-    return ["the maps' model was trained on another split of this set: test pictures may be among its training ones"]
+    return ["the model of the maps was trained on another split of this dataset and may know some test pictures"]

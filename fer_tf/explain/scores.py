@@ -1,4 +1,6 @@
-"""The scores before the softmax of any Keras classifier: what gradients and class activation maps start from."""
+"""Finds the scores before the softmax of a Keras classifier. Gradients and class activation maps start from them."""
+
+from collections.abc import Iterator
 
 import keras
 
@@ -7,22 +9,23 @@ from ..layers import ClassOrder
 
 
 def scores_model(model: keras.Model) -> keras.Model:
-    """The model up to its scores before the softmax, in the order of its own outputs: [N, H, W, C] → [N, classes].
+    """The part of a model up to its scores before the softmax.
 
-    The softmax may be a layer of its own, the activation of the last dense layer, or inside a nested or Sequential
-    model. `Dense(n, activation="softmax")` is read as softmax(x·W + b): a dense layer with the same kernel and bias
-    and no activation gives the scores.
+    The softmax can be a separate layer, the activation of the last dense layer, or inside a nested or Sequential model.
+    For `Dense(n, activation="softmax")`, which computes softmax(x·W + b), a dense layer with the same kernel and bias
+    but without activation returns the scores.
 
     Args:
         model: a functional or Sequential `keras.Model`; it stays as it is.
+    Returns: `keras.Model`, [N, H, W, C] → scores [N, classes] in the order of the model's outputs.
     Raises: `InputError` if the model does not end in scores and a softmax.
     """
-    layers = model.layers  # an exported model says here that it has none
+    layers = model.layers  # raises here for an exported model, which has no layers
     tensors = getattr(model, "outputs", None)
     if not tensors:
-        raise InputError(f"model: {model.name} is no functional or Sequential model, so its scores cannot be read")
+        raise InputError(f"model: {model.name} is not a functional or Sequential model, so its scores cannot be read")
     scores = _scores(tensors[0])
-    if scores is None:  # something unusual follows: the kit's own name for the scores still finds them
+    if scores is None:  # unusual layers follow; the layer may still have the kit's name `scores`
         named = next((layer for layer in layers if layer.name == "scores" and _is_linear(layer)), None)
         scores = None if named is None else named.output
     if scores is None:
@@ -34,12 +37,12 @@ def scores_model(model: keras.Model) -> keras.Model:
 
 
 def last_dense(model: keras.Model) -> keras.layers.Dense:
-    """The last dense layer of a model, also one inside a nested model."""
+    """The last dense layer of a model, also inside a nested model."""
     return [layer for layer in flat_layers(model) if isinstance(layer, keras.layers.Dense)][-1]
 
 
-def flat_layers(model: keras.Model):
-    """Yields all layers, those of nested models in their place."""
+def flat_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields all layers of a model; a nested model is replaced by its layers."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from flat_layers(layer)
@@ -54,22 +57,22 @@ def _made_by(tensor):
 
 
 def _scores(tensor):
-    """The tensor of scores behind the probabilities `tensor`; None where there are none."""
+    """The tensor of scores from which the probabilities `tensor` are computed; None if there is none."""
     operation, node = _made_by(tensor)
     before = node.input_tensors[0] if node.input_tensors else None
     if before is None:
         return None
-    if isinstance(operation, ClassOrder):  # FaceNet2ExpNet.h5 puts its probabilities into another order
-        found = _scores(before)
-        return None if found is None else ClassOrder(operation.sources)(found)
+    if isinstance(operation, ClassOrder):  # FaceNet2ExpNet.h5 reorders its probabilities
+        scores = _scores(before)
+        return None if scores is None else ClassOrder(operation.sources)(scores)
     if isinstance(operation, keras.Model):
         return scores_model(operation)(before)
     if isinstance(operation, keras.layers.Dense):
         return _without_softmax(operation, tensor, before)
     if _is_softmax(operation) or _is_softmax(getattr(operation, "activation", None)):
         return before
-    is_aside = isinstance(operation, keras.layers.Activation | keras.layers.Identity) and _is_linear(operation)
-    return _scores(before) if is_aside else None
+    is_identity = isinstance(operation, keras.layers.Activation | keras.layers.Identity) and _is_linear(operation)
+    return _scores(before) if is_identity else None
 
 
 def _without_softmax(layer, outputs, inputs):
@@ -91,5 +94,5 @@ def _is_linear(layer):
 
 
 def _is_softmax(item):
-    """True for the function, the layer, and the operation that `keras.ops.softmax` makes."""
+    """True for the softmax function, its layer, and the operation of `keras.ops.softmax`."""
     return item is keras.activations.softmax or type(item).__name__ == "Softmax"

@@ -1,4 +1,4 @@
-"""Attention that models have built in: the window a spatial transformer samples."""
+"""The window that a spatial transformer samples: attention that is part of the model."""
 
 import keras
 import numpy as np
@@ -6,25 +6,25 @@ import numpy as np
 from ..common.checks import InputError
 from ..layers import SpatialTransformer
 
-# The picture's corners, clockwise from the top left, in the transformer's coordinates.
+# Corners of the picture, clockwise from the top left, in the coordinates of the transformer.
 _CORNERS = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], float)
 
 
-def sampled_windows(model, images, batch_size=256):
-    """Which part of a picture a spatial transformer passes on.
+def sampled_windows(model: keras.Model, images: np.ndarray, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """The part of each picture that a spatial transformer samples.
 
     Args:
         model: `keras.Model` with one `SpatialTransformer`.
         images: [N, H, W, C], raw 0..255.
-        batch_size: images a step.
-    Returns: theta float [N, 6], and the sampled window's corners float [N, 4, 2] as (x, y) in pixels, clockwise from
-        what becomes the top left.
+        batch_size: images in each step.
+    Returns: theta float [N, 6], and the corners of the window float [N, 4, 2] as (x, y) in pixels, clockwise from the
+        corner that becomes the top left.
     Raises: `InputError` if the model has no spatial transformer.
     """
-    found = [layer for layer in model.layers if isinstance(layer, SpatialTransformer)]
-    if not found:
+    transformers = [layer for layer in model.layers if isinstance(layer, SpatialTransformer)]
+    if not transformers:
         raise InputError(f"model: {model.name} has no spatial transformer")
-    locate = keras.Model(model.input, found[0].input[1])
+    locate = keras.Model(model.input, transformers[0].input[1])
     batches = [
         locate.predict_on_batch(images[start : start + batch_size]) for start in range(0, len(images), batch_size)
     ]

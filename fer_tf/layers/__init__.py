@@ -1,4 +1,4 @@
-"""Layers and image operations of the kit, in `keras.ops` alone: they run and compile on every Keras backend."""
+"""Layers and image operations, written in `keras.ops` only: they run and compile on every Keras backend."""
 
 from .augment import DRAWS, Augmentation, augment, augmentation_stages, mix
 from .backbone_input import BackboneInput

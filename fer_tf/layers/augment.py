@@ -1,17 +1,19 @@
-"""The one augmentation: a pure function of images and uniform draws, applied once a batch, in `keras.ops`.
+"""The kit's only augmentation: a pure function of images and random numbers, applied once to each batch.
 
-Randomness comes from outside, so the same draws give the same pictures on every backend, with any number of
+The random numbers are arguments. The same numbers therefore give the same pictures on every backend, with any number of
 threads, and after a resumed run.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 from keras import ops
 
 from .sampling import centred_grid, sample
 
-# One uniform number in 0..1 a picture for each of these.
+# Each picture gets one uniform number in 0..1 for each of these.
 DRAWS = (
     "rotation",
     "zoom",
@@ -36,18 +38,18 @@ _INDEX = {name: index for index, name in enumerate(DRAWS)}
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far pictures may be changed; zero switches a change off.
+    """The largest changes that the augmentation makes; zero switches a change off.
 
     Attributes:
-        rotation: degrees to either side.
-        zoom: share by which the face grows or shrinks.
-        shift: share of the side, in x and y.
+        rotation: degrees, in both directions.
+        zoom: share by which the face grows or shrinks, 0..1.
+        shift: share of the picture's side, in x and y, 0..1.
         flip: mirror half of the pictures.
-        brightness: share of 255 added or taken.
-        contrast: share by which differences from the picture's mean grow or shrink.
-        color: share by which each channel of an RGB picture is scaled on its own.
-        perspective: tilt; 0.1 makes one side about a tenth nearer.
-        erase: share of the pictures that get a gray rectangle of 2 to 20 % of their area (Zhong 2020).
+        brightness: share of 255 that is added or subtracted, 0..1.
+        contrast: share by which differences from the picture's mean grow or shrink, 0..1.
+        color: share by which each channel of an RGB picture is scaled separately, 0..1.
+        perspective: tilt; 0.1 makes one side look about a tenth nearer.
+        erase: share of pictures that get a gray rectangle of 2 to 20 % of their area, 0..1 (Zhong et al. 2020).
     """
 
     rotation: float = 0.0
@@ -61,13 +63,13 @@ class Augmentation:
     erase: float = 0.0
 
 
-def augment(images, draws, settings):
+def augment(images: keras.KerasTensor, draws: keras.KerasTensor, settings: Augmentation) -> keras.KerasTensor:
     """Augments a batch.
 
     Args:
         images: uint8 or float [N, H, W, C], range 0..255.
-        draws: float [N, len(DRAWS)], uniform in 0..1.
-        settings: `Augmentation`.
+        draws: float [N, len(DRAWS)], uniform random numbers in 0..1.
+        settings: the largest changes.
     Returns: float32 [N, H, W, C], range 0..255.
     """
     images, draws = ops.cast(images, "float32"), ops.convert_to_tensor(draws, "float32")
@@ -76,10 +78,16 @@ def augment(images, draws, settings):
     return images
 
 
-def augmentation_stages(settings):
-    """The steps of `augment` that these settings need, functions (float images, draws) -> float images.
+def augmentation_stages(
+    settings: Augmentation,
+) -> list[Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]]:
+    """The steps of `augment` that these settings need.
 
-    Compiled one by one they run faster than as a whole, where XLA computes the warp again for every later reader.
+    Compile them one by one: in one compiled function XLA would compute the warp again for each step that uses it.
+
+    Args:
+        settings: the largest changes.
+    Returns: list of functions (images float [N, H, W, C], draws float [N, len(DRAWS)]) -> images of the same shape.
     """
     stages = []
     if settings.rotation or settings.zoom or settings.shift or settings.flip or settings.perspective:
@@ -91,19 +99,25 @@ def augmentation_stages(settings):
     return stages
 
 
-def mix(images, partners, share):
-    """Mixup (Zhang et al. 2018): share · images + (1 − share) · partners; share float [N]."""
+def mix(images: keras.KerasTensor, partners: keras.KerasTensor, share: keras.KerasTensor) -> keras.KerasTensor:
+    """Mixup (Zhang et al. 2018): share · images + (1 − share) · partners.
+
+    Args:
+        images, partners: [N, H, W, C].
+        share: float [N], 0..1.
+    Returns: float32 [N, H, W, C].
+    """
     share = ops.reshape(ops.cast(share, "float32"), (-1, 1, 1, 1))
     return share * ops.cast(images, "float32") + (1.0 - share) * ops.cast(partners, "float32")
 
 
 def _signed(draws, name):
-    """The draw of that name as [N, 1, 1] in -1..1."""
+    """The random number of that name, scaled to -1..1, [N, 1, 1]."""
     return (draws[:, _INDEX[name]] * 2.0 - 1.0)[:, None, None]
 
 
 def _warp(images, draws, s):
-    """Rotation, zoom, shift, flip and perspective as one projective map, sampled once."""
+    """Rotation, zoom, shift, flip and perspective as one projective map, so pictures are sampled only once."""
     height, width = images.shape[1], images.shape[2]
     angle = _signed(draws, "rotation") * (s.rotation * np.pi / 180)
     scale = 1.0 / (1.0 + _signed(draws, "zoom") * s.zoom)
@@ -120,7 +134,7 @@ def _warp(images, draws, s):
 
 
 def _light(images, draws, s):
-    """Contrast, brightness and colour, then back into 0..255."""
+    """Changes contrast, brightness and colour, then clips to 0..255."""
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     images = mean + (images - mean) * (1.0 + s.contrast * _signed(draws, "contrast")[..., None])
     images = images + 255.0 * s.brightness * _signed(draws, "brightness")[..., None]
@@ -131,13 +145,13 @@ def _light(images, draws, s):
 
 
 def _erase(images, draws, share):
-    """A rectangle of the picture's mean gray on `share` of the pictures (random erasing, Zhong et al. 2020)."""
+    """Fills a rectangle with the picture's mean in a `share` of the pictures (random erasing, Zhong et al. 2020)."""
     height, width = images.shape[1], images.shape[2]
     x, y = centred_grid(height, width)
     x, y = x / (width / 2), y / (height / 2)
     area = 0.02 + 0.18 * draws[:, _INDEX["erase_area"]][:, None, None]
     aspect = ops.exp(_signed(draws, "erase_aspect") * np.log(3.0))
-    # a rectangle of that share of the area has half sides whose product is the share, on a side of 2
+    # coordinates run from -1 to 1, so the half sides of the rectangle multiply to its share of the area
     half_width, half_height = ops.sqrt(area * aspect), ops.sqrt(area / aspect)
     is_near = ops.logical_and(
         ops.abs(x - _signed(draws, "erase_x")) < half_width, ops.abs(y - _signed(draws, "erase_y")) < half_height

@@ -1,27 +1,35 @@
-"""Bilinear sampling by a gather: the one place where images are warped.
+"""Bilinear sampling with a gather: the only place where the kit warps images.
 
-`keras.ops` has no warp that XLA compiles and whose transform has a gradient, so the spatial transformer, the region
-crops and the augmentation all sample here.
+`keras.ops` has no warp that XLA can compile and that has a gradient for the transform. The spatial transformer, the
+region crops and the augmentation therefore all use this module.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
 
-def centred_grid(height, width):
-    """Pixel coordinates of an image from its centre: x, y float32 [height, width]; half steps, so exact."""
+def centred_grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pixel coordinates of an image, measured from its centre.
+
+    Args:
+        height, width: size of the image in pixels.
+    Returns: x and y in pixels, float32 [height, width]. They are multiples of 1/2, so float32 holds them exactly.
+    """
     x = np.arange(width, dtype=np.float32) - np.float32((width - 1) / 2)
     y = np.arange(height, dtype=np.float32) - np.float32((height - 1) / 2)
     return np.meshgrid(x, y, indexing="xy")
 
 
-def sample(images, x, y, fill="zero"):
-    """Samples images at given points, bilinearly (Jaderberg et al. 2015, eq. 5).
+def sample(
+    images: keras.KerasTensor, x: keras.KerasTensor, y: keras.KerasTensor, fill: str = "zero"
+) -> keras.KerasTensor:
+    """Samples images at the given points with bilinear interpolation (Jaderberg et al. 2015, eq. 5).
 
     Args:
         images: float [N, H, W, C].
         x, y: float [N, H', W'], column and row in pixels; (0, 0) is the centre of the first pixel.
-        fill: what lies outside: "zero", or "edge" (the nearest pixel).
+        fill: values outside the image: "zero", or "edge" (the nearest pixel).
     Returns: float [N, H', W', C].
     """
     height, width = images.shape[1], images.shape[2]
@@ -37,7 +45,7 @@ def sample(images, x, y, fill="zero"):
 
 
 def _neighbours(images, left, top):
-    """The four pixels right and below of (left, top) ≥ -1, float [N, H', W', 4, C]; one gather for all four."""
+    """The 2×2 pixels whose top left one is (left, top) ≥ -1, float [N, H', W', 4, C]; one gather fetches all four."""
     height, width, channels = images.shape[1:]
     padded = ops.pad(images, ((0, 0), (1, 2), (1, 2), (0, 0)))
     corners = [padded[:, :-1, :-1], padded[:, :-1, 1:], padded[:, 1:, :-1], padded[:, 1:, 1:]]
@@ -48,19 +56,19 @@ def _neighbours(images, left, top):
     return ops.reshape(ops.take(quads, index, axis=0), shape)
 
 
-def affine_sample(images, theta, fill="zero"):
+def affine_sample(images: keras.KerasTensor, theta: keras.KerasTensor, fill: str = "zero") -> keras.KerasTensor:
     """Warps images by affine maps (Jaderberg et al. 2015, eq. 1).
 
     Args:
         images: float [N, H, W, C].
-        theta: float [N, 6], row by row of the 2×3 matrix that maps output to input coordinates, both -1..1 from the
-            first to the last pixel centre; the identity is (1, 0, 0, 0, 1, 0) and returns the images exactly.
-        fill: as in `sample`.
+        theta: float [N, 6], the rows of the 2×3 matrix that maps output to input coordinates. Coordinates run from -1
+            at the centre of the first pixel to 1 at the last. The identity (1, 0, 0, 0, 1, 0) returns the same images.
+        fill: values outside the image, see `sample`.
     Returns: float [N, H, W, C].
     """
     height, width = images.shape[1], images.shape[2]
     x, y = centred_grid(height, width)
-    # in pixels from the centre only the off-diagonal terms change, by the sides' ratio
+    # in pixels from the centre, only the off-diagonal terms change: by the ratio of the sides
     half_width, half_height = (width - 1) / 2, (height - 1) / 2
     theta = ops.reshape(theta, (-1, 6, 1, 1))
     column = theta[:, 0] * x + theta[:, 1] * (y * (half_width / half_height)) + (theta[:, 2] + 1.0) * half_width

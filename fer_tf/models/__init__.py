@@ -1,10 +1,14 @@
-"""Models: `build_model(name, input_shape, num_classes)` gives a `keras.Model`; `MODELS` lists what there is.
+"""Models: `build_model(name, input_shape, num_classes)` returns a `keras.Model`; `MODELS` lists all of them.
 
-Every model takes raw 0..255 pixels (uint8 or float) at its own size and gives probabilities: its normalisation is a
-layer inside it. To add one: a file with a builder, and a line here.
+Every model takes raw pixels 0..255 (uint8 or float) at its own size and returns probabilities. A layer inside the
+model normalises the pixels. To add a model, write a file with a builder and add one line here.
 """
 
 import inspect
+from collections.abc import Callable
+from typing import Any
+
+import keras
 
 from ..common.checks import InputError, check_choice, check_names, check_whole
 from .cnn import cnn
@@ -15,12 +19,12 @@ from .facenet2expnet import facenet2expnet, ran_facenet2expnet
 from .majority import majority
 from .ran import ran
 from .resnet import resnet18
-from .transfer import akhand, mobilenet, vgg16
+from .transfer import akhand, is_pretrained, mobilenet, vgg16
 from .transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
 from .vgg_bn import vgg_bn
 
-MODELS = {
+MODELS: dict[str, Callable[..., keras.Model]] = {
     "majority": majority,
     "cnn": cnn,
     "cnn4": cnn4,
@@ -42,21 +46,40 @@ MODELS = {
 }
 
 
-def model_options(name):
-    """The keyword options of a model's builder and their defaults, as a dict."""
+def model_options(name: str) -> dict[str, Any]:
+    """The keyword options of a model's builder.
+
+    Args:
+        name: a key of `MODELS`.
+    Returns: dict option -> default value.
+    Raises: `InputError` for an unknown model.
+    """
     parameters = inspect.signature(MODELS[check_choice("model", name, MODELS)]).parameters
     return {key: value.default for key, value in list(parameters.items())[2:]}
 
 
-def build_model(name, input_shape=(48, 48, 1), num_classes=7, **options):
+def has_head_phase(name: str) -> bool:
+    """True for a pretrained network with a new head: its head may be trained first (`head_epochs`, `unfreeze`)."""
+    return getattr(MODELS[check_choice("model", name, MODELS)], "has_head_phase", False)
+
+
+def starts_from_nothing(experiment: Any) -> bool:
+    """True for such a model without pretrained weights: nothing in it could be kept frozen."""
+    return has_head_phase(experiment.model) and not is_pretrained(experiment)
+
+
+def build_model(
+    name: str, input_shape: tuple[int, int, int] = (48, 48, 1), num_classes: int = 7, **options: Any
+) -> keras.Model:
     """Builds a model.
 
     Args:
         name: a key of `MODELS`.
-        input_shape: (height, width, channels) of its images, raw 0..255.
-        num_classes: C.
-        **options: the builder's own, see `model_options(name)`.
-    Returns: `keras.Model`, [N, *input_shape] → probabilities [N, C].
+        input_shape: (height, width, channels) of the images; channels is 1 or 3.
+        num_classes: C, at least 2.
+        **options: options of this model's builder, see `model_options(name)`.
+    Returns: `keras.Model`, raw pixels 0..255 [N, *input_shape] → probabilities [N, C].
+    Raises: `InputError` for an unknown model or option, or a value that is not allowed.
     """
     allowed = model_options(name)
     check_names(f"options of {name}", options, allowed)

@@ -1,9 +1,11 @@
-"""Pretrained networks of `keras.applications` as the feature extractors of transfer models."""
+"""Pretrained networks of `keras.applications`, used as feature extractors in transfer models."""
 
 import inspect
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 from keras import layers
@@ -14,7 +16,7 @@ from .parts import NORM_MOMENTUM, classifier, penalty, scaled
 
 BACKBONE = "backbone"
 
-# How each family's pretraining normalised its pictures (`fer_tf.layers.MODES`), and the smallest side it takes.
+# How each family normalised its pictures in pretraining (`fer_tf.layers.MODES`), and the smallest side it accepts.
 _FAMILIES = {
     "VGG": ("caffe", 32),
     "ResNet50V2": ("tf", 32),
@@ -30,50 +32,73 @@ _FAMILIES = {
     "NASNet": ("tf", 32),
     "EfficientNet": ("raw", 32),
 }
-# Families that are refused, and why.
-_REFUSED = {"ConvNeXt": "Keras cannot read its .h5 files back (its LayerScale is no layer of the public interface)"}
+# Families that cannot be used, and why.
+_REFUSED = {"ConvNeXt": "Keras cannot load its .h5 files (its layer LayerScale is not public)"}
 
 
-def backbone_names():
-    """The names of `keras.applications` that can be a backbone: all but ConvNeXt's, whose saved .h5 files Keras
-    cannot load."""
-    found = [name for name, item in vars(keras.applications).items() if inspect.isfunction(item)]
-    return sorted(name for name in found if name.startswith(tuple(_FAMILIES)))
+def backbone_names() -> list[str]:
+    """The names of `keras.applications` that can be a backbone.
+
+    ConvNeXt is missing, because Keras cannot load its saved .h5 files.
+    """
+    functions = [name for name, member in vars(keras.applications).items() if inspect.isfunction(member)]
+    return sorted(name for name in functions if name.startswith(tuple(_FAMILIES)))
 
 
-def check_backbone(name, more=()):
-    """Returns `name` if it is one of `backbone_names()` or of `more`; `InputError` says why a family is refused."""
+def check_backbone(name: str, more: Iterable[str] = ()) -> str:
+    """Returns `name` if it is one of `backbone_names()` or of `more`.
+
+    Raises: `InputError` otherwise; for a family that cannot be used it gives the reason.
+    """
     reason = next((text for prefix, text in _REFUSED.items() if str(name).startswith(prefix)), None)
     if reason:
-        raise InputError(f"backbone: {name} is not possible, {reason}; take another, such as EfficientNetV2B0")
+        raise InputError(f"backbone: {name} cannot be used: {reason}; use another, such as EfficientNetV2B0")
     return check_choice("backbone", name, [*more, *backbone_names()])
 
 
-def backbone_family(name):
-    """(normalisation mode, smallest side) of a backbone; `InputError` for a name that cannot be one."""
+def backbone_family(name: str) -> tuple[str, int]:
+    """(normalisation mode, smallest side in pixels) of a backbone.
+
+    Raises: `InputError` for a name that cannot be a backbone.
+    """
     check_backbone(name)
     return next(facts for prefix, facts in _FAMILIES.items() if name.startswith(prefix))
 
 
-def transfer_model(name, backbone, input_shape, num_classes, weights, resolution, dense, dropout, width, l2):
-    """Gray or RGB pictures → the backbone's own input → its last feature map → global average → dense head.
+def transfer_model(
+    name: str,
+    backbone: str,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    weights: str | None,
+    resolution: int,
+    dense: int,
+    dropout: float,
+    width: float,
+    l2: float,
+) -> keras.Model:
+    """Gray or RGB pictures → input of the backbone → its last feature map → global average → dense head.
 
     Args:
-        name: of the model.
+        name: name of the model.
         backbone: a name of `keras.applications`.
-        input_shape, num_classes: of the model.
+        input_shape: (height, width, channels) of the pictures.
+        num_classes: C.
         weights: None or "none" (random), "imagenet", or the path of a `.weights.h5` file of the backbone.
-        resolution: side the pictures are resized to; 0 takes their own, or the backbone's smallest.
-        dense: units of the layer before the scores, 0 for none.
-        dropout: share dropped before the scores.
-        width: scales the backbone's filters and the dense layer; not with pretrained weights.
+        resolution: side in pixels that pictures are resized to. 0 keeps their own side, or takes the backbone's
+            smallest one if they are smaller.
+        dense: units of the layer before the scores; 0 for no such layer.
+        dropout: share of features dropped before the scores, 0..1.
+        width: scales the backbone's filters and the dense layer; must be 1 with pretrained weights.
         l2: λ on the weights of the head's dense layers.
-    Returns: `keras.Model` with the nested model `backbone`.
+    Returns: `keras.Model`, raw pixels 0..255 [N, H, W, C] → probabilities [N, num_classes]. It contains the nested
+        model `backbone`.
+    Raises: `InputError` for an option that is not allowed, `MissingDataError` if the weights cannot be found.
     """
     mode, smallest = backbone_family(backbone)
     side = check_whole("resolution", resolution, low=0) or max(*input_shape[:2], smallest)
     if side < smallest:
-        raise InputError(f"resolution: {backbone} takes sides of {smallest} and more; received {side}")
+        raise InputError(f"resolution: {backbone} needs sides of at least {smallest} pixels; received {side}")
     inputs = keras.Input(input_shape, name="image")
     x = BackboneInput(side, mode, name="backbone_input")(inputs)
     x = load_backbone(backbone, side, weights, width)(x)
@@ -84,15 +109,22 @@ def transfer_model(name, backbone, input_shape, num_classes, weights, resolution
     return keras.Model(inputs, classifier(x, num_classes, dropout, l2), name=name)
 
 
-def load_backbone(name, side, weights=None, width=1.0):
-    """A backbone without its classifier, called `backbone`: [N, side, side, 3] → feature map [N, h, w, D].
+def load_backbone(name: str, side: int, weights: str | None = None, width: float = 1.0) -> keras.Model:
+    """A backbone without its classifier.
 
-    Raises: `MissingDataError` if ImageNet's weights are neither in Keras's cache nor to be had from the network.
+    Args:
+        name: a name of `keras.applications`.
+        side: height and width of its input in pixels.
+        weights: see `transfer_model`.
+        width: scales the filters; must be 1 with pretrained weights.
+    Returns: `keras.Model` with the name `backbone`, [N, side, side, 3] → feature map [N, h, w, D].
+    Raises: `MissingDataError` if the weights file does not exist, or if the ImageNet weights are not in Keras's cache
+        and cannot be downloaded. `InputError` if the weights do not fit.
     """
     check_range("width", width, low=0.01)
     weights = None if weights in (None, "", "none") else weights
     if weights and width != 1:
-        raise InputError(f"width: pretrained weights have width 1; received {width} (or take weights=none)")
+        raise InputError(f"width: pretrained weights need width 1; received {width} (or use weights=none)")
     build = getattr(keras.applications, name)
     if weights == "imagenet":
         model = _storable(_imagenet(build, name, side))
@@ -108,15 +140,17 @@ def _with_file(model, weights):
         raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet or a .weights.h5 file")
     try:
         model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:  # no HDF5, another net's layers or shapes
+    except (OSError, ValueError, KeyError) as error:  # not HDF5, or layers and shapes of another net
         reason = str(error).strip().split("\n")[0]
         raise InputError(f"weights: {weights} does not fit {model.name} ({reason})") from None
     return model
 
 
 def _imagenet(build, name, side):
-    """The pretrained network at that side: built by Keras with its weights, because some families get further layers
-    then (EfficientNet a scaling of its input)."""
+    """The pretrained network for pictures of this side.
+
+    Keras must build it together with its weights: some families then get more layers (EfficientNet scales its input).
+    """
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*input_shape.*")  # sides that MobileNet was not published for
@@ -128,21 +162,21 @@ def _imagenet(build, name, side):
             file = _url(text).rsplit("/", 1)[-1]
             raise MissingDataError(
                 f"weights: {name}'s ImageNet weights are not in {cache} and could not be fetched ({_url(text)}). "
-                f"Put {file} there, or train without: --weights none (with make: WEIGHTS=none)"
+                f"Put {file} there, or train without them: --weights none (with make: WEIGHTS=none)"
             ) from None
-        if isinstance(error, OSError):  # h5py on a file that is cut or no HDF5
+        if isinstance(error, OSError):  # h5py: the file is incomplete or not HDF5
             raise InputError(
-                f"weights: {name}'s file in {cache} cannot be read ({text}); delete it to have it fetched again"
+                f"weights: {name}'s file in {cache} cannot be read ({text}); delete it and run again to download it"
             ) from None
         raise
 
 
 def _url(text):
-    return next((word.strip(".,:()") for word in text.split() if word.startswith("http")), "no address told")
+    return next((word.strip(".,:()") for word in text.split() if word.startswith("http")), "address unknown")
 
 
 def _remade(model, width):
-    """The same graph to be trained from scratch: every layer's filters scaled, the kit's batch norm momentum."""
+    """The same graph for training from scratch: filters are scaled, batch norm has the kit's momentum."""
 
     def remake(layer):
         config = layer.get_config()
@@ -156,16 +190,16 @@ def _remade(model, width):
 
     try:
         return keras.models.clone_model(model, clone_function=remake, call_function=_call_storable)
-    except (TypeError, ValueError) as error:  # sums of maps, groups and the like that no longer fit
+    except (TypeError, ValueError) as error:  # for example sums of maps whose channels no longer match
         if width == 1 or isinstance(error, InputError):
             raise
         raise InputError(
-            f"width: {model.name}'s parts do not fit each other scaled; only width=1 is possible"
+            f"width: the scaled layers of {model.name} do not fit together; only width=1 is possible"
         ) from None
 
 
 def _storable(model):
-    """The same network and weights, with nothing in it that a .h5 file cannot give back."""
+    """The same network and weights, built only from operations that Keras can load from a .h5 file."""
     if all(_is_storable(operation) for operation in model.operations):
         return model
     clone = keras.models.clone_model(model, call_function=_call_storable)
@@ -176,47 +210,50 @@ def _storable(model):
 
 
 def _is_storable(operation):
-    """False for what Keras writes into a .h5 file and cannot read back: bare sums and products with a number
-    (MobileNetV3), InceptionResNetV2's own layer."""
+    """False for an operation that Keras saves in a .h5 file but cannot load from it.
+
+    These are sums and products with a number (MobileNetV3), and InceptionResNetV2's own layer.
+    """
     return isinstance(operation, layers.Layer) and type(operation).__name__ != "CustomScaleLayer"
 
 
 def _call_storable(operation, *args, **kwargs):
-    """Calls an operation of a graph, or what does the same with storable layers."""
-    kind = type(operation).__name__
-    if kind == "CustomScaleLayer":
+    """Calls an operation of a graph, or storable layers that do the same."""
+    class_name = type(operation).__name__
+    if class_name == "CustomScaleLayer":
         shortcut, x = args[0]
         x = layers.Rescaling(operation.scale, name=f"{operation.name}_scale")(x)
         return layers.Add(name=operation.name)([shortcut, x])
-    if _is_storable(operation) or kind not in ("Add", "Multiply"):
+    if _is_storable(operation) or class_name not in ("Add", "Multiply"):
         return operation(*args, **kwargs)
     x, number = args
-    scale, offset = (number, 0.0) if kind == "Multiply" else (1.0, number)
+    scale, offset = (number, 0.0) if class_name == "Multiply" else (1.0, number)
     return layers.Rescaling(scale, offset, name=operation.name)(x)
 
 
-def set_trainable(model, unfreeze="", freeze_norm=True):
-    """Chooses which part of a transfer model's backbone learns.
+def set_trainable(model: keras.Model, unfreeze: str | None = "", freeze_norm: bool = True) -> None:
+    """Chooses which layers of a transfer model's backbone are trained.
 
     Args:
-        model: with a nested model `backbone`, at any depth: RAN's stands in its region features.
-        unfreeze: None freezes all of it; "" frees all; a layer's name frees from that layer to the end; a share like
-            "0.25" frees the last quarter of its layers with weights.
-        freeze_norm: keep batch normalisation at the pretraining's statistics (and scale) also in what learns.
+        model: contains a nested model `backbone` at any depth (in RAN it is inside the region features).
+        unfreeze: None freezes the whole backbone and "" trains all of it. The name of a layer trains this layer and
+            all later ones. A share such as "0.25" trains the last quarter of the layers that have weights.
+        freeze_norm: if true, batch normalisation keeps its pretrained statistics and scale, also in trained layers.
+    Raises: `InputError` for an unknown layer or a share outside 0..1.
     """
-    backbone = find_backbone(model)
-    parts = [layer for layer in backbone.layers if layer.weights]
-    first = _first_trainable(backbone, parts, unfreeze)
+    backbone: Any = find_backbone(model)
+    weighted_layers = [layer for layer in backbone.layers if layer.weights]
+    first = _first_trainable(backbone, weighted_layers, unfreeze)
     backbone.trainable = True
-    for index, layer in enumerate(parts):
+    for index, layer in enumerate(weighted_layers):
         is_norm = isinstance(layer, layers.BatchNormalization)
         layer.trainable = index >= first and not (freeze_norm and is_norm)
 
 
-def _first_trainable(backbone, parts, unfreeze):
-    """Index into `parts` of the first layer that learns."""
+def _first_trainable(backbone, weighted_layers, unfreeze):
+    """Index into `weighted_layers` of the first layer that is trained."""
     if unfreeze is None:
-        return len(parts)
+        return len(weighted_layers)
     if unfreeze == "":
         return 0
     try:
@@ -226,23 +263,23 @@ def _first_trainable(backbone, parts, unfreeze):
         start = names.index(check_choice("unfreeze", unfreeze, names))
         return sum(bool(layer.weights) for layer in backbone.layers[:start])
     check_range("unfreeze", share, 0, 1)
-    return len(parts) - round(share * len(parts))
+    return len(weighted_layers) - round(share * len(weighted_layers))
 
 
-def check_unfreeze(model, unfreeze):
-    """Raises `InputError` if `set_trainable` would; changes nothing."""
-    backbone = find_backbone(model)
+def check_unfreeze(model: keras.Model, unfreeze: str | None) -> None:
+    """Raises `InputError` where `set_trainable` would; the model stays as it is."""
+    backbone: Any = find_backbone(model)
     _first_trainable(backbone, [layer for layer in backbone.layers if layer.weights], unfreeze)
 
 
-def has_backbone(model):
-    """True if a part of the model can come pretrained and be frozen."""
+def has_backbone(model: keras.Model) -> bool:
+    """True if the model contains a backbone, which can be pretrained and frozen."""
     return find_backbone(model) is not None
 
 
-def find_backbone(model):
-    """The nested model `backbone`, None where there is none."""
+def find_backbone(model: keras.Model) -> keras.Model | None:
+    """The nested model `backbone`, at any depth; None if there is none."""
     if model.name == BACKBONE:
         return model
     nested = (find_backbone(layer) for layer in model.layers if isinstance(layer, keras.Model))
-    return next((found for found in nested if found is not None), None)
+    return next((backbone for backbone in nested if backbone is not None), None)

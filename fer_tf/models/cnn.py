@@ -6,21 +6,29 @@ from keras import layers
 from .parts import check_side, classifier, norm, penalty, scaled
 
 
-def cnn(input_shape, num_classes, filters=(32, 64, 128, 256), dense=256, dropout=0.5, width=1.0, l2=0.0):
-    """Document [2]: convolutions each followed by ReLU and max-pooling, flatten, dense layers, softmax; with batch
-    normalisation and dropout "to mitigate overfitting".
+def cnn(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    filters: tuple[int, ...] = (32, 64, 128, 256),
+    dense: int = 256,
+    dropout: float = 0.5,
+    width: float = 1.0,
+    l2: float = 0.0,
+) -> keras.Model:
+    """The CNN of document [2]: convolutions with ReLU and max-pooling, then flatten, dense layers and softmax.
 
-    The document prints neither depth nor widths. This reading takes four 3×3 convolutions of 32 to 256 filters
-    (48 → 24 → 12 → 6 → 3 px; 1.0 M parameters, 33 M multiply-adds), batch norm after each pooling (where it costs a
-    quarter of what it would before), dropout before the output.
+    Batch normalisation and dropout are there "to mitigate overfitting". The document gives neither depth nor widths.
+    We use four 3×3 convolutions of 32 to 256 filters (48 → 24 → 12 → 6 → 3 px). At 48 px that is 1.0 M parameters and
+    33 M multiply-adds. Batch norm follows each pooling, because there it costs a quarter of what it costs before it.
+    Dropout comes before the output.
 
     Args:
         input_shape: (height, width, channels), each side at least 2 ** len(filters).
         num_classes: C.
         filters: channels of each convolution.
         dense: units of the fully connected layer.
-        dropout: share dropped before the output, 0..1.
-        width: scales filters and dense.
+        dropout: share of features dropped before the output, 0..1.
+        width: scales `filters` and `dense`.
         l2: λ on the dense layers' weights.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """

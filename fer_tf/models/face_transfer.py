@@ -1,5 +1,7 @@
 """A face-recognition network, fine-tuned on expressions (document [1], section D a and its third question)."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -11,24 +13,32 @@ from .parts import classifier, conv_norm, scaled
 FROZEN, TRAINED = "frozen_part", "trained_part"
 
 
-def face_transfer(input_shape, num_classes, face_net=None, frozen_until="", resolution=0, dropout=0.4, width=1.0):
-    """A face network with a new head: its lower part stays as it is, the rest learns expressions.
+def face_transfer(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    face_net: Any = None,
+    frozen_until: str = "",
+    resolution: int = 0,
+    dropout: float = 0.4,
+    width: float = 1.0,
+) -> keras.Model:
+    """A face network with a new head: the lower part is frozen, the rest learns expressions.
 
-    The lower part runs in inference mode with its batch normalisation folded into its convolutions, so a training
-    step needs one cheap forward pass of it and no backward pass.
+    The lower part runs in inference mode, and its batch normalisation is folded into its convolutions. A training
+    step therefore needs only a cheap forward pass through it, and no backward pass.
 
     Args:
         input_shape: (height, width, 1 or 3).
         num_classes: C.
-        face_net: an open face network with `trunk` (`keras.Model`, [N, S, S, 3] → map [N, h, w, D]), `offset` and
-            `scale` (it takes (pixels − offset) / scale), see `fer_tf.training.face_nets.FaceNet`; None builds a small
-            one with random weights.
-        frozen_until: the last layer of the frozen part; "": nothing is frozen.
-        resolution: side that pictures are resized to; 0: the face network's own.
-        dropout: share dropped before the scores, 0..1.
+        face_net: a loaded face network, see `fer_tf.training.face_nets.FaceNet`. It has `trunk` (`keras.Model`,
+            [N, S, S, 3] → map [N, h, w, D]), `offset` and `scale`; the input of `trunk` is (pixels − offset) / scale.
+            None builds a small network with random weights.
+        frozen_until: name of the last frozen layer; "" freezes nothing.
+        resolution: side in pixels that pictures are resized to; 0 takes the side of the face network.
+        dropout: share of features dropped before the scores, 0..1.
         width: scales the filters of the small random network.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
-    Raises: `InputError` for a layer that the face network does not have, or that it cannot be cut at.
+    Raises: `InputError` if the face network does not have the layer `frozen_until`, or cannot be split there.
     """
     trunk, offset, scale = _small_trunk(width), 127.5, 127.5
     if face_net is not None:
@@ -44,7 +54,7 @@ def face_transfer(input_shape, num_classes, face_net=None, frozen_until="", reso
 
 
 def _small_trunk(width):
-    """Four convolutions with random weights, in the place of a face network: for tests and for a look at the graph."""
+    """Four convolutions with random weights. They replace a face network in tests and when you look at the graph."""
     inputs = x = keras.Input((48, 48, 3), name="face")
     for block, channels in enumerate(scaled((32, 64, 128, 128), width), start=1):
         x = layers.ReLU(name=f"conv{block}_relu")(conv_norm(x, channels, f"conv{block}"))
@@ -53,11 +63,11 @@ def _small_trunk(width):
 
 
 def _at_side(trunk, side):
-    """A copy for pictures of another side that computes in the present precision (mixed_bfloat16, say)."""
+    """A copy for pictures of another side, which computes in the current precision (such as mixed_bfloat16)."""
 
     def copy(layer):
         if isinstance(layer, layers.Lambda) and "scale" in layer.arguments:
-            # keras-facenet's residual scaling: Keras does not load a saved Lambda
+            # the residual scaling of keras-facenet is a Lambda, and Keras does not load a saved Lambda
             return layers.Rescaling(layer.arguments["scale"], name=layer.name)
         return layer.__class__.from_config({**layer.get_config(), "dtype": keras.config.dtype_policy().name})
 
@@ -75,7 +85,7 @@ def _at_side(trunk, side):
 
 
 def _cut(trunk, frozen_until):
-    """The frozen part with its batch norms folded (None: nothing is frozen), and the part that learns."""
+    """The frozen part with its batch norms folded (None if nothing is frozen), and the trained part."""
     if not frozen_until:
         return None, _renamed(trunk, TRAINED)
     names = [layer.name for layer in trunk.layers]
@@ -84,7 +94,7 @@ def _cut(trunk, frozen_until):
         upper = keras.Model(border, trunk.output, name=TRAINED)
     except ValueError:
         raise InputError(
-            f"frozen_until: a path of the face network goes around {frozen_until}; take a layer that all paths pass"
+            f"frozen_until: a path of the face network goes around {frozen_until}; use a layer that all paths pass"
         ) from None
     lower = fold_batch_norm(keras.Model(trunk.input, border))
     lower = _renamed(lower, FROZEN)

@@ -1,4 +1,4 @@
-"""FaceNet2ExpNet (Ding et al. 2017), and document [1]'s combination of it with region attention."""
+"""FaceNet2ExpNet (Ding et al. 2017), and its combination with region attention from document [1]."""
 
 import keras
 from keras import layers
@@ -11,18 +11,23 @@ EXPRESSION_NET = "expression_net"
 READINGS = {"combined": "relation", "strongest": "strongest"}
 
 
-def expression_net(input_shape, filters=(64, 128, 256, 512, 512), depth=512, width=1.0):
-    """The convolutional part that stage 1 trains to give the face net's last feature map.
+def expression_net(
+    input_shape: tuple[int, int, int],
+    filters: tuple[int, ...] = (64, 128, 256, 512, 512),
+    depth: int = 512,
+    width: float = 1.0,
+) -> keras.Model:
+    """The convolutional part. Stage 1 trains it to reproduce the last feature map of the face net.
 
-    Five 3×3 convolutions, each with ReLU and max-pooling, and a 1×1 convolution that matches the face net's depth
-    (Ding et al. 2017, §3.1). Two differences: batch norm after each convolution, and the last has no pooling, so that a
-    48 px picture keeps a map of 3×3. 4.2 M parameters and 152 M multiply-adds at 48 px, a tenth of both at
-    width 0.3.
+    It has five 3×3 convolutions, each with ReLU and max-pooling. A 1×1 convolution then gives the map the depth of the
+    face net (Ding et al. 2017, §3.1). We differ from the paper in two points: batch norm follows each convolution, and
+    the last one has no pooling, so a 48 px picture keeps a map of 3×3. At 48 px it has 4.2 M parameters and 152 M
+    multiply-adds, and a tenth of both at width 0.3.
 
     Args:
         input_shape: (height, width, channels), sides at least 16.
         filters: channels of the convolutions.
-        depth: channels of the map, those of the face net's.
+        depth: channels of the map; as many as the face net's map has.
         width: scales the filters, not the depth.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → g float [N, H/16, W/16, depth].
     """
@@ -38,18 +43,25 @@ def expression_net(input_shape, filters=(64, 128, 256, 512, 512), depth=512, wid
     return keras.Model(inputs, x, name=EXPRESSION_NET)
 
 
-def facenet2expnet(input_shape, num_classes, depth=512, dense=256, dropout=0.5, width=1.0):
-    """FaceNet2ExpNet's expression net with its head of stage 2: one dense layer of 256, scores (Ding et al. 2017).
+def facenet2expnet(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    depth: int = 512,
+    dense: int = 256,
+    dropout: float = 0.5,
+    width: float = 1.0,
+) -> keras.Model:
+    """The expression net of FaceNet2ExpNet with the head of stage 2: a dense layer and scores (Ding et al. 2017).
 
-    The face net is not a part of it: training matches the nested model `expression_net` to a face net's map first
-    (`fer_tf.training.matching`), then trains all of it.
+    The face net is not part of this model. Stage 1 of the training matches the nested model `expression_net` to the
+    map of a face net (`fer_tf.training.matching`); stage 2 trains the whole model.
 
     Args:
         input_shape: (height, width, channels), sides at least 16.
         num_classes: C.
         depth: channels of the matched map.
         dense: units of the dense layer.
-        dropout: share dropped before the scores, 0..1.
+        dropout: share of features dropped before the scores, 0..1.
         width: scales the convolutions and the dense layer.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
@@ -60,27 +72,30 @@ def facenet2expnet(input_shape, num_classes, depth=512, dense=256, dropout=0.5, 
 
 
 def ran_facenet2expnet(
-    input_shape,
-    num_classes,
-    reading="combined",
-    crops="fixed6",
-    normalise="sigmoid",
-    margin=0.02,
-    bias_weight=1.0,
-    depth=512,
-    dense=256,
-    dropout=0.5,
-    width=1.0,
-):
-    """Document [1]'s "My_model": region attention over FaceNet2ExpNet's features.
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    reading: str = "combined",
+    crops: str = "fixed6",
+    normalise: str = "sigmoid",
+    margin: float = 0.02,
+    bias_weight: float = 1.0,
+    depth: int = 512,
+    dense: int = 256,
+    dropout: float = 0.5,
+    width: float = 1.0,
+) -> keras.Model:
+    """ "My_model" of document [1]: region attention over the features of FaceNet2ExpNet.
 
-    The expression net gives each region's map, flattened and dense as in stage 2, these are the F_i.
+    The expression net computes a map of each region. The map is flattened and goes through a dense layer, as in
+    stage 2. The results are the features F_i of the regions.
 
     Args:
-        reading: "combined" weighs all regions by both attention modules; "strongest" is the document's pseudocode
-            read literally: the crop with the highest weight alone is what the classifier is given.
+        input_shape: (height, width, channels), sides at least 16.
+        num_classes: C.
+        reading: "combined" weights all regions with both attention modules. "strongest" follows the document's
+            pseudocode literally: the classifier gets only the crop with the highest weight.
         crops, normalise, margin, bias_weight: see `fer_tf.models.ran.ran`.
-        others: see `facenet2expnet`.
+        depth, dense, dropout, width: see `facenet2expnet`.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
     attention = READINGS[check_choice("reading", reading, READINGS)]
@@ -94,6 +109,6 @@ def ran_facenet2expnet(
 
 
 def _dense(x, units, width):
-    # matched maps are large and one-sided: without a norm before it the dense layer dies in stage 2's first epoch
+    # maps have large values of mostly one sign: without a norm the dense layer dies in the first epoch of stage 2
     x = norm("map_norm")(x)
     return layers.Dense(scaled((units,), width)[0], activation="relu", name="dense")(x)

@@ -1,4 +1,6 @@
-"""The kit's models without their classifier, as feature extractors that others build on."""
+"""The kit's models without their classifier: feature extractors for other models."""
+
+from collections.abc import Callable
 
 import keras
 
@@ -12,7 +14,7 @@ from .transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
 from .vgg_bn import vgg_bn
 
-FEATURE_MODELS = {
+FEATURE_MODELS: dict[str, Callable[..., keras.Model]] = {
     "cnn": cnn,
     "cnn4": cnn4,
     "cnn4_se": cnn4_se,
@@ -26,17 +28,26 @@ FEATURE_MODELS = {
 }
 
 
-def feature_extractor(backbone, input_shape, name, width=1.0, stem="standard", weights=None, resolution=0):
-    """A model of the kit, or a backbone of `keras.applications`, up to the features its classifier gets.
+def feature_extractor(
+    backbone: str,
+    input_shape: tuple[int, int, int],
+    name: str,
+    width: float = 1.0,
+    stem: str = "standard",
+    weights: str | None = None,
+    resolution: int = 0,
+) -> keras.Model:
+    """A model of the kit, or a backbone of `keras.applications`, without its classifier.
 
     Args:
         backbone: a key of `FEATURE_MODELS` or a name of `keras.applications`.
         input_shape: (height, width, channels).
-        name: of the extractor.
+        name: name of the extractor.
         width: scales the filters.
-        stem: of resnet18.
-        weights, resolution: of a backbone of `keras.applications`, see `transfer_model`.
+        stem: "standard" or "small", for resnet18 only.
+        weights, resolution: for a backbone of `keras.applications` only, see `transfer_model`.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → features [N, D].
+    Raises: `InputError` for an unknown backbone, or an option that this backbone does not have.
     """
     applications = backbone_names()
     check_choice("backbone", backbone, [*FEATURE_MODELS, *applications])
@@ -50,10 +61,10 @@ def feature_extractor(backbone, input_shape, name, width=1.0, stem="standard", w
 
 
 def _check_own(backbone, stem, weights, resolution):
-    """Refuses what the kit's own nets do not have, so that no record claims it."""
+    """Refuses options that the kit's own nets do not have, so that no record claims them."""
     if weights not in (None, "", "none"):
-        raise InputError(f"weights: {backbone} has no pretrained ones, allowed is none; received {weights!r}")
+        raise InputError(f"weights: {backbone} has no pretrained weights, allowed is none; received {weights!r}")
     if resolution:
-        raise InputError(f"resolution: is of keras.applications; {backbone} takes the picture's own size")
+        raise InputError(f"resolution: only for backbones of keras.applications; {backbone} keeps the picture's size")
     if stem != "standard" and backbone != "resnet18":
         raise InputError(f"stem: only resnet18 has one; received {stem!r} for {backbone}")

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: the same function in inference, with less to compute."""
+"""Folds batch normalisation into the convolution before it: the same results in inference with less computation."""
 
 import keras
 import numpy as np
@@ -10,14 +10,15 @@ _FOLDABLE = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 
 
 def fold_batch_norm(model: keras.Model) -> keras.Model:
-    """A frozen copy of a network in which each convolution holds the batch normalisation that follows it.
+    """A frozen copy of a network in which each convolution includes the batch normalisation that follows it.
 
-    γ(Wx + b − μ)/√(σ² + ε) + β is itself a convolution, with the kernel Wγ/√(σ² + ε) and the bias
-    (b − μ)γ/√(σ² + ε) + β. A normalisation that follows anything else stays as it is.
+    γ(Wx + b − μ)/√(σ² + ε) + β is itself a convolution. Its kernel is Wγ/√(σ² + ε) and its bias is
+    (b − μ)γ/√(σ² + ε) + β. A normalisation that follows another kind of layer is kept.
 
     Args:
         model: a functional `keras.Model`.
-    Returns: `keras.Model` without the folded layers, not trainable; equal in inference up to rounding.
+    Returns: `keras.Model` without the folded layers, not trainable. In inference it gives the same results up to
+        rounding.
     Raises: `InputError` for a network that calls a layer more than once.
     """
     pairs = _pairs(model)
@@ -34,7 +35,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
     shared = [layer["name"] for layer in model.get_config()["layers"] if len(layer["inbound_nodes"]) > 1]
     if shared:
-        raise InputError(f"face_net: cannot be frozen in part, for it calls {', '.join(shared[:3])} more than once")
+        raise InputError(f"face_net: cannot be frozen in part, because it calls {', '.join(shared[:3])} more than once")
     clone = keras.models.clone_model(model, clone_function=copy, call_function=call)
     for layer in model.layers:
         if layer.name in pairs:
@@ -46,7 +47,7 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
 
 
 def _pairs(model):
-    """{convolution's name: the batch normalisation that alone reads its output}."""
+    """dict name of a convolution -> batch normalisation, where nothing else reads the convolution's output."""
     readers = {}
     for layer in model.layers:
         for tensor in keras.tree.flatten(layer.input):
@@ -61,7 +62,7 @@ def _pairs(model):
 
 
 def _merged(layer, norm):
-    """The kernel and the bias that do the work of both layers."""
+    """The kernel and the bias that replace both layers."""
     kernel = np.asarray(layer.kernel, np.float64)
     bias = np.asarray(layer.bias, np.float64) if layer.use_bias else 0.0
     gamma = np.asarray(norm.gamma, np.float64) if norm.scale else 1.0

@@ -1,31 +1,36 @@
-"""Probabilities out of a model: the one place where images meet a trained net."""
+"""Probabilities from a model: the only place that runs a trained net on images."""
 
+from typing import Any
+
+import keras
 import numpy as np
 from tqdm.auto import tqdm
 
 from ..common.checks import InputError
 
 
-def predict_probabilities(model, images, batch_size=256, progress=False):
+def predict_probabilities(model: keras.Model, images: Any, batch_size: int = 256, progress: bool = False) -> np.ndarray:
     """Class probabilities of images.
 
     Args:
         model: `keras.Model` on raw 0..255 pixels.
-        images: uint8 or float [N, H, W, C], or a `Split` (read batch by batch where it is streamed).
-        batch_size: images a step; the result does not depend on it.
-        progress: show a bar.
-    Returns: float32 [N, num_classes].
+        images: uint8 or float [N, H, W, C], or a `Split` (a streamed one is read batch by batch).
+        batch_size: images in each step; the result does not depend on it.
+        progress: show a progress bar.
+    Returns: float32 [N, num_classes], 0..1; each row sums to one.
+    Raises: `InputError` if the model's outputs are not probabilities.
     """
     fetch = images.fetch if hasattr(images, "fetch") else images.__getitem__
     starts = range(0, len(images), batch_size)
-    parts = [
+    batches = [
         np.asarray(model.predict_on_batch(fetch(np.arange(start, min(start + batch_size, len(images))))))
         for start in tqdm(starts, disable=not progress, unit="batch", leave=False)
     ]
-    probabilities = np.concatenate(parts) if parts else np.zeros((0, model.output_shape[-1]), np.float32)
+    probabilities = np.concatenate(batches) if batches else np.zeros((0, model.output_shape[-1]), np.float32)
     sums = probabilities.sum(axis=1)
     if not np.isfinite(sums).all() or (len(sums) and np.abs(sums - 1).max() > 1e-2) or probabilities.min(initial=0) < 0:
         raise InputError(
-            f"model: gives no probabilities (a row sums to {sums[np.argmax(np.abs(sums - 1))]:.3g}); end it in softmax"
+            f"model: outputs are not probabilities (a row sums to {sums[np.argmax(np.abs(sums - 1))]:.3g}); "
+            "end the model in a softmax"
         )
     return probabilities

@@ -9,18 +9,25 @@ from .parts import check_side, classifier, conv_norm, scaled
 STEMS = ("standard", "small")
 
 
-def resnet18(input_shape, num_classes, stem="standard", dropout=0.0, width=1.0):
-    """Eighteen layers: a stem, four stages of two residual blocks (64, 128, 256, 512 filters), global average, scores.
+def resnet18(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    stem: str = "standard",
+    dropout: float = 0.0,
+    width: float = 1.0,
+) -> keras.Model:
+    """ResNet18: a stem, four stages of two residual blocks (64, 128, 256, 512 filters), global average, scores.
 
-    11.2 M parameters. `stem="standard"` is the paper's (7×7 stride 2, then 3×3 max-pooling stride 2): a 64 px picture
-    leaves it at 16 px, the whole costs 150 M multiply-adds. `stem="small"` (3×3 stride 1, no pooling; the paper's for
-    CIFAR-10) keeps a 48 px picture at 48 px through the first stage, at 16 times the cost a pixel.
+    The net has 11.2 M parameters. `stem="standard"` is the stem of the paper: 7×7 with stride 2, then 3×3 max-pooling
+    with stride 2. It reduces a 64 px picture to 16 px, and the whole net needs 150 M multiply-adds. `stem="small"` is
+    the paper's stem for CIFAR-10: 3×3 with stride 1 and no pooling. A 48 px picture keeps its 48 px in the first
+    stage, which costs 16 times more for each pixel of the picture.
 
     Args:
         input_shape: (height, width, channels), sides at least 8 (small) or 32 (standard).
         num_classes: C.
         stem: "standard" or "small".
-        dropout: share dropped before the output, 0..1.
+        dropout: share of features dropped before the output, 0..1.
         width: scales all filters.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
@@ -32,8 +39,15 @@ def resnet18(input_shape, num_classes, stem="standard", dropout=0.0, width=1.0):
     return keras.Model(inputs, classifier(x, num_classes, dropout), name="resnet18")
 
 
-def resnet_features(x, filters, stem):
-    """The convolutional part: stem, then two residual blocks for each entry of `filters`."""
+def resnet_features(x: keras.KerasTensor, filters: tuple[int, ...], stem: str) -> keras.KerasTensor:
+    """The convolutional part: a stem, then two residual blocks for each entry of `filters`.
+
+    Args:
+        x: float [N, H, W, C].
+        filters: channels of the stages.
+        stem: "standard" or "small", see `resnet18`.
+    Returns: feature map [N, h, w, filters[-1]].
+    """
     if stem == "standard":
         x = layers.ReLU(name="stem_relu")(conv_norm(x, filters[0], "stem", size=7, strides=2))
         x = layers.MaxPooling2D(3, strides=2, padding="same", name="stem_pool")(x)
@@ -47,7 +61,7 @@ def resnet_features(x, filters, stem):
 
 
 def _block(x, channels, strides, name):
-    """Two 3×3 convolutions and a shortcut, 1×1 where size or channels change."""
+    """Two 3×3 convolutions and a shortcut; the shortcut is a 1×1 convolution if size or channels change."""
     shortcut = x
     if strides > 1 or x.shape[-1] != channels:
         shortcut = conv_norm(x, channels, f"{name}_shortcut", size=1, strides=strides)

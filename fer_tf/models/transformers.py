@@ -1,4 +1,4 @@
-"""Nets with a spatial transformer before their features: Deep-Emotion (Minaee 2019) and document [3]'s DeepFER."""
+"""Nets that start with a spatial transformer: Deep-Emotion (Minaee et al. 2019) and DeepFER (document [3])."""
 
 import keras
 from keras import layers
@@ -8,18 +8,21 @@ from ..layers import IdentityTheta, SpatialTransformer
 from .parts import classifier, penalty, scaled
 
 
-def deep_emotion(input_shape, num_classes, dropout=0.5, width=1.0, l2=0.0):
-    """Deep-Emotion (Minaee, Minaei & Abdolrashidi 2019): two pairs of 3×3 convolutions of 10 filters, each pair
-    followed by max-pooling and ReLU, dropout, 50 units, softmax, on pictures warped by a spatial transformer.
+def deep_emotion(
+    input_shape: tuple[int, int, int], num_classes: int, dropout: float = 0.5, width: float = 1.0, l2: float = 0.0
+) -> keras.Model:
+    """Deep-Emotion (Minaee, Minaei & Abdolrashidi 2019).
 
-    The size of the localisation net's dense input is computed (640 at 48 px; the paper's figure has 90). Convolutions
-    are unpadded, as in the paper's figure: 810 features at 48 px.
+    A spatial transformer warps the picture. Two pairs of 3×3 convolutions with 10 filters follow, each pair with
+    max-pooling and ReLU, then dropout, 50 units and softmax. The dense input of the localisation net has the size that
+    follows from the picture (640 at 48 px; the paper's figure has 90). Convolutions have no padding, as in the paper's
+    figure, which gives 810 features at 48 px.
 
     Args:
         input_shape: (height, width, channels), sides at least 22.
         num_classes: C.
-        dropout: share dropped, 0..1.
-        width: scales all layers but the six affine parameters.
+        dropout: share of features dropped, 0..1.
+        width: scales all layers except the six affine parameters.
         l2: λ on the weights of the four dense layers (two of them in the localisation net).
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
@@ -34,32 +37,39 @@ def deep_emotion(input_shape, num_classes, dropout=0.5, width=1.0, l2=0.0):
 
 
 def deepfer(
-    input_shape, num_classes, filters=(32, 32, 64, 64, 128, 128, 256), pair_relu=True, dropout=0.5, width=1.0, l2=0.0
-):
-    """DeepFER (document [3]): seven convolutions, "each two except the last one followed by max-pooling layer and
-    rectified linear unit", dropout; the attention branch regresses an affine map and the *input picture* is warped by
-    it before the features are taken.
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    filters: tuple[int, ...] = (32, 32, 64, 64, 128, 128, 256),
+    pair_relu: bool = True,
+    dropout: float = 0.5,
+    width: float = 1.0,
+    l2: float = 0.0,
+) -> keras.Model:
+    """DeepFER (document [3]).
 
-    Deep-Emotion describes its convolutions with the same sentence, so both are read alike: a ReLU after the first
-    convolution of a pair, too. Without it, a pair is almost one linear 5×5 convolution.
+    The attention branch computes an affine map, which warps the *input picture*. The features come from seven
+    convolutions, "each two except the last one followed by max-pooling layer and rectified linear unit", and dropout.
+    Deep-Emotion describes its convolutions with the same sentence, so we build both in the same way: there is also a
+    ReLU after the first convolution of a pair. Without it, a pair would be almost one linear 5×5 convolution.
 
-    The document prints no widths: read as 32 to 256 filters of 3×3 (1.1 M parameters, 97 M multiply-adds at 48 px), a
-    head of 50 units as in Deep-Emotion, from which it comes; pixels centred. The loss takes λ‖w‖² of "the last four
-    fully connected layers" (eq. 1): the branch's 32 and 6, the head's 50 and C.
+    The document gives no widths. We use 3×3 convolutions of 32 to 256 filters (1.1 M parameters and 97 M multiply-adds
+    at 48 px), and a head of 50 units as in Deep-Emotion. Pixels are scaled to -1..1. The loss contains λ‖w‖² of "the
+    last four fully connected layers" (eq. 1): 32 and 6 units in the branch, 50 and C in the head.
 
     Args:
         input_shape: (height, width, channels), sides at least 22.
         num_classes: C.
         filters: channels of the seven convolutions.
-        pair_relu: False reads the sentence literally: no ReLU between the two convolutions of a pair.
-        dropout: share dropped, 0..1.
-        width: scales all layers but the six affine parameters.
+        pair_relu: False follows the sentence literally: no ReLU between the two convolutions of a pair.
+        dropout: share of features dropped, 0..1.
+        width: scales all layers except the six affine parameters.
         l2: λ on the weights of the four dense layers.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
     inputs, x = _warped_input("deepfer", input_shape, width, l2, centred=True)
-    # There is no normalisation, so the start decides whether the signal keeps its size: He's where every convolution
-    # has a ReLU; without one between a pair, He's grows and kills the head's units, and LeCun's keeps it.
+    # Without normalisation the initial weights decide whether the signal keeps its size. He's initialisation does
+    # that if every convolution has a ReLU. Without a ReLU inside the pairs it makes the signal grow until the units of
+    # the head die; LeCun's initialisation keeps its size.
     start = "he_normal" if pair_relu else "lecun_normal"
     for index, channels in enumerate(scaled(filters, width), start=1):
         x = layers.Conv2D(channels, 3, padding="same", kernel_initializer=start, name=f"conv{index}")(x)
@@ -71,9 +81,11 @@ def deepfer(
 
 
 def _warped_input(name, input_shape, width, l2, centred=False):
-    """The input, and the pictures warped as the localisation net says, in 0..1 or, centred, in -1..1."""
+    """The model's input, and the pictures that the localisation net has warped, 0..1 or (centred) -1..1."""
     if min(input_shape[:2]) < 22:
-        raise InputError(f"input_shape: {name}'s localisation net needs sides of 22, {input_shape[:2]} is too small")
+        raise InputError(
+            f"input_shape: {name}'s localisation net needs sides of at least 22, {input_shape[:2]} is too small"
+        )
     inputs = keras.Input(input_shape, name="image")
     scale = {"scale": 1 / 127.5, "offset": -1.0} if centred else {"scale": 1 / 255}
     x = layers.Rescaling(**scale, name="normalise")(inputs)
@@ -81,7 +93,7 @@ def _warped_input(name, input_shape, width, l2, centred=False):
 
 
 def _theta(x, width, l2):
-    """The localisation net (Minaee 2019, figure 2): float [N, 6], the identity at the start."""
+    """The localisation net (Minaee et al. 2019, figure 2): θ float [N, 6]; it starts as the identity map."""
     first, second, units = scaled((8, 10, 32), width)
     x = layers.Conv2D(first, 7, name="locate_conv1")(x)
     x = layers.ReLU(name="locate_relu1")(layers.MaxPooling2D(name="locate_pool1")(x))

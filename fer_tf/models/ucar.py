@@ -6,20 +6,29 @@ from keras import layers
 from .parts import check_side, classifier, conv_norm, penalty, scaled
 
 
-def ucar_cnn(input_shape, num_classes, filters=(32, 64, 128, 256), dense=512, dropout=0.5, width=1.0, l2=0.0):
-    """A plain deep CNN trained from scratch (Uçar 2017, "Deep convolutional neural networks for facial expression
-    recognition"): convolution, batch norm, ReLU, max-pooling several times, a dense layer, dropout, softmax.
+def ucar_cnn(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    filters: tuple[int, ...] = (32, 64, 128, 256),
+    dense: int = 512,
+    dropout: float = 0.5,
+    width: float = 1.0,
+    l2: float = 0.0,
+) -> keras.Model:
+    """A plain CNN trained from scratch (Uçar 2017).
 
-    The paper could not be had; this is the kit's reading of what [1] says of it: four 5×5 then 3×3 convolutions of 32
-    to 256 filters, one dense layer of 512.
+    The paper is "Deep convolutional neural networks for facial expression recognition". The net has four blocks of
+    convolution, batch norm, ReLU and max-pooling, then a dense layer, dropout and softmax. We could not get the paper
+    and follow its description in document [1]: the first convolution is 5×5 and the others are 3×3, with 32 to 256
+    filters, and one dense layer has 512 units.
 
     Args:
         input_shape: (height, width, channels), sides at least 2 ** len(filters).
         num_classes: C.
         filters: channels of each convolution; the first is 5×5, the others 3×3.
         dense: units of the dense layer.
-        dropout: share dropped before the output, 0..1.
-        width: scales filters and dense.
+        dropout: share of features dropped before the output, 0..1.
+        width: scales `filters` and `dense`.
         l2: λ on the dense layers' weights.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """

@@ -1,4 +1,4 @@
-"""Predicting expressions in pictures, folders, lists and films."""
+"""Predicts expressions in pictures, folders, lists and films."""
 
 from .inputs import collect_files
 from .pictures import load_image, preprocess_image

@@ -1,6 +1,7 @@
-"""Pictures with what was recognised in them: boxes and labels on the picture, bars of all probabilities beside it."""
+"""Draws results on pictures: boxes and labels on the picture, and bars of all probabilities next to it."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -11,10 +12,10 @@ from ..explain.empty import empty_reason, is_empty
 from ..explain.plots import blended, mark_empty
 from ..plots import _COLOURS
 
-# Sides of an annotated picture in pixels: smaller ones are enlarged, so that a label finds room, larger ones shrunk.
+# Limits for the longer side of an annotated picture, in pixels. Smaller pictures are enlarged to make room for labels.
 SHORTEST, LONGEST = 320, 1600
-PANEL = 270  # width of the panel beside it, in pixels
-COLUMNS = 4  # panels at most; further faces are counted
+PANEL = 270  # width of a panel column next to the picture, in pixels
+COLUMNS = 4  # panel columns at most; the number of the remaining faces is written below
 _FONT, _LINE, _HEAD, _FACE = 13, 16, 26, 112  # heights in pixels: letters, a bar's line, a face's heading, its crop
 
 
@@ -22,32 +23,39 @@ class Shown(NamedTuple):
     """A face to draw.
 
     Attributes:
-        number: what it is called, and which colour it has.
+        number: its number from 0, which gives its name and its colour.
         box: (x, y, w, h) in the picture's pixels; None for the whole picture, which gets no box.
-        probabilities: float [classes].
-        crop: uint8 [H, W, 1 or 3] to show beside its map, or None.
+        probabilities: float [classes], 0..1.
+        crop: uint8 [H, W, 1 or 3] to show next to its map, or None.
         map: float [H, W], 0..1, or None.
-        reason: what is written on the map where it is empty, see `fer_tf.explain.empty_reason`.
+        reason: text that is written on an empty map, see `fer_tf.explain.empty_reason`.
     """
 
     number: int
-    box: tuple | None
+    box: tuple[float, float, float, float] | None
     probabilities: np.ndarray
     crop: np.ndarray | None = None
     map: np.ndarray | None = None
     reason: str = ""
 
 
-def annotate(pixels, faces, class_names, longest=LONGEST, steady=False, with_crops=False):
-    """Draws faces on their picture, and a panel with their probabilities beside it.
+def annotate(
+    pixels: np.ndarray,
+    faces: Sequence[Shown],
+    class_names: Sequence[str],
+    longest: int = LONGEST,
+    steady: bool = False,
+    with_crops: bool = False,
+) -> np.ndarray:
+    """Draws faces on their picture, and their probabilities in a panel next to it.
 
     Args:
         pixels: uint8 [H, W, 1 or 3].
-        faces: list of `Shown`, the most important first.
+        faces: the faces to draw, the most important first.
         class_names: names of the probabilities.
-        longest: sides beyond this are shrunk, in pixels.
-        steady: one panel whatever there is to show, so that all frames of a film come out in one size.
-        with_crops: leave room for crops also where no face has one.
+        longest: a picture with a longer side than this is shrunk, in pixels.
+        steady: always use one panel column, so that all frames of a film have the same size.
+        with_crops: leave room for crops even if no face has one.
     Returns: uint8 [H', W', 3].
     """
     scale = min(max(1.0, SHORTEST / max(pixels.shape[:2])), longest / max(pixels.shape[:2]))
@@ -65,8 +73,8 @@ def annotate(pixels, faces, class_names, longest=LONGEST, steady=False, with_cro
         draw.rectangle(_corners(face, scale), outline=_colour(face.number), width=3)
     for face in boxed:
         _draw_label(draw, face, class_names, _corners(face, scale), picture.shape)
-    for place, face in enumerate(faces[: rows * columns]):
-        corner = picture.shape[1] + (place // rows) * PANEL + 8, (place % rows) * block + 4
+    for index, face in enumerate(faces[: rows * columns]):
+        corner = picture.shape[1] + (index // rows) * PANEL + 8, (index % rows) * block + 4
         _draw_block(canvas, draw, face, class_names, corner)
     _draw_rest(draw, len(faces), len(faces) - rows * columns, picture.shape[1], height)
     return np.asarray(canvas)
@@ -85,11 +93,11 @@ def _colour(number):
 
 
 def _ink(colour):
-    """Black or white, whichever is read better on a colour."""
+    """Black or white, whichever is easier to read on a colour (by its luma)."""
     return "black" if np.dot(colour, (0.299, 0.587, 0.114)) > 140 else "white"
 
 
-def _said(face, class_names):
+def _label(face, class_names):
     best = int(np.argmax(face.probabilities))
     return f"{class_names[best]} {face.probabilities[best]:.2f}"
 
@@ -100,10 +108,10 @@ def _corners(face, scale):
 
 
 def _draw_label(draw, face, class_names, corners, shape):
-    """What is said of a face, above its box or inside where there is no room."""
+    """Writes a face's label above its box, or inside the box if there is no room above."""
     x, y = corners[:2]
     colour, font = _colour(face.number), ImageFont.load_default(_FONT)
-    text = f"{face.number + 1} {_said(face, class_names)}"
+    text = f"{face.number + 1} {_label(face, class_names)}"
     width = draw.textlength(text, font) + 8
     left = min(max(x, 0), max(0, shape[1] - width))
     top = y - _LINE - 2 if y >= _LINE + 2 else max(y, 0)
@@ -112,11 +120,11 @@ def _draw_label(draw, face, class_names, corners, shape):
 
 
 def _draw_block(canvas, draw, face, class_names, corner):
-    """A face's heading, its crop beside its map, and its bars."""
+    """Draws a face's heading, its crop next to its map, and its bars."""
     (left, top), font, colour = corner, ImageFont.load_default(_FONT), _colour(face.number)
     name = "whole picture" if face.box is None else str(face.number + 1)
     draw.rectangle((left, top + 3, left + 14, top + 17), fill=colour)
-    draw.text((left + 20, top + 10), f"{name}: {_said(face, class_names)}", "black", font, "lm")
+    draw.text((left + 20, top + 10), f"{name}: {_label(face, class_names)}", "black", font, "lm")
     top += _HEAD - 4
     if face.crop is not None:
         _paste_faces(canvas, face, (left, top))
@@ -127,18 +135,18 @@ def _draw_block(canvas, draw, face, class_names, corner):
 
 def _paste_faces(canvas, face, corner):
     side = _FACE - 8
-    shown = [face.crop]
+    tiles = [face.crop]
     if face.map is not None:
-        shown.append(blended(face.crop[None], face.map[None], side)[0])
+        tiles.append(blended(face.crop[None], face.map[None], side)[0])
         if is_empty(face.map):
-            shown[-1] = mark_empty(shown[-1], face.reason or empty_reason())
-    for place, pixels in enumerate(shown):
+            tiles[-1] = mark_empty(tiles[-1], face.reason or empty_reason())
+    for index, pixels in enumerate(tiles):
         tile = Image.fromarray(_scaled(pixels, side / max(pixels.shape[:2])))
-        canvas.paste(tile, (corner[0] + place * (side + 8), corner[1]))
+        canvas.paste(tile, (corner[0] + index * (side + 8), corner[1]))
 
 
 def _draw_bar(draw, label, share, corner, colour, font):
-    """A class's name, its bar on a pale ground that is 1 wide, and its figure."""
+    """Draws a class's name, its bar on a pale background as wide as probability 1, and its number."""
     left, top = corner
     begin, wide = left + 84, PANEL - 84 - 48
     draw.text((begin - 6, top + _LINE / 2), label, "black", font, "rm")
@@ -149,7 +157,7 @@ def _draw_bar(draw, label, share, corner, colour, font):
 
 
 def _draw_rest(draw, count, more, left, height):
-    """Says that no face is there, or how many are not in the panel."""
+    """Writes that no face was found, or how many faces are not in the panel."""
     font = ImageFont.load_default(_FONT)
     if not count:
         draw.text((left + 8, 14), "no face found", "black", font, "lm")

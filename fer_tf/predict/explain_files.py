@@ -1,7 +1,8 @@
-"""Explaining pictures from disk: overlays, contact sheets and a csv that lists them."""
+"""Explains picture files: writes overlays, contact sheets and a csv that lists them."""
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,37 +24,40 @@ from ..explain import (
 )
 from ..explain import plots as explain_plots
 from .pictures import in_chunks, read_picture
-from .recognizer import BOX_COLUMNS
+from .recognizer import BOX_COLUMNS, EmotionRecognizer
 
 TABLE = "explanations.csv"
-# What a call writes beside it.
+# The names of the pictures that a call writes next to the csv.
 _WRITTEN = re.compile(rf"sheet-\d{{3,}}\.png|\d{{4,}}-.*-face\d+-({'|'.join(map(re.escape, METHODS))})\.png")
 COLUMNS = [*BOX_COLUMNS, "label", "confidence", "target", "method", "layer", "empty", "file", "error"]
 FACES_A_SHEET = 10
 
 
-def written_files(out):
-    """What an earlier call left in the folder `out`: no faces to explain, where pictures lie in the same place."""
+def written_files(out: str | Path) -> list[Path]:
+    """The files of an earlier call in the folder `out`. They are not pictures to explain."""
     folder = Path(out)
     names = os.listdir(folder) if folder.is_dir() else []
     return [folder / name for name in names if name == TABLE or _WRITTEN.fullmatch(name)]
 
 
 class FileExplainer:
-    """Writes what a model looks at in the faces of picture files.
+    """Draws where a model looks in the faces of picture files.
 
     Args:
-        recognizer: `EmotionRecognizer`; its batch_size is how many files are held at once, fewer where they are large.
+        recognizer: the model and its detector. Its batch_size is the number of files that are held in memory at once;
+            fewer if they are large.
         methods: names of `fer_tf.explain.METHODS`; "auto" is the default for the model's head.
-        target: None (each face's predicted class) or a class name.
-    Raises: `InputError` where the model has no such method or class, before a picture is read.
+        target: a class name; None for each face's predicted class.
+    Raises: `InputError` if the model does not support the method or has no such class, before a picture is read.
 
     Attributes:
-        layers: dict method -> name of the layer whose map is drawn, "" where it is no single one.
+        layers: dict method -> name of the layer whose map is drawn, "" if the method does not use one layer.
         remark: a warning about that layer's map, or "".
     """
 
-    def __init__(self, recognizer, methods=("auto",), target=None):
+    def __init__(
+        self, recognizer: EmotionRecognizer, methods: Sequence[str] = ("auto",), target: str | None = None
+    ) -> None:
         if not methods:
             raise InputError("method: give at least one")
         self.recognizer = recognizer
@@ -62,17 +66,16 @@ class FileExplainer:
         self.remark = cut_at_last_map(recognizer.model).remark if any(self.layers.values()) else ""
         self.target = None if target is None else class_name(recognizer.model, target)
 
-    def write(self, paths, out, progress=True):
-        """Explains files and writes a picture a face and method, sheets of several faces, and explanations.csv, last.
+    def write(self, paths: Sequence[str | Path], out: str | Path, progress: bool = True) -> pd.DataFrame:
+        """Explains files. Writes one picture per face and method, sheets of several faces, and last explanations.csv.
 
         Args:
-            paths: list of files.
-            out: folder; files of the same name are replaced.
-            progress: show a bar.
-        Returns: DataFrame, what explanations.csv holds: a row a face and method: path, face, x, y, w, h, detected,
-            label and confidence (the prediction), target (the class explained), method, layer, empty (why the map
-            says nothing; "" where it says something), file (in `out`), error; one row, with error, for a file that
-            cannot be read.
+            paths: the picture files.
+            out: folder to write to; files with the same names are replaced.
+            progress: show a progress bar.
+        Returns: DataFrame with the content of explanations.csv, one row per face and method, and one row for a file
+            that cannot be read. Columns: path, face, x, y, w, h, detected, label and confidence (of the prediction),
+            target (the explained class), method, layer, empty (why the map is empty, or ""), file (in `out`), error.
         """
         out, step = Path(out), self.recognizer.batch_size
         out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +83,7 @@ class FileExplainer:
         with tqdm(total=len(paths), disable=not progress, unit="image", desc="explain") as bar:
             for pictures in in_chunks(map(read_picture, paths), step):
                 rows += self._explained(paths[done : done + len(pictures)], pictures, done, out, sheets)
-                done += len(pictures)  # a bar that is not shown does not count
+                done += len(pictures)  # a disabled bar does not count
                 bar.update(len(pictures))
         sheets.finish()
         table = pd.DataFrame(rows, columns=COLUMNS)
@@ -91,45 +94,48 @@ class FileExplainer:
         return table
 
     def _explained(self, paths, pictures, first, out, sheets):
-        """The rows of some files, the first of them the `first` of all, as dicts; their maps are written."""
+        """Writes the maps of some files, which start at position `first` of all files; returns their rows as dicts."""
         frame, crops = self.recognizer.predict_with_crops(pictures)
-        numbers = (frame["face"] == 0).cumsum() - 1  # every file has a face 0, also one that was not read
+        numbers = (frame["face"] == 0).cumsum() - 1  # every file has a face 0, even if it was not read
         maps = self._maps(crops, frame.loc[frame["error"] == "", "label"])
         rows, crop = [], 0
         for row, number in zip(frame.to_dict("records"), numbers, strict=True):
             if row["error"]:
                 rows.append(row | {"target": "", "method": "", "layer": "", "empty": "", "file": ""})
                 continue
-            own = {method: found[crop] for method, found in maps.items()}
+            face_maps = {method: all_maps[crop] for method, all_maps in maps.items()}
             name = f"{first + number + 1:04d}-{_plain(paths[number])}-face{row['face']}"
-            rows += [self._one(row, crops[crop], method, item, out, name) for method, item in own.items()]
-            sheets.add(crops[crop], own, _title(row, first + number + 1, self.target))
+            rows += [
+                self._write_map(row, crops[crop], method, face_map, out, name) for method, face_map in face_maps.items()
+            ]
+            sheets.add(crops[crop], face_maps, _title(row, first + number + 1, self.target))
             crop += 1
         return rows
 
     def _maps(self, crops, labels):
-        """dict method -> maps [M, H, W] of the class asked for, or of the predicted ones."""
+        """dict method -> maps [M, H, W] of the target class, or of the predicted classes."""
         targets = self.target or [self.recognizer.class_names.index(label) for label in labels]
         return {
             method: explain(self.recognizer.model, crops, method, None if method == "attention" else targets)
             for method in self.layers
         }
 
-    def _one(self, row, crop, method, item, out, name):
-        """Writes one face's map; its row of the table."""
-        target = "" if method == "attention" else self.target or row["label"]  # regions are weighed for all classes
-        about = f"{method} of {target}" if target else method
-        reason = empty_reason(method) if is_empty(item) else ""
-        caption = f"{row['label']} {row['confidence']:.2f}: {about}{reason and ', empty'}"
+    def _write_map(self, row, crop, method, face_map, out, name):
+        """Writes one face's map and returns its row of the table."""
+        # attention weights belong to all classes together
+        target = "" if method == "attention" else self.target or row["label"]
+        explained = f"{method} of {target}" if target else method
+        reason = empty_reason(method) if is_empty(face_map) else ""
+        caption = f"{row['label']} {row['confidence']:.2f}: {explained}{reason and ', empty'}"
         file = f"{name}-{method}.png"
         with replacing(out / file) as part:
-            explain_plots.face_beside_map(crop, item, caption, reason=reason).save(part)
-        about = {"method": method, "layer": self.layers[method], "empty": reason.removeprefix("empty: ")}
-        return {**row, "target": target, **about, "file": file}
+            explain_plots.face_beside_map(crop, face_map, caption, reason=reason).save(part)
+        columns = {"method": method, "layer": self.layers[method], "empty": reason.removeprefix("empty: ")}
+        return {**row, "target": target, **columns, "file": file}
 
 
 class _Sheets:
-    """Gathers faces and writes a contact sheet whenever one is full."""
+    """Collects faces and writes a contact sheet each time one is full."""
 
     def __init__(self, out, layers):
         self.out, self.layers, self.held, self.number = out, layers, [], 0
@@ -143,7 +149,7 @@ class _Sheets:
         if not self.held:
             return
         crops, maps, titles = zip(*self.held, strict=True)
-        by_method = {method: np.stack([item[method] for item in maps]) for method in self.layers}
+        by_method = {method: np.stack([face_maps[method] for face_maps in maps]) for method in self.layers}
         figure = explain_plots.overlays(np.stack(crops), by_method, titles, marks=self.layers)
         self.number, self.held = self.number + 1, []
         with replacing(self.out / f"sheet-{self.number:03d}.png") as part:
@@ -151,7 +157,7 @@ class _Sheets:
 
 
 def _title(row, number, target):
-    """What a sheet says of a face, in lines short enough to stand beside it and letters that every font has."""
+    """The text next to a face on a sheet, in short lines and with letters that every font has."""
     name = _plain(row["path"], 16).encode("latin-1", "replace").decode("latin-1")
     face = f", face {row['face']}" if row["face"] else ""
     explained = [f"map of {target}"] if target and target != row["label"] else []
@@ -159,6 +165,6 @@ def _title(row, number, target):
 
 
 def _plain(path, length=40):
-    """A file's name without suffix, of letters that every file system takes."""
+    """A file's name without suffix, with letters that every file system accepts."""
     stem = Path(os.fsencode(path).decode("utf-8", "replace")).stem
     return re.sub(r"[^\w.-]+", "_", stem)[:length]

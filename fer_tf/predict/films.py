@@ -1,13 +1,15 @@
-"""Films to predict, from files and cameras, and the film of the results."""
+"""Films to predict, from files and cameras, and the annotated film of the results."""
 
 import contextlib
 import math
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
@@ -18,19 +20,26 @@ from ..data.video import ASSUMED_FPS, MISSES, read_frames
 from .inputs import check_harmless
 from .pictures import Picture
 
-# Frames a second of a camera's annotated film: no camera can be asked how fast its frames will be predicted.
+# Frames per second of a camera's annotated film. It is fixed, because nobody knows how fast frames will be predicted.
 CAMERA_FPS = 10.0
-# Seconds: a longer jump of a film's clock is shortened to this in the annotated film.
+# In the annotated film a longer jump of the film's clock is shortened to this, in seconds.
 LONGEST_PAUSE = 10.0
 
 
-def check_pace(every=1, fps=None):
-    """Raises `InputError` unless the choice of frames makes sense; returns it."""
+def check_pace(every: int = 1, fps: float | None = None) -> tuple[int, float | None]:
+    """Checks the choice of frames.
+
+    Args:
+        every: use every Nth frame, at least 1.
+        fps: frames per second, above 0, or None.
+    Returns: (every, fps).
+    Raises: `InputError` for values out of range, or if both are given.
+    """
     check_whole("every", every, 1)
     if fps is not None and check_range("fps", fps, 0) == 0:
-        raise InputError("fps: must be above 0 frames a second; received 0")
+        raise InputError("fps: must be above 0 frames per second; received 0")
     if fps is not None and every > 1:
-        raise InputError("every and fps: only one of them may be given")
+        raise InputError("every and fps: give only one of them")
     return every, fps
 
 
@@ -39,40 +48,44 @@ class FileFilm:
 
     Args:
         path: the file.
-        every: takes frames 0, every, 2 every, …
-        fps: instead, so many frames a second by the file's clock.
-        first: frames before this number are passed over.
-        progress: show a bar.
-    Raises: `DataError`, also while iterating, where the file cannot be read.
+        every: use every Nth frame: 0, every, 2 every, …
+        fps: use this number of frames per second of the file's clock instead.
+        first: skip the frames before this number.
+        progress: show a progress bar.
+    Raises: `DataError` if the file cannot be read, also during the iteration.
 
     Attributes:
-        fps: frames a second of what is given.
-        complaint: after the last frame, what the file lacks; "" where nothing is amiss.
+        name: the path as text.
+        fps: frames per second that the iteration gives.
+        complaint: what is wrong with the file, known after the last frame; "" if it is complete.
     """
 
     is_live = False
 
-    def __init__(self, path, every=1, fps=None, first=0, progress=False):
+    def __init__(
+        self, path: str | Path, every: int = 1, fps: float | None = None, first: int = 0, progress: bool = False
+    ) -> None:
         check_harmless(path)
         self.every, self.first, self.progress = every, first, progress
         self.name, self.complaint = shown_path(path), ""
         self._path, self._reader = path, read_frames(path, rate=fps)
         info = self._reader.info
-        if info.width * info.height > Image.MAX_IMAGE_PIXELS:
-            raise DataError(f"{path}: its frames have more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink them first")
-        own = info.fps or ASSUMED_FPS
-        self.fps = min(own, fps) if fps else own / every
+        limit = Image.MAX_IMAGE_PIXELS or math.inf
+        if info.width * info.height > limit:
+            raise DataError(f"{path}: its frames have more than {limit:,} pixels; shrink them first")
+        file_fps = info.fps or ASSUMED_FPS
+        self.fps = min(file_fps, fps) if fps else file_fps / every
 
-    def __iter__(self):
-        shown, expected = one_line(Path(self.name).name), self._reader.expected
-        for frame in tqdm(self._reader, shown, expected, leave=False, unit=" frames", disable=not self.progress):
+    def __iter__(self) -> Iterator[Picture]:
+        title, expected = one_line(Path(self.name).name), self._reader.expected
+        for frame in tqdm(self._reader, title, expected, leave=False, unit=" frames", disable=not self.progress):
             if frame.index >= self.first and frame.index % self.every == 0:
                 yield Picture(self.name, frame.image, "", frame.index, frame.time)
         self.complaint = self._reader.complaint.removeprefix(f"{self._path}: ")
 
 
 def _open_camera(number):
-    """A camera without OpenCV's remarks where there is none."""
+    """Opens a camera without OpenCV's messages about a missing one."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
@@ -82,34 +95,48 @@ def _open_camera(number):
 
 
 class Camera:
-    """The frames of a camera as `Picture`s, until it ends, `seconds` have passed or the person interrupts.
+    """The frames of a camera as `Picture`s, until the camera stops, `seconds` have passed or the user presses Ctrl-C.
 
     Args:
-        number: of the camera, from 0.
-        seconds: None for no end.
-        every, fps: see `FileFilm`; by the clock.
-        open_capture: function(number) that gives a `cv2.VideoCapture` or the like.
-        clock: function that tells seconds.
+        number: number of the camera, from 0.
+        seconds: when to stop; None for no limit.
+        every, fps: see `FileFilm`; `fps` uses the clock.
+        open_capture: function(number) that returns a `cv2.VideoCapture` or a similar object.
+        clock: function that returns seconds.
+    Raises: `InputError` for wrong arguments; `DataError` during the iteration if the camera gives no picture.
+
+    Attributes:
+        name: "webcam:" with the number.
+        fps: frames per second of the annotated film.
+        complaint: "stopped giving pictures" if the camera ended before the user stopped it, else "".
     """
 
     is_live = True
     complaint = ""
 
-    def __init__(self, number=0, seconds=None, every=1, fps=None, open_capture=_open_camera, clock=time.monotonic):
+    def __init__(
+        self,
+        number: int = 0,
+        seconds: float | None = None,
+        every: int = 1,
+        fps: float | None = None,
+        open_capture: Callable = _open_camera,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.number, self.name = check_whole("webcam", number, 0), f"webcam:{number}"
         self.seconds = math.inf if seconds is None else check_range("seconds", seconds, 0)
         self.every, self._step = every, 1 / fps if fps else 0.0
         self.fps = fps or CAMERA_FPS
         self._open, self._clock = open_capture, clock
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Picture]:
         capture = self._open(self.number)
         try:
             if not capture.isOpened():
-                raise DataError(f"{self.name}: there is no camera of this number, or it is in use")
+                raise DataError(f"{self.name}: there is no camera with this number, or it is in use")
             with stop_asked() as is_asked:
                 yield from self._frames(capture, is_asked)
         finally:
@@ -117,28 +144,28 @@ class Camera:
 
     def _frames(self, capture, is_asked):
         self.complaint = ""
-        begin, index, misses, due = self._clock(), -1, 0, 0.0
+        begin, index, misses, next_time = self._clock(), -1, 0, 0.0
         while misses < MISSES and not is_asked():
-            is_there, pixels = capture.read()
-            now = self._clock() - begin
-            misses = 0 if is_there else misses + 1
-            if now > self.seconds:
+            is_read, pixels = capture.read()
+            time_passed = self._clock() - begin
+            misses = 0 if is_read else misses + 1
+            if time_passed > self.seconds:
                 break
-            index += bool(is_there)
-            if is_there and index % self.every == 0 and now >= due:
-                due = max(due + self._step, now - self._step)
-                yield Picture(self.name, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), "", index, now)
+            index += bool(is_read)
+            if is_read and index % self.every == 0 and time_passed >= next_time:
+                next_time = max(next_time + self._step, time_passed - self._step)
+                yield Picture(self.name, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), "", index, time_passed)
         if misses and index < 0:
-            raise DataError(f"{self.name}: is open but gives no picture; is it a camera, and allowed?")
+            raise DataError(f"{self.name}: is open but gives no picture; is it a camera, and is its use allowed?")
         if misses == MISSES:
             self.complaint = "stopped giving pictures"
 
 
 @contextlib.contextmanager
-def stop_asked():
-    """Gives a function that tells whether Ctrl-C was pressed, which then ends nothing by itself; pressed again it does.
+def stop_asked() -> Iterator[Callable[[], bool]]:
+    """Gives a function that returns True after the user pressed Ctrl-C.
 
-    A camera's results must be brought to their end, not torn off in the middle.
+    The first Ctrl-C does not stop the program, so that a camera's results can be completed. The second one does.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -157,31 +184,41 @@ def stop_asked():
 
 
 class FilmWriter:
-    """Writes pictures of any times into an .mp4 of a steady rate: each stays until the next one's time.
+    """Writes pictures with any times into an .mp4 with a constant rate. Each picture stays until the next one's time.
 
     Args:
-        path: of the file to write; see `written_film`.
-        fps: frames a second, 1 to 120 (others are brought into this range).
+        path: the file to write; see `written_film`.
+        fps: frames per second; values outside 1 to 120 are clipped.
     """
 
-    def __init__(self, path, fps):
+    def __init__(self, path: str | Path, fps: float) -> None:
         self.path, self.fps = path, min(max(float(fps), 1.0), 120.0)
-        self._writer, self._size, self._held, self._begin, self._written = None, None, None, None, 0
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)  # width and height of the film, set by the first picture
+        self._held: np.ndarray | None = None
+        self._begin: float | None = None
+        self._written = 0
 
-    def add(self, image, seconds):
-        """Appends uint8 [H, W, 3] (RGB), shown from `seconds` on; all are brought to the first one's size."""
+    def add(self, image: np.ndarray, seconds: float) -> None:
+        """Appends a picture.
+
+        Args:
+            image: uint8 [H, W, 3] (RGB). All pictures are resized to the size of the first one.
+            seconds: time from which it is shown.
+        Raises: `InputError` if OpenCV cannot write a film of this size.
+        """
         if self._begin is None:
             self._begin = seconds
             self._open(image)
-        wanted = round((seconds - self._begin) * self.fps)
-        if wanted - self._written > LONGEST_PAUSE * self.fps:  # broken clocks jump by years
-            self._begin += (wanted - self._written) / self.fps - LONGEST_PAUSE
-            wanted = round((seconds - self._begin) * self.fps)
-        self._repeat(wanted)
+        frames = round((seconds - self._begin) * self.fps)
+        if frames - self._written > LONGEST_PAUSE * self.fps:  # broken clocks jump by years
+            self._begin += (frames - self._written) / self.fps - LONGEST_PAUSE
+            frames = round((seconds - self._begin) * self.fps)
+        self._repeat(frames)
         self._held = image
 
     def _open(self, image):
-        # the codec wants even sides
+        # the codec needs even sides
         self._size = tuple(side + side % 2 for side in image.shape[1::-1])
         code = cv2.VideoWriter_fourcc(*"mp4v")
         self._writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, code, self.fps, self._size)
@@ -189,7 +226,7 @@ class FilmWriter:
             raise InputError(f"{self.path}: OpenCV {cv2.__version__} cannot write a film of {self._size} pixels")
 
     def _repeat(self, until):
-        """Writes the held picture so often that `until` are written."""
+        """Writes the held picture again and again until the film has `until` frames."""
         if self._held is None or until <= self._written:
             return
         frame = cv2.cvtColor(self._held, cv2.COLOR_RGB2BGR)
@@ -203,25 +240,28 @@ class FilmWriter:
             self._writer.write(frame)
         self._written = until
 
-    def close(self):
-        """Writes what is held and closes the file."""
+    def close(self) -> None:
+        """Writes the last picture and closes the file."""
         self._repeat(self._written + 1)
         if self._writer is not None:
             self._writer.release()
 
 
 @contextlib.contextmanager
-def written_film(path, fps):
-    """A `FilmWriter` whose file is moved to `path` after the block; no file where nothing was added or it fails."""
-    with contextlib.suppress(_Nothing), replacing(path) as part:
+def written_film(path: str | Path, fps: float) -> Iterator[FilmWriter]:
+    """Gives a `FilmWriter` and moves its file to `path` after the block.
+
+    There is no file if no picture was added or the block fails.
+    """
+    with contextlib.suppress(_EmptyFilm), replacing(path) as part:
         film = FilmWriter(part, fps)
         try:
             yield film
         finally:
             film.close()
         if not part.is_file():
-            raise _Nothing
+            raise _EmptyFilm
 
 
-class _Nothing(Exception):
-    """Nothing was added."""
+class _EmptyFilm(Exception):
+    """No picture was added."""

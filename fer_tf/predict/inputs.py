@@ -1,9 +1,10 @@
-"""What a person means by the names given: pictures and films out of files, folders, patterns and lists."""
+"""Finds the pictures and films that are meant by files, folders, patterns and lists."""
 
 import csv
 import os
 import re
 import stat
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..common.checks import DataError
@@ -14,9 +15,9 @@ from ..data.images import is_litter
 from ..data.video import VIDEO_SUFFIXES
 
 LIST_COLUMN = "path"
-# The end of the name of the folder beside a csv that holds its films' figures.
+# The folder with a csv's film figures has the csv's name with this ending.
 TIMELINES = "-timelines"
-# What lies beside pictures in folders and is none. All other files there are tried, whatever they are called.
+# Suffixes of files that lie next to pictures in folders and are not pictures. All other files in a folder are tried.
 BESIDE_PICTURES = {
     ".aae",
     ".csv",
@@ -46,47 +47,50 @@ BESIDE_PICTURES = {
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # as text, and with a preview
 
 
-def collect_files(inputs, leave_out=(), say=lambda text: None):
-    """The files meant by a list of files, folders, patterns and lists.
+def collect_files(
+    inputs: Iterable[str | Path],
+    leave_out: Iterable[str | Path] = (),
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Path]:
+    """Collects the files that are meant by paths of files, folders, patterns and lists.
 
-    Folders are searched through; litter (`Thumbs.db`, hidden files), files of other kinds (`BESIDE_PICTURES`) and the
-    timelines of earlier predictions are left out, link loops end. A pattern
-    (`photos/*.jpg`, `**` for all folders below) is looked up where no file has that very name. A csv with a column
-    `path` stands for the files it names, each as it stands or else seen from the csv's folder; a csv of predictions is
-    one.
+    - A folder gives the files in it and in its subfolders. Litter (`Thumbs.db`, hidden files), files of other kinds
+      (`BESIDE_PICTURES`) and the timelines of earlier predictions are left out. Loops of links end.
+    - A pattern (`photos/*.jpg`, `**` for all subfolders) gives the files that match, if no file has exactly that name.
+    - A csv with a column `path`, such as a csv of predictions, gives the files that it names. A relative path is looked
+      up in the working directory, then in the folder of the csv.
+
+    A path that does not exist, and a csv without such a column, is kept, so that it is reported in a row of its own.
 
     Args:
-        inputs: paths; one that does not exist, and a csv that is no list, is kept: it is reported in its own row.
-        leave_out: files, and folders with all that is in them, never to take (what is being written).
-        say: function that takes a remark on the files of other kinds that were left out.
-    Returns: list of `Path`, each once.
+        inputs: the paths.
+        leave_out: files and folders that are never taken, such as the files to write.
+        say: function that receives a message about the files of other kinds that were left out.
+    Returns: list of `Path` without duplicates.
     """
     skipped = {os.path.realpath(path) for path in leave_out}
-    found = {}
-    for item in map(_given, inputs):
-        for path in _meant(item, skipped, say):
+    files: dict[Path, None] = {}
+    for name in inputs:
+        item = Path(name) if os.path.lexists(name) else expanded(name)
+        for path in _files_of(item, skipped, say):
             if not _is_in(path, skipped):
-                found.setdefault(path, None)
-    return list(found)
-
-
-def _given(item):
-    return Path(item) if os.path.lexists(item) else expanded(item)
+                files.setdefault(path, None)
+    return list(files)
 
 
 def _is_in(path, folders):
-    """True if the path or a folder it lies in is one of `folders` (real paths)."""
+    """True if the path, or a folder that contains it, is one of `folders` (real paths)."""
     try:
         real = Path(os.path.realpath(path))
-    except (ValueError, OSError):  # a NUL in the name, a link that may not be read: told in its row
+    except (ValueError, OSError):  # a NUL in the name, or an unreadable link: its own row reports it
         return False
     return bool(folders) and any(str(part) in folders for part in (real, *real.parents))
 
 
-def _meant(item, skipped, say):
-    """The files that one of the names stands for."""
+def _files_of(item, skipped, say):
+    """The files that one input path means."""
     if os.path.isdir(item):  # `Path.is_dir` raises for names that are too long
-        return _searched(item, skipped, say)
+        return _likely(list_files(item), item, skipped, say)
     if not os.path.lexists(item) and any(sign in str(item) for sign in "*?["):
         return _matches(item, skipped, say) or [item]
     if item.suffix.lower() == ".csv" and os.path.isfile(item) and not _is_in(item, skipped):
@@ -94,61 +98,55 @@ def _meant(item, skipped, say):
     return [item]
 
 
-def _searched(folder, skipped, say):
-    """The files below a folder that may be pictures or films."""
-    return _likely(list_files(folder), folder, skipped, say)
-
-
 def _likely(files, where, skipped, say, wanted=""):
-    """Those of the files that may be pictures or films, or have the suffix `wanted`; how many do not is said."""
-    others = [path for path in files if _is_beside(path) and path.suffix.lower() != wanted]
-    told = [path for path in others if not _is_in(path, skipped)]
-    if told:
-        kinds = ", ".join(sorted({path.suffix.lower() for path in told}))
-        about = f"{len(told):,} of {len(files):,} files are left out, no pictures or timelines"
-        say(f"{shown_path(where)}: {about} ({kinds})")
-    left_out = set(others)
-    return [path for path in files if path not in left_out]
-
-
-def _is_beside(path):
-    return path.suffix.lower() in BESIDE_PICTURES or _is_timeline(path)
+    """The files that may be pictures or films, or have the suffix `wanted`. A message says how many were left out."""
+    others = {
+        path
+        for path in files
+        if (path.suffix.lower() in BESIDE_PICTURES or _is_timeline(path)) and path.suffix.lower() != wanted
+    }
+    reported = [path for path in others if not _is_in(path, skipped)]
+    if reported:
+        suffixes = ", ".join(sorted({path.suffix.lower() for path in reported}))
+        count = f"{len(reported):,} of {len(files):,} files"
+        say(f"{shown_path(where)}: {count} are left out, they are timelines or not pictures ({suffixes})")
+    return [path for path in files if path not in others]
 
 
 def _is_timeline(path):
-    """Whether it is a figure that `predict` drew beside a csv that is still there."""
+    """True for a figure that `predict` drew for a csv that still exists."""
     name = path.parent.name.removesuffix(TIMELINES)
     is_drawn = name != path.parent.name and re.fullmatch(r"\d{6}-.*\.(png|svg)", path.name)
     return bool(is_drawn) and path.parent.with_name(f"{name}.csv").is_file()
 
 
 def _matches(pattern, skipped, say):
-    """The files that a pattern names, and those in folders that it names; sorted.
+    """The files that match a pattern, and the files in folders that match it; sorted.
 
-    `Path.glob` does not follow links in `**`, so that loops of links end.
+    Loops of links end, because `Path.glob` does not follow links for `**`.
     """
     try:
         root = Path(pattern.anchor)
         hits = sorted(root.glob(str(pattern.relative_to(root))))
-    except (ValueError, NotImplementedError, OSError):  # no pattern that could be meant
+    except (ValueError, NotImplementedError, OSError):  # not a valid pattern
         return []
-    shown = [hit for hit in hits if pattern.name.startswith(".") or not is_litter(hit)]
-    folders = {hit for hit in shown if os.path.isdir(hit)}
-    highest = [hit for hit in shown if folders.isdisjoint(hit.parents)]
+    hits = [hit for hit in hits if pattern.name.startswith(".") or not is_litter(hit)]
+    folders = {hit for hit in hits if os.path.isdir(hit)}
+    highest = [hit for hit in hits if folders.isdisjoint(hit.parents)]
     files = [path for hit in highest for path in (list_files(hit) if hit in folders else [hit])]
     return _likely(files, pattern, skipped, say, pattern.suffix.lower())
 
 
 def _listed(path):
-    """The files that a csv names, [] where it is no list."""
+    """The files that a csv names; [] if it is not a list of files."""
     try:
-        return [_placed(cell, path.parent) for cell in _cells(path)]
+        return [_file_of_cell(cell, path.parent) for cell in _cells(path)]
     except DataError:
         return []
 
 
-def list_fault(path):
-    """Why a csv names no file, "" where it does."""
+def list_fault(path: str | os.PathLike[str]) -> str:
+    """Why a csv does not name any file; "" if it names files."""
     try:
         return "" if _cells(path) else f"names no file in its column {LIST_COLUMN}"
     except DataError as error:
@@ -156,22 +154,25 @@ def list_fault(path):
 
 
 def _cells(path):
-    """What stands in the column `path` of a csv; `DataError` where there is none, or the file cannot be read."""
+    """The distinct cells of a csv's column `path`; raises `DataError` if it has no such column or is unreadable."""
     try:
-        # a name need not be UTF-8, and is still found
+        # finds also files whose names are not UTF-8
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             rows = csv.reader(file)
             names = [name.strip().lower() for name in next(rows, [])]
             if LIST_COLUMN not in names:
-                raise DataError(f"is no list of pictures: has no column {LIST_COLUMN}")
+                raise DataError(f"is not a list of pictures: has no column {LIST_COLUMN}")
             column = names.index(LIST_COLUMN)
             return list(dict.fromkeys(row[column] for row in rows if len(row) > column and row[column].strip()))
     except (OSError, csv.Error) as error:
         raise DataError(f"cannot be read as a list ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _placed(cell, folder):
-    """The file that a cell names: without the sign that `safe_cell` puts before it, as it stands or from `folder`."""
+def _file_of_cell(cell, folder):
+    """The file that a cell names, first without the sign of `safe_cell`; relative to the working directory or `folder`.
+
+    A file that does not exist is returned as the cell names it.
+    """
     for name in dict.fromkeys((read_cell(cell), cell)):
         for path in (Path(name), folder / name):
             if os.path.lexists(path):
@@ -179,16 +180,15 @@ def _placed(cell, folder):
     return Path(read_cell(cell))
 
 
-def is_film(path):
-    """True for what is read as a video, by its suffix."""
+def is_film(path: str | os.PathLike[str]) -> bool:
+    """True for a file that is read as a video, by its suffix."""
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def check_harmless(path):
-    """`DataError` for what is not to be opened as a picture or a film, whatever its suffix.
+def check_harmless(path: str | os.PathLike[str]) -> None:
+    """Raises `DataError` for a file that must not be opened as a picture or a film, whatever its suffix.
 
-    Reading a pipe, socket or device may wait, or go on, for ever. PostScript is a program: Pillow hands it to
-    Ghostscript to run.
+    Reading a pipe, socket or device may never end. PostScript is a program: Pillow lets Ghostscript run it.
     """
     fault = _harm(path)
     if fault:
@@ -196,12 +196,12 @@ def check_harmless(path):
 
 
 def _harm(path):
-    """What speaks against opening the file; "" also where it cannot be had, which is told by who reads it."""
+    """Why the file must not be opened, or "". A missing file gives "" too, because its reader reports it."""
     try:
         mode = os.stat(path).st_mode
         if not stat.S_ISREG(mode):
             return "" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
         with open(path, "rb") as file:
-            return "is PostScript, a program and not a picture" if file.read(4) in _POSTSCRIPT else ""
+            return "is PostScript, which is a program and not a picture" if file.read(4) in _POSTSCRIPT else ""
     except (OSError, ValueError):
         return ""

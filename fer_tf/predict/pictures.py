@@ -1,9 +1,10 @@
-"""Reading one picture: from a file or an array to the pixels that a model takes."""
+"""Reads one picture from a file or an array, and brings it to the size that a model takes."""
 
 import contextlib
 import os
 import warnings
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -16,15 +17,21 @@ from ..data.images import convert, picture_pixels, read_image
 from ..saving.keras_files import DEFAULT_SHAPE, model_shape
 from .inputs import check_harmless, list_fault
 
-# Pixels of pictures that are held at once, read and not yet predicted (three bytes each, if coloured).
+if TYPE_CHECKING:
+    import keras
+
+# The largest number of pixels that are read and not yet predicted (three bytes each, if coloured).
 HELD_PIXELS = 2**25
 
 
-def load_image(path):
-    """Loads any picture as uint8 [height, width, 3], RGB, upright (the proposal's pseudocode, line 4).
+def load_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Loads any picture (the proposal's pseudocode, line 4).
 
-    A relative path is looked for as it stands, then in reports/, where notebook 07 leaves `example.jpg`; `~` is the
-    user's folder.
+    Args:
+        path: the file; `~` is the user's folder. A relative path is searched as given, then in reports/, where
+            notebook 07 writes `example.jpg`.
+    Returns: uint8 [height, width, 3], RGB, upright.
+    Raises: `DataError` if there is no such file, or it is not a readable picture.
     """
     path = expanded(path)
     kept = reports_root() / path
@@ -35,21 +42,31 @@ def load_image(path):
     return read_image(kept, channels=3)
 
 
-def preprocess_image(image, model=None):
-    """Makes a batch of one at a model's size (the proposal's pseudocode, line 6).
+def preprocess_image(
+    image: np.ndarray | Image.Image | str | os.PathLike[str], model: "keras.Model | None" = None
+) -> np.ndarray:
+    """Makes a batch with one picture at a model's size (the proposal's pseudocode, line 6).
 
     Args:
-        image: uint8 or float 0..255, [H, W], [H, W, 1] or [H, W, 3] (RGB).
-        model: a model whose input it shall fit; None for the size of FaceNet2ExpNet.h5.
-    Returns: float32 [1, height, width, channels], range 0..255: the models normalise by themselves.
+        image: uint8 or float 0..255, [H, W], [H, W, 1] or [H, W, 3] (RGB); a PIL image or a path works too.
+        model: the model that will take the batch; None for the size of FaceNet2ExpNet.h5.
+    Returns: float32 [1, height, width, channels], 0..255. The models normalise inside.
+    Raises: `InputError` for another shape or range; `DataError` for a file that cannot be read.
     """
     height, width, channels = DEFAULT_SHAPE if model is None else model_shape(model)
     return convert(_as_pixels(image)[None], (height, width), channels).astype(np.float32)
 
 
 class Picture(NamedTuple):
-    """A picture to predict: its `path` as text ("" for an array), its `pixels`, uint8 [H, W, 1 or 3], or None and the
-    `error` why they cannot be had; of a film also the number of the `frame` and its `time` in seconds."""
+    """A picture to predict.
+
+    Attributes:
+        path: the path as text, "" for an array.
+        pixels: uint8 [H, W, 1 or 3], or None if the file could not be read.
+        error: why the file could not be read, or "".
+        frame: the number of a film's frame, from 0; None for other pictures.
+        time: the time of the frame in seconds; None for other pictures.
+    """
 
     path: str
     pixels: np.ndarray | None
@@ -59,17 +76,25 @@ class Picture(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What was found in some pictures: `rows`, dicts of the first columns of the table, one a face and one a picture
-    that could not be read ("picture" tells which it is from); for each row without an error, in order, `crops`, uint8
-    [M, H, W, C] at the model's size, and `probabilities`, float [M, classes]."""
+    """The faces in some pictures.
 
-    rows: list
+    Attributes:
+        rows: dicts of the table's first columns, one per face, and one per picture that could not be read. "picture" is
+            the position of the picture.
+        crops: uint8 [M, H, W, C] at the model's size, one for each row without an error, in the same order.
+        probabilities: float [M, classes], 0..1, in the same order.
+    """
+
+    rows: list[dict]
     crops: np.ndarray
     probabilities: np.ndarray
 
 
-def read_picture(image):
-    """The `Picture` of a path, array or PIL image; what is wrong with a file stands in it, a bad array raises."""
+def read_picture(image: np.ndarray | Image.Image | str | os.PathLike[str]) -> Picture:
+    """Makes a `Picture` of a path, array or PIL image.
+
+    For a file that cannot be read, the picture holds the error. A wrong array raises `InputError`.
+    """
     if not isinstance(image, str | os.PathLike):
         return Picture("", _as_pixels(image))
     try:
@@ -80,9 +105,13 @@ def read_picture(image):
         return Picture(shown_path(image), None, one_line(fault))
 
 
-def in_chunks(pictures, count, pixels=HELD_PIXELS):
-    """Lists of at most `count` pictures that together have at most `pixels` pixels (one may have more alone)."""
-    chunk, held = [], 0
+def in_chunks(pictures: Iterable[Picture], count: int, pixels: int = HELD_PIXELS) -> Iterator[list[Picture]]:
+    """Yields lists of at most `count` pictures with at most `pixels` pixels in total.
+
+    A picture that is larger than `pixels` comes in a list of its own.
+    """
+    chunk: list[Picture] = []
+    held = 0
     for picture in pictures:
         size = 0 if picture.pixels is None else picture.pixels.shape[0] * picture.pixels.shape[1]
         if chunk and held + size > pixels:
@@ -99,20 +128,20 @@ def in_chunks(pictures, count, pixels=HELD_PIXELS):
 
 def _read_file(path):
     check_harmless(path)
-    # libtiff tells of damage past Python
+    # libtiff writes about damage directly to stderr
     is_tiff = os.fspath(path).lower().endswith((".tif", ".tiff"))
     with warnings.catch_warnings(), quiet_stderr() if is_tiff else contextlib.nullcontext():
-        warnings.simplefilter("ignore")  # Pillow remarks on damage that it can live with
+        warnings.simplefilter("ignore")  # Pillow warns about damage that it can handle
         try:
             return read_image(path)
         except DataError:
             raise
-        except Exception as error:  # broken files bring Pillow's readers to raise anything
+        except Exception as error:  # Pillow's readers raise errors of any type on broken files
             raise DataError(f"{path}: is a broken picture ({type(error).__name__})") from None
 
 
 def _as_pixels(image):
-    """Any of the accepted pictures as uint8 [H, W, 1 or 3]."""
+    """A path, a PIL image or an array as uint8 [H, W, 1 or 3]."""
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if isinstance(image, Image.Image):
@@ -124,7 +153,7 @@ def _as_pixels(image):
     if not np.issubdtype(pixels.dtype, np.number) or not np.isfinite(pixels).all():
         raise InputError("image: must hold finite numbers")
     if not np.issubdtype(pixels.dtype, np.integer) and 0 < pixels.max() <= 1:
-        raise InputError("image: pixels seem to be scaled to 0..1; give 0..255, the models normalise by themselves")
+        raise InputError("image: pixels seem to be scaled to 0..1; give 0..255, the models normalise inside")
     if pixels.min() < 0 or pixels.max() > 255:
         raise InputError(f"image: pixels must be in 0..255; received {pixels.min()} to {pixels.max()}")
     return pixels.astype(np.uint8) if np.issubdtype(pixels.dtype, np.integer) else pixels.round().astype(np.uint8)

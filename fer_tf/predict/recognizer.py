@@ -1,8 +1,9 @@
-"""Predicting emotions of the faces in pictures: files and arrays in, a tidy frame or csv out."""
+"""Predicts the emotions of the faces in pictures: takes files and arrays, returns a tidy DataFrame or writes a csv."""
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,33 +17,53 @@ from ..models.inference import predict_probabilities
 from ..saving.bundled import bundled_path
 from ..saving.keras_files import model_info, model_shape
 from ..saving.opening import open_in_runtime
-from .pictures import Found, in_chunks, read_picture
+from ..saving.runtimes import ExportedModel
+from .pictures import Found, Picture, in_chunks, read_picture
 
+# One picture: a path, an array or a PIL image.
+AnyPicture = str | os.PathLike[str] | np.ndarray | Image.Image
 BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
 FILM_COLUMNS = ["frame", "time", "track"]
 
 
 class EmotionRecognizer:
-    """Recognises the emotion of every face in every picture it is given.
+    """Recognises the emotion of every face in every picture.
 
     Args:
         model: a loaded model, or the path of a `.h5`, `.keras`, `.onnx` or `.tflite` file or of a SavedModel's
-            folder; None for the bundled one (models/bundled/).
-        batch_size: pictures a step, fewer where they are large; results do not depend on it.
-        detector: a key of `fer_tf.data.faces.DETECTORS`; None takes MTCNN where it is installed, else Haar; "none"
-            takes every picture as a ready face crop.
-        select: "all" faces of a picture or the "largest".
-        margin, align: of the crops, see `fer_tf.data.faces.crop_face`. FER2013's own crops have no margin.
+            folder; None for the bundled model (models/bundled/).
+        batch_size: pictures per step, fewer if they are large. Results do not depend on it.
+        detector: a key of `fer_tf.data.faces.DETECTORS`; None takes MTCNN if it is installed, else Haar; "none" takes
+            every picture as a ready face crop.
+        select: "all" faces of a picture, or the "largest".
+        margin: share of the face's side to add on every side of a crop. FER2013's own crops have no margin.
+        align: rotate the crops so that the eyes are level; see `fer_tf.data.faces.crop_face`.
         runtime: "keras", "onnx" or "tflite", see `fer_tf.saving.opening.open_in_runtime`; None for the model's own.
+    Raises: `InputError` for wrong arguments, or a runtime that is not installed; `ModelFileError` if the file holds no
+        usable model.
+
+    Attributes:
+        model: the opened model.
+        class_names: list of the model's classes, in the order of its outputs.
+        shape: (height, width, channels) of the model's input.
     """
 
-    def __init__(self, model=None, batch_size=64, detector=None, select="all", margin=0.0, align=True, runtime=None):
+    def __init__(
+        self,
+        model: keras.Model | ExportedModel | str | os.PathLike[str] | None = None,
+        batch_size: int = 64,
+        detector: str | None = None,
+        select: str = "all",
+        margin: float = 0.0,
+        align: bool = True,
+        runtime: str | None = None,
+    ) -> None:
         self.model = open_in_runtime(bundled_path() if model is None else model, runtime)
         self.class_names = list(model_info(self.model)["class_names"])
-        first = model_info(self.model).get("provenance", {}).get("salient_by")
-        if first:
-            about = f"model: has learned pictures changed by {first}'s maps"
-            warnings.warn(f"{about}; what it says of others is worth little", stacklevel=2)
+        masked_by = model_info(self.model).get("provenance", {}).get("salient_by")
+        if masked_by:
+            message = f"model: was trained on pictures changed by the maps of {masked_by}"
+            warnings.warn(f"{message}; its results on other pictures are not reliable", stacklevel=2)
         self.shape = model_shape(self.model)
         self.batch_size = check_whole("batch_size", batch_size, low=1)
         self.detector = faces.default_detector() if detector is None else detector
@@ -50,75 +71,97 @@ class EmotionRecognizer:
         self.cropping = {"select": check_choice("select", select, ("all", "largest")), "margin": margin, "align": align}
 
     @property
-    def columns(self):
-        """The columns of what `predict` returns."""
+    def columns(self) -> list[str]:
+        """The columns of the DataFrame that `predict` returns."""
         return [*BOX_COLUMNS, "score", "label", "confidence", *self.class_names, "error"]
 
     @property
-    def film_columns(self):
-        """The columns where there are films: frame, time and track come after the path."""
+    def film_columns(self) -> list[str]:
+        """The columns for films: `columns` with frame, time and track after the path."""
         return [self.columns[0], *FILM_COLUMNS, *self.columns[1:]]
 
-    def predict(self, images):
+    def predict(self, images: AnyPicture | Iterable[AnyPicture]) -> pd.DataFrame:
         """Predicts pictures.
 
+        If no face is found, the row describes the whole picture.
+
         Args:
-            images: a path, array or PIL image, or a sequence of them (an array [N, H, W, C] too).
-        Returns: DataFrame, one row a face: path ("" for arrays), face (0: the largest in its picture), x, y, w, h
-            (the box in pixels; it may reach beyond the picture), detected (False where no face was found or looked
-            for: the whole picture then), score (how sure the detector is, 0..1; NaN where it does not tell), label,
-            confidence 0..1, a probability a class, error ("" or why the picture could not be read).
+            images: a path, array or PIL image, or a sequence of them; an array [N, H, W, C] works too. Arrays hold
+                0..255, see `fer_tf.predict.preprocess_image`.
+        Returns: DataFrame, one row per face:
+
+            - path: "" for arrays.
+            - face: number of the face in its picture; 0 is the largest.
+            - x, y, w, h: the box in pixels; it may reach beyond the picture.
+            - detected: False if no face was found, or the detector is "none".
+            - score: the detector's confidence, 0..1; NaN if it has none.
+            - label, confidence: the most probable class and its probability, 0..1.
+            - one column per class: its probability, 0..1.
+            - error: why the picture could not be read, or "".
+        Raises: `InputError` for an argument that is neither a picture nor a sequence of pictures.
         """
-        images = _untensored(images)
-        if isinstance(images, str | os.PathLike | Image.Image) or _is_array(images) and images.ndim in (2, 3):
+        if keras.ops.is_tensor(images):  # otherwise a tensor's first axis would count as a sequence of pictures
+            images = keras.ops.convert_to_numpy(images)
+        dimensions = images.ndim if isinstance(images, np.ndarray) else None
+        if isinstance(images, str | os.PathLike | Image.Image | np.ndarray) and dimensions in (None, 2, 3):
             images = [images]
         is_sequence = isinstance(images, Iterator) or hasattr(images, "__len__")
-        if not is_sequence or _is_array(images) and images.ndim == 0:
-            raise InputError(f"images: must be a picture or a sequence of them; received {type(images).__name__}")
+        if not is_sequence or dimensions == 0:
+            raise InputError(f"images: must be a picture or a sequence of pictures; received {type(images).__name__}")
         rows, probabilities = [], [np.zeros((0, len(self.class_names)))]
-        for chunk in in_chunks(map(read_picture, images), self.batch_size):
-            found = self.recognise(chunk)
-            rows += found.rows
-            probabilities.append(found.probabilities)
+        for chunk in in_chunks(map(read_picture, images), self.batch_size):  # type: ignore[arg-type]
+            recognised = self.recognise(chunk)
+            rows += recognised.rows
+            probabilities.append(recognised.probabilities)
         return self.table(rows, np.concatenate(probabilities))
 
-    def predict_with_crops(self, pictures):
-        """What `predict` returns, of a list of `Picture`s, and the crops it was predicted from.
+    def predict_with_crops(self, pictures: Sequence[Picture]) -> tuple[pd.DataFrame, np.ndarray]:
+        """Predicts pictures and also returns the face crops that the model saw.
 
-        Returns: DataFrame, see `predict`; uint8 [M, H, W, C] at the model's size, a crop for each row without an error.
+        Returns: DataFrame, see `predict`; uint8 [M, H, W, C] at the model's size, one crop for each row without an
+            error.
         """
-        found = self.recognise(pictures)
-        return self.table(found.rows, found.probabilities), found.crops
+        recognised = self.recognise(pictures)
+        return self.table(recognised.rows, recognised.probabilities), recognised.crops
 
-    def recognise(self, pictures):
-        """Finds and predicts the faces of a list of `Picture`; returns `Found`."""
-        cropped = iter(self._crop([picture.pixels for picture in pictures if picture.pixels is not None]))
-        rows, crops = [], []
+    def recognise(self, pictures: Sequence[Picture]) -> Found:
+        """Finds the faces in pictures and predicts their probabilities."""
+        faces_of_pictures = iter(self._crop([picture.pixels for picture in pictures if picture.pixels is not None]))
+        rows, face_crops = [], []
         for position, picture in enumerate(pictures):
-            own = [({"face": 0, "detected": False}, None)] if picture.pixels is None else next(cropped)
-            place = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
-            rows += [{**place, "error": picture.error, **row} for row, _ in own]
-            crops += [crop for _, crop in own if crop is not None]
-        crops = np.stack(crops) if crops else np.zeros((0, *self.shape), np.uint8)
+            unread = [({"face": 0, "detected": False}, None)]
+            picture_faces = unread if picture.pixels is None else next(faces_of_pictures)
+            about = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
+            rows += [{**about, "error": picture.error, **row} for row, _ in picture_faces]
+            face_crops += [crop for _, crop in picture_faces if crop is not None]
+        crops = np.stack(face_crops) if face_crops else np.zeros((0, *self.shape), np.uint8)
         return Found(rows, crops, self._probabilities(crops))
 
-    def table(self, rows, probabilities, columns=None):
-        """The DataFrame of `Found`'s rows and probabilities; `columns` as `predict`'s, or `film_columns`."""
+    def table(
+        self, rows: Sequence[dict], probabilities: np.ndarray, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """Makes the DataFrame that `predict` returns.
+
+        Args:
+            rows: the rows of `Found`.
+            probabilities: float [M, classes], for the rows without an error, in the same order.
+            columns: columns of the DataFrame, such as `film_columns`; None for `columns`.
+        """
         frame = pd.DataFrame(rows, columns=["path", "error"] if not rows else None)
         frame = frame.reindex(columns=columns or self.columns)
-        kinds = dict.fromkeys(("x", "y", "w", "h", "frame", "track"), "Int64")
-        kinds |= dict.fromkeys(("time", "score", "confidence"), float)
-        frame = frame.astype({name: kind for name, kind in kinds.items() if name in frame})
+        types: dict = dict.fromkeys(("x", "y", "w", "h", "frame", "track"), "Int64")
+        types |= dict.fromkeys(("time", "score", "confidence"), float)
+        frame = frame.astype({name: dtype for name, dtype in types.items() if name in frame})
         frame["label"] = frame["label"].astype(object)
         if len(probabilities):
-            read = frame.index[frame["error"] == ""]
-            frame.loc[read, "label"] = np.array(self.class_names, object)[probabilities.argmax(axis=1)]
-            frame.loc[read, "confidence"] = probabilities.max(axis=1)
-            frame.loc[read, self.class_names] = probabilities
+            is_read = frame.index[frame["error"] == ""]
+            frame.loc[is_read, "label"] = np.array(self.class_names, object)[probabilities.argmax(axis=1)]
+            frame.loc[is_read, "confidence"] = probabilities.max(axis=1)
+            frame.loc[is_read, self.class_names] = probabilities
         return frame
 
     def _probabilities(self, crops):
-        """float [M, classes] of uint8 [M, H, W, C] at the model's size."""
+        """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
         if not len(crops):
             return np.zeros((0, len(self.class_names)), np.float32)
         return predict_probabilities(self.model, crops, self.batch_size)
@@ -128,43 +171,36 @@ class EmotionRecognizer:
         size = max(self.shape[:2])
         if self.detector == "none" or not pictures:
             return [[_face_row(0, None, pixels, self._fitted(pixels))] for pixels in pictures]
-        found = faces.crop_faces(pictures, size, self.detector, **self.cropping)
+        face_crops = faces.crop_faces(pictures, size, self.detector, **self.cropping)
         return [
             [
                 _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
                 for index, crop in enumerate(crops)
             ]
-            for pixels, crops in zip(pictures, found, strict=True)
+            for pixels, crops in zip(pictures, face_crops, strict=True)
         ]
 
     def _fitted(self, pixels):
         return convert(pixels[None], self.shape[:2], self.shape[2])[0]
 
-    def predict_to_csv(self, paths, out, progress=True):
-        """Predicts files into a csv; see `fer_tf.predict.files.predict_files`, which knows films and more.
+    def predict_to_csv(
+        self, paths: Sequence[str | Path], out: str | Path, progress: bool = True
+    ) -> list[tuple[str, str]]:
+        """Predicts files and writes a csv. `fer_tf.predict.files.predict_files` has more options, such as for films.
 
         Args:
-            paths: list of files.
+            paths: the files.
             out: path of the csv.
-            progress: show a bar.
+            progress: show a progress bar.
         Returns: list of (path, error) of the files that could not be read.
         """
-        from .files import predict_files  # it stands on this module
+        from .files import predict_files  # here, because that module builds on this one
 
         return predict_files(self, paths, out, progress=progress).failed
 
 
 def _face_row(index, face, pixels, crop):
-    """The columns that tell which face of a picture this is, and its crop; without a face, the whole picture."""
+    """(columns that describe a face of a picture, its crop); without a face they describe the whole picture."""
     x, y, w, h = (round(value) for value in (face.box if face else (0, 0, pixels.shape[1], pixels.shape[0])))
     score = face.score if face else None
     return {"face": index, "x": x, "y": y, "w": w, "h": h, "detected": face is not None, "score": score}, crop
-
-
-def _is_array(images):
-    return isinstance(images, np.ndarray)
-
-
-def _untensored(images):
-    """The backend's tensors as arrays: else their first axis would be taken for a sequence of pictures."""
-    return keras.ops.convert_to_numpy(images) if keras.ops.is_tensor(images) else images

@@ -1,7 +1,8 @@
-"""A csv that is written row by row beside its place and moved there when it is complete; a stopped one goes on.
+"""A csv that is written row by row, appears when it is complete, and can be resumed if it was stopped.
 
-Beside `scores.csv` lie meanwhile `scores.csv.part`, the rows, and `scores.csv.part.json`, which says what they belong
-to and up to which byte they are whole. Rows that cannot be gone on from are kept as `scores.csv.part1.old`, 2, ...
+Until `scores.csv` is complete, two files lie next to it. `scores.csv.part` holds the rows. `scores.csv.part.json` says
+which job they belong to and up to which byte they are complete. Rows that cannot be resumed are kept as
+`scores.csv.part1.old`, `scores.csv.part2.old`, ...
 """
 
 import contextlib
@@ -12,39 +13,45 @@ import itertools
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..common.checks import InputError
 from ..common.files import write_text
 from ..common.text import safe_cell
 
-# The columns that hold text of others: names of files, and what libraries say of them.
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The columns with text from outside: names of files, and messages of libraries.
 FOREIGN = ("path", "error")
 
 
-def unfinished_files(out):
-    """What a csv that is being written to `out` has beside it: the rows and the note."""
+def unfinished_files(out: str | Path) -> list[Path]:
+    """The two files that lie next to the csv `out` until it is complete: the rows and the note."""
     out = Path(out)
     return [out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.json")]
 
 
 class ResumableCsv:
-    """Writes tables below each other into a csv.
+    """Writes tables one after another into a csv.
 
-    Text is quoted and made safe against spreadsheets' formulas (`safe_cell`, columns path and error), numbers have six
-    decimals, a value that there is not is empty.
+    Text is quoted. In the columns path and error it is also safe against formulas in spreadsheets (`safe_cell`).
+    Numbers have six decimals. A missing value gives an empty cell.
 
     Args:
         out: path of the csv.
         columns: its columns.
-        job: text that tells one job from another; only rows of the same job are gone on from.
+        job: text that identifies the job. Only rows of the same job are resumed.
+    Raises: `IsADirectoryError` if `out` is a folder; `InputError` if another process is writing the csv.
 
     Attributes:
-        state: what `write` was last given before the job was stopped; None at the start of a new one.
-        put_aside: where rows now lie that could not be gone on from; None where there were none.
+        state: the last state that `write` received before the job was stopped; None for a new job.
+        put_aside: path of the rows that could not be resumed; None if there were none.
     """
 
-    def __init__(self, out, columns, job):
+    def __init__(self, out: str | Path, columns: Sequence[str], job: str) -> None:
         self.out, self.columns, self.job = Path(out), list(columns), job
         if self.out.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(out))
@@ -68,7 +75,7 @@ class ResumableCsv:
             self._write_note({})
 
     def _left(self):
-        """(state, bytes) of the same job's whole rows; (None, 0) where there is none."""
+        """(state, number of bytes) of the complete rows of the same job; (None, 0) if there are none."""
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
             is_ours = note["job"] == self.job and 0 < note["bytes"] <= self._size()
@@ -82,7 +89,7 @@ class ResumableCsv:
         return text.getvalue()
 
     def _has_rows(self):
-        """Whether anything but the columns' names is there."""
+        """True if the file holds more than the names of the columns."""
         header = self._header().encode()
         with open(self.part, "rb") as file:
             return not header.startswith(file.read(len(header) + 1))
@@ -90,15 +97,16 @@ class ResumableCsv:
     def _copied(self):
         names = (self.part.with_name(f"{self.part.name}{number}.old") for number in itertools.count(1))
         old = next(name for name in names if not os.path.lexists(name))
-        shutil.copyfile(self.part, old)  # not renamed: the lock is on this file
+        shutil.copyfile(self.part, old)  # a copy, because the lock belongs to this file
         return old
 
-    def write(self, table, state=None):
+    def write(self, table: "pd.DataFrame", state: dict | None = None) -> None:
         """Appends a table's rows.
 
         Args:
             table: DataFrame with the columns.
-            state: what to go on from, if the job stops after these rows; a JSON value. None where one cannot.
+            state: a JSON value from which the job can be resumed if it stops after these rows. None if it cannot be
+                resumed from here.
         """
         writer = _writer(self.file)
         for row in table[self.columns].astype(object).where(table[self.columns].notna(), "").to_dict("records"):
@@ -113,14 +121,14 @@ class ResumableCsv:
     def _size(self):
         return os.fstat(self.file.fileno()).st_size
 
-    def finish(self):
-        """Moves the csv into its place."""
+    def finish(self) -> None:
+        """Moves the complete csv to its path."""
         self.file.close()
         os.replace(self.part, self.out)
         self.note.unlink(missing_ok=True)
 
-    def close(self):
-        """Closes the file; what is written stays, to go on from."""
+    def close(self) -> None:
+        """Closes the file. The written rows stay, so that the job can be resumed."""
         self.file.close()
 
 
@@ -129,14 +137,14 @@ def _writer(file):
 
 
 def _opened_alone(path):
-    """The file, made if need be, for reading and writing; refused while another process writes it."""
+    """Opens or creates the file for reading and writing; raises `InputError` while another process writes it."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+", newline="", encoding="utf-8")
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:
-        pass  # a system without file locks: two runs into one csv are then up to the user
+        pass  # this system has no file locks, so the user must not start two runs with the same csv
     except OSError:
         file.close()
         raise InputError(f"{path}: is being written by another process; wait for it, or stop it") from None
@@ -144,7 +152,7 @@ def _opened_alone(path):
 
 
 def _cell(name, value):
-    """A value as the csv holds it; Python's own types, for text alone is quoted."""
+    """A value for the csv as a Python type, because the writer quotes everything that is not a number."""
     if isinstance(value, str):
         return safe_cell(value) if name in FOREIGN and value else value
     value = value.item() if hasattr(value, "item") else value
@@ -152,8 +160,8 @@ def _cell(name, value):
 
 
 @contextlib.contextmanager
-def written_csv(out, columns, job):
-    """A `ResumableCsv` that is moved into place after the block, and left to go on from where the block fails."""
+def written_csv(out: str | Path, columns: Sequence[str], job: str) -> Iterator[ResumableCsv]:
+    """Gives a `ResumableCsv` that is completed after the block. If the block fails, it can be resumed."""
     rows = ResumableCsv(out, columns, job)
     try:
         yield rows
@@ -162,7 +170,7 @@ def written_csv(out, columns, job):
         rows.close()
 
 
-def read_rows(path):
-    """The rows of such a csv, one after another, as dicts of text."""
+def read_rows(path: str | Path) -> Iterator[dict[str, str]]:
+    """Yields the rows of such a csv as dicts of text."""
     with open(path, newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)

@@ -1,4 +1,6 @@
-"""The figure of a film's emotions: each class's probability over time, a panel a face."""
+"""The figure of a film's emotions: the probability of each class over time, one panel per face."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -6,22 +8,24 @@ from matplotlib.figure import Figure
 
 from ..plots import _COLOURS, _styled
 
-# Faces that are drawn, the longest seen first; points a line, beyond which spans of time are averaged.
+# The largest number of faces in a figure (those seen longest), and of points in a line (more are averaged over time).
 FACES, POINTS = 4, 600
-# Two points further apart than so many usual distances are not joined: the face was away.
+# Two points are not joined if their distance is more than this many usual distances: the face was not seen between.
 GAP = 3
 _DASHES = ("-", "--", "-.", ":")
 
 
 @_styled
-def timeline(table, class_names, title=""):
-    """Lines of every class over a film's time, for each of its faces that were followed; gray while one is lost.
+def timeline(table: pd.DataFrame, class_names: Sequence[str], title: str = "") -> Figure:
+    """Draws the probabilities of all classes over a film's time, for each face that was followed.
+
+    A gray background marks the times when the face was lost.
 
     Args:
-        table: DataFrame with time (seconds), track (number of the face; missing where none was found) and a column a
-            class.
+        table: DataFrame with time (seconds), track (number of the face, missing if none was found) and one column per
+            class, 0..1.
         class_names: the classes.
-        title: of the figure.
+        title: title of the figure.
     """
     seen = table.dropna(subset=["track"])
     numbers = seen["track"].value_counts(sort=False).sort_values(ascending=False, kind="stable").index[:FACES]
@@ -52,12 +56,12 @@ def _draw(axis, rows, class_names, step):
     for code, name in enumerate(class_names):
         values = np.insert(rows[name].to_numpy(float), breaks, np.nan)
         dash = _DASHES[code % len(_DASHES)]
-        alone = "." if len(times) < 3 else None
-        axis.plot(np.insert(times, breaks, np.nan), values, dash, color=_COLOURS[code], marker=alone, label=name)
+        marker = "." if len(times) < 3 else None
+        axis.plot(np.insert(times, breaks, np.nan), values, dash, color=_COLOURS[code], marker=marker, label=name)
 
 
 def _thinned(rows, class_names, step):
-    """(rows averaged over equal spans where there are more than `POINTS`, the distance between two)."""
+    """(rows, distance between two rows in seconds); more than `POINTS` rows are averaged over equal spans of time."""
     if len(rows) <= POINTS:
         return rows, step
     spans = pd.cut(rows["time"], POINTS, labels=False)

@@ -1,37 +1,52 @@
-"""Following faces through a film by where they are, and steadying what is said of them.
+"""Follows faces through a film by their position, and averages their probabilities over time.
 
-Whose face it is is never asked: a face that overlaps one of the frame before is taken for the same.
+It does not identify people: a face that overlaps a face of the frame before counts as the same one.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 from ..common.checks import check_range
 
-# Shared area over joint area from which two boxes are the same face's.
+# Two boxes belong to the same face if their intersection over union is at least this.
 OVERLAP = 0.3
-# Frames that a face may be missing, then it is a new one.
+# A face may be missing for this number of frames. If it appears later, it gets a new number.
 PATIENCE = 5
 
 
 @dataclass
 class Track:
-    """A face that is followed: its `number`, last `box` (x, y, w, h), the `time` of that in seconds, its steadied
-    `probabilities`, and for how many frames it has been `missing`."""
+    """A face that is followed.
+
+    Attributes:
+        number: its number, from 0.
+        box: its last box [x, y, w, h] in pixels.
+        time: when it was last seen, in seconds.
+        probabilities: its averaged probabilities, one per class, 0..1.
+        missing: the number of frames since it was last seen.
+    """
 
     number: int
-    box: list
+    box: list[float]
     time: float
-    probabilities: list
+    probabilities: list[float]
     missing: int = 0
 
 
-def overlaps(boxes, others):
-    """Shared over joint area (IoU) of each box with each other one: float [N, M] of [N, 4] and [M, 4], x, y, w, h."""
-    boxes, others = (np.asarray(some, float).reshape(-1, 4) for some in (boxes, others))
+def overlaps(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
+    """Intersection over union (IoU) of each box with each other box.
+
+    Args:
+        boxes: [N, 4], x, y, w, h.
+        others: [M, 4], x, y, w, h.
+    Returns: float [N, M], 0..1.
+    """
+    boxes, others = (np.asarray(array, float).reshape(-1, 4) for array in (boxes, others))
     starts = np.maximum(boxes[:, None, :2], others[None, :, :2])
     ends = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], (others[:, :2] + others[:, 2:])[None])
     shared = np.clip(ends - starts, 0, None).prod(axis=2)
@@ -42,36 +57,40 @@ def overlaps(boxes, others):
 class Follower:
     """Numbers the faces of a film's frames and averages each one's probabilities over time.
 
-    The average is exponential, p ← p + (1 - exp(-Δt / seconds)) (new - p): what was seen `seconds` ago has 1/e (37 %)
-    of its weight left, whatever the frame rate. It starts with a face's first probabilities.
+    The average is exponential: p ← p + (1 - exp(-Δt / seconds)) (new - p). A value from `seconds` ago has 1/e (37 %) of
+    its weight left, at any frame rate. The average starts with a face's first probabilities.
 
     Args:
-        seconds: 0 leaves the probabilities as they are.
-        state: of an earlier `Follower`, to go on from.
+        seconds: time constant of the average; 0 does not average.
+        state: the state of an earlier `Follower` that this one continues, or None.
+    Raises: `InputError` for negative `seconds`.
     """
 
-    def __init__(self, seconds=0.0, state=None):
+    def __init__(self, seconds: float = 0.0, state: dict | None = None) -> None:
         self.seconds = check_range("smooth", seconds, 0)
         self.tracks = [Track(**track) for track in (state or {}).get("tracks", [])]
         self.count = (state or {}).get("count", 0)
 
     @property
-    def state(self):
-        """What to go on from, as a JSON value."""
+    def state(self) -> dict:
+        """The state from which another `Follower` can continue, a JSON value."""
         return {"tracks": [vars(track) for track in self.tracks], "count": self.count}
 
-    def follow(self, boxes, time, probabilities):
-        """One frame, in order of time.
+    def follow(
+        self, boxes: Sequence[Sequence[float]], time: float, probabilities: ArrayLike
+    ) -> tuple[list[int], np.ndarray]:
+        """Adds one frame. Frames must come in order of time.
 
         Args:
-            boxes: [N, 4], x, y, w, h.
-            time: seconds.
-            probabilities: float [N, classes].
-        Returns: list of the N faces' numbers, from 0 by first appearance; float [N, classes], averaged.
+            boxes: [N, 4], x, y, w, h, in pixels.
+            time: time of the frame in seconds.
+            probabilities: float [N, classes], 0..1.
+        Returns: list of the N faces' numbers, from 0 in order of first appearance; float [N, classes], averaged.
         """
-        owner, seen, steadied = self._matched(boxes), [], np.array(probabilities, float)
-        for face, (box, row) in enumerate(zip(boxes, steadied, strict=True)):
-            track = owner.get(face)
+        matched, averaged = self._matched(boxes), np.array(probabilities, float)
+        seen: list[Track] = []
+        for face, (box, row) in enumerate(zip(boxes, averaged, strict=True)):
+            track = matched.get(face)
             if track is None:
                 track = Track(self.count, [], time, row.tolist())
                 self.tracks.append(track)
@@ -80,10 +99,10 @@ class Follower:
             track.box, track.time, track.probabilities = [float(side) for side in box], time, row.tolist()
             seen.append(track)
         self._forget(seen)
-        return [track.number for track in seen], steadied
+        return [track.number for track in seen], averaged
 
     def _matched(self, boxes):
-        """dict number of the face -> its track, so that the sum of overlaps is the highest."""
+        """dict position of the face in `boxes` -> its track; the assignment maximises the sum of overlaps."""
         shares = overlaps([track.box for track in self.tracks], boxes)
         pairs = zip(*linear_sum_assignment(-shares), strict=True)
         return {int(face): self.tracks[row] for row, face in pairs if shares[row, face] >= OVERLAP}

@@ -1,64 +1,72 @@
-"""Trying a model in a notebook: a picture with its faces, bars and maps, and a widget that takes one's own pictures."""
+"""Tries a model in a notebook: a picture with its faces, bars and maps, and a widget for your own pictures."""
 
 import base64
 import html
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from ..explain import empty_reason, explain, resolve_method
 from . import annotate as drawing
 from .demo.answers import Demo
 from .pictures import Picture
+from .recognizer import EmotionRecognizer
+
+if TYPE_CHECKING:
+    import ipywidgets
 
 
-def scene(images, side=144, seed=0):
-    """Faces side by side on one gray picture, each enlarged, for a detector to find again.
+def scene(images: np.ndarray, side: int = 144, seed: int = 0) -> np.ndarray:
+    """Puts enlarged faces next to each other on one gray picture, so that a detector can look for them.
 
     Args:
-        images: uint8 [N, H, W, C].
-        side: of each face in the scene, in pixels.
-        seed: of their heights in the picture.
+        images: uint8 [N, H, W, 1 or 3].
+        side: side of each face in the scene, in pixels.
+        seed: seed of their vertical positions.
     Returns: uint8 [2 side, N (side + side / 2), 3].
     """
     gap, rng = side // 2, np.random.default_rng(seed)
     picture = np.full((2 * side, len(images) * (side + gap), 3), 128, np.uint8)
-    for place, image in enumerate(images):
+    for index, image in enumerate(images):
         face = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
-        top, left = int(rng.integers(gap // 2, gap + gap // 2)), place * (side + gap) + gap // 2
+        top, left = int(rng.integers(gap // 2, gap + gap // 2)), index * (side + gap) + gap // 2
         picture[top : top + side, left : left + side] = face if face.ndim == 3 else face[..., None]
     return picture
 
 
-def look(recognizer, pixels, method=None):
-    """What a model says of a picture, and where it looks.
+def look(
+    recognizer: EmotionRecognizer, pixels: np.ndarray, method: str | None = None
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Predicts one picture and shows where the model looks.
 
     Args:
-        recognizer: `EmotionRecognizer`.
+        recognizer: the model and its detector.
         pixels: uint8 [H, W, 1 or 3].
-        method: of `fer_tf.explain.explain`; None takes the default for the model's head.
-    Returns: uint8 [H', W', 3], the picture with boxes, and for each face its crop, its map and a bar a class;
-        DataFrame, a row a face (see `EmotionRecognizer.predict`).
+        method: a method of `fer_tf.explain.explain`; None takes the default for the model's head.
+    Returns: uint8 [H', W', 3], the picture with boxes, and for each face its crop, its map and one bar per class;
+        DataFrame, one row per face (see `EmotionRecognizer.predict`).
     """
-    found = recognizer.recognise([Picture("", pixels)])
+    recognised = recognizer.recognise([Picture("", pixels)])
+    rows, crops, probabilities = recognised.rows, recognised.crops, recognised.probabilities
     method = resolve_method(recognizer.model, method)
-    maps = explain(recognizer.model, found.crops, method, found.probabilities.argmax(axis=1))
-    boxes = [tuple(row[side] for side in "xywh") if row["detected"] else None for row in found.rows]
+    maps = explain(recognizer.model, crops, method, probabilities.argmax(axis=1))
+    boxes = [tuple(row[side] for side in "xywh") if row["detected"] else None for row in rows]
     faces = [
-        drawing.Shown(row["face"], box, *values, empty_reason(method))
-        for row, box, *values in zip(found.rows, boxes, found.probabilities, found.crops, maps, strict=True)
+        drawing.Shown(row["face"], box, shares, crop, face_map, empty_reason(method))
+        for row, box, shares, crop, face_map in zip(rows, boxes, probabilities, crops, maps, strict=True)
     ]
-    return drawing.annotate(pixels, faces, recognizer.class_names), recognizer.table(found.rows, found.probabilities)
+    return drawing.annotate(pixels, faces, recognizer.class_names), recognizer.table(rows, probabilities)
 
 
-def upload_widget(recognizer):
-    """A button that takes a picture from this computer and shows its faces, bars and the map of the largest.
+def upload_widget(recognizer: EmotionRecognizer) -> "ipywidgets.VBox":
+    """A button to choose a picture from your computer. It shows its faces, bars and the map of the largest face.
 
-    What is shown is lost with the kernel, unless the notebook is saved with its widgets' state.
+    The result is lost when the kernel stops, unless the notebook is saved with the state of its widgets.
 
     Args:
-        recognizer: `EmotionRecognizer`.
-    Returns: ipywidgets box.
+        recognizer: the model and its detector.
     """
     import ipywidgets
 
@@ -69,7 +77,7 @@ def upload_widget(recognizer):
     def answer(change):
         if change["new"]:
             content = bytes(change["new"][0]["content"])
-            button.value = ()  # a notebook that is saved with its widgets would keep the picture
+            button.value = ()  # otherwise a notebook saved with its widgets would keep the picture
             shown.value = _as_html(demo.picture(f"data:image;base64,{base64.b64encode(content).decode()}"))
 
     button.observe(answer, names="value")

@@ -156,7 +156,7 @@ def command(record: dict) -> str:
     return " ".join([*parts, *(f"--option {key}={value}" for key, value in record["dataset_options"].items())])
 
 
-def closest_experiment(record):
+def closest_experiment(record: dict) -> str:
     """The experiment of the same model that needs the fewest changes to be a run's settings."""
     model = EXPERIMENTS[record["experiment"]].model
     changes = {name: len(_changed(name, record)) for name, each in EXPERIMENTS.items() if each.model == model}

@@ -1,11 +1,13 @@
-"""Saving and loading models. A saved model carries its class names, input size and pixel range; nothing guesses them.
+"""Saves and loads models. A saved model holds its class names, input size and pixel range, so nothing guesses them.
 
-`.h5` is the kit's format: the root attribute `fer_tf` holds a JSON object beside Keras's own content.
+`.h5` is the kit's format. Its root attribute `fer_tf` holds a JSON object in addition to Keras's own content.
 """
 
 import json
+import os
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -21,18 +23,21 @@ ATTRIBUTE = "fer_tf"
 PIXEL_RANGE = (0, 255)
 SUFFIXES = (".h5", ".keras")
 FACENET2EXPNET = "FaceNet2ExpNet.h5"
-# The input of the pseudocode's model, which `preprocess_image` makes when it is given no other.
+# The input (height, width, channels) of the pseudocode's model. `preprocess_image` uses it if no model is given.
 DEFAULT_SHAPE = (48, 48, 1)
 
 
-def save_model(model, path, class_names, provenance=None):
-    """Writes a model with its description, in one step.
+def save_model(
+    model: keras.Model, path: str | Path, class_names: Sequence[str], provenance: dict | None = None
+) -> None:
+    """Writes a model with its description. The file appears only when it is complete.
 
     Args:
         model: `keras.Model` on raw 0..255 pixels.
-        path: ends in `.h5` or `.keras`.
+        path: the file to write, ends in `.h5` or `.keras`.
         class_names: names of the outputs, in order.
         provenance: dict of JSON values (run name, dataset fingerprint, ...).
+    Raises: `InputError` for another suffix, or if the names or the provenance do not fit.
     """
     path = Path(path)
     check_choice("suffix of the model file", path.suffix, SUFFIXES)
@@ -49,8 +54,8 @@ def save_model(model, path, class_names, provenance=None):
                 archive.writestr(f"{ATTRIBUTE}.json", json.dumps(description))
 
 
-def save_h5(model, path):
-    """Writes .h5 without optimizer. Keras tells everybody that it is legacy, through absl; the kit has chosen it."""
+def save_h5(model: keras.Model, path: str | Path) -> None:
+    """Writes .h5 without the optimizer, and hides Keras's warning that this format is legacy."""
     from absl import logging
 
     level = logging.get_verbosity()
@@ -61,8 +66,11 @@ def save_h5(model, path):
         logging.set_verbosity(level)
 
 
-def describe(model, class_names, provenance=None):
-    """The JSON object that travels with a model; checks that it fits the model."""
+def describe(model: keras.Model, class_names: Sequence[str], provenance: dict | None = None) -> dict:
+    """The description that is saved with a model: class_names, input_shape, pixel_range, provenance.
+
+    Raises: `InputError` if the number of names is not the number of outputs, or the provenance has a wrong type.
+    """
     outputs = int(model.output_shape[-1])
     if len(class_names) != outputs:
         raise InputError(f"class_names: {len(class_names)} names for a model with {outputs} outputs")
@@ -76,13 +84,16 @@ def describe(model, class_names, provenance=None):
     }
 
 
-def save_facenet2expnet(model, path=None):
+def save_facenet2expnet(model: keras.Model, path: str | Path | None = None) -> Path:
     """Writes the proposal's `FaceNet2ExpNet.h5`: eight outputs in [1]'s label order.
 
+    The output of a class that the model was not trained on is always 0. Loading the file warns about such classes.
+
     Args:
-        model: `keras.Model` of `load_model`, its class names known; takes pictures of `DEFAULT_SHAPE`.
-        path: default FaceNet2ExpNet.h5 in models/.
-    Returns: the path. A class that the model was not trained on is always 0 there; loading the file says so.
+        model: `keras.Model` from `load_model` with known class names; it takes pictures of `DEFAULT_SHAPE`.
+        path: the file to write; None for FaceNet2ExpNet.h5 in models/.
+    Returns: the path.
+    Raises: `InputError` if the model takes pictures of another size.
     """
     if model_shape(model) != DEFAULT_SHAPE:
         raise InputError(f"model: {FACENET2EXPNET} takes {DEFAULT_SHAPE}; this model takes {model_shape(model)}")
@@ -92,15 +103,18 @@ def save_facenet2expnet(model, path=None):
     path = Path(path or models_root() / FACENET2EXPNET)
     absent = [label for label, source in zip(EMOTION_LABELS, sources, strict=True) if source < 0]
     provenance = {"absent_classes": absent, **model_info(model).get("provenance", {})}
-    if sources != list(range(len(wanted))):  # not one that was exported before
+    if sources != list(range(len(wanted))):  # a model that already has this order stays as it is
         outputs = _layers.ClassOrder(sources, name="labels")(model.outputs[0])
         model = keras.Model(model.inputs[0], outputs, name="FaceNet2ExpNet")
     save_model(model, path, EMOTION_LABELS, provenance)
     return path
 
 
-def find_model(path):
-    """The file meant by `path`: as it stands, else in models/, else in models/bundled/."""
+def find_model(path: str | os.PathLike[str]) -> Path:
+    """Finds a model file: `path` as given, else in models/, else in models/bundled/.
+
+    Raises: `ModelFileError` with all places if there is no such file.
+    """
     path = expanded(path)
     places = [path] if path.is_absolute() else [path, models_root() / path, bundled_root() / path]
     for place in places:
@@ -109,14 +123,16 @@ def find_model(path):
     raise ModelFileError(f"no model file {path}; looked at {', '.join(map(str, places))}")
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike[str]) -> keras.Model:
     """Loads a model for prediction.
 
+    A file without the kit's description, such as a student's own `model.save`, loads with a warning. Its classes are
+    then taken in the canonical order.
+
     Args:
-        path: `.h5` or `.keras`; looked for as given, then in models/, then in models/bundled/.
-    Returns: `keras.Model`; `model_info(model)` tells its class names. A file without the kit's description (a
-        student's own `model.save`) loads with a warning and the canonical order.
-    Raises: `ModelFileError` if it is no model, or its description contradicts its outputs.
+        path: `.h5` or `.keras`; searched as given, then in models/, then in models/bundled/.
+    Returns: `keras.Model`; `model_info(model)` gives its class names.
+    Raises: `ModelFileError` if the file holds no model, or its description contradicts the model.
     """
     path = find_model(path)
     description = read_description(path)
@@ -126,22 +142,32 @@ def load_model(path):
         raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({_first_line(error)})") from None
     sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
     if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
-        raise ModelFileError(f"{path}: holds no Keras model with one image input and one output [N, classes]")
+        raise ModelFileError(f"{path}: does not hold a Keras model with one image input and one output [N, classes]")
     model.fer_tf_info = _checked_description(path, model, description)
     absent = model.fer_tf_info.get("provenance", {}).get("absent_classes")
     if absent:
-        warnings.warn(f"{path} was trained without {', '.join(absent)}: always 0 there", stacklevel=2)
+        warnings.warn(f"{path} was trained without {', '.join(absent)}: these outputs are always 0", stacklevel=2)
     return model
 
 
-def model_info(model):
-    """The description of a model: class_names, input_shape, pixel_range, provenance."""
+def model_info(model: keras.Model) -> dict:
+    """The description of a model: class_names, input_shape (height, width, channels), pixel_range, provenance.
+
+    Args:
+        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
+    Raises: `ModelFileError` for a model without description whose number of outputs fits no list of emotions.
+    """
     info = getattr(model, "fer_tf_info", None)
     return info if info is not None else describe(model, _default_names(model.output_shape[-1]))
 
 
-def model_shape(model):
-    """(height, width, channels) of a model's images; refused where the model fixes none."""
+def model_shape(model: keras.Model) -> tuple[int, int, int]:
+    """(height, width, channels) of a model's images.
+
+    Args:
+        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
+    Raises: `InputError` if the size is not fixed, or there are not 1 or 3 channels.
+    """
     shape = tuple(model.input_shape[1:])
     if len(shape) != 3 or None in shape or shape[2] not in (1, 3):
         raise InputError(f"model: must take images of a fixed size with 1 or 3 channels; this one takes {shape}")
@@ -153,8 +179,11 @@ def _first_line(error):
     return lines[0][:200] if lines else type(error).__name__
 
 
-def read_description(path):
-    """The description in a model file, a dict, or None where it has none; `ModelFileError` if it is no model file."""
+def read_description(path: Path) -> dict | None:
+    """The description in a `.h5` or `.keras` file, or None if it has none.
+
+    Raises: `ModelFileError` if the file is not a model file, or its description is not JSON.
+    """
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
@@ -163,28 +192,28 @@ def read_description(path):
                 )
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
-                raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (weights alone, or other data)")
+                raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (only weights, or other data)")
             return json.loads(file.attrs[ATTRIBUTE]) if ATTRIBUTE in file.attrs else None
     except json.JSONDecodeError:
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description is not JSON") from None
     except ModelFileError:
         raise
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, zipfile.BadZipFile):  # what h5py raises of damage
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, zipfile.BadZipFile):  # h5py on damaged files
         raise ModelFileError(f"{path}: is not a model file (.h5 or .keras)") from None
 
 
 def _default_names(outputs):
     if not 2 <= outputs <= len(EMOTIONS):
-        raise ModelFileError(f"a model with {outputs} outputs is no emotion model of the kit (2 to {len(EMOTIONS)})")
+        raise ModelFileError(f"a model with {outputs} outputs is not an emotion model (2 to {len(EMOTIONS)} outputs)")
     return EMOTIONS[:outputs]
 
 
 def _checked_description(path, model, description):
     outputs = model.output_shape[-1]
     if description is None:
-        in_the_proposals_order = any(isinstance(layer, _layers.ClassOrder) for layer in model.layers)
-        names = EMOTION_LABELS if in_the_proposals_order else _default_names(outputs)
-        warnings.warn(f"{path} does not say its classes; taken as {', '.join(names)}", stacklevel=3)
+        has_label_order = any(isinstance(layer, _layers.ClassOrder) for layer in model.layers)
+        names = EMOTION_LABELS if has_label_order else _default_names(outputs)
+        warnings.warn(f"{path} does not say its classes; they are taken as {', '.join(names)}", stacklevel=3)
         return describe(model, names)
     if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no class_names")
@@ -203,7 +232,7 @@ def _checked_description(path, model, description):
 
 
 def _check_input(path, model, description):
-    """Checks the shape and the pixel range that a description says."""
+    """Checks the shape and the pixel range in a description."""
     shape = description.get("input_shape")
     if shape is not None and not isinstance(shape, list):
         raise ModelFileError(f"{path}: its input_shape is {shape!r}")
@@ -214,15 +243,15 @@ def _check_input(path, model, description):
 
 
 def _provenance_fault(provenance):
-    """What is wrong with a provenance; "" where it is a dict whose names, as far as it has them, are text."""
+    """What is wrong with a provenance, or "". It must be a dict, and the names in it must be text."""
     if not isinstance(provenance, dict):
-        return "is no object"
+        return "is not an object"
     for key in ("run", "dataset", "protocol", "dataset_fingerprint", "salient_by"):
         if not isinstance(provenance.get(key) or "", str):
-            return f"has a {key} that is no text"
+            return f"has a {key} that is not text"
     absent = provenance.get("absent_classes") or []
     is_list = isinstance(absent, list | tuple) and all(isinstance(name, str) for name in absent)
-    return "" if is_list else "has absent_classes that are no list of names"
+    return "" if is_list else "has absent_classes that are not a list of names"
 
 
 def _check_emotion(path, name):

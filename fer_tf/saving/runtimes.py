@@ -1,8 +1,8 @@
-"""Models in other forms than Keras's, behind the little of a `keras.Model` that prediction asks for.
+"""Opens exported models, with the few attributes and methods of a `keras.Model` that prediction needs.
 
-`fer_tf.saving.export` writes them. ONNX files are run by ONNX Runtime, TFLite files by LiteRT, SavedModels by
-TensorFlow. Their metadata hold what a `.h5` file has in its attribute `fer_tf`: class names, input size, pixel range,
-provenance. A file without it is refused: it may want other pixels than the kit gives.
+`fer_tf.saving.export` writes them. ONNX Runtime runs ONNX files, LiteRT runs TFLite files, TensorFlow runs SavedModels.
+Their metadata holds the same description as the attribute `fer_tf` of a `.h5` file: class names, input size, pixel
+range, provenance. A file without a description is refused, because it may need other pixel values than the kit gives.
 """
 
 import importlib
@@ -12,70 +12,79 @@ import threading
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
+import keras
 import numpy as np
 
-from ..common.checks import InputError, ModelFileError
+from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.paths import expanded
 from ..common.quiet import quiet_stderr
 from .keras_files import ATTRIBUTE, _checked_description, _first_line, find_model, load_model
 
-# The name of the description in a TFLite file's appended zip, and of it in a SavedModel's assets.extra.
+# File name of the description in a TFLite file's appended zip and in a SavedModel's assets.extra.
 DESCRIPTION = f"{ATTRIBUTE}.json"
-_DESCRIPTION_LIMIT = 1_000_000  # bytes; a real one has some thousands
+_DESCRIPTION_LIMIT = 1_000_000  # bytes; a real one has a few thousand
 
 
 class ExportedModel(ABC):
-    """A model file of another form, with what prediction asks of a `keras.Model`.
+    """An exported model, with the attributes and methods of a `keras.Model` that prediction needs.
 
     Args:
-        path: the file (a SavedModel: the folder).
-    Raises: `ModelFileError` if it is no such file, has no description, or contradicts it; `InputError` where the
+        path: the file, or the folder of a SavedModel.
+    Raises: `ModelFileError` if the file cannot be opened, has no description, or contradicts it; `InputError` if the
         runtime is not installed.
 
     Attributes:
+        path: the file or folder, a `Path`.
+        name: the stem of the path.
         input_shape: (None, height, width, channels).
         output_shape: (None, C).
         fer_tf_info: dict, see `fer_tf.saving.keras_files.model_info`.
-        runtime: name of what runs it.
+        runtime: name of the library that runs it.
     """
 
     runtime = ""
+    input_shape: tuple[None, int, int, int]
+    output_shape: tuple[None, int]
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.name = self.path.stem
         try:
             description = self._open()
         except InputError:
             raise
-        except Exception as error:  # the runtimes raise anything from ValueError to their own kinds on a broken file
+        except Exception as error:  # on a broken file the runtimes raise ValueError, their own errors and others
             raise ModelFileError(f"{path}: cannot be opened by {self.runtime} ({_first_line(error)})") from None
         if len(self.input_shape) != 4 or len(self.output_shape) != 2:
             raise ModelFileError(
-                f"{path}: takes {self.input_shape} and gives {self.output_shape}, not images and one "
-                "probability a class"
+                f"{path}: takes {self.input_shape} and returns {self.output_shape}; it must take images and return "
+                "one probability for each class"
             )
         self.fer_tf_info = _checked_description(self.path, self, description)
         absent = self.fer_tf_info.get("provenance", {}).get("absent_classes")
         if absent:
-            warnings.warn(f"{path} was trained without {', '.join(absent)}: always 0 there", stacklevel=2)
+            warnings.warn(f"{path} was trained without {', '.join(absent)}: these outputs are always 0", stacklevel=2)
 
     @abstractmethod
-    def _open(self):
-        """Sets the shapes, makes ready to run, and returns the description, a dict."""
+    def _open(self) -> dict:
+        """Prepares the runtime, sets the shapes and returns the description."""
 
     @abstractmethod
-    def _run(self, images):
-        """Probabilities of float32 [N, H, W, C], N at least 1."""
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        """Returns probabilities [N, C] of float32 [N, H, W, C], N at least 1."""
 
-    def predict_on_batch(self, images):
-        """Probabilities of pictures.
+    def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
+        """Predicts the probabilities of pictures.
 
         Args:
             images: [N, H, W, C] at the model's size, raw 0..255, any numeric type.
-        Returns: float32 [N, C].
+        Returns: float32 [N, C], 0..1.
+        Raises: `InputError` for pictures of another shape.
         """
         images = np.asarray(images, np.float32)
         if images.shape[1:] != self.input_shape[1:]:
@@ -86,30 +95,32 @@ class ExportedModel(ABC):
         return np.asarray(self._run(images), np.float32)
 
     @property
-    def layers(self):
-        """Refused: an exported model has none. Methods that look inside ask for them first."""
+    def layers(self) -> NoReturn:
+        """Raises `InputError`: an exported model has no layers that an explanation method could look at."""
         raise InputError(
-            f"model: {self.path.name} has no layers to look into; give the Keras model (.h5 or .keras) "
+            f"model: {self.path.name} has no layers to look at; give the Keras model (.h5 or .keras) "
             "without another runtime"
         )
 
 
 class OnnxModel(ExportedModel):
-    """An `.onnx` file, run by ONNX Runtime; see `ExportedModel`."""
+    """An `.onnx` file, opened with ONNX Runtime; see `ExportedModel`."""
 
     runtime = "ONNX Runtime"
 
     def _open(self):
         runtime = required("onnxruntime")
-        have = runtime.get_available_providers()
-        wanted = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in have]
+        available = runtime.get_available_providers()
+        providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
         options = runtime.SessionOptions()
         options.log_severity_level = 3  # errors
         with quiet_stderr():
-            self.session = runtime.InferenceSession(str(self.path), options, providers=wanted)
+            self.session = runtime.InferenceSession(str(self.path), options, providers=providers)
         inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelFileError(f"{self.path}: has {len(inputs)} inputs and {len(outputs)} outputs, not one each")
+            raise ModelFileError(
+                f"{self.path}: must have one input and one output; it has {len(inputs)} and {len(outputs)}"
+            )
         self.input_shape, self.output_shape = _sizes(inputs[0].shape), _sizes(outputs[0].shape)
         self._input = inputs[0].name
         return _description(self.path, self.session.get_modelmeta().custom_metadata_map.get(ATTRIBUTE))
@@ -119,29 +130,29 @@ class OnnxModel(ExportedModel):
 
 
 class LiteRTModel(ExportedModel):
-    """A `.tflite` file, run by LiteRT; see `ExportedModel`."""
+    """A `.tflite` file, opened with LiteRT; see `ExportedModel`."""
 
     runtime = "LiteRT"
 
     def _open(self):
-        description = self._packed()
+        description = self._read_description()
         interpreter = required("ai_edge_litert.interpreter", "ai-edge-litert").Interpreter
         with quiet_stderr():
-            # from memory: a file that is mapped could not be replaced on Windows
+            # from memory: Windows cannot replace a file that is mapped into memory
             self.interpreter = interpreter(model_content=self.path.read_bytes(), num_threads=os.cpu_count())
         self._input, self._output = self.interpreter.get_input_details()[0], self.interpreter.get_output_details()[0]
         self.input_shape, self.output_shape = (_sizes(side["shape_signature"]) for side in (self._input, self._output))
         self._batch, self._lock = None, threading.Lock()
         return description
 
-    def _packed(self):
-        """The description in the zip that TFLite files carry their associated files in, appended to the model."""
+    def _read_description(self):
+        """The description from the zip of associated files that is appended to a TFLite model."""
         try:
             with zipfile.ZipFile(self.path) as archive:
-                found = DESCRIPTION in archive.namelist()
-                if found and archive.getinfo(DESCRIPTION).file_size > _DESCRIPTION_LIMIT:
+                is_described = DESCRIPTION in archive.namelist()
+                if is_described and archive.getinfo(DESCRIPTION).file_size > _DESCRIPTION_LIMIT:
                     raise ModelFileError(f"{self.path}: its {DESCRIPTION} has over {_DESCRIPTION_LIMIT:,} bytes")
-                return _description(self.path, archive.read(DESCRIPTION) if found else None)
+                return _description(self.path, archive.read(DESCRIPTION) if is_described else None)
         except zipfile.BadZipFile:
             return _description(self.path, None)
 
@@ -154,17 +165,17 @@ class LiteRTModel(ExportedModel):
             return self.interpreter.get_tensor(self._output["index"])
 
     def _resize(self, shape):
-        self._batch = None  # should it fail, the next batch is set up anew
-        with quiet_stderr():  # says which delegate it has chosen
+        self._batch = None  # if this fails, the next batch is resized again
+        with quiet_stderr():  # hides LiteRT's note about the delegate that it chose
             self.interpreter.resize_tensor_input(self._input["index"], shape)
             self.interpreter.allocate_tensors()
         self._batch = shape[0]
 
 
 class SavedModel(ExportedModel):
-    """A SavedModel's folder, run by TensorFlow; see `ExportedModel`.
+    """A SavedModel's folder, opened with TensorFlow; see `ExportedModel`.
 
-    A SavedModel is a program, which may also read and write files: open only what comes from where you trust.
+    A SavedModel is a program that may also read and write files. Open only models from sources that you trust.
     """
 
     runtime = "TensorFlow"
@@ -172,8 +183,6 @@ class SavedModel(ExportedModel):
     def _open(self):
         extra = self.path / "assets.extra" / DESCRIPTION
         description = _description(self.path, extra.read_bytes() if extra.is_file() else None)
-        import keras
-
         self.input_shape = (None, *(int(side) for side in description["input_shape"]))
         with quiet_stderr():
             self._layer = keras.layers.TFSMLayer(str(self.path), call_endpoint="serve")
@@ -184,47 +193,86 @@ class SavedModel(ExportedModel):
         return np.asarray(self._layer(images))
 
 
-# Suffix of a model file -> what opens it; a folder is a SavedModel.
-EXPORTED = {".onnx": OnnxModel, ".tflite": LiteRTModel}
+# Suffix of a model file -> the class that opens it. A folder is a SavedModel.
+EXPORTED: dict[str, type[ExportedModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
 
 
-def is_exported(path):
-    """Whether `path` names a model of another form than Keras's, by its suffix or because it is a SavedModel."""
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime other than Keras.
+
+    Attributes:
+        opens: the class of its models.
+        packages: dict of a module that an export to it imports -> the package to install.
+    """
+
+    opens: type[ExportedModel]
+    packages: dict[str, str]
+
+
+# Runtimes other than keras, by the form that they run.
+RUNTIMES = {
+    "onnx": Runtime(OnnxModel, {"onnx": "onnx", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}),
+    "tflite": Runtime(LiteRTModel, {"ai_edge_litert": "ai-edge-litert"}),
+}
+
+
+def runtime_name(runtime: str | None) -> str | None:
+    """Checks the name of a runtime: "keras", a key of `RUNTIMES`, or None for the model's own.
+
+    "litert" is another name of "tflite". Any other text raises `InputError`.
+    """
+    name = "tflite" if runtime == "litert" else runtime
+    return check_choice("runtime", name, (None, "keras", *RUNTIMES))
+
+
+def is_exported(path: str | os.PathLike[str]) -> bool:
+    """True if `path` has the suffix of an exported model, or is the folder of a SavedModel."""
     return Path(path).suffix.lower() in EXPORTED or (expanded(path) / "saved_model.pb").is_file()
 
 
-def open_exported(path):
-    """Opens a model file that `export` wrote.
+def open_exported(path: str | os.PathLike[str]) -> ExportedModel:
+    """Opens a model that `export` wrote.
 
     Args:
-        path: `.onnx` or `.tflite`, looked for as given, then in models/, then in models/bundled/; or a SavedModel's
+        path: `.onnx` or `.tflite`, searched as given, then in models/, then in models/bundled/; or a SavedModel's
             folder.
     Returns: `ExportedModel`.
+    Raises: see `ExportedModel`.
     """
     if Path(path).suffix.lower() not in EXPORTED:
         return SavedModel(expanded(path))
     return EXPORTED[Path(path).suffix.lower()](find_model(path))
 
 
-def open_model(path):
-    """Opens any model file for prediction: `open_exported` for what `export` wrote, else `fer_tf.load_model`."""
+def open_model(path: str | os.PathLike[str]) -> keras.Model | ExportedModel:
+    """Opens any model file for prediction: exported models by `open_exported`, others by `fer_tf.load_model`."""
     return open_exported(path) if is_exported(path) else load_model(path)
 
 
-def required(module, package=None):
-    """Imports a module that the kit itself can do without; says how to install the package where it is not there."""
+def required(module: str, package: str | None = None) -> ModuleType:
+    """Imports an optional module.
+
+    Args:
+        module: its name.
+        package: the package that `pip` installs; None if it has the same name.
+    Returns: the module.
+    Raises: `InputError` with the `pip install` command if it is not installed.
+    """
     package = package or module
     try:
         with quiet_stderr():
             return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise InputError(f"{package} is not installed: `pip install {package}` brings it") from None
+        raise InputError(f"{package} is not installed: `pip install {package}`") from None
 
 
 def _description(path, text):
-    """The description in JSON `text`, a dict; `ModelFileError` where there is none."""
+    """The description in the JSON `text`, a dict; raises `ModelFileError` if there is none."""
     if text is None:
-        raise ModelFileError(f"{path}: does not say its classes and pixels; only files of `fer-tf export` can be used")
+        raise ModelFileError(
+            f"{path}: does not say its classes and pixel range; only files from `fer-tf export` can be used"
+        )
     try:
         description = json.loads(text)
     except ValueError:
@@ -235,5 +283,5 @@ def _description(path, text):
 
 
 def _sizes(shape):
-    """A runtime's shape as a tuple; None where a side is free (a name, -1 or None there)."""
+    """A runtime's shape as a tuple, with None for a free side, which runtimes write as a name, -1 or None."""
     return tuple(int(side) if isinstance(side, int | np.integer) and side >= 0 else None for side in shape)

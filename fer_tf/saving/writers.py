@@ -1,8 +1,14 @@
 """Writes a model as ONNX, TFLite or SavedModel, with its description inside; `fer_tf.saving.export` checks the result.
 
-Each writer is a function (model, path, description, quantize, calibration): a `keras.Model` in float32 that has been
-called once, the path to write, a dict, None, "float16" or "int8", uint8 [N, H, W, C]. The conversions are the
-libraries': Keras with tf2onnx and ONNX Runtime's quantiser, and TensorFlow's converter for TFLite.
+Each writer is a function (model, path, description, quantize, calibration):
+
+- model: a `keras.Model` in float32 that was called at least once.
+- path: the file or folder to write.
+- description: a dict, see `fer_tf.saving.keras_files.model_info`.
+- quantize: None, "float16" or "int8".
+- calibration: uint8 [N, H, W, C], the pictures that give the ranges for int8.
+
+Libraries do the conversion: Keras with tf2onnx and ONNX Runtime's quantiser, and TensorFlow's converter for TFLite.
 """
 
 import contextlib
@@ -13,6 +19,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from ..common.checks import InputError
@@ -20,15 +27,20 @@ from ..common.quiet import quiet_stderr
 from .keras_files import ATTRIBUTE, _first_line
 from .runtimes import DESCRIPTION, required
 
-# What is quantised in ONNX files: the costly operators, and those between them that keep whole numbers.
+# The operators that are quantised in ONNX files: the costly ones, and those between them that keep whole numbers.
 _ONNX_INT8 = ["Conv", "Gemm", "MatMul", "Relu", "Clip", "MaxPool"]
 _CALIBRATION_BATCH = 32
 _HALF_MAX = 65_504
-_SMALL = 16  # numbers; what has no more of them stays in single precision
+_SMALL = 16  # a weight with at most this many numbers stays in single precision
 
 
-def write_onnx(model, path, description, quantize, calibration):
-    """Writes an ONNX file; see the module."""
+def write_onnx(
+    model: keras.Model, path: Path, description: dict, quantize: str | None, calibration: np.ndarray
+) -> None:
+    """Writes an ONNX file; see the module for the arguments.
+
+    Raises: `InputError` if the model cannot be converted, or a weight is too large for float16.
+    """
     onnx = required("onnx")
     required("tf2onnx")
     with _converting(model, "onnx"):
@@ -36,7 +48,7 @@ def write_onnx(model, path, description, quantize, calibration):
         if quantize == "int8":
             _quantize_onnx(path, calibration)
         proto = onnx.load(str(path))
-        onnx.checker.check_model(proto)  # tf2onnx writes also what is no operator of ONNX
+        onnx.checker.check_model(proto)  # tf2onnx may write operators that ONNX does not have
     if quantize == "float16":
         _halve(proto)
     for side in (proto.graph.input[0], proto.graph.output[0]):
@@ -46,36 +58,36 @@ def write_onnx(model, path, description, quantize, calibration):
 
 
 def _quantize_onnx(path, calibration):
-    """Whole-number arithmetic for the ONNX file `path`, which is replaced."""
+    """Replaces the ONNX file `path` by one that calculates with whole numbers."""
     required("onnxruntime")
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(quantization.CalibrationDataReader):
-        """Hands the calibration pictures over, batch by batch."""
+        """Gives the calibration pictures batch by batch."""
 
         def __init__(self, name):
             starts = range(0, len(calibration), _CALIBRATION_BATCH)
-            self.batches = ({name: calibration[at : at + _CALIBRATION_BATCH].astype(np.float32)} for at in starts)
+            self.batches = ({name: calibration[i : i + _CALIBRATION_BATCH].astype(np.float32)} for i in starts)
 
         def get_next(self):
             return next(self.batches, None)
 
     with tempfile.TemporaryDirectory() as folder:
         folded = Path(folder) / "folded.onnx"
-        # normalisations are folded into convolutions first; without it the ranges of both would be rounded
+        # folds normalisations into convolutions first, otherwise both would be rounded separately
         quant_pre_process(str(path), str(folded), skip_symbolic_shape=True)
         name = required("onnx").load(str(folded)).graph.input[0].name
-        # seven bits for weights: processors without VNNI add two products in 16 bits, which eight would overflow
+        # 7 bits for weights: processors without VNNI add two products in 16 bits, and 8 bits would overflow
         quantization.quantize_static(
             str(folded), str(path), Reader(name), per_channel=True, reduce_range=True, op_types_to_quantize=_ONNX_INT8
         )
 
 
 def _halve(proto):
-    """Stores the weights of an ONNX model in half precision; each is widened again before it is used.
+    """Stores the weights of an ONNX model in half precision. The model casts each one to float32 before it is used.
 
-    Half-precision arithmetic is left out: processors emulate it, and ONNX's converter fails on the sampling layers.
+    It does not calculate in half precision: processors emulate that, and ONNX's converter fails on the sampling layers.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -85,7 +97,7 @@ def _halve(proto):
             continue
         name, values = tensor.name, numpy_helper.to_array(tensor)
         if np.abs(values).max() > _HALF_MAX:
-            raise InputError(f"quantize: {name} holds weights beyond {_HALF_MAX:,}, the end of float16")
+            raise InputError(f"quantize: {name} holds weights beyond {_HALF_MAX:,}, the largest float16 number")
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/half"))
         casts.append(helper.make_node("Cast", [f"{name}/half"], [name], f"{name}/widen", to=TensorProto.FLOAT))
     nodes = [*casts, *proto.graph.node]
@@ -93,11 +105,16 @@ def _halve(proto):
     proto.graph.node.extend(nodes)
 
 
-def write_tflite(model, path, description, quantize, calibration):
-    """Writes a TFLite file; see the module. Only operators that LiteRT has by itself are allowed in it."""
+def write_tflite(
+    model: keras.Model, path: Path, description: dict, quantize: str | None, calibration: np.ndarray
+) -> None:
+    """Writes a TFLite file that uses only LiteRT's built-in operators; see the module for the arguments.
+
+    Raises: `InputError` if the model cannot be converted.
+    """
     import tensorflow as tf
 
-    options = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
+    options: dict = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
     if quantize:
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
@@ -111,8 +128,13 @@ def write_tflite(model, path, description, quantize, calibration):
         archive.writestr("labels.txt", "".join(f"{name}\n" for name in description["class_names"]))
 
 
-def write_savedmodel(model, path, description, quantize, calibration):
-    """Writes a SavedModel's folder; see the module. It has one endpoint, `serve`."""
+def write_savedmodel(
+    model: keras.Model, path: Path, description: dict, quantize: str | None, calibration: np.ndarray
+) -> None:
+    """Writes a SavedModel's folder with one endpoint, `serve`; see the module for the arguments.
+
+    Raises: `InputError` if the model cannot be converted.
+    """
     with _converting(model, "savedmodel"):
         model.export(str(path), format="tf_saved_model", verbose=False)
     extra = Path(path) / "assets.extra"
@@ -125,7 +147,7 @@ WRITERS = {"onnx": write_onnx, "tflite": write_tflite, "savedmodel": write_saved
 
 @contextlib.contextmanager
 def _converting(model, form):
-    """Keeps the converters' notes off the screen, and tells in a line what they cannot do."""
+    """Hides the converters' notes, and turns their errors into an `InputError` of one line."""
     handlers, level = logging.root.handlers[:], logging.root.manager.disable
     try:
         logging.disable(logging.WARNING)
@@ -138,4 +160,4 @@ def _converting(model, form):
         raise InputError(f"{model.name}: cannot be written as {form}: {_first_line(error)}") from error
     finally:
         logging.disable(level)
-        logging.root.handlers[:] = handlers  # `logging.warning` adds one of its own
+        logging.root.handlers[:] = handlers  # `logging.warning` adds a handler

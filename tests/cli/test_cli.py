@@ -20,6 +20,7 @@ from PIL import Image
 from fer_tf.cli import app
 from fer_tf.data import load_dataset
 from fer_tf.emotions import EMOTIONS
+from fer_tf.experiments import SETTINGS
 
 
 def _commands(command, path=()):
@@ -37,7 +38,7 @@ COMMANDS = dict(_commands(ROOT))
 
 @pytest.fixture
 def home(fresh_home, monkeypatch):
-    """Empty reports and models folders, and a working directory of one's own."""
+    """Empty reports and models folders, and a separate working directory."""
     (fresh_home / "work").mkdir()
     monkeypatch.chdir(fresh_home / "work")
     return fresh_home
@@ -80,6 +81,19 @@ def test_list_names_what_there_is_and_says_that_no_run_is_there(capsys, home):
     assert answer.code == 0
     for name in ("synthetic", "fer2013", "official, pooled, balanced, folder", "majority", "cnn_batch32", "none yet"):
         assert name in answer.out
+
+
+def test_list_settings_shows_default_range_and_help_of_each(capsys, home):
+    answer = run_cli(capsys, "list", "settings")
+    assert answer.code == 0
+    shown = [line for line in answer.out.splitlines() if line.startswith("  ") and not line.startswith("   ")]
+    assert [line.split()[0] for line in shown] == list(SETTINGS)
+    assert "  dropout (0.5; 0 to 0.99)\n" in answer.out
+    assert "  flip (false; true or false)\n" in answer.out
+    assert "  schedule (constant; constant, cosine, plateau)\n" in answer.out
+    assert "  unfreeze (empty)\n" in answer.out
+    assert all(setting.help in answer.out for setting in SETTINGS.values())
+    assert_refused(run_cli(capsys, "list", "nothing"), "what: allowed are all, settings; received 'nothing'")
 
 
 def test_data_check_tells_what_is_there_and_what_is_missing(capsys, home, fer2013_root):
@@ -150,7 +164,7 @@ def test_predict_does_what_it_can_and_reports_the_rest(capsys, home, tiny_model_
     (home / "in/Thumbs.db").write_text("litter")
     os.symlink(home / "in", home / "in/deep/loop")
     out = home / "in/scores.csv"
-    for _ in range(2):  # the second time the csv lies in the folder that is searched
+    for _ in range(2):  # the second time the csv is in the folder that is searched
         answer = run_cli(capsys, "predict", home / "in", "--no-detect", "--model", tiny_model_path, "--out", out)
         assert answer.code == 1
         assert "3 of 6 files predicted" in answer.out
@@ -172,7 +186,7 @@ def test_predict_without_out_shows_a_table(capsys, home, tiny_model_path):
 
 def test_predict_says_that_a_folder_is_empty(capsys, home, tiny_model_path):
     (home / "empty").mkdir()
-    assert_refused(run_cli(capsys, "predict", home / "empty", "--model", tiny_model_path), "empty: holds no file")
+    assert_refused(run_cli(capsys, "predict", home / "empty", "--model", tiny_model_path), "empty: no files found")
 
 
 def test_predict_does_not_write_into_a_folder_s_place(capsys, home, tiny_model_path):
@@ -189,8 +203,8 @@ def test_predict_does_not_write_into_a_folder_s_place(capsys, home, tiny_model_p
 MAJORITY = ("train", "majority", "--dataset", "fer2013", "--size", "smoke")
 
 
-def test_a_setting_that_the_experiment_does_not_use_is_told(capsys, home, fer2013_root):
-    """It would else seem to have been tried."""
+def test_a_setting_that_the_experiment_does_not_use_is_named(capsys, home, fer2013_root):
+    """Otherwise it would seem to have been tried."""
     answer = run_cli(capsys, *MAJORITY, "--data-dir", fer2013_root, "--set", "attention=self", "--set", "l2=0.5")
     assert answer.code == 0
     assert "attention, l2: majority does not use what was set, it changes nothing" in answer.err
@@ -215,7 +229,7 @@ def test_a_setting_that_the_experiment_does_not_use_is_told(capsys, home, fer201
         ((*MAJORITY, "--set", "mixup=inf"), ["mixup: must be a number"]),
         ((*MAJORITY, "--epochs", "-1"), ["epochs: must be a number >= 0"]),
         ((*MAJORITY, "--seed", "-1"), ["seed"]),
-        ((*MAJORITY, "--protocol", "balanced"), ["the protocol takes 400"]),
+        ((*MAJORITY, "--protocol", "balanced"), ["the protocol needs 400"]),
         (("data", "check", "fer2014"), ["dataset: allowed are synthetic, fer2013", "received 'fer2014'"]),
         (("data", "counts", "fer2014"), ["dataset: allowed are synthetic, fer2013"]),
         (("data", "counts", "fer2013", "--protocol", "pooled", "--seed", "-1"), ["seed"]),
@@ -231,7 +245,7 @@ def test_a_wrong_argument_is_refused_with_what_is_allowed(capsys, home, fer2013_
 
 
 @pytest.mark.parametrize("command", [("train", "cnn"), ("data", "counts"), ("evaluate", "model")])
-def test_a_missing_dataset_is_told_in_one_line(capsys, home, tiny_model_path, command):
+def test_a_missing_dataset_is_reported_in_one_line(capsys, home, tiny_model_path, command):
     words = {"train": ("train", "cnn", "--dataset", "fer2013"), "data": ("data", "counts", "fer2013")}
     arguments = words.get(command[0], ("evaluate", tiny_model_path, "--dataset", "fer2013"))
     answer = run_cli(capsys, *arguments, "--data-dir", home / "nowhere")
@@ -330,7 +344,7 @@ def test_a_folder_is_no_model(capsys, home):
 def test_a_students_own_file_is_taken_in_the_canonical_order_with_a_warning(capsys, home, tiny_model_path):
     with h5py.File(shutil.copy(tiny_model_path, home / "own.h5"), "a") as file:
         del file.attrs["fer_tf"]
-    with pytest.warns(UserWarning, match=r"own\.h5 does not say its classes; taken as anger, disgust, fear"):
+    with pytest.warns(UserWarning, match=r"own\.h5 does not say its classes; they are taken as anger, disgust, fear"):
         answer = run_cli(capsys, "predict", write_face(home / "a.png"), "--model", home / "own.h5")
     assert answer.code == 0
 
@@ -342,7 +356,7 @@ def test_a_students_own_file_is_taken_in_the_canonical_order_with_a_warning(caps
         ((32, 32, 3), EMOTIONS[:6], ["images of neutral left out", "converted to the model's (32, 32, 3)"]),
     ],
 )
-def test_a_model_of_another_dataset_is_mapped_and_it_is_told(capsys, home, fer2013_root, shape, names, notes):
+def test_a_model_of_another_dataset_is_mapped_and_reported(capsys, home, fer2013_root, shape, names, notes):
     from fer_tf.models import build_model
     from fer_tf.saving import save_model
 

@@ -1,4 +1,4 @@
-"""What is kept off the screen, and that nothing else is."""
+"""What is hidden from the screen, and that nothing else is."""
 
 import logging
 
@@ -30,7 +30,7 @@ def test_advice_on_tracing_is_dropped_and_other_warnings_are_not():
 
 
 def retraced(tf):
-    """One function that is traced anew at every call, more often than TensorFlow bears without a word."""
+    """One function that is traced again at every call, so often that TensorFlow warns."""
     doubled = tf.function(lambda value: 2 * value)
     for value in range(12):
         doubled(value)

@@ -2,8 +2,10 @@
 
 import pytest
 
-from fer_tf.data import DATASETS
+from fer_tf.data import DATASETS, has_same_pictures, has_same_rows
 from fer_tf.emotions import EMOTIONS
+from fer_tf.evaluation.comparison import read_claims
+from fer_tf.experiments import EXPERIMENTS
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -17,3 +19,36 @@ def test_entry_is_whole(name):
     assert spec.licence
     assert spec.images
     assert spec.traps
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_facts_name_what_there_is(name):
+    spec = DATASETS[name]
+    assert spec.honest_protocol in ("", *spec.protocols)
+    assert {*spec.published_splits, *spec.folds} <= set(spec.protocols)
+    assert spec.pictures_of in ("", *DATASETS)
+    assert spec.limits
+    assert all(set(figures) <= set(EXPERIMENTS) for figures in spec.published_lists.values())
+
+
+def test_every_dataset_of_a_claim_has_its_honest_protocol_and_name():
+    for name in read_claims()["dataset"].unique():
+        assert DATASETS[name].honest_protocol
+        assert DATASETS[name].paper_name
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pictures", "rows"),
+    [
+        (("fer2013", "official"), ("ferplus", "six"), True, True),
+        (("fer2013", "official"), ("fer2013", "official"), True, True),
+        (("fer2013", "pooled"), ("ferplus", "official"), True, False),
+        (("rafdb", "official"), ("rafdb", "official"), True, False),  # val is drawn by the seed
+        (("rafdb", "official"), ("fer2013", "official"), False, False),
+        ((None, None), ("fer2013", "official"), False, False),
+        (("2e6f", "official"), ("fer2013", "official"), False, False),
+    ],
+)
+def test_datasets_with_the_same_pictures_and_rows(first, second, pictures, rows):
+    assert has_same_pictures(first[0], second[0]) == pictures
+    assert has_same_rows(first, second) == rows

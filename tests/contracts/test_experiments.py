@@ -56,7 +56,7 @@ def test_overrides_are_typed():
         ({"reading": "banana"}, "reading: allowed are combined, strongest; received 'banana'"),
         ({"stem": "banana"}, "stem: allowed are standard, small; received 'banana'"),
         ({"backbone": "banana"}, "backbone: allowed are cnn, .*resnet18.*MobileNetV2.*; received 'banana'"),
-        ({"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny is not possible, Keras cannot read its .h5 files back"),
+        ({"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny cannot be used: Keras cannot load its .h5 files"),
         ({"schedule": "linear"}, "schedule: allowed are constant, cosine, plateau; received 'linear'"),
     ],
 )
@@ -76,7 +76,7 @@ def test_wrong_overrides(overrides, message):
     ],
 )
 def test_what_defines_an_experiment_is_not_overridden(name, overrides):
-    """Else `ran_self` with other attention would stand in tables under its name."""
+    """Otherwise `ran_self` with other attention would be in tables under its name."""
     (key,) = overrides
     with pytest.raises(InputError, match=f"{key}: {name} is defined by {key} .*, it cannot be set"):
         resolve(name, "smoke", overrides)

@@ -1,4 +1,4 @@
-"""What every entry of MODELS promises; a new model is tested on arrival."""
+"""What every entry of MODELS promises; a new model is tested as soon as it is added."""
 
 import keras
 import numpy as np
@@ -87,7 +87,7 @@ def test_ten_images_are_learned_by_heart(name, faces):
     rate = 3e-4 if name in ("vgg16", "deepfer") else 3e-3
     model.compile(keras.optimizers.Adam(rate), classification_loss(), jit_compile=False)
     targets = np.eye(7, dtype=np.float32)[np.arange(10) % 7]
-    # How many steps it takes hangs on rounding: batch norms must come to rest, DeepFER goes on moving the picture.
+    # The number of steps depends on rounding: batch norms must settle, and DeepFER keeps moving the picture.
     for _ in range(8 if name in ("mobilenet", "akhand", "deepfer", "facenet2expnet") else 2):
         for _ in range(30):
             model.train_on_batch(faces[:10], targets)

@@ -1,4 +1,4 @@
-"""Arrays kept in parts: written once, read from the disk, damaged files made anew, no cache no crash."""
+"""Arrays kept in parts: written once, read from the disk, damaged files are written again, no crash without a cache."""
 
 import numpy as np
 import pytest

@@ -181,7 +181,7 @@ def test_order_and_smallest_size(spots):
 def test_a_face_in_the_frame_alone_is_none(spots):
     """The frame repeats the edge: white pixels there become a rectangle that hangs over it."""
     (found,) = detect_faces([black(48, 48, 1, (0, 0, 4, 30))], "spots")
-    assert found == []  # 4 px wide, 19 / 2 px of frame beside it: its middle is outside
+    assert found == []  # 4 px wide, with 19 / 2 px of frame next to it: its middle is outside
     (found,) = detect_faces([black(48, 48, 1, (0, 10, 30, 30))], "spots")
     np.testing.assert_allclose(found[0].box, (-9.5, 10, 39.5, 30), atol=1)
 
@@ -312,7 +312,7 @@ def test_yunet_without_its_file(monkeypatch, fresh, tmp_path):
         detect_faces([black(99, 99)], "yunet", model_file=tmp_path / "gone.onnx")
     (tmp_path / "text.onnx").write_text("no network")
     monkeypatch.setenv("FER_TF_YUNET", str(tmp_path / "text.onnx"))
-    with pytest.raises(InputError, match="text.onnx is no YuNet model"):
+    with pytest.raises(InputError, match="text.onnx is not a YuNet model"):
         detect_faces([black(99, 99)], "yunet")
 
 

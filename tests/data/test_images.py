@@ -1,4 +1,4 @@
-"""Reading pictures: every kind comes out upright, 8 bits, gray or RGB, and what is no picture is named, never read."""
+"""Reading pictures: every kind comes out upright, 8 bits, gray or RGB. Other files are named and not read."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Preparing datasets: what is written loads again, faces are cut, nothing is lost without being counted."""
+"""Preparing datasets: what is written loads again, faces are cut, every lost picture is counted."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from fer_tf.data.images import read_image, resize
 from fer_tf.data.prepare import prepare_datasets, sources
 from fer_tf.emotions import EMOTIONS
 
-# Document [4]'s folders, written out here a second time.
+# Document [4]'s folders, repeated here.
 NUMBERS = {"1": "surprise", "2": "fear", "3": "disgust", "4": "happiness", "5": "sadness", "6": "anger"}
 
 
@@ -56,7 +56,7 @@ def test_what_is_left_out_is_counted_and_listed(tmp_path, source):
     assert list(skipped["row"]) == list(np.flatnonzero(outside))
 
 
-def test_rows_that_the_protocol_does_not_use_are_told(tmp_path, source, monkeypatch):
+def test_rows_that_the_protocol_does_not_use_are_reported(tmp_path, source, monkeypatch):
     part = source.limited(10)
     monkeypatch.setattr(sources, "load_dataset", lambda *given, **options: part)
     done = prepare_datasets(["synthetic"], tmp_path / "out", layout="names", **SYNTHETIC)
@@ -93,7 +93,7 @@ def test_numbers_mean_nothing_without_prepares_word_nor_with_a_broken_one(tmp_pa
     path = tmp_path / "folder" / "prepare.json"
     text = path.read_text()
     path.write_text(text.replace('"complete": true', '"complete": false'))
-    with pytest.raises(DataError, match="was stopped before it was done; give the same command again"):
+    with pytest.raises(DataError, match="was stopped before the end; run the same command again"):
         load_dataset("folder", tmp_path)
     path.write_text(text[:40])
     with pytest.raises(DataError, match=r"prepare.json: is damaged"):
@@ -218,7 +218,7 @@ def test_faces_in_sets_held_in_memory(tmp_path, source, crops, monkeypatch):
     done = prepare_datasets(["synthetic"], tmp_path / "out", detector="haar", margin=0.1, **SYNTHETIC)
     assert len(crops) == len(done.labels)
     assert {image.shape for image in crops} == {(48, 48, 1)}
-    assert any("faces are looked for in pictures of 48×48" in note for note in done.notes)
+    assert any("faces are searched in pictures of 48×48" in note for note in done.notes)
 
 
 def test_haar_finds_drawn_faces(tmp_path, photos):

@@ -1,4 +1,4 @@
-"""Preparing again: nothing is done twice, a killed run goes on, wrong settings and broken pictures are told."""
+"""Preparing again: nothing is done twice, a killed run resumes, wrong settings and broken pictures are reported."""
 
 import json
 
@@ -68,7 +68,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path, monkeypatch, count_writes):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "fault"),
     [
         ({"size": 40}, r"size \(32 there, 40 now\)"),
         ({"format": "png"}, r"format \(jpg there, png now\)"),
@@ -77,11 +77,11 @@ def test_a_run_that_is_killed_goes_on(tmp_path, monkeypatch, count_writes):
         ({"options": ["count=130"]}, r"count \(120 there, 130 now\)"),
     ],
 )
-def test_other_settings_are_refused_unless_forced(tmp_path, change, told):
+def test_other_settings_are_refused_unless_forced(tmp_path, change, fault):
     out = tmp_path / "out"
     prepare_datasets(["synthetic"], out, **SYNTHETIC)
     before = file_contents(out)
-    with pytest.raises(InputError, match=f"was prepared with other settings: .*{told}.*--force"):
+    with pytest.raises(InputError, match=f"was prepared with other settings: .*{fault}.*--force"):
         prepare_datasets(["synthetic"], out, **SYNTHETIC | change)
     assert file_contents(out) == before
     done = prepare_datasets(["synthetic"], out, force=True, **SYNTHETIC | change)
@@ -92,7 +92,7 @@ def test_strange_files_are_never_taken_away(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("x")
-    with pytest.raises(InputError, match="is not empty and not of `data prepare`"):
+    with pytest.raises(InputError, match="is not empty and was not made by `data prepare`"):
         prepare_datasets(["synthetic"], out, force=True, **SYNTHETIC)
     (out / "mine.txt").unlink()
     prepare_datasets(["synthetic"], out, **SYNTHETIC)
@@ -116,9 +116,9 @@ def test_a_picture_that_cannot_be_read_is_counted(tmp_path, photos, kind):
         done = prepare_datasets(["folder"], out, photos, layout="names", detector=detector)
         assert len(done.labels) == len(PHOTO_PLACES)
         assert done.summary.iloc[-1]["cannot be read"] == 1
-        told = done.skipped[["source", "reason", "detail"]].iloc[0]
-        assert told["source"] == "train/happy/bad.jpg"
-        assert "bad.jpg: is " in told["detail"]
+        row = done.skipped[["source", "reason", "detail"]].iloc[0]
+        assert row["source"] == "train/happy/bad.jpg"
+        assert "bad.jpg: is " in row["detail"]
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(bad)
     with pytest.raises(InputError, match="its files, labels or splits have changed"):
         prepare_datasets(["folder"], out, photos, layout="names", detector="haar")
@@ -129,7 +129,7 @@ def test_if_nothing_can_be_written_it_says_so(tmp_path):
     for split in ("train", "val", "test"):
         (home / split / "happy").mkdir(parents=True)
         (home / split / "happy" / "x.jpg").write_text("no picture")
-    with pytest.raises(DataError, match="none of 3 pictures could be written; record/skipped.csv tells why"):
+    with pytest.raises(DataError, match="none of 3 pictures could be written; see record/skipped.csv for the reasons"):
         prepare_datasets(["folder"], tmp_path / "out", home.parent)
     assert (pd.read_csv(tmp_path / "out/record/skipped.csv")["reason"] == "cannot be read").all()
 
@@ -158,8 +158,8 @@ def test_raw_data_is_never_written_to(tmp_path, photos, fer2013_root):
         ({"format": "gif"}, "format: allowed are jpg, png"),
         ({"layout": "codes"}, "layout: allowed are numbered, names"),
         ({"detector": "eyes"}, "detector: allowed are mtcnn"),
-        ({"margin": 0.2}, "margin, missing: mean nothing with detector 'none'"),
-        ({"missing": "skip"}, "margin, missing: mean nothing"),
+        ({"margin": 0.2}, "margin, missing: have no effect with detector 'none'"),
+        ({"missing": "skip"}, "margin, missing: have no effect"),
         ({"detector": "haar", "missing": "error"}, "missing: allowed are whole, skip"),
         ({"workers": 0}, "workers: must be a number >= 1"),
         ({"protocol": "official"}, "protocol of synthetic: allowed are identity"),

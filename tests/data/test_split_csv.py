@@ -98,11 +98,11 @@ def test_written_csv_loads_again(pictures, tmp_path):
 def test_refusals(faces, tmp_path):
     out = tmp_path / "split.csv"
     out.write_text("precious")
-    with pytest.raises(InputError, match="split.csv is there already"):
+    with pytest.raises(InputError, match="split.csv already exists"):
         split_csv.write_split(faces, out)
     assert out.read_text() == "precious"
     for fractions, message in (
-        ((0.8, 0.2), "one each for train, val, test"),
+        ((0.8, 0.2), "one number each for train, val, test"),
         ((0.8, 0.3, 0.1), "must have the sum 1"),
         ((1.0, 0, 0), "fractions: must be a number >= 0.01"),
     ):

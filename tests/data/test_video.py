@@ -233,17 +233,17 @@ HOPELESS = {
     "missing": (lambda path: None, "no such file"),
     "folder": (lambda path: path.mkdir(), "is a folder"),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
-    "text": (lambda path: path.write_text("a diary\n" * 500), "is not a video that can be read"),
-    "zeros": (lambda path: path.write_bytes(bytes(9000)), "is not a video that can be read"),
+    "text": (lambda path: path.write_text("a diary\n" * 500), "cannot be read as a video"),
+    "zeros": (lambda path: path.write_bytes(bytes(9000)), "cannot be read as a video"),
     "mp4 without its end": (
         lambda path: path.write_bytes(write_film(path.with_name("whole.mp4")).read_bytes()[:2000]),
-        "is not a video that can be read, or is cut off before its index",
+        "cannot be read as a video, or is cut short before its index",
     ),
     "avi without a frame": (
         lambda path: path.write_bytes(write_film(path.with_name("whole.avi")).read_bytes()[:5700]),
-        "(no frame of it can be decoded|is not a video)",
+        "(no frame of it can be decoded|cannot be read as a video)",
     ),
-    "playlist": (lambda path: path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n"), "is not a video"),
+    "playlist": (lambda path: path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/x.ts\n"), "cannot be read"),
 }
 
 
@@ -332,11 +332,11 @@ def test_header_without_a_rate(avi, monkeypatch, claim):
     assert numbers(read_frames(avi, rate=5)) == [0, 4, 8, 12, 16, 20]
 
 
-@pytest.mark.parametrize("told", [0, -1, float("nan")])
-def test_times_come_from_the_count_where_none_are_kept(avi, monkeypatch, told):
-    lie(monkeypatch, POS_MSEC=told)
+@pytest.mark.parametrize("stored", [0, -1, float("nan")])
+def test_times_come_from_the_count_where_none_are_kept(avi, monkeypatch, stored):
+    lie(monkeypatch, POS_MSEC=stored)
     assert [frame.time for frame in read_frames(avi)] == pytest.approx(np.arange(COUNT) / FPS)
-    lie(monkeypatch, POS_MSEC=told, FPS=0)
+    lie(monkeypatch, POS_MSEC=stored, FPS=0)
     assert [frame.time for frame in read_frames(avi)] == pytest.approx(np.arange(COUNT) / video.ASSUMED_FPS)
 
 

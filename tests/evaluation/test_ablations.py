@@ -1,4 +1,4 @@
-"""Ablations: each variant beside the model without the part, on the same test images, by McNemar's test."""
+"""Ablations: each variant next to the model without the part, on the same test images, by McNemar's test."""
 
 import re
 
@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from fer_tf import experiments
-from fer_tf.evaluation.ablations import EXPERIMENTS, ablations_table
+from fer_tf.evaluation import ablations
+from fer_tf.experiments import EXPERIMENTS
 
 RNG = np.random.default_rng(0)
 NAMES = np.array(["anger", "fear", "happiness", "sadness"])
@@ -32,8 +32,20 @@ def run(experiment, accuracy, **changes):
     return record, {"test": {"accuracy": found, "intervals": {"accuracy": [found - 0.05, found + 0.05]}}}, predictions
 
 
-def test_every_named_experiment_is_there():
-    assert set(experiments.EXPERIMENTS) >= EXPERIMENTS
+def ablations_table(runs):
+    return ablations.ablations_table(runs, ablations.questions(EXPERIMENTS))
+
+
+def test_every_question_has_one_reference_and_a_row_for_each_of_the_others():
+    rows = {}
+    for entry in EXPERIMENTS.values():
+        for question, row in entry.ablations.items():
+            rows.setdefault(question, []).append(row)
+    assert rows
+    assert all(sorted(found) == list(range(len(found))) and len(found) > 1 for found in rows.values())
+    asked = ablations.questions(EXPERIMENTS)
+    assert set(asked) == set(rows)
+    assert asked["region attention"] == ["ran_backbone", "ran_mean", "ran_self", "ran_relation", "ran"]
 
 
 def test_variants_are_tested_against_the_model_without_the_part():
@@ -57,7 +69,7 @@ def test_variants_are_tested_against_the_model_without_the_part():
     assert table["p to the row above"]["ran"] == f"{binomtest(gained, gained + lost).pvalue:.2g}"
 
 
-def test_what_else_differs_is_told():
+def test_other_differences_are_named():
     first, second = {"epochs": 10, "precision": "mixed_bfloat16"}, {"epochs": 10, "precision": "float32"}
     table = ablations_table([run("ran_backbone", 0.6, settings=first), run("ran", 0.8, settings=second)])
     assert list(table["trained otherwise"]) == ["", "precision float32 for mixed_bfloat16"]
@@ -90,7 +102,7 @@ def test_without_the_reference_nothing_is_compared():
     assert ablations_table([run("ran_self", 0.6), run("ran", 0.8), run("ran_backbone", 0.5, seed=1)]).empty
 
 
-def test_shares_of_the_training_set_are_told():
+def test_shares_of_the_training_set_are_named():
     share = {"dataset_options": {"train_share": 0.3}}
     runs = [run("facenet2expnet_scratch", 0.5, **share), run("facenet2expnet", 0.6, **share)]
     assert list(ablations_table(runs)["options"]) == ["train_share=0.3"] * 2

@@ -108,7 +108,7 @@ def test_outcomes_of_a_runs_predictions():
         (lambda: calibration.reliability([0], [[0.5, 0.5]], bins=0), "bins: must be a number >= 1"),
         (lambda: calibration.reliability([0], [0.5, 0.5]), "y_prob: must be .images, classes.; received .2,."),
         (lambda: calibration.reliability([2], [[0.5, 0.5]]), "y_true: must be whole codes 0..1"),
-        (lambda: calibration.reliability([], np.zeros((0, 2))), "no image"),
+        (lambda: calibration.reliability([], np.zeros((0, 2))), "at least one image"),
         (lambda: calibration.calibration_table([0], [[0.5, 0.5]], 0.0), "temperature: must be above 0; received 0.0"),
         (lambda: calibration.calibration_table([0], [[0.5, 0.5]], "1"), "temperature: must be a number"),
         (lambda: calibration.brier_score([0], [[0.5, 0.9]]), "sum to one"),

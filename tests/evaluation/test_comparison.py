@@ -1,9 +1,10 @@
-"""Tables are rendered from records: what stands in them is what the records say, and reduced runs say so."""
+"""Tables are rendered from records: they show what the records say, and mark reduced runs."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fer_tf.data import DATASETS
 from fer_tf.evaluation import comparison, metrics, tables
 from fer_tf.evaluation.metrics import classification_metrics, holm
 
@@ -32,6 +33,10 @@ def table(*runs):
     return comparison.comparison_table(comparison.run_row(*item) for item in runs)
 
 
+def claims_table(runs):
+    return comparison.claims_table(runs, DATASETS)
+
+
 def test_majority_stands_first_then_by_accuracy():
     rows = table(run("cnn", 80), run("vgg", 60), run("majority", 70))
     assert list(rows["experiment"]) == ["majority", "vgg", "cnn"]
@@ -53,13 +58,13 @@ def test_seeds_are_averaged_apart_from_reduced_runs():
 
 
 def test_every_claim_has_a_row_and_unmeasured_ones_say_so():
-    claimed = comparison.claims_table([run("cnn", 55, claims=[2])])
+    claimed = claims_table([run("cnn", 55, claims=[2])])
     assert set(claimed["id"]) == set(range(1, 52))
     assert claimed.groupby("kind")["id"].nunique().to_dict() == {"own": 27, "quoted": 24}
     rows = claimed[claimed["reproduced"] != ""]
     assert list(rows["id"]) == [2]
     assert rows.iloc[0][["claimed", "measured under", "reproduced", "seeds"]].tolist() == ["54", "official", "55.0", 1]
-    assert "not measurable here: VGG16's weights" in claimed.loc[claimed["id"] == 4, "remark"].iloc[0]
+    assert "not measurable here: the weights of VGG16" in claimed.loc[claimed["id"] == 4, "remark"].iloc[0]
     assert claimed.loc[claimed["id"] == 5, "remark"].iloc[0].endswith("not measured")
 
 
@@ -69,20 +74,20 @@ def test_a_claims_own_protocol_stands_before_official_and_reduced_runs_are_marke
         run("cnn", 60, [2], "pooled"),
         run("cnn", 20, [2], "pooled", reduced="epochs 1 for 30"),
     ]
-    rows = comparison.claims_table(runs).query("id == 2")
+    rows = claims_table(runs).query("id == 2")
     assert list(rows["measured under"]) == ["pooled", "pooled", "official"]
     assert list(rows["reproduced"]) == ["60.0", "20.0", "50.0"]
     assert "reduced: epochs 1 for 30" in rows["remark"].iloc[1]
 
 
 def test_a_run_under_a_third_protocol_answers_no_claim():
-    claimed = comparison.claims_table([run("deepfer", 53, [13, 14, 15], "balanced")])
+    claimed = claims_table([run("deepfer", 53, [13, 14, 15], "balanced")])
     answered = claimed[claimed["reproduced"] != ""]
     assert list(answered["id"]) == [15], "the full set's claim, and one without a protocol, are of other test images"
 
 
 def test_a_run_on_another_dataset_answers_no_claim():
-    rows = comparison.claims_table([run("cnn", 90, [2], "identity", dataset="synthetic")])
+    rows = claims_table([run("cnn", 90, [2], "identity", dataset="synthetic")])
     assert (rows["reproduced"] == "").all()
 
 
@@ -153,14 +158,14 @@ def test_what_counts_as_measured_is_the_claim_itself():
         run("cnn", 20, [2, 3], "pooled", reduced="epochs 1 for 30"),
         run("majority", 25, [1], "pooled"),
     ]
-    claimed = comparison.claims_table(runs)
+    claimed = claims_table(runs)
     assert comparison.measured_in_full(claimed).empty
-    claimed = comparison.claims_table([*runs, run("cnn", 60, [2], "pooled"), run("cnn", 61, [2], "pooled", seed=1)])
+    claimed = claims_table([*runs, run("cnn", 60, [2], "pooled"), run("cnn", 61, [2], "pooled", seed=1)])
     assert list(comparison.measured_in_full(claimed)["id"]) == [2]
     assert comparison.claims_sentence(claimed).startswith(
-        "Measured at full settings under the claim's own protocol: 1 of 22 figures"
+        "Measured at full settings under the claim's own protocol: 1 of 22 results"
     )
-    assert "0 of 24 that they quote" in comparison.claims_sentence(claimed)
+    assert "0 of 24 results that they quote" in comparison.claims_sentence(claimed)
 
 
 def test_figures_on_validation_and_training_images_are_columns():

@@ -45,11 +45,11 @@ def table():
     return cross.cross_table(
         cross.cross_rows(
             [
-                evaluation(name, "fer2013", "rafdb", 0.4, run=name),
-                evaluation(name, "fer2013", "ckplus", 0.5, run=name),
+                evaluation(name, "fer2013", "rafdb", 0.4, run=name, experiment="cnn"),
+                evaluation(name, "fer2013", "ckplus", 0.5, run=name, experiment="cnn"),
                 run("cnn", "fer2013", 0.6),
                 run("cnn", "rafdb", 0.8),
-                evaluation("cnn-rafdb-official-seed0", "rafdb", "fer2013", 0.3, run="cnn-rafdb-official-seed0"),
+                evaluation("cnn-rafdb-official-seed0", "rafdb", "fer2013", 0.3, experiment="cnn"),
             ]
         )
     )
@@ -83,37 +83,27 @@ def test_seeds_of_a_cell_are_averaged_and_models_are_not_mixed():
     pairs = [run("cnn", "fer2013", 0.6), run("cnn", "fer2013", 0.7), run("vgg", "fer2013", 0.9)]
     table = cross.cross_table(cross.cross_rows(pairs))
     assert cross.cross_matrix(table, "cnn").loc["fer2013", "fer2013"] == pytest.approx(0.65)
-    with pytest.raises(InputError, match="model: must say which of cnn, vgg is meant"):
+    with pytest.raises(InputError, match="model: must be one of cnn, vgg; received None"):
         cross.cross_matrix(table)
     with pytest.raises(InputError, match="model: allowed are cnn, vgg; received 'ran'"):
         cross.cross_matrix(table, "ran")
 
 
+CNN = {"run": "cnn-jaffe-subject-seed0", "experiment": "cnn", "dataset": "jaffe"}
+
+
 @pytest.mark.parametrize(
     ("record", "wanted"),
     [
-        # what models written by earlier versions say of their set is a hash
-        ({"model": "cnn", "provenance": {"run": "cnn-jaffe-subject-fold0-seed0", "dataset": "2e6f"}}, ("cnn", "jaffe")),
         # averaged over several views of a picture it is another model
-        (
-            {"model": "cnn-jaffe-subject-seed0-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
-            ("cnn-flip", "jaffe"),
-        ),
-        (
-            {"model": "cnn-jaffe-subject-seed0-flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
-            ("cnn-flip", "jaffe"),
-        ),
+        ({"model": "cnn-jaffe-subject-seed0-flip", "tta": "flip", "provenance": CNN}, ("cnn-flip", "jaffe")),
         # a file may have another name than its run
-        (
-            {"model": "my-copy-flip", "tta": "flip", "provenance": {"run": "cnn-jaffe-subject-seed0"}},
-            ("cnn-flip", "jaffe"),
-        ),
-        ({"model": "my-copy", "tta": "none", "provenance": {"run": "cnn-jaffe-subject-seed0"}}, ("cnn", "jaffe")),
+        ({"model": "my-copy", "tta": "none", "provenance": CNN}, ("cnn", "jaffe")),
+        # an experiment's name may hold what separates the parts of a run's name
+        ({"model": "x", "tta": "none", "provenance": {**CNN, "experiment": "cnn-2"}}, ("cnn-2", "jaffe")),
+        # a model of an earlier version does not say its experiment
+        ({"model": "fer2013-flip", "tta": "flip", "provenance": {"dataset": "fer2013"}}, ("fer2013-flip", "fer2013")),
         ({"model": "mine", "provenance": {}}, ("mine", "unknown")),
-        (
-            {"model": "both", "members": [{"run": "cnn-jaffe-subject-seed0"}, {"run": "ran-jaffe-subject-seed0"}]},
-            ("both", "jaffe"),
-        ),
     ],
 )
 def test_origin_of_other_records(record, wanted):
@@ -121,6 +111,12 @@ def test_origin_of_other_records(record, wanted):
     row = cross.cross_rows([(record, metrics(0.5))])[0]
     assert (row["model"], row["trained_on"], row["tested_on"]) == (*wanted, "ckplus")
     assert np.isnan(cross.cross_table([row])["change"]).all()
+
+
+def test_an_ensemble_is_tested_on_the_dataset_of_its_members():
+    record = {"model": "both", "members": [{"run": "a"}], "dataset": "jaffe", "protocol": "subject"}
+    row = cross.cross_rows([({**record, "class_names": CLASSES}, metrics(0.5))])[0]
+    assert (row["model"], row["trained_on"], row["tested_on"]) == ("both", "jaffe", "jaffe")
 
 
 def test_reduced_runs_say_so():

@@ -90,7 +90,10 @@ def test_spread_of_groups(frame):
         (lambda frame: errors.confusions(frame.drop(columns="confidence")), "predictions: .* confidence is missing"),
         (lambda frame: errors.confident_errors(frame, 0), "count: must be a number >= 1"),
         (lambda frame: errors.breakdown(frame, ["x"]), r"groups: must have one group for each of the 10 rows"),
-        (lambda frame: errors.spread(errors.breakdown(frame, frame["subject"], least=99)), "table: holds no group"),
+        (
+            lambda frame: errors.spread(errors.breakdown(frame, frame["subject"], least=99)),
+            "table: must have at least one group",
+        ),
     ],
 )
 def test_wrong_input(frame, call, message):

@@ -112,7 +112,7 @@ def test_mcnemar_by_hand():
 @pytest.mark.parametrize(
     ("y_true", "y_prob", "message"),
     [
-        ([], np.zeros((0, 2)), "no image"),
+        ([], np.zeros((0, 2)), "at least one image"),
         ([0, 1], np.eye(3)[:2], r"must be \(2, 2\)"),
         ([0, 2], np.eye(2), r"y_true: must be whole codes 0..1"),
         ([0.0, 1.0], np.eye(2), "y_true: must be whole codes"),

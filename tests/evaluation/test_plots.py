@@ -1,4 +1,4 @@
-"""Figures show what stands in the tables: their values are read back from the drawn figure."""
+"""Figures show the values of the tables: the tests read them back from the drawn figure."""
 
 import numpy as np
 import pandas as pd

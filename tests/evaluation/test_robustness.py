@@ -67,7 +67,7 @@ def test_pictures_get_worse_with_the_level(faces, name):
 @pytest.mark.parametrize("name", COVERING)
 @pytest.mark.parametrize("shape", [(48, 48), (96, 64)])
 def test_the_covered_share_is_the_level(name, shape):
-    """Pictures of noise, so that an occluder is told from what it covers."""
+    """Pictures of noise, so that an occluder differs from what it covers."""
     images = np.random.default_rng(0).integers(0, 256, (3, *shape, 1), dtype=np.uint8)
     for level in CORRUPTIONS[name].levels[1:]:
         changed = corrupt(images, name, level)
@@ -209,7 +209,7 @@ def test_images_are_left_as_they_were_and_come_in_batches(faces):
         (lambda x: corrupt(x, "jpeg", 0), "level of jpeg: must be a number >= 1 and <= 100"),
         (lambda x: corrupt(x / 255, "blur", 1), r"images: must be uint8 .*; received float64 \(12, 48, 48, 1\)"),
         (lambda x: corrupt(x[0], "blur", 1), "images: must be uint8"),
-        (lambda x: curves(x, labels=[0]), "labels: must be 12, one an image; received 1"),
+        (lambda x: curves(x, labels=[0]), "labels: must be 12, one for each image; received 1"),
         (lambda x: curves(x, corruptions=["fog"]), "corruptions: unknown 'fog'"),
         (lambda x: curves(x, corruptions=[]), "corruptions: must name one or more of sunglasses"),
         (lambda x: curves(x, corruptions={"blur": [99]}), "level of blur: must be a number >= 0 and <= 50"),

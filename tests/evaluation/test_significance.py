@@ -119,14 +119,14 @@ def test_square_turns_the_sign_below_the_diagonal(models):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: significance.mcnemar_matrix({}), "predictions: must hold two models or more; received none"),
-        (lambda: significance.mcnemar_matrix({"cnn": predictions(True)}), "two models or more; received cnn"),
+        (lambda: significance.mcnemar_matrix({}), "predictions: must have at least two models; received none"),
+        (lambda: significance.mcnemar_matrix({"cnn": predictions(True)}), "at least two models; received cnn"),
         (
             lambda: significance.mcnemar_matrix({"a": predictions(True), "b": predictions(True, slice(9))}),
             "predictions: b was tested on other images or labels than a",
         ),
-        (lambda: significance.holm([0.5, 1.5]), "p_values: must be numbers from 0 to 1"),
-        (lambda: significance.holm([0.5, np.nan]), "p_values: must be numbers from 0 to 1"),
+        (lambda: significance.holm([0.5, 1.5]), "p_values: must be a one-dimensional array of numbers from 0 to 1"),
+        (lambda: significance.holm([0.5, np.nan]), "p_values: must be a one-dimensional array of numbers from 0 to 1"),
         (lambda: significance.square(pd.DataFrame(), "only_first"), "value: allowed are difference, p_value"),
     ],
 )
@@ -160,11 +160,11 @@ def test_a_gain_a_loss_and_next_to_nothing_are_told_as_such(models):
     little = frames["a"].copy()
     more = little.index[little["label"] != little["truth"]][:2]
     little.loc[more, "label"] = little.loc[more, "truth"]
-    pairs = {"better": ("weak", "a"), "worse": ("a", "weak"), "not told apart": ("a", "little")}
+    pairs = {"better": ("weak", "a"), "worse": ("a", "weak"), "no difference found": ("a", "little")}
     for verdict, (before, after) in pairs.items():
         chosen = {**frames, "little": little}
         change = significance.paired_changes({"x": (chosen[before], chosen[after])}).loc["x"]
-        words = significance.told(change)
+        words = significance.sentence(change)
         assert f"; {verdict}, p = " in words
         assert f"({100 * change['difference']:+.1f} points" in words
 
@@ -187,7 +187,7 @@ def test_two_models_at_chance_are_not_compared_however_small_the_p(rng):
     changes = significance.paired_changes({"x": (below, chance), "part": (below, chance, NAMES[:40])})
     assert not changes["learned"].any()
     assert changes[["difference", "low", "high", "p_value", "p_holm"]].isna().all(axis=None)
-    words = significance.told(changes.loc["x"])
+    words = significance.sentence(changes.loc["x"])
     assert words.endswith("(neither has learned: no comparison)")
     assert "p =" not in words
     assert "points" not in words
@@ -211,7 +211,7 @@ def test_a_pair_that_is_not_compared_does_not_count_among_the_tests(models, rng)
 def test_one_model_that_has_learned_is_enough_for_a_comparison(models):
     change = significance.paired_changes({"x": (models[1]["weak"], models[1]["a"])}).loc["x"]
     assert change["learned"]
-    assert "; better, p = " in significance.told(change)
+    assert "; better, p = " in significance.sentence(change)
 
 
 def test_verdicts_names_every_question_whatever_its_direction(models, rng):
@@ -219,5 +219,5 @@ def test_verdicts_names_every_question_whatever_its_direction(models, rng):
     pairs = {"up": ("weak", "a"), "down": ("a", "weak"), "flat": ("a", "a"), "chance": ("weak", "weaker")}
     changes = significance.paired_changes({name: [frames[key] for key in pair] for name, pair in pairs.items()})
     assert significance.verdicts(changes) == (
-        "better: up; worse: down; not told apart: flat; neither has learned: no comparison: chance"
+        "better: up; worse: down; no difference found: flat; neither has learned: no comparison: chance"
     )

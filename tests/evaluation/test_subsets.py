@@ -84,18 +84,18 @@ def test_models_pivot_side_by_side_in_their_order():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"predictions": {}}, "predictions: there is no model"),
+        ({"predictions": {}}, "predictions: must have at least one model"),
         (
             {"predictions": {"a": predictions(1), "b": predictions(1, slice(5))}},
             "b was tested on other images .* than a",
         ),
         ({"predictions": {"a": predictions(1), "b": predictions(1).replace("anger", "fear")}}, "b was tested on other"),
-        ({"predictions": {"a": predictions(1, [0, 0])}}, "predictions of a: 0.png stands there twice"),
+        ({"predictions": {"a": predictions(1, [0, 0])}}, "predictions of a: 0.png appears twice"),
         ({"predictions": {"a": predictions(1).replace("anger", "Wut")}}, "labels of a: unknown 'Wut'"),
-        ({"masks": {"occluded": TRUTH > 1}}, "masks: must be indexed by image name"),
-        ({"masks": masks(occluded=TRUTH > 1).iloc[:-1]}, "hold every test image"),
+        ({"masks": {"occluded": TRUTH > 1}}, "masks: must have every test image"),
+        ({"masks": masks(occluded=TRUTH > 1).iloc[:-1]}, "masks: must have every test image"),
         ({"masks": masks(occluded=TRUTH / 4)}, "masks: occluded must be a column of True and False"),
-        ({"masks": masks(all=TRUTH > 1)}, "not be called 'all'"),
+        ({"masks": masks(all=TRUTH > 1)}, "with a name other than 'all'"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
@@ -144,8 +144,8 @@ def test_bins_of_few_pictures_are_joined(share, names):
     [
         ({"share": [0.5, 1.2]}, "share: must be numbers from 0 to 1"),
         ({"share": [0.5, np.nan]}, "share: must be numbers from 0 to 1"),
-        ({"edges": (0, 0.2)}, "edges: must rise to at least the largest share, 0.5"),
-        ({"edges": (0.5, 0.2, 1)}, "edges: must rise"),
+        ({"edges": (0, 0.2)}, "edges: must be ascending, up to at least the largest share 0.5"),
+        ({"edges": (0.5, 0.2, 1)}, "edges: must be ascending"),
         ({"correct": {"a": np.array([True])}}, "correct: a must have True or False for each of the 2 pictures"),
         ({"correct": {"a": np.array([0.1, 0.2])}}, "correct: a must have True or False"),
     ],

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, precision_score
 
+from fer_tf.data import DATASETS
 from fer_tf.evaluation import comparison, tables
 from fer_tf.evaluation.document_tables import document1_table, document3_table, lists_table
 from fer_tf.evaluation.metrics import classification_metrics
 from fer_tf.evaluation.tables import latex, write_table
+from fer_tf.experiments import EXPERIMENTS
 
 NAMES = ("anger", "fear", "happiness")
 
@@ -116,9 +118,9 @@ def test_latex_takes_the_table_and_nothing_runs_over(tmp_path, frame):
     page = rf"\documentclass[a4paper]{{article}}\usepackage{packages}\begin{{document}}{chr(10)}{text}\end{{document}}"
     (tmp_path / "page.tex").write_text(page, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
-    assert told.returncode == 0, told.stdout[-2000:]
-    assert "Overfull" not in told.stdout, told.stdout[-2000:]
+    compiled = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert compiled.returncode == 0, compiled.stdout[-2000:]
+    assert "Overfull" not in compiled.stdout, compiled.stdout[-2000:]
 
 
 def test_three_files_say_the_same(tmp_path, frame):
@@ -154,7 +156,7 @@ def test_a_table_without_a_caption(tmp_path, frame):
 
 
 def document3(*runs):
-    return document3_table(list(runs), comparison.read_claims())
+    return document3_table(list(runs), comparison.read_claims(), DATASETS)
 
 
 def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
@@ -162,7 +164,7 @@ def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
     assert list(dict.fromkeys(table["Dataset"])) == ["FER 2013", "CK+", "JAFFE", "FERG"]
     for _, part in table.groupby("Dataset"):
         methods = list(part["Method"])
-        assert methods[-1] == "Proposed Method (DeepFER)", "the document's own stands last"
+        assert methods[-1] == "Proposed Method (DeepFER)", "the document's own method is last"
         quoted = [name for name in methods if name != methods[-1]]
         assert methods[: len(quoted)] == quoted
         assert quoted[-1] == "Deep-Emotion (Minaee et al.)"
@@ -200,15 +202,15 @@ def test_lists_stand_beside_the_whole_test_set():
     scores = {"n": 10, "accuracy": 0.7, "intervals": {"accuracy": [0.4, 0.9]}}
     record = {"dataset": "ferplus", "protocol": "official", "experiment": "ran", "seed": 0, "reduced": ""}
     metrics = {"test": {**scores, "n": 40}, "lists": {"occluded": {**scores, "accuracy": 0.5}}}
-    table = lists_table([(record, metrics), ({**record, "experiment": "cnn"}, {"test": scores})])
+    table = lists_table([(record, metrics), ({**record, "experiment": "cnn"}, {"test": scores})], DATASETS)
     assert list(table["list"]) == ["all", "occluded"]
     assert list(table["images"]) == [40, 10]
     assert list(table["accuracy"]) == [70, 50]
     assert table["published"].tolist()[1] == 83.63
     assert np.isnan(table["published"][0])
     assert set(table["95 % interval"]) == {"40.0 to 90.0"}
-    assert lists_table([(record, {"test": scores, "lists": {}})]).empty
-    other = lists_table([({**record, "dataset": "affectnet"}, metrics)])
+    assert lists_table([(record, {"test": scores, "lists": {}})], DATASETS).empty
+    other = lists_table([({**record, "dataset": "affectnet"}, metrics)], DATASETS)
     assert other["published"].isna().all(), "the paper's figures are of FER+'s lists"
 
 
@@ -223,7 +225,7 @@ def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings()
     }
     record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
     other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
-    table = document1_table([(record, {"test": test}), (other, {"test": test})])
+    table = document1_table([(record, {"test": test}), (other, {"test": test})], EXPERIMENTS)
     assert list(table["Model"]) == ["My_model, strongest crop alone", "FER model with DCNN and TL"]
     assert list(table["input"]) == ["48×48×1", "96×96×3"]
     assert list(table["settings"]) == ["full", "epochs 2 for 25"]

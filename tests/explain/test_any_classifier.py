@@ -161,5 +161,5 @@ def test_a_model_of_ones_own_class_is_refused():
             return inputs
 
     model = Own(name="own")
-    with pytest.raises(InputError, match="model: own is no functional or Sequential model, so its scores cannot be"):
+    with pytest.raises(InputError, match="model: own is not a functional or Sequential model, so its scores cannot be"):
         scores_model(model)

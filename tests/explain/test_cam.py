@@ -39,7 +39,7 @@ def pictures(shape, count=6):
     return np.random.default_rng(2).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def told(maps):
+def filled_maps(maps):
     """How many maps are not empty; each of these has a maximum of one."""
     highest = maps.max(axis=(1, 2))
     assert set(highest.round(5)) <= {0, 1}
@@ -69,7 +69,7 @@ def test_cam_equals_grad_cam_and_hirescam_where_the_map_is_averaged(name, shape,
     cam, *others = (explain(model, images, method, target=TARGETS) for method in ("cam", "gradcam", "hirescam"))
     for other in others:
         np.testing.assert_allclose(cam, other, atol=1e-5)
-    assert told(cam) >= 2
+    assert filled_maps(cam) >= 2
 
 
 @pytest.mark.parametrize(("name", "shape", "options", "layer"), AVERAGED)
@@ -92,7 +92,7 @@ def test_grad_cam_is_the_map_weighted_by_mean_gradients(name, shape, options, la
     maps, gradients = map_and_gradient(model, layer, images, targets)
     by_hand = np.stack([item @ gradient.mean(axis=(0, 1)) for item, gradient in zip(maps, gradients, strict=True)])
     found = explain(model, images, "gradcam", target=targets)
-    assert told(found) >= 2
+    assert filled_maps(found) >= 2
     np.testing.assert_allclose(found, at_size(by_hand, shape), atol=1e-4)
 
 
@@ -105,7 +105,7 @@ def test_hirescam_is_the_gradient_times_the_map_at_each_place(name, shape, optio
     for channel in range(maps.shape[-1]):
         by_hand += maps[..., channel] * gradients[..., channel]
     found = explain(model, images, "hirescam", target=targets)
-    assert told(found) >= 2
+    assert filled_maps(found) >= 2
     np.testing.assert_allclose(found, at_size(by_hand, shape), atol=1e-4)
 
 
@@ -146,7 +146,7 @@ def test_grad_cams_weights_are_finite_differences():
         alpha[:, channel] = (sides[0] - sides[1]) / 0.1 / maps[0, ..., 0].size
     offset.assign(start)
     by_hand = at_size(np.einsum("nhwd,nd->nhw", maps, alpha), (32, 32))
-    assert told(by_hand) >= 2
+    assert filled_maps(by_hand) >= 2
     np.testing.assert_allclose(explain(model, images, "gradcam", target=TARGETS), by_hand, atol=0.01)
 
 
@@ -170,7 +170,7 @@ def test_grad_cam_plus_plus_is_equation_19(name, shape, options, layer):
     arrays = zip(maps.astype(float), gradients.astype(float), strict=True)
     by_hand = np.stack([plus_plus_by_hand(*pair, score=0.7) for pair in arrays])
     found = explain(model, images, "gradcam++", target=targets)
-    assert told(found) == 2
+    assert filled_maps(found) == 2
     np.testing.assert_allclose(found, at_size(by_hand, shape), atol=1e-3)
 
 
@@ -199,7 +199,7 @@ def test_cam_is_for_averaged_maps_alone(name):
         scores = keras.layers.Dense(5, name="scores")(pool)
         model = keras.Model(model.inputs, keras.layers.Softmax()(scores), name="resnet18")
     with pytest.raises(
-        InputError, match=f"cam needs a net whose last map is averaged .*; {name} is none: take hirescam"
+        InputError, match=f"cam needs a net whose last map is averaged .*; {name} is different: use hirescam"
     ):
         explain(model, np.zeros((1, 32, 32, 1)), "cam")
 
@@ -244,7 +244,7 @@ def test_where_one_crop_alone_is_given_the_map_lies_in_its_box(method):
         inside = found[top : top + height, left : left + width]
         assert np.count_nonzero(inside) == np.count_nonzero(found)
         assert found.max() == 1 or not found.any()
-    assert told(explain(model, images, method, target=2)) >= 2
+    assert filled_maps(explain(model, images, method, target=2)) >= 2
 
 
 @pytest.mark.parametrize("name", ["deepfer", "deep_emotion"])

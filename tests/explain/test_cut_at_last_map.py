@@ -77,7 +77,7 @@ def test_every_model_is_cut_and_explained(name):
     assert len(cut.to_map.output_shape) == 4
     assert_halves_are_the_model(model, images, cut)
     inner = model
-    for part in cut.name.split("/"):  # a reader finds the layer by the name that is told
+    for part in cut.name.split("/"):  # a reader can find the layer by this name
         inner = inner.get_layer(part)
     assert not isinstance(inner, keras.Model)
     maps = explain(model, images, target=np.array([0, 3, 5]))
@@ -129,7 +129,7 @@ def test_a_net_without_a_non_negative_map_is_cut_at_its_last_and_says_so():
     cut = cut_at_last_map(model)
     assert cut.name == model.layers[1].name
     assert not cut.is_non_negative
-    assert cut.remark == "no late map of this model is free of negative values; a rectified map may be empty"
+    assert cut.remark == "all late maps of this model have negative values; its explanations can be empty"
     averaged = student(layers.Conv2D(4, 3), layers.GlobalAveragePooling2D())
     assert not cut_at_last_map(averaged).remark, "class activation maps are exact there"
 
@@ -177,7 +177,7 @@ def test_the_sum_of_non_negative_maps_is_one():
 
 @pytest.mark.parametrize("stack", [[], [keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])]])
 def test_a_net_without_convolutions_has_no_map(stack):
-    """Flipped pictures are no map."""
+    """Flipped pictures are not a map."""
     with pytest.raises(InputError, match="model: mine has no spatial map to explain"):
         cut_at_last_map(student(*stack, layers.Flatten()))
 

@@ -83,18 +83,18 @@ def test_a_larger_region_is_no_difference(labels):
     assert found == {"share": pytest.approx(0, abs=1e-6), "p_value": 1.0, "pictures": 60}
 
 
-@pytest.mark.parametrize(("difference", "verb"), [(2, "support it"), (0, "do not support it")])
+@pytest.mark.parametrize(("difference", "verb"), [(2, "support this"), (0, "do not support this")])
 def test_the_sentence_follows_the_figures(regions, labels, rng, difference, verb):
     maps = maps_of(regions, labels, rng, difference)
     found = emotions_differ(maps, labels, regions, permutations=199)
     control = {"share": 0.1, "p_value": 0.5, "pictures": 60}
     table = region_shares(maps, labels, regions, NAMES, replicates=50)
     text = regions_sentence(table, found, control)
-    assert f"The measured masses {verb}" in text
+    assert f"The measurements {verb}" in text
     assert "do not support" in regions_sentence(table, found, {**control, "share": 1.0}), "scrambled weights do as much"
     if difference:
         high, low = table[table["region"] == "eyes"]["mass"]
-        assert "Most apart is the region" in text
+        assert "Emotions differ most in the region" in text
         assert f"{high:.0%} [" in text
         assert f"{low:.0%} [" in text or "mouth" in text
 

@@ -18,7 +18,7 @@ from fer_tf.predict.annotate import Shown, annotate
 from fer_tf.saving import load_model, save_model
 
 BUNDLED = sorted(path.name for path in bundled_root().glob("*.h5"))
-REASON = "nothing in the last map speaks for this class"
+REASON = "nothing in the last map supports this class"
 
 
 @pytest.fixture
@@ -45,15 +45,15 @@ def test_zero_and_not_finite_maps_are_empty(maps):
 def test_every_method_has_a_reason():
     for method in METHODS:
         assert empty_reason(method).startswith("empty: ")
-        assert "speaks for this class" in empty_reason(method) or "cam" not in method
+        assert "supports this class" in empty_reason(method) or "cam" not in method
     assert empty_reason("gradcam, scrambled") == empty_reason("gradcam") == f"empty: {REASON}"
-    assert empty_reason("change") == empty_reason() == "empty: nothing speaks for this class"
+    assert empty_reason("change") == empty_reason() == "empty: nothing supports this class"
 
 
 def test_tiles_of_a_sheet_say_it(images, maps):
     figure = explain_plots.overlays(images, {"hirescam": maps, "drop": maps})
     texts = [" ".join(text.get_text().split()) for axis in figure.axes for text in axis.texts]
-    assert texts == [f"empty: {REASON}", "empty: nothing speaks for this class"] * 2
+    assert texts == [f"empty: {REASON}", "empty: nothing supports this class"] * 2
     figure.canvas.draw()
 
 

@@ -1,4 +1,4 @@
-"""`explain`: what all methods promise alike, and what it answers to wrong arguments."""
+"""`explain`: what all methods promise, and the errors for wrong arguments."""
 
 import keras
 import numpy as np
@@ -214,5 +214,5 @@ def test_a_model_without_softmax_is_refused(images):
     stack = [layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(7, name="scores")]
     model = keras.Sequential([keras.Input(SHAPE), *stack])
     for method in ("gradcam", "occlusion"):
-        with pytest.raises(InputError, match="model: gives no probabilities .*; end it in softmax"):
+        with pytest.raises(InputError, match="model: outputs are not probabilities .*; end the model in a softmax"):
             explain(model, images, method)

@@ -1,4 +1,4 @@
-"""Occlusion maps against a loop over squares, and on a net of which it is known what it looks at."""
+"""Occlusion maps against a loop over squares, and on a net with a known place that it looks at."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ TOP, LEFT, SIDE = 4, 8, 4  # what `one_place` looks at
 
 
 def one_place():
-    """Class 1 is as likely as the square of `SIDE` pixels at (`TOP`, `LEFT`) is bright; no other pixel counts."""
+    """Class 1 is as probable as the square of `SIDE` pixels at (`TOP`, `LEFT`) is bright; no other pixel counts."""
     inputs = keras.Input(SHAPE)
     x = layers.Cropping2D(((TOP, SHAPE[0] - TOP - SIDE), (LEFT, SHAPE[1] - LEFT - SIDE)))(inputs)
     scores = layers.Dense(2, name="scores")
@@ -151,7 +151,7 @@ def test_batches_change_nothing(images, form):
 
 
 def test_occluded_copies_share_their_batches(images, monkeypatch):
-    """5 pictures × 6·5 squares are 150 copies: two batches of 100, beside one for the untouched pictures. No call sees
+    """5 pictures × 6·5 squares are 150 copies: two batches of 100, and one for the untouched pictures. No call sees
     a single copy."""
     model, sizes = anywhere(), []
     predict = model.predict_on_batch

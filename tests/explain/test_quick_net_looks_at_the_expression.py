@@ -11,11 +11,11 @@ from fer_tf.training import run_experiment
 
 @pytest.mark.slow
 def test_maps_of_the_quick_cnn_beat_a_spot_in_the_middle(fresh_home):
-    """By mass only SmoothGrad with squares does, at this size; occlusion maps are not told apart from the spot."""
+    """By mass only SmoothGrad with squares does, at this size. Occlusion maps do not clearly differ from the spot."""
     run = run_experiment("cnn", size="quick", verbose=0)
     model, ds = load_model(run.model_path), load_dataset("synthetic")
-    told = np.flatnonzero(np.array(ds.class_names)[ds.test.labels] != "neutral")[:150]
-    faces, masks = ds.test.fetch(told), ds.masks(ds.test.rows[told])["expression"]
+    expressive = np.flatnonzero(np.array(ds.class_names)[ds.test.labels] != "neutral")[:150]
+    faces, masks = ds.test.fetch(expressive), ds.masks(ds.test.rows[expressive])["expression"]
     choices = {"gradcam": {}, "smoothgrad": {}, "smoothgrad²": {"squared": True}}
     maps = {name: explain(model, faces, name.rstrip("²"), **options) for name, options in choices.items()}
     table = score_maps(maps, masks).set_index("method")

@@ -169,7 +169,7 @@ def test_covered_shares_of_a_hand_made_occluder():
 def test_weights_that_fall_with_the_covered_share_correlate_to_minus_one(rng):
     """Pictures and crops differ in their level of weight; the whole face's weight is left out."""
     shares = rng.random((8, 7))
-    shares[3] = 0.5  # covers all alike: tells nothing
+    shares[3] = 0.5  # covers all crops equally: shows nothing
     weights = 0.3 * rng.random((8, 1)) + rng.random(7) - shares
     weights[:, 0] = rng.random(8) * 100
     weights[3, 1:] = weights[3, 1:].mean()
@@ -181,12 +181,12 @@ def test_weights_that_fall_with_the_covered_share_correlate_to_minus_one(rng):
 
 
 def lower_face_covers(rng, count=200):
-    """Shares as masks and hands leave them: the lower crops are covered more, the crops of a picture alike."""
+    """Shares as masks and hands leave them: the lower crops are covered more, and the crops of a picture similarly."""
     return rng.random((count, 1)) * np.array([0.3, 0.1, 0.1, 0.1, 0.6, 0.6, 0.6]) + 0.1 * rng.random((count, 7))
 
 
 def test_a_model_that_likes_the_upper_crops_of_every_picture_does_not_correlate(rng):
-    """The same weights for all pictures, but for rounding; then a little of noise on them."""
+    """The same weights for all pictures, except for rounding; then with a little noise."""
     shares = lower_face_covers(rng)
     constant = np.tile(np.array([0.2, 0.2, 0.2, 0.2, 0.05, 0.1, 0.05], np.float32), (200, 1))
     found = explain.weight_against_cover(constant * (1 + 1e-7 * rng.normal(size=(200, 7))), shares)
@@ -220,7 +220,7 @@ def test_the_p_value_is_a_function_of_its_seed(rng):
 
 
 def test_faces_drawn_with_and_without_their_occluder_differ_in_it_alone():
-    """What a paired comparison of weights stands on."""
+    """What a paired comparison of weights depends on."""
     drawn = {"seed": 3, "start": 1000, "size": 48, "difficulty": "default", "masks": True}
     hidden, free = (draw_faces(6, **drawn, occlusion=share) for share in (1.0, 0.0))
     covered = hidden.occluder_masks
@@ -242,7 +242,7 @@ def test_correlation_needs_an_uneven_occluder(rng):
 
 @pytest.mark.parametrize(("count", "channels"), [(3, 1), (8, 3)])
 def test_weights_are_drawn(rng, count, channels):
-    """Every crop has an outline, the strongest in a colour and width of its own."""
+    """Every crop has an outline, the strongest with its own colour and width."""
     images = rng.integers(0, 256, (count, 48, 48, channels), dtype=np.uint8)
     weights = rng.dirichlet(np.ones(7), count)
     figure = plots.region_weights(
@@ -257,6 +257,6 @@ def test_weights_are_drawn(rng, count, channels):
         assert widths[-1] == pytest.approx(2.6)
         assert len({patch.get_edgecolor()[:3] for patch in axis.patches}) == 2
         strongest, weakest = row[1:].argmax() + 1, row[1:].argmin() + 1
-        told = [f"I{index} {row[index]:.3f}" for index in (0, strongest, weakest)]
-        assert all(text in axis.get_title() for text in told)
+        texts = [f"I{index} {row[index]:.3f}" for index in (0, strongest, weakest)]
+        assert all(text in axis.get_title() for text in texts)
     figure.canvas.draw()

@@ -151,7 +151,7 @@ def test_a_dataset_has_changed_pictures_in_all_splits(model, ds, form):
     if form == "weight":
         np.testing.assert_array_equal(found.masks([0, 1])["expression"], ds.masks([0, 1])["expression"])
     else:
-        with pytest.raises(InputError, match="masks: the truth of synthetic's pixels is not known"):
+        with pytest.raises(InputError, match="masks: synthetic does not know what its pixels show"):
             found.masks([0])
 
 
@@ -178,7 +178,7 @@ def test_it_is_computed_once_for_a_model_and_its_settings(model, ds, monkeypatch
     assert len(calls) == 4
 
 
-def test_a_model_of_another_split_of_the_set_is_told(ds):
+def test_a_model_of_another_split_of_the_set_is_reported(ds):
     model = net()
     provenance = {"dataset": "synthetic", "dataset_fingerprint": "another", "run": "cnn-synthetic-identity-seed1"}
     model.fer_tf_info = {"class_names": list(EMOTIONS), "provenance": provenance}
@@ -197,7 +197,7 @@ def test_empty_maps_are_counted(ds):
 
 
 def test_a_net_can_be_trained_on_it(model, ds):
-    """What training is handed has the changed pictures in both splits, and no other."""
+    """Training gets the changed pictures in both splits, and no others."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         handed = salient_dataset(model, ds, **QUICK).training_data()
@@ -217,7 +217,7 @@ def test_a_streamed_set_is_refused(model, ds):
 
 def test_pictures_of_another_shape_are_refused(model, ds):
     small = replace(ds, store=ds.store.converted((32, 32), 3))
-    message = r"ds: pictures must be of the model's shape \(48, 48, 1\); synthetic has \(32, 32, 3\): load it with"
+    message = r"ds: pictures must have the model's shape \(48, 48, 1\); synthetic has \(32, 32, 3\): load it with"
     with pytest.raises(InputError, match=message):
         salient_dataset(model, small)
     with pytest.raises(InputError, match=r"images: must be \[N, 48, 48, 1\]; received"):

@@ -35,7 +35,7 @@ def rank_correlation(first, second):
 
 
 def with_noise(model, share):
-    """Weights that differ by so many of their standard deviations."""
+    """Weights that differ by this number of their standard deviations."""
     rng, other = np.random.default_rng(1), keras.models.clone_model(model)
     other.set_weights([weight + share * weight.std() * rng.normal(size=weight.shape) for weight in model.get_weights()])
     return other
@@ -43,7 +43,7 @@ def with_noise(model, share):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_maps_change_when_the_weights_are_scrambled(trained, method):
-    """And hardly with weights that differ by a hundredth: it is not noise that the scrambling is told from."""
+    """And hardly with weights that differ by a hundredth: scrambling does more than noise."""
     model, faces, labels = trained
     near, others = with_noise(model, 0.01), [scrambled(model, seed) for seed in range(3)]
     maps, near, *others = (explain(net, faces, method, labels, **METHODS[method]) for net in (model, near, *others))
@@ -52,7 +52,7 @@ def test_maps_change_when_the_weights_are_scrambled(trained, method):
 
 
 def test_maps_of_two_classes_differ(trained):
-    """What speaks for one class does not speak for the next."""
+    """What supports one class does not support the next."""
     model, faces, labels = trained
     first, second = (explain(model, faces, target=(labels + step) % 8) for step in (0, 1))
     assert rank_correlation(first, second) < 0.5

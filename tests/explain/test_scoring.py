@@ -69,8 +69,8 @@ def test_an_empty_map_is_a_uniform_one(score, masks):
 @pytest.mark.parametrize("score", [pointing_game, mass_inside])
 def test_a_map_that_is_the_mask_scores_one(score, masks):
     np.testing.assert_array_equal(score(masks, masks)[masks.any(axis=(1, 2))], 1)
-    told = np.delete(masks, [3, 17], axis=0)
-    np.testing.assert_array_equal(score(~told, told), 0)
+    known = np.delete(masks, [3, 17], axis=0)
+    np.testing.assert_array_equal(score(~known, known), 0)
 
 
 def test_the_gaussian_is_one_of_shares_of_the_sides():
@@ -87,30 +87,30 @@ def test_the_table_has_every_method_and_both_baselines(maps, masks):
     table = score_maps({"first": maps, "the mask": masks.astype(float)}, masks)
     assert list(table.columns) == COLUMNS
     assert list(table["method"]) == ["first", "the mask", "centre Gaussian", "uniform"]
-    told = np.delete(masks, [3, 17], axis=0)
+    known = np.delete(masks, [3, 17], axis=0)
     assert set(table["pictures"]) == {38}
     assert set(table["left out"]) == {2}
-    np.testing.assert_allclose(table["area"], told.mean())
+    np.testing.assert_allclose(table["area"], known.mean())
     first = row_of(table, "first")
-    assert first["pointing"] == pytest.approx(pointing_game(np.delete(maps, [3, 17], axis=0), told).mean())
-    assert first["mass inside"] == pytest.approx(mass_inside(np.delete(maps, [3, 17], axis=0), told).mean())
+    assert first["pointing"] == pytest.approx(pointing_game(np.delete(maps, [3, 17], axis=0), known).mean())
+    assert first["mass inside"] == pytest.approx(mass_inside(np.delete(maps, [3, 17], axis=0), known).mean())
     assert row_of(table, "the mask")[["pointing", "mass inside"]].tolist() == [1, 1]
-    np.testing.assert_allclose(row_of(table, "uniform")[["pointing", "mass inside"]].astype(float), told.mean())
-    centre = np.broadcast_to(centre_gaussian(9, 7), told.shape)
-    assert row_of(table, "centre Gaussian")["mass inside"] == pytest.approx(mass_inside(centre, told).mean())
+    np.testing.assert_allclose(row_of(table, "uniform")[["pointing", "mass inside"]].astype(float), known.mean())
+    centre = np.broadcast_to(centre_gaussian(9, 7), known.shape)
+    assert row_of(table, "centre Gaussian")["mass inside"] == pytest.approx(mass_inside(centre, known).mean())
     assert row_of(table, "centre Gaussian")[["pointing p", "mass p"]].isna().all()
 
 
 def test_pointing_has_wilsons_interval(masks):
-    """Of 38 pictures; scipy's takes whole hits alone."""
-    told = np.flatnonzero(masks.any(axis=(1, 2)))
+    """Of 38 pictures; scipy's takes only whole hits."""
+    known = np.flatnonzero(masks.any(axis=(1, 2)))
     points = [(0, 0)] * 40
-    for row in told:
+    for row in known:
         points[row] = np.argwhere(masks[row])[0] if row % 3 else np.argwhere(~masks[row])[0]
     row = row_of(score_maps({"some": of_points(points)}, masks), "some")
-    hits = sum(1 for row in told if row % 3)
-    expected = binomtest(hits, len(told)).proportion_ci(method="wilson")
-    assert row["pointing"] == pytest.approx(hits / len(told))
+    hits = sum(1 for row in known if row % 3)
+    expected = binomtest(hits, len(known)).proportion_ci(method="wilson")
+    assert row["pointing"] == pytest.approx(hits / len(known))
     np.testing.assert_allclose(row[["pointing low", "pointing high"]].astype(float), [expected.low, expected.high])
 
 
@@ -165,7 +165,7 @@ def test_scores_are_the_same_each_time(maps, masks):
         ({"maps": np.full((40, 9, 7), np.nan)}, "gradcam: maps must be finite and not negative"),
         ({"masks": np.full((40, 9, 7), 2)}, "masks: must be true or false"),
         ({"masks": np.zeros((40, 9, 7), bool)}, "masks: none of the 40 pictures has a true region"),
-        ({"name": "uniform"}, "maps_by_method: uniform is a baseline's name; give the method another one"),
+        ({"name": "uniform"}, "maps_by_method: uniform is the name of a baseline; give the method another name"),
         ({"sigma": 0}, "sigma: must be a number >= 0.01"),
         ({"replicates": 0}, "replicates: must be a number >= 1; received 0"),
     ],
@@ -196,7 +196,7 @@ def trained(tiny_faces):
 
 
 def test_a_trained_nets_maps_point_to_the_expression(trained):
-    """Oftener than the picture's centre does (of four seeds of the net, p was at most 0.002)."""
+    """More often than the picture's centre does (of four seeds of the net, p was at most 0.002)."""
     model, faces, labels, masks = trained
     table = score_maps({method: explain(model, faces, method, labels) for method in ("gradcam++", "smoothgrad")}, masks)
     neutral = int((labels == 6).sum())

@@ -36,7 +36,7 @@ def above(threshold, kernel):
 
 @pytest.mark.parametrize("noise", [0.05, 0.2])
 def test_the_mean_gradient_is_the_one_over_normal_noise(images, rng, noise):
-    """∂/∂x of w·max(0, x − t) is w where x lies above t; over noise of deviation σ that is w·Φ((x − t) / σ)."""
+    """∂/∂x of w·max(0, x − t) is w where x is above t; over noise of deviation σ that is w·Φ((x − t) / σ)."""
     kernel = rng.normal(size=(np.prod(SHAPE), 2))
     targets = np.array([0, 1, 1, 0])
     found = smoothgrad(above(100.0, kernel), images, targets, samples=3000, noise=noise, signed=True)
@@ -135,7 +135,7 @@ def test_check_method_names_the_layer(method, layer):
 @pytest.mark.parametrize(
     ("method", "target", "message"),
     [
-        ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is none: take hirescam"),
+        ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is different: use hirescam"),
         ("attention", None, "method: attention draws .*: ran and ran_facenet2expnet do; cnn has no regions"),
         ("saliency", None, "method: allowed are cam, gradcam, .*; received 'saliency'"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness; received 'bored'"),

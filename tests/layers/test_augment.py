@@ -1,4 +1,4 @@
-"""Augmentation: each change does what its name says and no more, and depends on its draws alone."""
+"""Augmentation: each change does only what its name says, and depends only on its draws."""
 
 import numpy as np
 import pytest

@@ -34,7 +34,7 @@ def test_gray_is_shown_as_the_same_gray_in_three_channels(rng, mode):
 
 @pytest.mark.parametrize("side", [48, 36, 15])
 def test_resizing_is_bilinear_between_pixel_centres(side):
-    """Half a pixel off, the face would stand elsewhere than in pretraining's pipelines (OpenCV's and Pillow's)."""
+    """Half a pixel off, the face would be in another place than in pretraining's pipelines (OpenCV's and Pillow's)."""
     picture = cv2.GaussianBlur(np.random.default_rng(1).uniform(0, 255, (24, 24)).astype(np.float32), (0, 0), 2)
     resized = np.asarray(BackboneInput(side, "raw")(picture[None, ..., None]))[0, ..., 1]
     np.testing.assert_allclose(resized, cv2.resize(picture, (side, side), interpolation=cv2.INTER_LINEAR), atol=0.01)

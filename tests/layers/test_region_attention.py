@@ -93,7 +93,7 @@ def test_order_of_the_crops_does_not_matter(rng, features):
 
 
 def by_hand(mu, margin):
-    """The region-biased loss as its formula stands."""
+    """The region-biased loss by its formula."""
     return float(np.mean([max(0.0, margin - (max(row[1:]) - row[0])) for row in np.asarray(mu, np.float64)]))
 
 

@@ -42,7 +42,7 @@ def exact_region(image, box):
 
 @pytest.mark.parametrize("shape", [(48, 48, 1), (64, 48, 1), (48, 80, 3)])
 def test_crops_are_opencvs_resized_crops(rng, shape):
-    """Sides that 8 divides: every edge of a crop lies between two pixels."""
+    """Sides that 8 divides: every edge of a crop is between two pixels."""
     images, (height, width, _) = pictures(rng, 3, *shape), shape
     found = cropped(images)
     assert found.shape == (3, 7, *shape)
@@ -177,7 +177,7 @@ def test_config_round_trip(layer):
 
 
 def test_random_crops_are_drawn_once():
-    """Predictions would else not repeat."""
+    """Otherwise predictions would not repeat."""
     np.testing.assert_array_equal(crop_boxes("random5", 48, 48), crop_boxes("random5", 48, 48))
     assert len(np.unique(crop_boxes("random5", 48, 48)[1:], axis=0)) == 5
 

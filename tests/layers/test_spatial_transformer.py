@@ -72,7 +72,7 @@ def tape_gradients(layer, image, theta, weights):
 
 
 def test_gradients_match_finite_differences(rng):
-    """By θ the localisation net learns, by the image what lies before the transformer."""
+    """The localisation net learns by θ, the layers before the transformer learn by the image."""
     image, weights = smooth(rng), rng.random((1, 17, 17, 1)).astype(np.float32)
     by_theta, by_image = tape_gradients(SpatialTransformer(), image, TURNED, weights)
 
@@ -86,7 +86,7 @@ def test_gradients_match_finite_differences(rng):
     for place in [(0, 0), (3, 11), (8, 8), (16, 5)]:
         bump = np.zeros_like(picture)
         bump[place] = 1.0
-        # the warp is linear in the picture, so one step of any size tells its slope
+        # the warp is linear in the picture, so one step of any size gives its slope
         assert by_image[place] == pytest.approx(score(bump, theta), abs=1e-4)
 
 

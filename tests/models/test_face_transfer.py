@@ -96,7 +96,7 @@ def test_an_unknown_layer_is_named(rng):
 
 
 def test_it_computes_in_the_precision_that_is_asked_for(rng):
-    """A network that was saved in float32 would else stay in it, and bfloat16 would speed up nothing."""
+    """Otherwise a network saved in float32 would stay in float32, and bfloat16 would not speed it up."""
     before = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")

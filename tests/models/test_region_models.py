@@ -140,7 +140,7 @@ def test_one_backbone_serves_all_regions(attention, crops):
     ],
 )
 def test_a_step_minimises_cross_entropy_and_the_weighted_region_bias(faces, attention, weight, margin):
-    """With every attention that has weights: a loss that is asked for and not there would not be missed in training."""
+    """With every attention that has weights: training would not notice that a requested loss is missing."""
     model = small(attention=attention, bias_weight=weight, margin=margin)
     features = region_features(model, faces)
     mu = sigmoid(features @ model.get_layer("self_attention").get_weights()[0])
@@ -194,8 +194,8 @@ def test_features_are_what_the_models_classifier_gets(faces):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": "imagenet"}, "weights: cnn has no pretrained ones"),
-        ({"resolution": 96}, "resolution: is of keras.applications"),
+        ({"weights": "imagenet"}, "weights: cnn has no pretrained weights"),
+        ({"resolution": 96}, "resolution: only for backbones of keras.applications"),
         ({"stem": "small"}, "stem: only resnet18 has one"),
     ],
 )

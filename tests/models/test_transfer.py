@@ -1,5 +1,6 @@
-"""Transfer models: pretrained weights, what of them learns, and that a frozen part stays as it was."""
+"""Transfer models: pretrained weights, which of them learn, and that a frozen part does not change."""
 
+from dataclasses import replace
 from importlib import import_module
 
 import keras
@@ -8,8 +9,9 @@ import pytest
 from keras.src.utils import file_utils
 
 from fer_tf.common.checks import InputError, MissingDataError
+from fer_tf.experiments import EXPERIMENTS
 from fer_tf.layers import BackboneInput
-from fer_tf.models import backbones, build_model
+from fer_tf.models import MODELS, backbones, build_model, has_head_phase, starts_from_nothing
 from fer_tf.saving import load_model, save_model
 
 MOBILENET_FILE = "mobilenet_1_0_224_tf_no_top.h5"
@@ -98,7 +100,7 @@ def test_frozen_batch_norm_also_keeps_its_statistics(rng):
 
 
 def test_every_backbone_gets_its_pretrainings_normalisation(rng):
-    """The table of families against the `preprocess_input` beside each network's function."""
+    """The table of families against the `preprocess_input` in the module of each network's function."""
     names, picture = backbones.backbone_names(), rng.uniform(0, 255, (1, 8, 8, 3)).astype(np.float32)
     assert {"VGG16", "MobileNet", "MobileNetV2", "DenseNet121", "EfficientNetV2B0", "ResNet50"} <= set(names)
     for name in names:
@@ -146,7 +148,7 @@ def test_every_family_is_tried():
 
 
 class CustomScaleLayer(keras.layers.Layer):
-    """Stands for InceptionResNetV2's, which is 20 s to build: unknown to whoever loads the file."""
+    """A replacement for InceptionResNetV2's, which takes 20 s to build. Code that loads the file does not know it."""
 
     def __init__(self, scale=1.0, **kwargs):
         super().__init__(**kwargs)
@@ -187,11 +189,11 @@ def test_what_h5_cannot_hold_is_made_of_layers_that_it_can(tmp_path, monkeypatch
     ("name", "options", "message"),
     [
         ("akhand", {"backbone": "DenseNet161"}, "backbone: allowed are .*DenseNet121.*received 'DenseNet161'"),
-        ("akhand", {"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny is not possible, Keras cannot read its .h5"),
-        ("akhand", {"backbone": "Xception", "resolution": 64}, "resolution: Xception takes sides of 71 and more; rec"),
-        ("mobilenet", {"resolution": 31}, "resolution: MobileNet takes sides of 32 and more; received 31"),
+        ("akhand", {"backbone": "ConvNeXtTiny"}, "backbone: ConvNeXtTiny cannot be used: Keras cannot load its .h5"),
+        ("akhand", {"backbone": "Xception", "resolution": 64}, "resolution: Xception needs sides of at least 71"),
+        ("mobilenet", {"resolution": 31}, "resolution: MobileNet needs sides of at least 32 pixels; received 31"),
         ("mobilenet", {"resolution": 48.5}, "resolution: must be a whole number"),
-        ("mobilenet", {"width": 0.5, "weights": "imagenet"}, "width: pretrained weights have width 1; received 0.5"),
+        ("mobilenet", {"width": 0.5, "weights": "imagenet"}, "width: pretrained weights need width 1; received 0.5"),
     ],
 )
 def test_wrong_arguments(name, options, message):
@@ -201,7 +203,7 @@ def test_wrong_arguments(name, options, message):
 
 @pytest.mark.slow
 def test_a_backbone_that_cannot_be_scaled_says_so():
-    with pytest.raises(InputError, match="width: nasnet_mobile's parts do not fit each other scaled; only width=1"):
+    with pytest.raises(InputError, match="width: the scaled layers of nasnet_mobile do not fit together; only width=1"):
         backbones.load_backbone("NASNetMobile", 32, width=0.25)
 
 
@@ -252,7 +254,7 @@ def test_weights_of_a_file_are_taken(tmp_path):
 
 
 def test_preprocessing_is_inside_the_saved_model(tmp_path, rng):
-    """Raw gray bytes in; what the backbone gets is checked by doing by hand what stands before it."""
+    """Raw gray bytes in. What the backbone gets is compared with the same steps done by hand."""
     model = build_model("mobilenet", (40, 40, 1), 3, resolution=32, width=0.25)
     save_model(model, tmp_path / "m.h5", ("anger", "disgust", "fear"))
     loaded, gray = load_model(tmp_path / "m.h5"), rng.integers(0, 256, (4, 40, 40, 1), dtype=np.uint8)
@@ -287,3 +289,11 @@ def test_a_cut_file_in_the_cache_is_named(no_network):
     (no_network / "mobilenet_1_0_224_tf_no_top.h5").write_bytes(b"half a file")
     with pytest.raises(InputError, match="weights: MobileNet's file in .* cannot be read"):
         build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")
+
+
+def test_the_builder_says_that_its_head_can_learn_first():
+    assert {name for name in MODELS if has_head_phase(name)} == {"vgg16", "mobilenet", "akhand"}
+    experiment = EXPERIMENTS["vgg16"]
+    assert not starts_from_nothing(experiment)
+    assert starts_from_nothing(replace(experiment, weights="none"))
+    assert not starts_from_nothing(replace(EXPERIMENTS["ran"], weights="none")), "its backbone is a part, not the model"

@@ -14,7 +14,7 @@ class Shell(InteractiveShell):
     """IPython without a terminal or a kernel."""
 
     def enable_gui(self, gui=None):
-        """Nothing: `%matplotlib inline` asks for no window."""
+        """Does nothing: `%matplotlib inline` needs no window."""
 
 
 class InProcessEngine(Engine):

@@ -21,7 +21,7 @@ PARAMETERS = {
     "dataset_options": "count=400",
 }
 PATHS = {path.stem: path for path in notebook_paths()}
-# Runs in kernels of their own, as a user runs them; the other chapters run in this process.
+# Runs in its own kernel, as a user runs it; the other chapters run in this process.
 IN_KERNELS = ("01_majority_baseline",)
 # What a chapter leaves in models/ in addition to the runs that its metadata names.
 FILES = {"06_facenet2expnet": {"identities", "face_net", "FaceNet2ExpNet.h5"}}

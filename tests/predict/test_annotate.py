@@ -37,7 +37,7 @@ def test_a_box_is_drawn_around_its_face_and_said_above():
     image = annotate(gray(400, 500), [Shown(1, (100, 120, 200, 180), ONE)], CLASSES)
     rows, columns = np.nonzero(of_colour(image[:, :500], 1))
     assert (columns.min(), columns.max(), rows.max()) == (100, 300, 300)
-    assert 100 < rows.min() < 105, "the label stands on the box"
+    assert 100 < rows.min() < 105, "the label is on the box"
     assert not of_colour(image[:, :500], 1)[125:290, 110:290].any(), "the face itself is left free"
 
 
@@ -52,7 +52,7 @@ def test_a_label_stays_in_the_picture(box):
 
 
 def bars(image, left, number=0):
-    """Lengths of the bars in pixels, a line each, from the top."""
+    """Lengths of the bars in pixels, one per line, from the top."""
     drawn = of_colour(image[26:, left:], number)
     starts = np.flatnonzero(np.diff(np.concatenate([[False], drawn.any(axis=1)]).astype(int)) == 1)
     return [int(np.count_nonzero(drawn[start + 3])) for start in starts]

@@ -95,7 +95,7 @@ def test_the_picture_bears_boxes_and_the_map_tells_its_layer(demo, scene):
     assert shown.shape == (200, 420, 3), "the picture alone, without the panel of bars"
     assert np.abs(np.ptp(shown.astype(int), axis=2)).max() > 50, "boxes are coloured, the scene is gray"
     (beside,) = shown_pictures(answer.map)
-    assert beside.shape[1] > 1.6 * beside.shape[0], "the face and, beside it, its map"
+    assert beside.shape[1] > 1.6 * beside.shape[0], "the face and, next to it, its map"
     assert demo.layer
     assert f"layer {demo.layer}" in answer.map
 
@@ -127,7 +127,7 @@ def test_a_broken_picture_is_a_message_and_no_traceback(demo, fault, tmp_path, c
 
 @pytest.mark.parametrize("wrong", [None, 7, "", "x", "data:image/png;base64", "data:image/png,abc", ["a"]])
 def test_what_is_no_data_url_is_a_message(demo, wrong):
-    assert "No picture came" in demo.picture(wrong).message
+    assert "No picture was received" in demo.picture(wrong).message
 
 
 def test_postscript_is_never_run(demo):
@@ -138,7 +138,7 @@ def test_postscript_is_never_run(demo):
 def test_too_many_bytes_are_refused_before_they_are_decoded(demo, monkeypatch):
     monkeypatch.setattr(base64, "b64decode", lambda *_, **__: pytest.fail("decoded"))
     message = demo.picture("data:image/png;base64," + "A" * 1_400_000).message
-    assert "has 1.1 MB; at most 1 MB are taken" in message
+    assert "has 1.1 MB; at most 1 MB are allowed" in message
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
@@ -213,10 +213,10 @@ def test_the_page_tells_data_and_measured_accuracy(fresh_home, tiny_model_path):
     record = fresh_home / "reports/runs/cnn-fer2013-official-seed9"
     write_json(record / "record.json", {"fingerprint": "f"})
     write_json(record / "metrics.json", {"fingerprint": "f", "test": {"n": 3589, "accuracy": 0.6154}})
-    told = " ".join(model_lines(model))
-    assert "cnn-fer2013-official-seed9" in told
-    assert "fer2013 (official)" in told
-    assert "3,589 test images: 61.5 %" in told
+    text = " ".join(model_lines(model))
+    assert "cnn-fer2013-official-seed9" in text
+    assert "fer2013 (official)" in text
+    assert "3,589 test images: 61.5 %" in text
     model.fer_tf_info = describe(model, CLASSES, {**about, "fingerprint": "another"})
     assert "61.5" not in " ".join(model_lines(model)), "the record is of another training"
     model.fer_tf_info = describe(model, CLASSES, {"dataset": "synthetic"})
@@ -312,10 +312,10 @@ def test_the_page_answers_and_writes_no_file(page, scene, writes, tmp_path, monk
     live = send_picture(page, data_url(pictures[0]), "frame")
     writes.on = False
     assert all(answer["success"] for answer in (*answers, live))
-    told = [answer["output"]["data"][0] for answer in answers]
-    assert "2 faces" in told[0]
-    assert "2 faces" in told[1]
-    assert "not a picture" in told[2]
+    texts = [answer["output"]["data"][0] for answer in answers]
+    assert "2 faces" in texts[0]
+    assert "2 faces" in texts[1]
+    assert "not a picture" in texts[2]
     assert "data:image/jpeg" in live["output"]["data"][0]
     assert writes.found == []
     assert not list(tmp_path.iterdir())
@@ -345,7 +345,7 @@ def test_ways_into_gradio_that_the_page_does_not_need_are_closed(page, path, wri
     status, _, text = ask(f"{page}gradio_api/{path}", part, {"content-type": "multipart/form-data; boundary=b"})
     writes.on = False
     assert (status, writes.found) == (403, [])
-    assert "takes no files" in text
+    assert "accepts no files" in text
 
 
 @pytest.mark.parametrize("path", ["file=/etc/hostname", "proxy=https://x.hf.space/", "deep_link", "info", "runs"])
@@ -466,7 +466,7 @@ def test_another_version_of_gradio_is_refused(monkeypatch):
         import_gradio()
 
 
-def test_a_port_in_use_is_told_in_a_line():
+def test_a_port_in_use_is_reported_in_one_line():
     with open_port("127.0.0.1", 0) as listening:
         port = listening.getsockname()[1]
         with pytest.raises(InputError, match=f"port: 127.0.0.1:{port} cannot be opened .*; give another"):

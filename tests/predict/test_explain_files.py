@@ -87,7 +87,7 @@ def test_a_picture_shows_the_face_beside_its_map(capsys, pictures, averaged_path
 
 @pytest.mark.parametrize("out", ["in/maps", "in", "."])
 def test_pictures_of_an_earlier_call_are_no_faces(capsys, pictures, averaged_path, out):
-    """Also where they are written beside the faces."""
+    """Also if they are written next to the faces."""
     given = ("explain", ".", "--no-detect", "--model", averaged_path, "--method", "gradcam++", "--out", out)
     first, second = (run_cli(capsys, *given) for _ in range(2))
     assert first.out == second.out
@@ -134,8 +134,8 @@ def test_a_picture_without_a_face_is_explained_whole_and_says_so(capsys, tmp_pat
     given = ("explain", "wall.png", "--model", averaged_path, "--out", "maps", "--method", "gradcam,cam")
     answer = run_cli(capsys, *given, "--detector", "haar")
     assert answer.code == 0
-    told = "no face found: wall.png: the whole picture was explained (detected is False)"
-    assert answer.err.splitlines().count(told) == 1
+    message = "no face found: wall.png: the whole picture was explained (detected is False)"
+    assert answer.err.splitlines().count(message) == 1
     rows = pd.read_csv("maps/explanations.csv")
     assert not rows["detected"].any()
     assert rows[["w", "h"]].to_numpy().tolist() == [[120, 90]] * 2
@@ -171,13 +171,13 @@ def test_results_do_not_depend_on_batches_and_sheets_go_on_over_them(tmp_path, a
     ("method", "target", "text"),
     [
         ("gradcam,cam", None, "method: cam needs a net whose last map is averaged"),
-        ("gradcam,attention", None, "ran and ran_facenet2expnet do; cnn has no regions"),
+        ("gradcam,attention", None, "attention needs a model with weights for regions"),
         ("gradcam,saliency", None, "method: allowed are cam, gradcam, gradcam++, hirescam, occlusion, "),
         (" ,", None, "method: give at least one"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness, sadness, surprise, neutral"),
     ],
 )
-def test_what_the_model_has_not_is_told_before_anything_is_written(
+def test_what_the_model_lacks_is_reported_before_anything_is_written(
     capsys, pictures, tiny_model_path, method, target, text
 ):
     given = ["explain", pictures, "--no-detect", "--model", tiny_model_path, "--out", "maps", "--method", method]
@@ -188,7 +188,7 @@ def test_what_the_model_has_not_is_told_before_anything_is_written(
 def test_folders_that_hold_nothing_and_files_in_the_folders_place_are_refused(capsys, pictures, tiny_model_path):
     (pictures / "empty").mkdir()
     given = ("--no-detect", "--model", tiny_model_path, "--out")
-    assert_refused(run_cli(capsys, "explain", pictures / "empty", *given, "maps"), "empty: holds no file")
+    assert_refused(run_cli(capsys, "explain", pictures / "empty", *given, "maps"), "empty: no files found")
     notes = pictures / "a" / "notes.png"
     answer = run_cli(capsys, "explain", pictures / "b", *given, notes)
     assert answer.code == 2

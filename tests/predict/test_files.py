@@ -108,15 +108,15 @@ def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
     found = names(collect_files(["a", "[mo]*-timelines"], say=said.append))
     assert found == ["a/1.png", "a/b/2.JPG", "a/scan", "mine-timelines/1.png", "old-timelines/x.png"]
     assert said == [
-        "a: 3 of 6 files are left out, no pictures or timelines (.json, .txt)",
-        "[mo]*-timelines: 1 of 3 files are left out, no pictures or timelines (.png)",
+        "a: 3 of 6 files are left out, they are timelines or not pictures (.json, .txt)",
+        "[mo]*-timelines: 1 of 3 files are left out, they are timelines or not pictures (.png)",
     ]
     said.clear()
     assert names(collect_files(["a/**"], say=said.append)) == ["a/1.png", "a/b/2.JPG", "a/scan"]
     assert len(said) == 1
     assert names(collect_files(["a/*"])) == ["a/1.png", "a/b/2.JPG", "a/scan"]
     assert names(collect_files(["a/*.json"])) == ["a/1.png.json"]
-    assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "named, it is tried, and its fault told"
+    assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "a named file is tried and reported"
 
 
 def test_nobodys_folder_is_a_name_like_others(home, monkeypatch):
@@ -199,7 +199,7 @@ def test_a_stopped_call_goes_on_after_its_last_whole_batch(recognizer, faces, ho
     with mock.patch("fer_tf.predict.files.read_picture", lambda path: read.append(path) or read_picture(path)):
         summary = predict_files(recognizer, files, home / "out.csv", progress=False, say=remarks.append)
     assert read == files[8:]
-    assert remarks == [f"{home / 'out.csv'}: goes on after 8 of 11 files"]
+    assert remarks == [f"{home / 'out.csv'}: resumes after 8 of 11 files"]
     assert (home / "out.csv").read_text() == (home / "whole.csv").read_text()
     assert summary.failed == [(str(home / "lost.png"), "no such file")], "also of the part done before"
     assert not list(home.glob("*.part*"))
@@ -233,7 +233,7 @@ def test_rows_of_another_job_are_put_aside_and_it_is_said(recognizer, faces, hom
     remarks = []
     predict_files(other, files, home / "out.csv", progress=False, say=remarks.append)
     assert len(remarks) == 1
-    assert "begun anew" in remarks[0]
+    assert "starting again" in remarks[0]
     assert remarks[0].endswith("out.csv.part1.old")
     assert pd.read_csv(home / "out.csv.part1.old")["path"].tolist() == list(map(str, faces[:4])), "not thrown away"
     frame = pd.read_csv(home / "out.csv")
@@ -258,7 +258,7 @@ def test_an_exported_model_is_known_by_its_file(recognizer, faces, home):
         other = EmotionRecognizer(Exported(recognizer.model, home / name), 4, "none")
         with contextlib.suppress(Stopped), stopping(other, after):
             predict_files(other, faces, home / "out.csv", progress=False, say=remarks.append)
-    assert [remark.split(": ", 1)[1][:14] for remark in remarks] == ["goes on after ", "cannot be gone"]
+    assert [remark.split(": ", 1)[1][:14] for remark in remarks] == ["resumes after ", "cannot be resu"]
     assert pd.read_csv(home / "out.csv")["path"].tolist() == list(map(str, faces))
 
 
@@ -376,12 +376,12 @@ def test_the_command_takes_patterns_and_lists_and_goes_on(capsys, home, faces, t
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("--explain", "gradcam"), "explain: the maps go into annotated copies; give annotate"),
+        (("--explain", "gradcam"), "explain: the maps go into annotated copies; also give annotate"),
         (("--explain", "gradcamm", "--annotate", "x"), "method: allowed are cam, gradcam"),
         (("--smooth", "-1"), "smooth: must be a number >= 0"),
         (("--fps", "0"), "fps: must be above 0"),
-        (("--fps", "2", "--every", "2"), "every and fps: only one of them"),
-        (("--webcam", "0"), "webcam: give --out"),
+        (("--fps", "2", "--every", "2"), "every and fps: give only one of them"),
+        (("--webcam", "0"), "webcam: needs --out"),
     ],
 )
 def test_what_makes_no_sense_is_refused(capsys, home, faces, tiny_model_path, given, message):

@@ -1,6 +1,7 @@
-"""Films and cameras: a row a face and frame with its time, faces followed and steadied, the annotated film, the
-timeline, and going on in the middle."""
+"""Films and cameras: one row per face and frame with its time, faces followed and smoothed, the annotated film, the
+timeline, and resuming in the middle."""
 
+import json
 import os
 import signal
 
@@ -17,7 +18,7 @@ from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.video import read_frames
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer
-from fer_tf.predict.files import Options, predict_files, timelines_folder
+from fer_tf.predict.files import FileStream, Options, predict_files, timelines_folder
 from fer_tf.predict.films import LONGEST_PAUSE, Camera, FileFilm, FilmWriter, written_film
 from fer_tf.predict.timeline import timeline
 from fer_tf.predict.tracking import Follower
@@ -103,7 +104,7 @@ def test_pictures_and_films_go_into_one_csv_in_order(recognizer, film, tmp_path)
     assert frame["label"].isna().sum() == 3
     assert [path for path, _ in summary.failed] == [str(lost), str(tmp_path), str(broken)]
     assert summary.failed[0][1] == "no such file"
-    assert "is not a video that can be read" in summary.failed[2][1]
+    assert "cannot be read as a video" in summary.failed[2][1]
     np.testing.assert_allclose(scores(frame.iloc[[0, -1]]), scores(recognizer.predict([face, face])), atol=1e-6)
 
 
@@ -116,6 +117,19 @@ def test_a_film_cut_short_gives_what_it_has_and_says_so(recognizer, tmp_path):
     assert summary.failed == []
     assert summary.cut_short == [(str(film), frame["error"].iloc[-1])]
     assert f"its header claims {COUNT} frames, {read} can be decoded" in frame["error"].iloc[-1]
+
+
+def test_a_film_cut_short_is_known_after_a_stop(recognizer, tmp_path):
+    """What is known of earlier files is in the position, in the middle of the film and after it."""
+    film = cut(write_film(tmp_path / "film.avi", film_frames(size=(96, 128))), 0.6)
+    stream = FileStream(recognizer, [film])
+    positions = [json.loads(json.dumps(position)) for _, position in stream.batches()]
+    assert len(stream.cut_short) == 1
+    assert "frame" in positions[0]
+    for position in positions:
+        resumed = FileStream(recognizer, [film])
+        list(resumed.batches(position))
+        assert resumed.cut_short == stream.cut_short
 
 
 # faces followed
@@ -181,7 +195,7 @@ def test_a_stopped_film_goes_on_in_its_middle_as_if_nothing_had_been(recognizer,
     assert len(half.splitlines()) == 1 + 1 + 15
     remarks = []
     predict_files(recognizer, files, tmp_path / "out.csv", Options(smooth=0.7), progress=False, say=remarks.append)
-    assert remarks == [f"{tmp_path / 'out.csv'}: goes on after 1 of 3 files"]
+    assert remarks == [f"{tmp_path / 'out.csv'}: resumes after 1 of 3 files"]
     assert (tmp_path / "out.csv").read_text() == (tmp_path / "whole.csv").read_text()
 
 
@@ -273,7 +287,7 @@ def test_rates_are_brought_into_what_players_take(tmp_path, fps, written):
 
 
 class Capture:
-    """A camera that gives so many frames, ten a second by its own clock, and fails after them."""
+    """A camera that gives this number of frames, ten per second by its own clock, and then fails."""
 
     def __init__(self, count, is_open=True, on_frame=lambda index: None):
         self.frames, self.is_open, self.on_frame = list(film_frames(count)), is_open, on_frame
@@ -355,7 +369,7 @@ def test_a_second_ctrl_c_stops_at_once():
 def test_a_camera_that_is_not_there_has_its_row(recognizer, tmp_path):
     capture = Capture(0, is_open=False)
     frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv")
-    assert summary.failed == [("webcam:2", "there is no camera of this number, or it is in use")]
+    assert summary.failed == [("webcam:2", "there is no camera with this number, or it is in use")]
     assert len(frame) == 1
     assert capture.released
 
@@ -363,7 +377,7 @@ def test_a_camera_that_is_not_there_has_its_row(recognizer, tmp_path):
 def test_a_camera_without_a_picture_has_failed(recognizer, tmp_path):
     """As Linux's second device of a camera, or one that may not be used."""
     frame, summary = predicted(recognizer, [Capture(0).camera()], tmp_path / "out.csv")
-    assert summary.failed == [("webcam:2", "is open but gives no picture; is it a camera, and allowed?")]
+    assert summary.failed == [("webcam:2", "is open but gives no picture; is it a camera, and is its use allowed?")]
     assert len(frame) == 1
     with pytest.raises(DataError, match="webcam:2: is open but gives no picture"):  # each read may wait for seconds
         list(Capture(0).camera(seconds=0.3))
@@ -407,11 +421,11 @@ def test_the_command_tells_of_a_film_cut_short_and_of_no_camera(capsys, tmp_path
     given = ("film.avi", "--no-detect", "--model", tiny_model_path)
     answer = run_cli(capsys, "predict", *given, "--out", "s.csv")
     assert answer.code == 0
-    assert answer.err.startswith("read in part: film.avi: its header claims 24 frames")
+    assert answer.err.startswith("partly read: film.avi: its header claims 24 frames")
     assert answer.err == run_cli(capsys, "predict", *given).err
     answer = run_cli(capsys, "predict", *given[1:], "--webcam", 999, "--out", "s.csv")
     assert answer.code == 1
-    assert answer.err == "not read: webcam:999: there is no camera of this number, or it is in use\n"
+    assert answer.err == "not read: webcam:999: there is no camera with this number, or it is in use\n"
 
 
 def test_a_film_of_huge_frames_is_refused(film, monkeypatch):

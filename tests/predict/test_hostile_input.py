@@ -1,4 +1,4 @@
-"""Pictures, films, lists and models that are broken or mean harm: each gets its row, with a label or what is wrong, and
+"""Pictures, films, lists and models that are broken or harmful: each gets its row, with a label or what is wrong, and
 nothing of it is run."""
 
 import base64
@@ -177,7 +177,7 @@ def test_postscript_is_not_run(recognizer, tmp_path, monkeypatch):
         "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
     )
     frame = rows_of(recognizer, [tmp_path / "a.jpg"], tmp_path / "out.csv")
-    assert frame["error"].tolist() == ["is PostScript, a program and not a picture"]
+    assert frame["error"].tolist() == ["is PostScript, which is a program and not a picture"]
     assert not (tmp_path / "run").exists()
 
 
@@ -218,8 +218,8 @@ def test_mutated_lists_have_rows_for_what_they_name_or_for_themselves(recognizer
         (b"path\n", "names no file in its column path"),
         (b"path\n\n  \n", "names no file in its column path"),
         (b'path\n"' + b"x" * 200_000, "cannot be read as a list"),
-        (b"\xff\xfe" + "path\na.png\n".encode("utf-16-le"), "is no list of pictures"),
-        (bytes(range(256)), "is no list of pictures"),
+        (b"\xff\xfe" + "path\na.png\n".encode("utf-16-le"), "is not a list of pictures"),
+        (bytes(range(256)), "is not a list of pictures"),
     ],
 )
 def test_a_csv_that_is_no_list_says_so_in_its_row(recognizer, tmp_path, content, message):

@@ -1,4 +1,4 @@
-"""Prediction: the same probabilities whichever way a picture comes in, one row a picture whatever happens to it, and
+"""Prediction: the same probabilities for every kind of input, one row per picture whatever happens to it, and
 a csv that is whole or not there. And the names of the proposal's pseudocode."""
 
 import os
@@ -62,7 +62,7 @@ def test_label_and_confidence_are_those_of_the_highest_probability(recognizer, f
     np.testing.assert_allclose(scores(frame).sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(frame["label"], np.array(CLASSES)[scores(frame).argmax(axis=1)])
     np.testing.assert_allclose(frame["confidence"].astype(float), scores(frame).max(axis=1))
-    assert np.ptp(scores(frame), axis=0).max() > 1e-3, "the pictures are not told apart: the tests here prove nothing"
+    assert np.ptp(scores(frame), axis=0).max() > 1e-3, "equal scores: the tests here prove nothing"
 
 
 def test_probabilities_are_the_models_own_on_raw_pixels(recognizer):

@@ -102,14 +102,14 @@ def test_readme_shows_the_figures_and_the_command(shipped):
 
 
 @pytest.mark.parametrize(
-    ("recall", "told"),
+    ("recall", "sentence"),
     [
         ({"anger": 0.5, "fear": 0.2}, "weakest at fear"),
         ({"anger": 0.5, "fear": 0.0, "disgust": 0.0}, "never right on fear and disgust"),
     ],
 )
-def test_what_a_model_cannot_do_is_said(recall, told):
-    assert weakness(recall) == told
+def test_what_a_model_cannot_do_is_said(recall, sentence):
+    assert weakness(recall) == sentence
 
 
 def test_the_bundled_model_is_taken_where_none_is_named(shipped):
@@ -123,14 +123,14 @@ def test_a_changed_file_is_refused(shipped):
     content = path.read_bytes()
     path.write_bytes(content + b"x")
     try:
-        with pytest.raises(ModelFileError, match=r"fer2013.h5: is not the file that fer2013.json tells of"):
+        with pytest.raises(ModelFileError, match=r"fer2013.h5: is not the file that fer2013.json describes"):
             bundled_path()
     finally:
         path.write_bytes(content)
 
 
 def test_a_missing_file_names_what_is_there(shipped):
-    with pytest.raises(ModelFileError, match=r"no bundled other.h5 in .* \(there: FaceNet2ExpNet.h5, fer2013.h5\)"):
+    with pytest.raises(ModelFileError, match=r"no bundled other.h5 in .* \(available: FaceNet2ExpNet.h5, fer2013.h5\)"):
         bundled_path("other.h5")
 
 

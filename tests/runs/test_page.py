@@ -5,9 +5,7 @@ import dataclasses
 import html
 import re
 import shutil
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import unquote
 
 import nbformat
@@ -23,7 +21,7 @@ from fer_tf.common.paths import project_root
 from fer_tf.data import load_dataset
 from fer_tf.evaluation import document_tables, tables
 from fer_tf.runs import compare, page, records, release
-from fer_tf.runs.reproduce import notebook_paths
+from fer_tf.runs.reproduce import declared_parameters, notebook_paths
 from fer_tf.training import run_experiment
 
 OPTIONS = {"dataset_options": {"count": 400}, "verbose": False}
@@ -103,14 +101,15 @@ def captions_of(text):
 
 def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_home, put, bars):
     put("majority")
-    for name, caption in {"class_counts": "How many < there are.", "explain_methods": "Maps.", "else": "No."}.items():
-        plots.keep(bars, f"synthetic-identity/{name}", caption)
+    plots.keep(bars, "synthetic-identity/z", "How many < there are.", "The data")
+    plots.keep(bars, "synthetic-identity/a", "Maps.", "What the models look at")
+    plots.keep(bars, "synthetic-identity/else", "No.")
     text = page.build_report().read_text()
     texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="Maps."')
     order = [text.index(text) for text in texts]
     assert order == sorted(order)
     assert "No." not in text
-    svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "class_counts.svg").read_text()
+    svg = (fresh_home / "reports" / "figures" / "synthetic-identity" / "z.svg").read_text()
     assert "How many &lt; there are." in svg
 
 
@@ -119,7 +118,7 @@ def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, put, bars)
     put("majority", "cnn")
     folder = fresh_home / "reports" / "figures" / "synthetic-identity"
     folder.mkdir(parents=True)
-    plots.save_figure(bars, folder / "mean_faces")
+    plots.save_figure(bars, folder / "mean_faces", section="The data")
     text = page.build_report().read_text()
     names = {
         name for path in (fresh_home / "reports").rglob("*.png") for name in (path.stem, path.stem.replace("_", " "))
@@ -152,24 +151,38 @@ def test_a_figure_without_a_caption_is_refused(fresh_home, bars):
     assert not (fresh_home / "reports" / "figures").exists()
 
 
-def keep_in_notebook(monkeypatch, bars, name, **parameters):
+def test_a_figure_of_an_unknown_section_is_refused(fresh_home, bars):
+    with pytest.raises(InputError, match="section: allowed are The data, .*; received 'Data'"):
+        plots.keep(bars, "synthetic-identity/samples", "Some samples.", "Data")
+
+
+def test_every_chapter_says_what_its_figures_are_made_with():
+    """All of its parameters but those that are in the figure's place or change nothing in it."""
+    for path in notebook_paths():
+        code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        wanted = set(declared_parameters(path)) - {"dataset", "data_dir", "protocol"}
+        (given,) = re.findall(r"^plots\.set_parameters\((.*)\)$", "\n".join(code), re.MULTILINE)
+        assert given.split(", ") == [
+            f"{name}={name}" for name in ("seed", "size", "overrides", "dataset_options") if name in wanted
+        ], path.stem
+
+
+def keep_in_notebook(bars, name, **parameters):
     """Keeps a figure as a notebook with these parameters does."""
-    shell = SimpleNamespace(
-        user_ns={"dataset": "synthetic", "seed": 0, "dataset_options": "", "size": "", **parameters}
-    )
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    plots.keep(bars, f"synthetic-identity/{name}", f"This is {name}.")
+    plots.set_parameters(**{"seed": 0, "dataset_options": "", "size": "", **parameters})
+    plots.keep(bars, f"synthetic-identity/{name}", f"This is {name}.", "The data")
+    plots.set_parameters()
 
 
-def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(put, bars, monkeypatch):
+def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(put, bars):
     """A later notebook with another seed overwrites the figures of the one before."""
     put("majority", "cnn-synthetic-identity-easy")
     run_experiment("majority", seed=1, **OPTIONS)
     given = {"dataset_options": "count=400"}
-    keep_in_notebook(monkeypatch, bars, "samples", **given)
-    keep_in_notebook(monkeypatch, bars, "class_counts", **given, seed=1)
-    keep_in_notebook(monkeypatch, bars, "mean_faces", dataset_options="count=400 difficulty=easy", size="smoke")
-    keep_in_notebook(monkeypatch, bars, "masks", seed=7)
+    keep_in_notebook(bars, "samples", **given)
+    keep_in_notebook(bars, "class_counts", **given, seed=1)
+    keep_in_notebook(bars, "mean_faces", dataset_options="count=400 difficulty=easy", size="smoke")
+    keep_in_notebook(bars, "masks", seed=7)
     parts = re.split(r"<h2 id=[^>]*>", page.build_report().read_text())
     place = {part[: part.index("</h2>")]: captions_of(part) for part in parts if part.startswith("synthetic,")}
     usual = place["synthetic, protocol identity, count 400"]
@@ -179,7 +192,7 @@ def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(put, bars,
     easy = place["synthetic, protocol identity, count 400, difficulty easy"]
     assert "This is mean_faces. (Made with count=400 difficulty=easy, size smoke.)" in easy
     lost = [key for key, captions in place.items() if "This is masks. (Made with seed 7.)" in captions]
-    assert lost == [next(iter(place))], "a figure of no run on the page stands in the first part, and says what it is"
+    assert lost == [next(iter(place))], "a figure without a run on the page is in the first part, and says what it is"
     assert sum("This is" in caption for captions in place.values() for caption in captions) == 4
 
 
@@ -235,7 +248,7 @@ def test_documents_tables_are_written_in_three_forms(fresh_home, put):
 def released_home(fresh_home, monkeypatch):
     """A project of its own with a README, so that the real released results stay as they are."""
     (fresh_home / "README.md").write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
-    for module in (page, release):
+    for module in (compare, release):
         monkeypatch.setattr(module, "results_root", lambda: fresh_home / "reports" / "results")
     monkeypatch.setattr(release, "project_root", lambda: fresh_home)
     return fresh_home
@@ -280,7 +293,7 @@ def test_shipped_tables_and_readme_are_rendered_from_the_shipped_records():
 
 
 def test_shipped_records_agree_with_their_predictions():
-    told = (project_root() / "reports" / "results" / "comparison.md").read_text()
+    rendered = (project_root() / "reports" / "results" / "comparison.md").read_text()
     for run in compare.released_runs():
         table = run.predictions
         assert (table["truth"] == table["label"]).mean() == pytest.approx(run.metrics["test"]["accuracy"])
@@ -288,4 +301,4 @@ def test_shipped_records_agree_with_their_predictions():
         expected = run.metrics["without_copies"]
         assert len(clean) == expected["n"]
         assert (clean["truth"] == clean["label"]).mean() == pytest.approx(expected["accuracy"])
-        assert run.record["reduced"] == "" or f"| {run.record['reduced']} |" in told
+        assert run.record["reduced"] == "" or f"| {run.record['reduced']} |" in rendered

@@ -101,7 +101,7 @@ def test_a_form_predicts_as_the_model_and_says_what_it_is(form, quantize, tmp_pa
     out = tmp_path / NAMES[form]
     parity = export_model(decided, out, form, quantize, pictures)
     expected, found = decided.predict_on_batch(pictures.checked), open_exported(out).predict_on_batch(pictures.checked)
-    assert np.ptp(expected, axis=0).min() > 0.3, "the pictures are not told apart: nothing is proved here"
+    assert np.ptp(expected, axis=0).min() > 0.3, "the scores of the pictures are equal: nothing is proved here"
     bound = {None: 1e-5, "float16": 0.02, "int8": 0.2}[quantize]
     np.testing.assert_allclose(found, expected, atol=bound)
     assert parity.difference == pytest.approx(np.abs(found - expected).max(), abs=1e-5)
@@ -173,7 +173,7 @@ def test_an_earlier_file_outlives_a_refused_one(tmp_path, decided, pictures, mon
 @pytest.mark.parametrize("form", ["onnx", "tflite"])
 def test_whole_numbers_calibrated_on_black_pictures_are_refused(form, tmp_path, decided, pictures):
     black = SamplePictures(np.zeros_like(pictures.calibration), pictures.checked, "black pictures")
-    with pytest.raises(InputError, match="calibrated on black pictures: best is what it has learned from"):
+    with pytest.raises(InputError, match="calibrated on black pictures: the training dataset works best"):
         export_model(decided, tmp_path / NAMES[form], form, "int8", black)
     assert left_in(tmp_path) == []
 
@@ -214,17 +214,17 @@ def test_weights_beyond_half_precision_are_refused(tmp_path, pictures):
     [
         ("coreml", None, "m.x", "form: allowed are onnx, tflite, savedmodel; received 'coreml'"),
         ("onnx", "int4", "m.onnx", "quantize: allowed are None, float16, int8; received 'int4'"),
-        ("savedmodel", "int8", "m", "quantize: a SavedModel holds float32 alone"),
+        ("savedmodel", "int8", "m", "quantize: a SavedModel holds only float32"),
         ("onnx", None, "m.h5", "out: the export to onnx must end in .onnx; received m.h5"),
-        ("savedmodel", None, "m.onnx", "out: the export to savedmodel is a folder, not .onnx"),
+        ("savedmodel", None, "m.onnx", "out: the export to savedmodel is a folder and must not end in .onnx"),
     ],
 )
-def test_a_wrong_argument_is_told_first(form, quantize, out, message):
+def test_a_wrong_argument_is_reported_first(form, quantize, out, message):
     with pytest.raises(InputError, match=message):
         export_model("no such model.h5", out, form, quantize)
 
 
-def test_another_backend_is_told(monkeypatch, decided):
+def test_another_backend_is_reported(monkeypatch, decided):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(InputError, match="KERAS_BACKEND=tensorflow; received jax"):
         export_model(decided, "m.onnx", "onnx")
@@ -233,7 +233,7 @@ def test_another_backend_is_told(monkeypatch, decided):
 def test_only_an_export_is_replaced_by_a_savedmodel(tmp_path, decided, pictures, exported):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="photos is there and no SavedModel of the kit"):
+    with pytest.raises(InputError, match="photos exists and is not a SavedModel of the kit"):
         export_model(decided, tmp_path / "photos", "savedmodel", pictures=pictures)
     assert (tmp_path / "photos" / "mine.txt").read_text() == "mine"
     shutil.copytree(exported["savedmodel"], tmp_path / "m")
@@ -295,7 +295,7 @@ def test_default_names_stand_beside_the_model():
     assert str(default_out("models/a.keras", "savedmodel")) == "models/a-savedmodel"
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "litert"])
+@pytest.mark.parametrize("runtime", ["onnx", "tflite", "litert"])
 def test_a_model_in_another_runtime_answers_alike(runtime, decided, pictures):
     other = in_runtime(decided, runtime)
     expected = decided.predict_on_batch(pictures.checked)
@@ -307,7 +307,7 @@ def test_a_model_in_another_runtime_answers_alike(runtime, decided, pictures):
 
 def test_a_model_stays_in_keras_unless_another_runtime_is_named(decided):
     assert in_runtime(decided, "keras") is decided is in_runtime(decided)
-    with pytest.raises(InputError, match="runtime: allowed are None, keras, onnx, litert; received 'torch'"):
+    with pytest.raises(InputError, match="runtime: allowed are None, keras, onnx, tflite; received 'torch'"):
         in_runtime(decided, "torch")
 
 
@@ -319,7 +319,7 @@ def test_the_command_writes_and_tells(capsys, tmp_path, decided):
     save_model(decided, tmp_path / "m.h5", CLASSES, {"dataset": "fer2013"})
     answer = run_cli(capsys, "export", tmp_path / "m.h5", "--to", "tflite", "--quantize", "int8")
     assert answer.code == 0, answer.err
-    assert "note: calibrated on synthetic; the model has learned from fer2013" in answer.out
+    assert "note: calibrated on synthetic; the model was trained on fer2013" in answer.out
     assert re.search(r"m-int8.tflite: 0\.\d+ MB \(m\.h5: 0\.\d+ MB\)", answer.out)
     assert re.search(r"probability .* on \d+ pictures of synthetic identity: [\d.e-]+; same label on \d+", answer.out)
     assert open_exported(tmp_path / "m-int8.tflite").fer_tf_info["class_names"] == list(CLASSES)
@@ -328,7 +328,7 @@ def test_the_command_writes_and_tells(capsys, tmp_path, decided):
 def test_the_command_refuses_in_a_line(capsys, tmp_path, tiny_model_path):
     assert_refused(run_cli(capsys, "export", tmp_path / "lost.h5", "--to", "onnx"), "no model file", "lost.h5")
     answer = run_cli(capsys, "export", tiny_model_path, "--to", "savedmodel", "--quantize", "int8")
-    assert_refused(answer, "quantize: a SavedModel holds float32 alone")
+    assert_refused(answer, "quantize: a SavedModel holds only float32")
     assert_refused(run_cli(capsys, "export", tiny_model_path, "--to", "pmml"), "form: allowed are onnx", "'pmml'")
 
 

@@ -1,4 +1,4 @@
-"""The proposal's FaceNet2ExpNet.h5, and its pseudocode run as it stands there."""
+"""The proposal's FaceNet2ExpNet.h5, and its pseudocode run unchanged."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from fer_tf.models import build_model
 from fer_tf.runs.evaluate import fitted
 from fer_tf.saving import FACENET2EXPNET, load_model, model_info, save_facenet2expnet, save_model
 
-# Document [1], §D d), lines 1 to 14; the copy at hand breaks "Disgust" in two.
+# Document [1], §D d), lines 1 to 14; our copy breaks "Disgust" in two.
 PSEUDOCODE = """\
 # Load FaceNet2ExpNet model
 model = load_model('FaceNet2ExpNet.h5')
@@ -39,7 +39,7 @@ def trained(tmp_path, classes, name="facenet2expnet", class_names=None):
     keras.utils.set_random_seed(classes)
     options = {"cnn": {}, "facenet2expnet": {"depth": 6}, "ran_facenet2expnet": {"depth": 6}}[name]
     model = build_model(name, (48, 48, 1), classes, width=0.1, **options)
-    # scores of an untrained net are all alike
+    # scores of an untrained net are all similar
     kernel, bias = model.get_layer("scores").get_weights()
     model.get_layer("scores").set_weights([kernel * 5, np.linspace(-1, 1, classes)[::-1]])
     save_model(model, tmp_path / "run.h5", class_names or EMOTIONS[:classes], {"run": "x", "seed": 3})
@@ -65,7 +65,7 @@ def test_outputs_are_in_the_documents_order(tmp_path, faces, name):
 def test_a_class_it_was_not_trained_on_is_0_and_loading_says_so(tmp_path, faces):
     model = trained(tmp_path, 7)
     path = save_facenet2expnet(model, tmp_path / "out.h5")
-    with pytest.warns(UserWarning, match="out.h5 was trained without Contempt: always 0 there"):
+    with pytest.warns(UserWarning, match="out.h5 was trained without Contempt: these outputs are always 0"):
         loaded = load_model(path)
     found = loaded.predict_on_batch(faces)
     assert loaded.output_shape == (None, 8)
@@ -103,7 +103,7 @@ def test_classes_in_another_order_and_spelling_find_their_places(tmp_path, faces
 @pytest.mark.filterwarnings("ignore:.*was trained without")
 @pytest.mark.parametrize(("classes", "absent"), [(8, []), (7, ["Contempt"])])
 def test_an_exported_file_can_be_exported_again(tmp_path, faces, classes, absent):
-    """Its outputs have all eight names by then; what it was not trained on is still told."""
+    """Its outputs have all eight names by then; the file still says what it was not trained on."""
     first = load_model(save_facenet2expnet(trained(tmp_path, classes), tmp_path / "first.h5"))
     second = load_model(save_facenet2expnet(first, tmp_path / "second.h5"))
     np.testing.assert_allclose(second.predict_on_batch(faces), first.predict_on_batch(faces), atol=1e-6)

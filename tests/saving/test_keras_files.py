@@ -45,7 +45,7 @@ def test_a_students_own_file_is_taken_with_a_warning(tmp_path):
         [keras.Input((10, 10, 1)), keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]
     )
     own.save(tmp_path / "own.h5")
-    with pytest.warns(UserWarning, match="own.h5 does not say its classes; taken as anger, disgust"):
+    with pytest.warns(UserWarning, match="own.h5 does not say its classes; they are taken as anger, disgust"):
         assert model_info(load_model(tmp_path / "own.h5"))["class_names"] == list(EMOTIONS[:7])
 
 
@@ -56,12 +56,15 @@ def test_a_students_own_file_is_taken_with_a_warning(tmp_path):
         ({"class_names": ["anger"] * 8}, "names 8 classes"),
         ({"class_names": ["cat", *EMOTIONS[1:]]}, "is a model of other classes: unknown emotion 'cat'"),
         ({"class_names": "anger"}, "has no class_names"),
-        ({"class_names": EMOTION_LABELS, "provenance": None}, "description's provenance is no object"),
+        ({"class_names": EMOTION_LABELS, "provenance": None}, "description's provenance is not an object"),
         (
             {"class_names": EMOTION_LABELS, "provenance": {"absent_classes": [1]}},
             "provenance has absent_classes",
         ),
-        ({"class_names": EMOTION_LABELS, "provenance": {"dataset": ["a"]}}, "provenance has a dataset that is no text"),
+        (
+            {"class_names": EMOTION_LABELS, "provenance": {"dataset": ["a"]}},
+            "provenance has a dataset that is not text",
+        ),
         ({"input_shape": [64, 64, 1]}, r"says input \(64, 64, 1\) but takes \(48, 48, 1\)"),
         ({"pixel_range": [0, 1]}, r"wants pixels in \[0, 1\]"),
     ],
@@ -105,12 +108,12 @@ def test_files_that_are_no_models(tmp_path, write, message):
 
 def test_wrong_number_of_outputs_is_no_emotion_model(tmp_path):
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(1000)]).save(tmp_path / "x.h5")
-    with pytest.raises(ModelFileError, match="1000 outputs is no emotion model"):
+    with pytest.raises(ModelFileError, match="1000 outputs is not an emotion model"):
         load_model(tmp_path / "x.h5")
 
 
 def test_names_must_fit_when_saving(model, tmp_path):
-    with pytest.raises(InputError, match="provenance: has a run that is no text"):
+    with pytest.raises(InputError, match="provenance: has a run that is not text"):
         save_model(model, tmp_path / "m.h5", EMOTIONS, {"run": 3})
     with pytest.raises(InputError, match="class_names: 7 names for a model with 8 outputs"):
         save_model(model, tmp_path / "m.h5", EMOTIONS[:7])

@@ -1,4 +1,4 @@
-"""Other runtimes in prediction: the same probabilities as Keras's, exported once, told in a line where it cannot be."""
+"""Other runtimes in prediction: the same probabilities as Keras's, exported once, one-line errors if it cannot be."""
 
 import importlib.util
 import os
@@ -85,7 +85,7 @@ def test_a_changed_file_is_exported_anew_and_a_damaged_export_mended(model_path,
 def test_a_cache_that_cannot_be_written_only_costs_time(model_path, pictures, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setattr(opening, "cache_root", lambda: tmp_path / "file")
-    with pytest.warns(UserWarning, match="cannot be written .*; exported anew each time"):
+    with pytest.warns(UserWarning, match="cannot be written .*; each call exports again"):
         found = open_in_runtime(model_path, "onnx")
     expected = open_in_runtime(model_path).predict_on_batch(pictures.checked)
     np.testing.assert_allclose(found.predict_on_batch(pictures.checked), expected, atol=1e-5)
@@ -99,9 +99,7 @@ def test_exported_files_are_known_by_themselves(form, model_path, pictures, expo
     np.testing.assert_allclose(scores(found), scores(expected), atol=1e-5)
     own = form if form != "savedmodel" else None
     assert open_in_runtime(path, own).runtime in ("ONNX Runtime", "LiteRT", "TensorFlow")
-    with pytest.raises(
-        InputError, match=f"runtime: {path.name} is run by .* alone; leave runtime out.*received 'keras'"
-    ):
+    with pytest.raises(InputError, match=f"runtime: only .* can run {path.name}; leave runtime out.*received 'keras'"):
         open_in_runtime(path, "keras")
 
 
@@ -137,7 +135,7 @@ def test_the_command_predicts_in_a_runtime(capsys, fresh_home, cache, model_path
     expected, found = pd.read_csv("keras.csv"), pd.read_csv("onnx.csv")
     np.testing.assert_allclose(scores(found), scores(expected), atol=1e-5)
     maps = run_cli(capsys, *common, "--runtime", "onnx", "--out", "x.csv", "--annotate", "a", "--explain", "gradcam")
-    assert_refused(maps, "has no layers to look into; give the Keras model (.h5 or .keras) without another runtime")
+    assert_refused(maps, "has no layers to look at; give the Keras model (.h5 or .keras) without another runtime")
     assert_refused(run_cli(capsys, *common, "--runtime", "torch"), "allowed are None, keras, onnx, tflite")
     assert not re.search("Traceback|absl", maps.err)
     assert not os.path.exists("x.csv")

@@ -1,4 +1,4 @@
-"""Exported files for prediction: they answer like a Keras model, and a broken or foreign one is told in a line."""
+"""Exported files for prediction: they answer like a Keras model, and a broken or foreign one gives a one-line error."""
 
 import json
 import sys
@@ -39,7 +39,7 @@ def test_an_exported_file_has_what_prediction_asks_for(form, exported, decided):
 def test_answers_do_not_depend_on_company_or_type(form, exported, decided, pictures):
     loaded, images = open_exported(exported[form]), pictures.checked
     expected = decided.predict_on_batch(images)
-    for count in (1, 24, 3, 1):  # LiteRT is set up anew for each
+    for count in (1, 24, 3, 1):  # LiteRT is set up again for each
         found = loaded.predict_on_batch(images[:count])
         assert found.shape == (count, 7)
         assert found.dtype == np.float32
@@ -82,7 +82,7 @@ def test_occlusion_needs_no_layers_and_other_maps_are_refused(exported, decided,
     expected = explain(decided, images, "occlusion", **options)
     np.testing.assert_allclose(explain(loaded, images, "occlusion", **options), expected, atol=1e-3)
     for method in ("gradcam", "attention", "smoothgrad"):
-        with pytest.raises(InputError, match="m.onnx has no layers to look into; give the Keras model"):
+        with pytest.raises(InputError, match="m.onnx has no layers to look at; give the Keras model"):
             explain(loaded, images, method)
 
 
@@ -99,7 +99,7 @@ def test_keras_files_are_opened_as_ever(tiny_model_path):
     assert len(open_model(tiny_model_path).layers) > 3
 
 
-def test_absent_classes_are_told(tmp_path, decided, pictures):
+def test_absent_classes_are_named(tmp_path, decided, pictures):
     kept = decided.fer_tf_info
     try:
         decided.fer_tf_info = describe(decided, CLASSES, {"absent_classes": ["fear"]})
@@ -133,7 +133,7 @@ def _with_description(path, out, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "does not say its classes and pixels; only files of `fer-tf export`"),
+        (None, "does not say its classes and pixel range; only files from `fer-tf export`"),
         ("{", "its fer_tf description is not JSON"),
         ("[1]", "its fer_tf description has no input_shape"),
         ('{"input_shape": [48, 48, 1]}', "its fer_tf description has no class_names"),
@@ -164,22 +164,22 @@ def _cut(raw):
 
 @pytest.mark.parametrize("form", ["onnx", "tflite"])
 @pytest.mark.parametrize("spoil", [_cut, lambda raw: b"", lambda raw: b"no model" * 9, lambda raw: raw[500:]])
-def test_a_broken_file_is_told_in_a_line(form, spoil, exported, tmp_path):
+def test_a_broken_file_is_reported_in_one_line(form, spoil, exported, tmp_path):
     path = tmp_path / NAMES[form]
     path.write_bytes(spoil(exported[form].read_bytes()))
-    with pytest.raises(ModelFileError, match=f"{NAMES[form]}: (cannot be opened by|does not say its classes)") as told:
+    with pytest.raises(ModelFileError, match=f"{NAMES[form]}: (cannot be opened by|does not say its classes)") as error:
         open_exported(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_zip_without_a_model_is_told(tmp_path):
+def test_a_zip_without_a_model_names_the_fault(tmp_path):
     with zipfile.ZipFile(tmp_path / "m.tflite", "w") as archive:
         archive.writestr(DESCRIPTION, json.dumps({"input_shape": [48, 48, 1], "class_names": CLASSES}))
     with pytest.raises(ModelFileError, match="cannot be opened by LiteRT"):
         open_exported(tmp_path / "m.tflite")
 
 
-def test_a_folder_that_is_no_export_is_told(tmp_path, exported):
+def test_a_folder_without_an_export_names_the_fault(tmp_path, exported):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "saved_model.pb").write_bytes(b"x")
     with pytest.raises(ModelFileError, match="does not say its classes"):

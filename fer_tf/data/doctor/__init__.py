@@ -1,1 +1,1 @@
-"""Examining a dataset: duplicates, conflicting labels, blank pictures."""
+"""Checks a dataset for duplicates, conflicting labels and blank pictures."""

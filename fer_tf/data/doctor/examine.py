@@ -1,10 +1,12 @@
-"""Looking for what is wrong with a dataset: copies and near copies of images, within and across splits, copies that
-disagree, and images that show nothing.
+"""Looks for problems in a dataset: exact and near copies of images, in one split or in several; copies with different
+labels; images that show nothing.
 
-Exact copies alone take seconds (`find_copies`, `copies_of_test`, `summary`); `examine` finds all and takes minutes.
+Exact copies take seconds (`find_copies`, `copies_of_test`, `summary`). `examine` looks for everything and takes
+minutes.
 """
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,81 +17,92 @@ from PIL import Image
 
 from ...common.checks import DataError
 from ...common.files import replacing
-from ..base import SPLITS
+from ..base import SPLITS, FaceDataset
 from ..cache import cached_arrays, file_fingerprint
 from . import near_duplicates
 
-# A picture of one value; and one that is so but for a sign or some writing ("image not available"). In FER2013 every
-# picture that is so flat shows no face; the flattest that shows one has 0.73.
+# A blank picture has nearly one value only (gray levels, standard deviation). A nearly blank one has a share of its
+# pixels within a range of the median, like the sign "image not available". In FER2013 no picture above this share shows
+# a face; the flattest face has 0.73.
 BLANK_STD = 2.0
 FLAT_SHARE, FLAT_RANGE = 0.75, 4
 _CHUNK = 2048
 
 
-def image_hashes(images):
-    """One hash of the exact pixels an image, object [N]; equal pixels give equal hashes.
+def image_hashes(images: np.ndarray) -> np.ndarray:
+    """A hash of the exact pixels of each image; equal pixels give equal hashes.
 
     Args:
         images: uint8 [N, H, W, C].
+    Returns: object [N], 24 hexadecimal digits each.
     """
     return np.array([hashlib.blake2b(image.tobytes(), digest_size=12).hexdigest() for image in images], object)
 
 
-def dataset_hashes(ds):
-    """Hashes of every image of a dataset, read in chunks."""
+def dataset_hashes(ds: FaceDataset) -> np.ndarray:
+    """The hash of every image of a `FaceDataset`, object [N]; images are read in chunks."""
     rows = np.arange(len(ds.table))
     chunks = np.array_split(rows, max(1, len(rows) // 4096))
     return np.concatenate([image_hashes(ds.store.fetch(chunk)) for chunk in chunks])
 
 
-def find_copies(ds):
-    """The table of a dataset with what exact copies do.
+def find_copies(ds: FaceDataset) -> pd.DataFrame:
+    """Finds images with exactly the same pixels.
 
-    Returns: DataFrame, one row an image: split, label, hash, copies (how many images have these pixels), and a bool
-    in_train, in_val, in_test: whether the pixels also stand in that split (for the image's own split: a second time).
+    Args:
+        ds: `FaceDataset`.
+    Returns: DataFrame, one row for each image: split, label, hash, copies (number of images with these pixels, at least
+        1);
+        bool in_train, in_val, in_test: that split holds another image with these pixels; bool conflict: the copies
+        have different labels.
     """
-    found = ds.table[["split", "label"]].copy()
-    found["hash"] = dataset_hashes(ds)
-    grouped = found.groupby("hash")
-    found["copies"] = grouped["label"].transform("size")
+    copies = ds.table[["split", "label"]].copy()
+    copies["hash"] = dataset_hashes(ds)
+    grouped = copies.groupby("hash")
+    copies["copies"] = grouped["label"].transform("size")
     for name in SPLITS:
-        inside = (found["split"] == name).astype(int)
-        found[f"in_{name}"] = inside.groupby(found["hash"]).transform("sum") - inside > 0
-    found["conflict"] = grouped["label"].transform("nunique") > 1
-    return found
+        inside = (copies["split"] == name).astype(int)
+        copies[f"in_{name}"] = inside.groupby(copies["hash"]).transform("sum") - inside > 0
+    copies["conflict"] = grouped["label"].transform("nunique") > 1
+    return copies
 
 
-def copies_of_test(ds):
-    """Which test images also stand, pixel for pixel, where the model learned or was chosen.
+def copies_of_test(ds: FaceDataset) -> pd.DataFrame:
+    """Which test images have an exact copy among the images for training or for choosing models.
 
-    Returns: DataFrame, one row a test image in the order of `ds.test`: bool in_train, in_val.
+    Args:
+        ds: `FaceDataset`.
+    Returns: DataFrame, one row for each test image in the order of `ds.test`: bool in_train, in_val.
     """
-    found = find_copies(ds)
-    return found.loc[found["split"] == "test", ["in_train", "in_val"]].reset_index(drop=True)
+    copies = find_copies(ds)
+    return copies.loc[copies["split"] == "test", ["in_train", "in_val"]].reset_index(drop=True)
 
 
-def disagreeing_copies(ds, count=5):
+def disagreeing_copies(ds: FaceDataset, count: int = 5) -> list[np.ndarray]:
     """Groups of images with the same pixels and different labels.
 
-    Returns: list of at most `count` int arrays, rows of `ds.table`, the largest groups first.
+    Args:
+        ds: `FaceDataset`.
+        count: largest number of groups to return.
+    Returns: list of int arrays, rows of `ds.table`, the largest group first.
     """
-    found = find_copies(ds)
-    groups = found[found["conflict"]].groupby("hash").indices.values()
-    rows = found.index[found["conflict"]]
+    copies = find_copies(ds)
+    groups = copies[copies["conflict"]].groupby("hash").indices.values()
+    rows = copies.index[copies["conflict"]]
     return [rows[group].to_numpy() for group in sorted(groups, key=len, reverse=True)[:count]]
 
 
-def summary(ds):
-    """The doctor's findings as a Series of counts: what 00_eda shows and the README quotes."""
-    found = find_copies(ds)
-    test = found[found["split"] == "test"]
+def summary(ds: FaceDataset) -> pd.Series:
+    """The exact copies of a `FaceDataset` as a Series of counts: chapter 00_eda and the README show it."""
+    copies = find_copies(ds)
+    test = copies[copies["split"] == "test"]
     return pd.Series(
         {
-            "images": len(found),
-            "unique images": found["hash"].nunique(),
-            "images with a copy": int((found["copies"] > 1).sum()),
-            "images whose copies bear another label": int(found["conflict"].sum()),
-            "val images that stand in train": int(found.loc[found["split"] == "val", "in_train"].sum()),
+            "images": len(copies),
+            "unique images": copies["hash"].nunique(),
+            "images with a copy": int((copies["copies"] > 1).sum()),
+            "images whose copies bear another label": int(copies["conflict"].sum()),
+            "val images that stand in train": int(copies.loc[copies["split"] == "val", "in_train"].sum()),
             "test images that stand in train": int(test["in_train"].sum()),
             "test images that stand in val": int(test["in_val"].sum()),
             "test images that stand in train or val": int((test["in_train"] | test["in_val"]).sum()),
@@ -103,13 +116,13 @@ class Examination:
     """What `examine` found.
 
     Attributes:
-        images: DataFrame, one row a row of `ds.table`: name (where known), split, label (int), exact_group, near_group
-            (int; a near group holds whole exact groups), mean, std (of gray values 0..255), flat (share of pixels
-            within 4 of the median), bool blank, near_blank, unreadable; width, height, mode of the file (0 and "" where
-            images are not files); bool exact_in_<split>, near_in_<split>: whether that split holds another one of
-            its group; bool exact_conflict, near_conflict: whether its group bears several labels.
-        pairs: DataFrame, one row a pair: row_a < row_b, split_a, split_b, label_a, label_b, kind (exact, near,
-            mirrored), distance (1 - correlation of contours, 0 for exact copies). Of exact copies only the first has
+        images: DataFrame, one row for each row of `ds.table`: name (if known), split, label (int), exact_group,
+            near_group (int; a near group holds whole exact groups), mean, std (of gray values 0..255), flat (share of
+            pixels within 4 of the median), bool blank, near_blank, unreadable; width, height, mode of the file (0 and
+            "" if images are not files); bool exact_in_<split>, near_in_<split>: that split holds another image of the
+            group; bool exact_conflict, near_conflict: the group has several labels.
+        pairs: DataFrame, one row for each pair: row_a < row_b, split_a, split_b, label_a, label_b, kind (exact, near,
+            mirrored), distance (1 - correlation of contours, 0 for exact copies). Of exact copies, only the first has
             near pairs; the others are paired with the first.
         summary: Series of counts.
         notes: sentences on what was not searched.
@@ -118,7 +131,7 @@ class Examination:
     images: pd.DataFrame
     pairs: pd.DataFrame
     summary: pd.Series
-    notes: list
+    notes: list[str]
 
 
 _MEASURED = (
@@ -140,37 +153,37 @@ _MEASURED = (
 )
 
 
-def examine(ds, progress=False):
-    """Looks for exact and near duplicates, labels in conflict, blank images and odd files in all of a dataset.
+def examine(ds: FaceDataset, progress: bool = False) -> Examination:
+    """Looks for exact and near duplicates, labels in conflict, blank images and odd files in the whole dataset.
 
-    Every image is read once, in chunks; 3 kB an image stay in memory for the search. The result is cached by
-    `ds.fingerprint()`; a dataset without a source (arrays given by hand) is examined anew each time.
+    Every image is read once, in chunks. The search holds 3 kB for each image in memory. The result is cached under
+    `ds.fingerprint()`; a dataset without a source (arrays from memory) is examined again each time.
 
     Args:
-        ds: `FaceDataset`; loaded with stream=True the sizes and modes of its files are told as well.
-        progress: True shows how far it is.
+        ds: `FaceDataset`; load it with stream=True to see the sizes and modes of its files too.
+        progress: True shows the progress.
     Returns: `Examination`.
     """
     if not ds.source:
-        found = _measure(ds, progress)
+        arrays = _measure(ds, progress)
     else:
         code = [file_fingerprint(Path(module)) for module in (__file__, near_duplicates.__file__)]
         key = hashlib.sha256(repr((ds.fingerprint(), ds.store.paths is None, *code)).encode()).hexdigest()
-        found = cached_arrays(f"doctor-{ds.name}", key, lambda: _measure(ds, progress), _MEASURED)
-    images = _images_frame(ds, found)
-    return Examination(images, _pairs_frame(images, found), _examined(images, found), _unsearched(found))
+        arrays = cached_arrays(f"doctor-{ds.name}", key, lambda: _measure(ds, progress), _MEASURED)
+    images = _images_frame(ds, arrays)
+    return Examination(images, _pairs_frame(images, arrays), _examined(images, arrays), _unsearched(arrays))
 
 
 def _measure(ds, progress):
-    """All that takes time, as a dict of arrays for the cache."""
-    found, pictures = _read(ds, progress)
-    copies, hashes = pd.factorize(found["hash"])
+    """Everything that takes time, as a dict of arrays for the cache."""
+    arrays, pictures = _read(ds, progress)
+    copies, hashes = pd.factorize(arrays["hash"])
     first = np.unique(copies, return_index=True)[1]
-    pictures = pictures[first]  # only one of each is searched, and held
+    pictures = pictures[first]  # only one image of each group of copies is searched and held
     near, unsearched = near_duplicates.near_pairs(pictures, progress=progress)
     groups = near_duplicates.connected(len(hashes), near["row_a"], near["row_b"])[copies]
     return {
-        **found,
+        **arrays,
         "row_a": first[near["row_a"]],
         "row_b": first[near["row_b"]],
         "kind": near["kind"].to_numpy(str),
@@ -181,7 +194,7 @@ def _measure(ds, progress):
 
 
 def _read(ds, progress):
-    """Reads every image once: a dict of arrays by row, and uint8 [N, 48, 48] of contours."""
+    """Reads every image once: a dict of arrays by row, and the contours uint8 [N, 48, 48]."""
     rows = np.arange(len(ds.table))
     chunks = np.array_split(rows, max(1, -(-len(rows) // _CHUNK)))
     pictures, parts = np.zeros((len(rows), near_duplicates.SIDE, near_duplicates.SIDE), np.uint8), []
@@ -189,14 +202,14 @@ def _read(ds, progress):
         images, unreadable = _fetch(ds.store, chunk)
         pictures[chunk] = near_duplicates.contours(images)
         hashes = image_hashes(images).astype(object)
-        hashes[unreadable] = [f"unreadable {row}" for row in chunk[unreadable]]  # copies of nothing
+        hashes[unreadable] = [f"unreadable {row}" for row in chunk[unreadable]]  # an unreadable image has no copies
         parts.append({"hash": hashes.astype(str), "unreadable": unreadable, **_statistics(images)})
-    found = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    return {**found, **_files(ds.store.paths, len(rows))}, pictures
+    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return {**arrays, **_files(ds.store.paths, len(rows))}, pictures
 
 
 def _fetch(store, rows):
-    """Images of the rows, and bool [N] which of them cannot be read (they are black then)."""
+    """Images of the rows (black if unreadable), and bool [N], True for unreadable ones."""
     try:
         return store.fetch(rows), np.zeros(len(rows), bool)
     except DataError:
@@ -216,7 +229,7 @@ def _statistics(images):
 
 
 def _files(paths, count):
-    """Width, height and mode of each file; only headers are read."""
+    """Width, height and mode of each file; only the headers are read."""
     if paths is None:
         return {"width": np.zeros(count, int), "height": np.zeros(count, int), "mode": np.full(count, "")}
     with ThreadPoolExecutor(4) as pool:
@@ -232,11 +245,11 @@ def _header(path):
         return 0, 0, ""
 
 
-def _images_frame(ds, found):
+def _images_frame(ds, arrays):
     images = ds.table[[key for key in ("name", "split", "label") if key in ds.table]].reset_index(drop=True)
-    images["exact_group"], images["near_group"] = pd.factorize(found["hash"])[0], found["near_group"]
+    images["exact_group"], images["near_group"] = pd.factorize(arrays["hash"])[0], arrays["near_group"]
     for key in ("mean", "std", "flat", "width", "height", "mode", "unreadable"):
-        images[key] = found[key]
+        images[key] = arrays[key]
     images["blank"] = (images["std"] < BLANK_STD) & ~images["unreadable"]
     images["near_blank"] = ~images["blank"] & ~images["unreadable"] & (images["flat"] >= FLAT_SHARE)
     for kind in ("exact", "near"):
@@ -248,14 +261,14 @@ def _images_frame(ds, found):
     return images
 
 
-def _pairs_frame(images, found):
-    """Exact copies with the first of their group, then the near pairs."""
+def _pairs_frame(images, arrays):
+    """The exact copies, each with the first of its group, and the near pairs."""
     group = images["exact_group"]
     copies = np.flatnonzero(group.duplicated())
     first = np.flatnonzero(~group.duplicated())[group[copies]]
     exact = pd.DataFrame({"row_a": first, "row_b": copies, "kind": "exact", "distance": 0.0})
-    near_pairs = pd.DataFrame({key: found[key] for key in ("row_a", "row_b", "kind")})
-    near_pairs["distance"] = np.clip(1 - found["likeness"].astype(float), 0, 1).round(4)
+    near_pairs = pd.DataFrame({key: arrays[key] for key in ("row_a", "row_b", "kind")})
+    near_pairs["distance"] = np.clip(1 - arrays["likeness"].astype(float), 0, 1).round(4)
     pairs = pd.concat([exact, near_pairs], ignore_index=True)
     for side in "ab":
         for key in ("split", "label"):
@@ -264,7 +277,7 @@ def _pairs_frame(images, found):
     return pairs.sort_values(["row_a", "row_b"])[order].reset_index(drop=True)
 
 
-def _examined(images, found):
+def _examined(images, arrays):
     """The counts of an examination."""
     counts = {"images": len(images), "unique images": images["exact_group"].nunique()}
     for kind, text in (("exact", "exact copy"), ("near", "exact or near copy")):
@@ -276,43 +289,56 @@ def _examined(images, found):
         for split, others in (("val", ("train",)), ("test", ("train",)), ("test", ("val",)), ("test", SPLITS[:2])):
             inside = images.loc[images["split"] == split, [f"{kind}_in_{other}" for other in others]].any(axis=1)
             counts[f"{split} images with an {text} in {' or '.join(others)}"] = int(inside.sum())
-    counts["mirrored pairs"] = int((found["kind"] == "mirrored").sum())
+    counts["mirrored pairs"] = int((arrays["kind"] == "mirrored").sum())
     flags = {"blank images": "blank", "near-blank images": "near_blank", "images that cannot be read": "unreadable"}
     counts |= {text: int(images[key].sum()) for text, key in flags.items()}
     return pd.Series(counts, name="count")
 
 
-def _unsearched(found):
+def _unsearched(arrays):
     texts = {
-        "empty": "{} different images have no contours in their middle: only exact copies of them were looked for",
-        "crowded": "{} images have so many near copies that some pairs may be missing; others join their groups",
+        "empty": "{} different images have no contours in their middle: for them, only exact copies were searched",
+        "crowded": "{} images have very many near copies, so some pairs may be missing; other pairs join their groups",
     }
-    return [text.format(int(found[key])) for key, text in texts.items() if found[key]]
+    return [text.format(int(arrays[key])) for key, text in texts.items() if arrays[key]]
 
 
-def near_copies_of_test(ds, progress=False):
-    """Which test images have an exact or near copy where the model learned or was chosen.
+def near_copies_of_test(ds: FaceDataset, progress: bool = False) -> pd.DataFrame:
+    """Which test images have an exact or near copy among the images for training or for choosing models.
 
-    Returns: DataFrame as of `copies_of_test`: one row a test image in the order of `ds.test`, bool in_train, in_val.
+    Args:
+        ds: `FaceDataset`.
+        progress: True shows the progress.
+    Returns: DataFrame like that of `copies_of_test`: one row for each test image in the order of `ds.test`, bool
+        in_train, in_val.
     """
     images = examine(ds, progress).images
     chosen = images.loc[images["split"] == "test", ["near_in_train", "near_in_val"]]
     return chosen.set_axis(["in_train", "in_val"], axis=1).reset_index(drop=True)
 
 
-def worst_pairs(pairs, count=20):
-    """The pairs to look at first: across splits and under two labels, then across splits, then under two labels.
+def worst_pairs(pairs: pd.DataFrame, count: int = 20) -> pd.DataFrame:
+    """The pairs to look at first: across splits and with two labels, then across splits, then with two labels.
 
-    Among equals the least alike come first: they are the ones to doubt.
+    Within each of these, the least similar pairs come first, because they are the most doubtful.
+
+    Args:
+        pairs: see `Examination`.
+        count: largest number of pairs.
+    Returns: DataFrame, rows of `pairs`.
     """
     across, apart = pairs["split_a"] != pairs["split_b"], pairs["label_a"] != pairs["label_b"]
     order = (2 * across + apart).to_frame("weight").assign(distance=pairs["distance"])
     return pairs.loc[order.sort_values(["weight", "distance"], ascending=False, kind="stable").index[:count]]
 
 
-def write_findings(found, directory, class_names):
-    """Writes images.csv, pairs.csv and summary.csv of an `Examination` into `directory`; labels by name.
+def write_findings(found: Examination, directory: str | Path, class_names: Sequence[str]) -> list[Path]:
+    """Writes images.csv, pairs.csv and summary.csv, with labels as names.
 
+    Args:
+        found: `Examination`.
+        directory: folder to write to.
+        class_names: tuple of names, in the order of the codes.
     Returns: list of the three paths.
     """
     names = np.array(class_names)

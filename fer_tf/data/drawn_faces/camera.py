@@ -3,15 +3,17 @@
 import cv2
 import numpy as np
 
+from .difficulty import Difficulty
 from .painter import paint
+from .scene import Draws
 
 _TRIANGLE_STD = 104.5  # standard deviation of the sum of two uniform bytes
 
 
 class Backdrop:
-    """Backgrounds: a plain colour, some with blurred shapes; `behind(canvas, i)` fills the canvas in place."""
+    """The backgrounds of a batch: a plain colour, some with blurred shapes. `behind(canvas, i)` draws one."""
 
-    def __init__(self, draws, level, channels):
+    def __init__(self, draws: Draws, level: Difficulty, channels: int) -> None:
         u = draws.group("backdrop")
         self.textured = (draws.of("background") < level.background).tolist()
         base = 30 + 200 * u[:, :3] * 0.5 + 100 * u[:, 3:4]
@@ -20,8 +22,8 @@ class Backdrop:
         self.shades = paint(shades, channels)
         self.places = u[:, 8:20].reshape(-1, 4, 3)
 
-    def behind(self, canvas, i):
-        """Fills the canvas of image i with its background, in place."""
+    def behind(self, canvas: np.ndarray, i: int) -> None:
+        """Fills the canvas of image i with its background, in place. canvas: uint8 [C, C] or [C, C, 3]."""
         canvas[:] = self.base[i]
         if self.textured[i]:
             size = canvas.shape[0]
@@ -34,9 +36,9 @@ class Backdrop:
 
 
 class Camera:
-    """Exposure, blur, noise and JPEG of every picture: `take(picture, i)` returns the photograph."""
+    """Exposure, blur, noise and JPEG of every picture. `take(picture, i)` returns the photograph."""
 
-    def __init__(self, draws, level, size):
+    def __init__(self, draws: Draws, level: Difficulty, size: int) -> None:
         self.gain = (1 + level.exposure * 0.5 * (draws.of("contrast") - 0.5)).round(4).tolist()
         self.bias = (level.exposure * 70 * (draws.of("bright") - 0.5)).round(2).tolist()
         self.sigma = (draws.between("blur", level.blur) * size / 48).round(4).tolist()
@@ -45,8 +47,8 @@ class Camera:
         self.quality = (30 + 55 * draws.of("quality")).astype(int).tolist()
         self.generators = draws.generators
 
-    def take(self, picture, i):
-        """Returns the photograph of picture i, uint8 of the same shape."""
+    def take(self, picture: np.ndarray, i: int) -> np.ndarray:
+        """The photograph of picture i, uint8, same shape as `picture` ([size, size] or [size, size, 3])."""
         picture = _expose(picture, self.gain[i], self.bias[i])
         if self.sigma[i] > 0.2:
             picture = cv2.GaussianBlur(picture, (0, 0), self.sigma[i])
@@ -58,7 +60,7 @@ class Camera:
 
 
 def _through_jpeg(picture, quality):
-    """Saved and read back; OpenCV's files are BGR, our pictures RGB."""
+    """The picture, saved as JPEG and read back. OpenCV's files are BGR, our pictures RGB."""
     colour = picture.ndim == 3
     _, data = cv2.imencode(".jpg", picture[..., ::-1] if colour else picture, (cv2.IMWRITE_JPEG_QUALITY, quality))
     picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
@@ -69,13 +71,13 @@ _LEVELS = np.arange(256) - 128.0
 
 
 def _expose(picture, gain, bias):
-    """Contrast about mid gray, then brightness; by table, so that the result is the same on every machine."""
+    """Contrast around mid gray, then brightness. It uses a table, so the result is the same on every machine."""
     table = np.rint(_LEVELS * gain + 128 + bias).clip(0, 255).astype(np.uint8)
     return cv2.LUT(picture, table)
 
 
 def _grain(picture, strength, generator):
-    """Adds triangular noise of standard deviation strength * 104.5 / 1024 in whole numbers: exact everywhere."""
+    """Adds triangular noise of standard deviation strength * 104.5 / 1024, in whole numbers: the same everywhere."""
     bytes_ = generator.integers(0, 256, (2, *picture.shape), np.uint8)
     grain = bytes_[0].astype(np.int32) + bytes_[1] - 255
     return np.clip(picture + ((grain * strength + 512) >> 10), 0, 255).astype(np.uint8)

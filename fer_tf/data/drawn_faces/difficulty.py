@@ -1,58 +1,67 @@
-"""How hard the drawn faces are: named levels, every field of which an ablation can override."""
+"""How hard the drawn faces are: named levels. An ablation can override every field."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 OCCLUDERS = ("none", "sunglasses", "mask", "hand", "hair", "block", "edge")
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """One level. Ranges are (low, high), drawn uniformly; an override may give one number for a fixed value.
+    """One level. Ranges are (low, high) and are drawn uniformly. An override may be one number, for a fixed value.
 
-    intensity: strength of the expression, 0 (none) .. 1 (strong).
-    yaw, pitch, roll: degrees, drawn in -value..value (two draws averaged, so that frontal is commonest).
-    shift, zoom: the face's place in the frame (share of the half frame) and relative size (1 = standard crop).
-    occlusion: share of images with an occluder; occluder: None draws the kind, or one of OCCLUDERS for every image.
-    blend: share of images mixed with a second emotion; blend_weight: that emotion's weight.
-    person: how differently people show the same units (0: all alike), also in their resting face.
-    jitter: how differently one person shows them from image to image.
-    companions: scales the share of images with accompanying units (units.COMPANIONS); 0 leaves the bare prototypes.
-    light: unevenness of the light; shadow: share of images with a cast shadow; exposure: spread of brightness.
-    blur: standard deviation in pixels of a 48-pixel face; noise: standard deviation in gray levels;
-    jpeg: share of images saved as JPEG and read back, at quality 30..85.
-    background: share of images with a textured background (others are plain).
-    glasses, beard: shares of identities that wear them (read when the identity is drawn).
+    Attributes:
+        intensity: strength of the expression, 0 (none) .. 1 (strong).
+        yaw, pitch, roll: degrees, drawn in -value..value (the mean of two draws, so frontal faces are most common).
+        shift: place of the face in the frame, as a share of half the frame.
+        zoom: relative size of the face (1 = standard crop).
+        occlusion: share of images with an occluder.
+        occluder: None draws the kind; one of OCCLUDERS is used for every image.
+        blend: share of images with a second emotion mixed in.
+        blend_weight: weight of the second emotion.
+        person: how differently people show the same units (0: all the same), also in their resting face.
+        jitter: how differently one person shows them from image to image.
+        companions: factor for the share of images with accompanying units (units.COMPANIONS); 0 leaves pure prototypes.
+        light: unevenness of the light.
+        shadow: share of images with a cast shadow.
+        exposure: spread of brightness.
+        blur: standard deviation in pixels of a 48-pixel face.
+        noise: standard deviation in gray levels.
+        jpeg: share of images that are saved as JPEG and read back, at quality 30..85.
+        background: share of images with a textured background (others are plain).
+        glasses, beard: shares of identities that have them (used when the identity is drawn).
+    Raises: `ValueError` for a value out of range.
     """
 
-    intensity: tuple = (0.4, 1.0)
+    intensity: tuple[float, float] = (0.4, 1.0)
     yaw: float = 25.0
     pitch: float = 12.0
     roll: float = 12.0
     shift: float = 0.06
-    zoom: tuple = (0.92, 1.1)
+    zoom: tuple[float, float] = (0.92, 1.1)
     occlusion: float = 0.18
     occluder: str | None = None
     blend: float = 0.12
-    blend_weight: tuple = (0.15, 0.4)
+    blend_weight: tuple[float, float] = (0.15, 0.4)
     person: float = 1.0
     jitter: float = 1.0
     companions: float = 1.0
     light: float = 0.6
     shadow: float = 0.2
     exposure: float = 0.5
-    blur: tuple = (0.0, 0.75)
-    noise: tuple = (0.0, 8.0)
+    blur: tuple[float, float] = (0.0, 0.75)
+    noise: tuple[float, float] = (0.0, 8.0)
     jpeg: float = 0.4
     background: float = 0.7
     glasses: float = 0.2
     beard: float = 0.22
 
-    def __post_init__(self):
-        for field in fields(self):  # frozen: the checked value is set past the dataclass' guard
+    def __post_init__(self) -> None:
+        for field in fields(self):  # the class is frozen, so the checked value is set through `object`
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name)))
 
 
-_LIMITS = {  # field -> lowest and highest value allowed
+_LIMITS = {  # field -> lowest and highest allowed value
     "intensity": (0, 1),
     "yaw": (0, 45),
     "pitch": (0, 30),
@@ -79,7 +88,7 @@ _RANGES = ("intensity", "zoom", "blend_weight", "blur", "noise")
 
 
 def _checked(name, value):
-    """One field's value as its own type: an occluder's name, a (low, high) pair or a number; ValueError otherwise."""
+    """A field's value in its own type: name of an occluder, (low, high) pair or number. `ValueError` if it is wrong."""
     if name == "occluder":
         if value is not None and value not in OCCLUDERS:
             raise ValueError(f"occluder must be None or one of {OCCLUDERS}, got {value!r}")
@@ -93,7 +102,7 @@ def _checked(name, value):
 
 
 def _pair(value, pair_allowed):
-    """(low, high) floats of a number or a pair; None if it is neither."""
+    """A number or a pair as (low, high) floats; None if it is neither."""
     is_pair = isinstance(value, (tuple, list))
     if isinstance(value, (bool, str)) or (is_pair and not (pair_allowed and len(value) == 2)):
         return None
@@ -147,8 +156,15 @@ DIFFICULTIES = {
 }
 
 
-def resolve_difficulty(difficulty, overrides):
-    """The level named (or given) with its overrides applied. Raises ValueError on any wrong name or value."""
+def resolve_difficulty(difficulty: str | Difficulty, overrides: dict[str, Any]) -> Difficulty:
+    """The level with its overrides applied.
+
+    Args:
+        difficulty: a key of DIFFICULTIES, or a `Difficulty`.
+        overrides: dict of its fields.
+    Returns: `Difficulty`.
+    Raises: `ValueError` for a wrong name or value.
+    """
     if not isinstance(difficulty, Difficulty):
         if not isinstance(difficulty, str) or difficulty not in DIFFICULTIES:
             raise ValueError(f"difficulty must be one of {tuple(DIFFICULTIES)} or a Difficulty, got {difficulty!r}")

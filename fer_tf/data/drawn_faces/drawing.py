@@ -1,6 +1,8 @@
-"""`draw_faces`: a batch of drawn faces with their truth, and `expression_sheet`: a look at all emotions."""
+"""`draw_faces` draws faces with their truth; `expression_sheet` shows all emotions side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,7 +10,7 @@ import pandas as pd
 
 from ...emotions import EMOTIONS
 from .camera import Backdrop, Camera
-from .difficulty import OCCLUDERS, resolve_difficulty
+from .difficulty import OCCLUDERS, Difficulty, resolve_difficulty
 from .geometry import MODEL, TRAIT_NAMES, face_points, line_strengths, project, side_strengths
 from .identity import BEARDS, HAIR_STYLES, draw_identities
 from .light import Relief, Shadows, draw_lamps, head_shading, shine
@@ -26,19 +28,21 @@ from .scene import (
 )
 from .units import ACTION_UNITS
 
-_BATCH = 256  # faces whose geometry is computed at once: bounds the memory, changes nothing else
+_BATCH = 256  # faces whose geometry is computed at once: it limits the memory and changes nothing else
 
 
 @dataclass
 class DrawnFaces:
     """Pictures and their truth, N rows each.
 
-    images: uint8 [N, size, size, channels], gray or RGB.
-    table: DataFrame with emotion, identity, intensity, the ACTION_UNITS (0..1), yaw, pitch, roll (degrees: to the
-        picture's right, up, clockwise), occluder, occluded (share of the face, 0..1), glasses, beard, blend (the second
-        emotion, or "").
-    occluder_masks, expression_masks, face_masks: bool [N, size, size], or None where not asked for. The expression's
-        mask is not reduced by the occluder: `expression & ~occluder` is its visible part.
+    Attributes:
+        images: uint8 [N, size, size, channels], gray or RGB.
+        table: DataFrame with emotion, identity, intensity, the ACTION_UNITS (0..1), yaw, pitch, roll (degrees: to the
+            picture's right, up, clockwise), occluder, occluded (share of the face, 0..1), glasses, beard, blend (the
+            second emotion, or "").
+        occluder_masks, expression_masks, face_masks: bool [N, size, size], or None if they were not requested. The mask
+            of
+            the expression includes parts under the occluder: `expression & ~occluder` is the visible part.
     """
 
     images: np.ndarray
@@ -47,40 +51,43 @@ class DrawnFaces:
     expression_masks: np.ndarray | None = None
     face_masks: np.ndarray | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
 
 def draw_faces(
-    count,
+    count: int,
     *,
-    seed=0,
-    start=0,
-    size=48,
-    channels=1,
-    difficulty="default",
-    identities=None,
-    emotions=None,
-    masks=False,
-    **overrides,
-):
-    """Draws `count` faces; image i is a pure function of (seed, start + i, difficulty), its emotion and identity.
+    seed: int = 0,
+    start: int = 0,
+    size: int = 48,
+    channels: int = 1,
+    difficulty: str | Difficulty = "default",
+    identities: int | Sequence[int] | np.ndarray | None = None,
+    emotions: Sequence[str] | None = None,
+    masks: bool = False,
+    **overrides: Any,
+) -> DrawnFaces:
+    """Draws `count` faces. Image i depends only on (seed, start + i, difficulty) and on its emotion and identity.
 
     Args:
         count: number of images, 0 or more.
         seed, start: whole numbers; image i of start=0 is image 0 of start=i.
-        size: pixels a side, 16 or more. channels: 1 (gray) or 3 (RGB).
-        difficulty: "easy", "default", "hard" or a Difficulty; **overrides: its fields (intensity=1.0, occluder="mask").
+        size: side in pixels, 16 or more.
+        channels: 1 (gray) or 3 (RGB).
+        difficulty: "easy", "default", "hard" or a `Difficulty`.
         identities: None (a pool of 200), an int (size of the pool), or N identity numbers.
         emotions: None (drawn from CLASS_PRIOR), or N names.
-        masks: also return the masks.
-    Returns: DrawnFaces. Raises ValueError for a wrong argument.
+        masks: True also returns the masks.
+        **overrides: fields of the `Difficulty` (intensity=1.0, occluder="mask").
+    Returns: `DrawnFaces`.
+    Raises: `ValueError` for a wrong argument.
     """
     _check_counts(count, seed, start, size, channels)
     level = resolve_difficulty(difficulty, overrides)
     names = _checked_emotions(emotions, count)
     people = _checked_identities(identities, count)
-    if count == 0:  # a picture is drawn for the shapes and columns, and dropped
+    if count == 0:  # one picture is drawn for the shapes and columns, and dropped
         return _cut(_draw_batch(np.array([start]), seed, level, None, None, size, channels, masks), 0)
     batches = []
     for first in range(0, count, _BATCH):
@@ -93,7 +100,7 @@ def draw_faces(
 
 
 def _draw_batch(indices, seed, level, codes, ids, size, channels, masks):
-    """One batch as a DrawnFaces."""
+    """One batch as `DrawnFaces`."""
     draws = draw_numbers(indices, seed)
     codes = pick_emotions(draws) if codes is None else codes
     if ids is None or isinstance(ids, int):
@@ -107,7 +114,7 @@ def _draw_batch(indices, seed, level, codes, ids, size, channels, masks):
 
 
 class _Studio:
-    """Everything needed to draw one batch, prepared at once; `shoot` then loops over the faces."""
+    """Prepares everything to draw one batch; `shoot` then loops over the faces."""
 
     def __init__(self, draws, people, expression, level, size, channels):
         self.size, self.canvas, self.channels, self.count = size, SUPERSAMPLE * size, channels, len(expression.codes)
@@ -122,7 +129,7 @@ class _Studio:
         self.occluders = Occluders(self.kinds, draws, parts, self.pose, people, size, self.canvas, channels)
 
     def _shape(self, draws, people, expression, level):
-        """Sets the faces' outlines; returns the fine lines' strengths [N, lines]."""
+        """Sets the faces' outlines; returns the strengths of the fine lines [N, lines]."""
         strengths = side_strengths(expression.units)
         strengths = strengths * (1 + 0.1 * level.person * people.lopsided[:, None, None] * np.array([1, -1])[:, None])
         posed = project(_dressed(face_points(people.traits, strengths), people, draws), self.pose)
@@ -138,7 +145,7 @@ class _Studio:
         self.shadows = Shadows(draws, level, self.size)
 
     def shoot(self, masks):
-        """Draws all: (images, occluded share [N], (occluder, expression, face masks) or (None, None, None))."""
+        """Draws all faces: (images, occluded share [N], (occluder, expression, face masks) or (None, None, None))."""
         n, size = self.count, self.size
         images, occluded = np.empty((n, size, size, self.channels), np.uint8), np.zeros(n)
         pictures = tuple(np.zeros((n, size, size), bool) for _ in range(3)) if masks else (None,) * 3
@@ -154,7 +161,7 @@ class _Studio:
         return images, occluded, pictures
 
     def _one(self, i):
-        """Picture i, [size, size(, 3)], and the occluder's mask or None."""
+        """Picture i, [size, size(, 3)], and the mask of its occluder or None."""
         shape = (self.canvas, self.canvas) if self.channels == 1 else (self.canvas, self.canvas, 3)
         canvas = np.empty(shape, np.uint8)
         self.backdrop.behind(canvas, i)
@@ -178,7 +185,7 @@ class _Studio:
 
 
 def _dressed(points, people, draws):
-    """Hair falls by its style and the eyes look where they look: moves those control points [N, K, 2] in place."""
+    """Moves the control points [N, K, 2] of hair and eyes in place, for hair style and gaze."""
     span = MODEL.spans["hairline"]
     x = MODEL.mean[span, 0]
     fall = {"fringe": 0.16 * np.cos(x * 2.2), "parted": 0.13 * x, "long": 0.05 * np.cos(x * 2.2)}
@@ -191,7 +198,7 @@ def _dressed(points, people, draws):
 
 
 def _truth(expression, people, studio, ids, occluded):
-    """The table of DrawnFaces."""
+    """The table of `DrawnFaces`."""
     columns = {
         "emotion": [EMOTIONS[code] for code in expression.codes],
         "identity": np.asarray(ids, int),
@@ -213,7 +220,7 @@ _ARRAYS = ("images", "occluder_masks", "expression_masks", "face_masks")
 
 
 def _cut(faces, count):
-    """The first `count` of some faces."""
+    """The first `count` faces."""
     kept = [None if getattr(faces, name) is None else getattr(faces, name)[:count] for name in _ARRAYS]
     return DrawnFaces(kept[0], faces.table.iloc[:count], *kept[1:])
 
@@ -236,7 +243,7 @@ def _check_counts(count, seed, start, size, channels):
 
 
 def _checked_emotions(emotions, count):
-    """Codes [N] of the emotions named, or None."""
+    """Codes [N] of the named emotions, or None."""
     if emotions is None:
         return None
     names = [emotions] if isinstance(emotions, str) else list(emotions)
@@ -249,7 +256,7 @@ def _checked_emotions(emotions, count):
 
 
 def _checked_identities(identities, count):
-    """None, the pool's size, or identity numbers [N]."""
+    """None, the size of the pool, or identity numbers [N]."""
     if identities is None:
         return None
     if isinstance(identities, (int, np.integer)) and not isinstance(identities, bool):
@@ -262,10 +269,19 @@ def _checked_identities(identities, count):
     return numbers
 
 
-def expression_sheet(size=96, identities=6, seed=0, intensity=1.0, channels=1, **overrides):
-    """A sheet of all emotions: one column each, one row an identity, without disturbances.
+def expression_sheet(
+    size: int = 96, identities: int = 6, seed: int = 0, intensity: float = 1.0, channels: int = 1, **overrides: Any
+) -> tuple[np.ndarray, list[str]]:
+    """A sheet of all emotions, with a column for each emotion and a row for each identity, without disturbances.
 
-    Returns: (uint8 [rows * size, columns * size] or, with channels=3, [..., 3]; the list of emotions by column).
+    Args:
+        size: side of a face in pixels.
+        identities: number of rows.
+        seed: of the identities.
+        intensity: strength of the expressions, 0..1.
+        channels: 1 (gray) or 3 (RGB).
+        **overrides: fields of the `Difficulty`.
+    Returns: uint8 [rows * size, columns * size], or [..., 3] with channels=3; list of the emotions by column.
     """
     clean = {"person": 0, "jitter": 0, "blur": 0, "noise": 0, "exposure": 0, "background": 0}
     names = list(EMOTIONS) * identities

@@ -1,6 +1,6 @@
 """From numbers to polygons: the linear shape model, the pose of the head, and fixed-point pixel coordinates.
 
-Everything here works on a batch of faces at once; N is the number of faces, K the model's control points.
+All functions work on a batch of faces. N is the number of faces, K the number of the model's control points.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ from .units import ACTION_UNITS
 SHIFT = 4  # polygons are drawn with coordinates in 1/16 of a canvas pixel
 HALF_FRAME = 1.06  # face units from the frame's middle to its edge at zoom 1
 TRAIT_NAMES = tuple(TRAITS)
-_MIDDLE_Y = 0.0  # the face height that lies in the frame's middle
-_OFF_TIES = 1e-6  # round numbers (pose 0) lie on ties, which the last bit of another machine's sum would decide
+_MIDDLE_Y = 0.0  # the face height in the frame's middle
+_OFF_TIES = 1e-6  # round numbers (pose 0) are ties, which rounding errors would decide differently on other machines
 _CAMERA = 7.0  # distance of the camera in face units: weak perspective
 _LINE_STEPS = 2  # samples between neighbouring points of a fine line
 _TAPER = np.sin(np.linspace(0.12, np.pi - 0.12, 3 * _LINE_STEPS + 1)) ** 0.7
 
 
 def _layout(layout, half, sign):
-    """The half list of points (sign -1) or displacements as {suffix: full array [k, 2]}; mirrored ones flip x."""
+    """Half a list of points (sign -1) or displacements as {suffix: full array [k, 2]}; mirrored ones have x with the
+    other sign.
+    """
     half = np.asarray(half, float)
     mirror = half * (-1, 1)
     if layout == "sided":
@@ -34,7 +36,7 @@ def _layout(layout, half, sign):
 
 
 def _samples(layout, count, steps):
-    """The Catmull-Rom matrix [m, count] that turns control points into `steps` samples a segment."""
+    """The Catmull-Rom matrix [m, count]: it turns control points into `steps` samples for each segment."""
     closed = layout == "ring"
     matrix = np.zeros((count if closed else count - 1, steps, count))
     if count == 1:
@@ -50,7 +52,7 @@ def _samples(layout, count, steps):
 
 
 def _add_point(row, at, weight, count, closed):
-    """Adds a control point's weight to a row; beyond an open curve's end the point is the mirrored neighbour."""
+    """Adds a control point's weight to a row. Beyond the end of an open curve, the point is the mirrored neighbour."""
     if closed or 0 <= at < count:
         row[at % count] += weight
     else:
@@ -91,7 +93,7 @@ class _Model:
         self.trait_basis = np.stack([self._trait_row(*TRAITS[name]) for name in TRAIT_NAMES])
 
     def _unit_rows(self, mover, side):
-        """One side's displacements [K, 2] of one mover; points on the midline take half from either side."""
+        """One side's displacements [K, 2] of one mover; points on the midline get half from each side."""
         row = np.zeros_like(self.mean)
         for curve, steps in MOVES[mover].items():
             layout, half = _spec(curve)
@@ -119,7 +121,7 @@ def _spec(curve):
 
 
 def _depth(name, points):
-    """Depth [k] of points on the head's ellipsoid (towards the camera), before a feature's own relief."""
+    """Depth [k] (towards the camera) of points on the head's ellipsoid, without a feature's own relief."""
     x, y = points.T
     if name in SILHOUETTES:
         return 0.14 + 0.28 * np.clip((y - 0.2) / 0.8, 0, 1) * np.clip(1.4 - np.abs(x) / 0.5, 0, 1)
@@ -132,8 +134,13 @@ MODEL = _Model()
 _UNIT_AT = {unit: i for i, unit in enumerate(ACTION_UNITS)}
 
 
-def side_strengths(units):
-    """Strength of every mover on the person's left and right: [N, units] -> [N, 2, movers], clipped at 1.2."""
+def side_strengths(units: np.ndarray) -> np.ndarray:
+    """The strength of every mover on the person's left and right side.
+
+    Args:
+        units: float [N, units], 0..1.
+    Returns: float [N, 2, movers], clipped to 0..1.2.
+    """
 
     def unit(name, side):
         total = units[:, _UNIT_AT[name]]
@@ -149,8 +156,14 @@ def side_strengths(units):
     return np.clip(np.stack(sides, axis=1), 0, 1.2)
 
 
-def face_points(traits, strengths):
-    """The unposed control points [N, K, 2] of faces with traits [N, T] and mover strengths [N, 2, movers]."""
+def face_points(traits: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    """The control points of faces before they are posed.
+
+    Args:
+        traits: float [N, T], about -1..1.
+        strengths: float [N, 2, movers].
+    Returns: float [N, K, 2] in face units.
+    """
     count, model = len(traits), MODEL
     moved = strengths.reshape(count, -1) @ model.unit_basis.reshape(len(model.unit_basis), -1)
     shaped = traits @ model.trait_basis.reshape(len(model.trait_basis), -1)
@@ -159,8 +172,13 @@ def face_points(traits, strengths):
 
 @dataclass
 class Pose:
-    """Where each head looks and lies: arrays [N]. Degrees; +yaw looks to the picture's right, +pitch up, +roll turns
-    clockwise in the picture. shift_x, shift_y in half frames, zoom relative."""
+    """The direction and place of each head, arrays [N].
+
+    Attributes:
+        yaw, pitch, roll: degrees; +yaw looks to the picture's right, +pitch up, +roll turns clockwise in the picture.
+        shift_x, shift_y: in half frames.
+        zoom: relative size.
+    """
 
     yaw: np.ndarray
     pitch: np.ndarray
@@ -170,8 +188,14 @@ class Pose:
     zoom: np.ndarray
 
 
-def project(points, pose):
-    """Posed points in frame coordinates, -1..1 from edge to edge: [N, K, 2]."""
+def project(points: np.ndarray, pose: Pose) -> np.ndarray:
+    """Turns and moves control points.
+
+    Args:
+        points: float [N, K, 2] in face units.
+        pose: `Pose` of N faces.
+    Returns: float [N, K, 2] in frame coordinates, -1..1 from edge to edge.
+    """
     yaw, pitch, roll = (np.deg2rad(angle)[:, None] for angle in (pose.yaw, pose.pitch, pose.roll))
     x, y, z = points[..., 0], points[..., 1], MODEL.depth
     flat = MODEL.silhouette
@@ -187,14 +211,20 @@ def project(points, pose):
     return np.stack([x3 * scale + pose.shift_x[:, None], y3 * scale + pose.shift_y[:, None]], axis=2)
 
 
-def to_fixed(frame_points, canvas):
-    """Frame coordinates (-1..1) as int32 fixed-point pixels of a canvas `canvas` pixels wide."""
+def to_fixed(frame_points: np.ndarray, canvas: int) -> np.ndarray:
+    """Frame coordinates (-1..1) as fixed-point pixels, int32, of a canvas with a side of `canvas` pixels."""
     pixels = (frame_points + 1) * (canvas / 2) - 0.5
     return np.rint(pixels * (1 << SHIFT) + _OFF_TIES).astype(np.int32)
 
 
-def curves_of(posed, canvas):
-    """Every curve, sampled and in fixed point: {name: int32 [N, m, 2]}; fine lines are left out."""
+def curves_of(posed: np.ndarray, canvas: int) -> dict[str, np.ndarray]:
+    """Every curve, sampled and in fixed point, without the fine lines.
+
+    Args:
+        posed: float [N, K, 2] of `project`.
+        canvas: side of the canvas in pixels.
+    Returns: dict name -> int32 [N, m, 2].
+    """
     curves = {}
     for name, matrix in MODEL.matrices.items():
         if name.split(".")[0] not in LINES:
@@ -208,8 +238,14 @@ _LINE_WIDTH = np.array([LINES[name.split(".")[0]][2] for name in LINE_NAMES])
 _LINE_MATRIX = _samples("sided", 4, _LINE_STEPS)
 
 
-def line_strengths(strengths, depth):
-    """How dark each fine line is, 0..1: [N, lines], from mover strengths [N, 2, movers] and depth at rest [N]."""
+def line_strengths(strengths: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """How dark each fine line is.
+
+    Args:
+        strengths: float [N, 2, movers].
+        depth: float [N], depth of the lines at rest.
+    Returns: float [N, lines], 0..1.
+    """
     movers = list(MOVES)
     columns = []
     for name in LINE_NAMES:
@@ -219,8 +255,16 @@ def line_strengths(strengths, depth):
     return np.clip(np.stack(columns, axis=1), 0, 1)
 
 
-def line_polygons(posed, strengths, zoom, canvas):
-    """Fine lines as tapered polygons in fixed point: int32 [N, lines, points, 2]; strong ones are wider."""
+def line_polygons(posed: np.ndarray, strengths: np.ndarray, zoom: np.ndarray, canvas: int) -> np.ndarray:
+    """The fine lines as tapered polygons in fixed point; strong lines are wider.
+
+    Args:
+        posed: float [N, K, 2] of `project`.
+        strengths: float [N, lines] of `line_strengths`.
+        zoom: float [N].
+        canvas: side of the canvas in pixels.
+    Returns: int32 [N, lines, points, 2].
+    """
     centre = _LINE_MATRIX @ posed[:, _LINE_AT].reshape(len(posed), len(LINE_NAMES), 4, 2)
     along = np.gradient(centre, axis=2)
     normal = np.stack([-along[..., 1], along[..., 0]], axis=3) / (np.linalg.norm(along, axis=3, keepdims=True) + 1e-9)

@@ -1,6 +1,6 @@
 """Light on the painted face: the head as a rounded body, the relief of its parts, and a cast shadow.
 
-Light maps are uint8 with 128 for "unchanged"; they multiply the painted picture.
+Light maps are uint8, and 128 means unchanged. They multiply the painted picture.
 """
 
 from dataclasses import dataclass
@@ -8,28 +8,38 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .geometry import SHIFT
+from .difficulty import Difficulty
+from .geometry import SHIFT, Pose
+from .painter import Outlines
+from .scene import Draws
 
 UNCHANGED = 128
 
 
 @dataclass
 class Lamp:
-    """Direction the light comes from, x right and y down, times its unevenness: arrays [N]."""
+    """Direction that the light comes from, x right and y down, times its unevenness: arrays [N]."""
 
     x: np.ndarray
     y: np.ndarray
 
 
-def draw_lamps(draws, level):
-    """Lamps in all directions but straight from below."""
+def draw_lamps(draws: Draws, level: Difficulty) -> Lamp:
+    """Lamps in all directions except straight from below."""
     amount = level.light * draws.of("light")
     return Lamp(amount * (2 * draws.of("light_x") - 1), amount * (1.3 * draws.of("light_y") - 1))
 
 
-def head_shading(lamp, pose, size):
-    """The rounded head's light: uint8 [N, size, size]. A quadratic in the picture's coordinates: Lambert's law on a
-    sphere with the square root expanded."""
+def head_shading(lamp: Lamp, pose: Pose, size: int) -> np.ndarray:
+    """The light on the rounded head.
+
+    It is a quadratic function of the picture's coordinates: Lambert's law on a sphere, with the square root expanded.
+
+    Args:
+        lamp, pose: of N faces.
+        size: side of the picture in pixels.
+    Returns: uint8 [N, size, size].
+    """
     axis = (np.arange(size) + 0.5) / size * 2 - 1
     y, x = (grid.ravel() for grid in np.meshgrid(axis, axis, indexing="ij"))
     basis = np.stack([np.ones_like(x), x, y, x * x + y * y])
@@ -41,7 +51,7 @@ def head_shading(lamp, pose, size):
     return np.rint(shade.clip(0.35, 1.5) * UNCHANGED + 1e-6).astype(np.uint8).reshape(-1, size, size)
 
 
-# part -> (light at rest, change per lamp.x, change per lamp.y); those on the person's right mirror the x term
+# part -> (light at rest, change for each lamp.x, change for each lamp.y); parts on the person's right mirror the x term
 _RELIEF = {
     "socket": (0.92, 0.04, 0.06),
     "cheek": (1.03, 0.12, -0.02),
@@ -54,9 +64,11 @@ _RELIEF = {
 
 
 class Relief:
-    """Soft light and shade of the face's parts: `of(i)` is a uint8 [size, size] light map."""
+    """Soft light and shade of the parts of a face: `of(i)` is a light map, uint8 [size, size]."""
 
-    def __init__(self, outlines, line_strengths, lamp, cheeks, size):
+    def __init__(
+        self, outlines: Outlines, line_strengths: np.ndarray, lamp: Lamp, cheeks: np.ndarray, size: int
+    ) -> None:
         parts = outlines.parts
         self.size, self.patches, self.lines = size, [], outlines.lines
         self.fold_levels = np.rint((1 - 0.3 * line_strengths) * UNCHANGED).astype(int).tolist()
@@ -69,11 +81,11 @@ class Relief:
                     levels = np.rint(value * UNCHANGED).astype(int).clip(0, 255).tolist()
                     self.patches.append((parts[name + suffix], levels))
 
-    def of(self, i):
+    def of(self, i: int) -> np.ndarray:
         """The light map of face i, uint8 [size, size]."""
         canvas = np.full((self.size, self.size), UNCHANGED, np.uint8)
         for polygons, levels in self.patches:
-            # one bit more of shift halves the canvas' coordinates: the map has the picture's size, not the canvas'
+            # one more bit of shift halves the coordinates: the map has the size of the picture, not of the canvas
             cv2.fillPoly(canvas, [polygons[i]], levels[i], cv2.LINE_8, SHIFT + 1)
         for at in self.folds[i]:
             cv2.fillPoly(canvas, [self.lines[i, at]], self.fold_levels[i][at], cv2.LINE_8, SHIFT + 1)
@@ -81,9 +93,9 @@ class Relief:
 
 
 class Shadows:
-    """Cast shadows: half planes with a soft edge; `on[i]` tells whether face i has one, `of(i)` is its light map."""
+    """Cast shadows: half planes with a soft edge. `on[i]` says whether face i has one, `of(i)` is its light map."""
 
-    def __init__(self, draws, level, size):
+    def __init__(self, draws: Draws, level: Difficulty, size: int) -> None:
         self.on = (draws.of("shadow") < level.shadow).tolist()
         self.size = size
         angle = 2 * np.pi * draws.of("shadow_angle")
@@ -91,7 +103,7 @@ class Shadows:
         self.at = 0.5 * draws.of("shadow_at")
         self.dark = 0.5 + 0.3 * draws.of("shadow_dark")
 
-    def of(self, i):
+    def of(self, i: int) -> np.ndarray:
         """The light map of the shadow on face i, uint8 [size, size]."""
         axis = ((np.arange(self.size) + 0.5) / self.size * 2 - 1).astype(np.float32)
         inside = self.normal[i, 0] * axis[None, :] + self.normal[i, 1] * axis[:, None] - self.at[i]
@@ -99,8 +111,14 @@ class Shadows:
         return np.rint((1 - (1 - self.dark[i]) * share) * UNCHANGED).astype(np.uint8)
 
 
-def shine(picture, light):
-    """The picture under a light map; both uint8, the picture [H, W] or [H, W, 3]."""
+def shine(picture: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """A picture under a light map.
+
+    Args:
+        picture: uint8 [H, W] or [H, W, 3].
+        light: uint8 [H, W], 128 is unchanged.
+    Returns: uint8, same shape as the picture.
+    """
     if picture.ndim == 3:
         light = cv2.merge([light, light, light])
     return cv2.multiply(picture, light, scale=1 / UNCHANGED)

@@ -1,4 +1,4 @@
-"""The truth as pictures: where the face is, and which of its parts carry the expression."""
+"""The truth as masks: where the face is, and which of its parts carry the expression."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from .geometry import SHIFT
 from .units import ACTION_UNITS, ACTIVE, REGIONS, UNIT_REGIONS
 
-_PAD = 0.05  # a region reaches this far, in face units, beyond the marks it is made of
+_PAD = 0.05  # a region extends this far, in face units, beyond the marks in it
 
 # region -> groups of parts; the convex hull of each group is filled
 _GROUPS = {
@@ -21,21 +21,32 @@ _GROUPS = {
 }
 
 
-def active_regions(units):
-    """Which regions carry the expression: bool [N, regions] from unit strengths [N, units]."""
+def active_regions(units: np.ndarray) -> np.ndarray:
+    """Which regions carry the expression, bool [N, regions], from the strengths of the units, float [N, units]."""
     table = np.array([[region in UNIT_REGIONS[unit] for region in REGIONS] for unit in ACTION_UNITS])
     return (units >= ACTIVE).astype(int) @ table.astype(int) > 0
 
 
-def face_mask(parts, i, size, canvas):
-    """The head without ears and hair: bool [size, size]."""
+def face_mask(parts: dict[str, np.ndarray], i: int, size: int, canvas: int) -> np.ndarray:
+    """The head of face i without ears and hair, bool [size, size]; see `expression_mask`."""
     drawn = np.zeros((canvas, canvas), np.uint8)
     cv2.fillPoly(drawn, [parts["head"][i]], 255, cv2.LINE_AA, SHIFT)
     return _reduced(drawn, size)
 
 
-def expression_mask(parts, i, active, scale, size, canvas):
-    """The active regions of face i: bool [size, size]. active: bool [regions]; scale: canvas pixels a face unit."""
+def expression_mask(
+    parts: dict[str, np.ndarray], i: int, active: np.ndarray, scale: float, size: int, canvas: int
+) -> np.ndarray:
+    """The active regions of face i.
+
+    Args:
+        parts: dict name -> int32 [N, m, 2] of `Outlines`.
+        i: number of the face in the batch.
+        active: bool [regions].
+        scale: canvas pixels for each face unit.
+        size, canvas: sides of mask and canvas in pixels.
+    Returns: bool [size, size].
+    """
     drawn = np.zeros((canvas, canvas), np.uint8)
     width = max(1, int(2 * _PAD * scale))
     for region, on in zip(REGIONS, active, strict=True):

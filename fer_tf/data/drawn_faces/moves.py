@@ -1,8 +1,8 @@
-"""How the control points move: with each action unit, and with each trait of an identity.
+"""How the control points move, with each action unit and with each trait of an identity.
 
-A unit moves points along straight lines, in proportion to its strength: tables of (dx, dy) at strength 1, for the
-points of shapes.CURVES (x >= 0 half). Traits are small fields over the face. Both together are a linear model of the
-face's shape, as in active shape models (Cootes et al., CVIU 1995).
+A unit moves points along straight lines, in proportion to its strength. The tables give (dx, dy) at strength 1 for the
+points of shapes.CURVES (the half with x >= 0). Traits are small displacement fields over the face. Together they are a
+linear model of the face's shape, as in active shape models (Cootes et al., CVIU 1995).
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ def _each(curves, steps):
     return dict.fromkeys(curves, steps)
 
 
-# Besides the units, products of them move points too, where two muscles pull on one place:
-# lower = AU4 that AU1 does not undo, oblique = AU1 with AU4 (sad brows), grin = AU12 with parted lips.
+# Products of units also move points, where two muscles pull on one place: lower = AU4 as far as AU1 does not undo it,
+# oblique = AU1 with AU4 (sad brows), grin = AU12 with parted lips.
 MOVES = {
     "AU1": {
         **_each(_BROWS, [(0, -0.135), (0, -0.105), (0, -0.05), (0, -0.005), (0, 0)]),
@@ -187,7 +187,7 @@ _EYE = ("lid_up", "lid_low", "crease", "bag", "crease_line", "bag_line")
 _MOUTH = _LIPS + ("under_lip", "mentolabial", "marionette", "dimple", "stache_low")
 _NOSE = ("nose_side", "nose_tip", "nostril", "ala", "nose_base", "under_nose")
 
-# trait -> (curves or None for all, field (x, y) -> (dx, dy) on the x >= 0 half, at trait value 1)
+# trait -> (curves or None for all, field (x, y) -> (dx, dy) on the half with x >= 0, at trait value 1)
 TRAITS = {
     "face_width": (None, lambda x, y: (0.07 * x, 0 * y)),
     "face_length": (None, lambda x, y: (0 * x, 0.07 * (y + 0.14))),

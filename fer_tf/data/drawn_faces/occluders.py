@@ -1,27 +1,45 @@
-"""Things before the face: sunglasses, a surgical mask, a hand, hair, a block, the edge of the picture."""
+"""Things in front of the face: sunglasses, a surgical mask, a hand, hair, a block, the edge of the picture."""
 
 import cv2
 import numpy as np
 
 from .difficulty import OCCLUDERS
-from .geometry import HALF_FRAME, SHIFT, to_fixed
+from .geometry import HALF_FRAME, SHIFT, Pose, to_fixed
+from .identity import Identities
 from .painter import paint
+from .scene import Draws
 
 _AA = cv2.LINE_AA
 _HAND_TARGETS = np.array([(0.0, 0.42), (0.34, -0.02), (-0.34, -0.02), (0.36, 0.40), (-0.36, 0.40)])  # face units
 
 
 class Occluders:
-    """The occluders of a batch: `cover(picture, i)` returns the picture with face i's occluder and its mask."""
+    """The occluders of a batch. `cover(picture, i)` returns the picture with face i's occluder, and its mask."""
 
-    def __init__(self, kinds, draws, parts, pose, people, size, canvas, channels):
+    def __init__(
+        self,
+        kinds: np.ndarray,
+        draws: Draws,
+        parts: dict[str, np.ndarray],
+        pose: Pose,
+        people: Identities,
+        size: int,
+        canvas: int,
+        channels: int,
+    ) -> None:
         self.names = [OCCLUDERS[kind] for kind in kinds]
         self.parts, self.pose, self.people = parts, pose, people
         self.size, self.canvas, self.channels = size, canvas, channels
         self.u = draws.group("occlusion")
 
-    def cover(self, picture, i):
-        """picture [size, size(, 3)] uint8 -> the same with the occluder, and its mask, bool [size, size]."""
+    def cover(self, picture: np.ndarray, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draws the occluder of face i.
+
+        Args:
+            picture: uint8 [size, size] or [size, size, 3].
+            i: number of the face in the batch.
+        Returns: the picture with the occluder, and its mask, bool [size, size].
+        """
         layers = _Layers(picture, self.canvas)
         getattr(self, "_" + self.names[i])(layers, i)
         return layers.flattened(self.size)
@@ -30,7 +48,9 @@ class Occluders:
         return paint(rgb, self.channels)
 
     def _place(self, i, points):
-        """Face coordinates [n, 2] of a frontal head as fixed-point canvas pixels under face i's roll, zoom, shift."""
+        """Face coordinates [n, 2] of a frontal head as fixed-point canvas pixels, with face i's roll, zoom and
+        shift.
+        """
         roll = np.deg2rad(self.pose.roll[i])
         turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
         shift = (self.pose.shift_x[i], self.pose.shift_y[i])
@@ -61,7 +81,7 @@ class Occluders:
             layers.line(self.parts[pleat][i], self._colour(cloth * 0.84), self._pixels(i, 0.025))
 
     def _hand(self, layers, i):
-        """Forearm, palm, four fingers and a thumb as thick rounded strokes, each with its dark outline."""
+        """Forearm, palm, four fingers and a thumb as thick rounded strokes, each with a dark outline."""
         u = self.u[i]
         target = _HAND_TARGETS[int(u[0] * len(_HAND_TARGETS))] + 0.12 * (u[1:3] - 0.5)
         side = np.sign(target[0]) if abs(target[0]) > 0.1 else np.sign(u[3] - 0.5)
@@ -84,7 +104,7 @@ class Occluders:
             layers.line(points, self._colour(skin * 0.92), self._pixels(i, width))
 
     def _hair(self, layers, i):
-        """A swath that falls from the parting over one eye, with lighter and darker strands."""
+        """A strand of hair that falls from the parting over one eye, with lighter and darker lines."""
         u = self.u[i]
         side = 1 if u[0] < 0.5 else -1
         inner, low = 0.02 + 0.10 * u[1], 0.15 + 0.75 * u[2]
@@ -106,7 +126,7 @@ class Occluders:
         layers.box(low.astype(int), high.astype(int), self._colour(255 * u[4:7] if u[7] < 0.5 else 255 * u[[4, 4, 4]]))
 
     def _edge(self, layers, i):
-        """The crop ran over the picture's edge: a strip of it is padding, black or the mean of what is left."""
+        """The crop extends over the picture's edge: a strip is padding, black or gray."""
         u = self.u[i]
         width = int(round((0.18 + 0.22 * u[0]) * self.size)) * (self.canvas // self.size)
         low, high = np.array([0, 0]), np.array([self.canvas, self.canvas])

@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .geometry import HALF_FRAME, LINE_NAMES, SHIFT, curves_of, line_polygons
-from .identity import BEARDS, HAIR_STYLES
+from .geometry import HALF_FRAME, LINE_NAMES, SHIFT, Pose, curves_of, line_polygons
+from .identity import BEARDS, HAIR_STYLES, Identities
 from .moves import MOVES
 
 SUPERSAMPLE = 2
@@ -14,16 +15,22 @@ _PAIRS = (".L", ".R")
 _AU10, _AU12, _AU20 = (list(MOVES).index(name) for name in ("AU10", "AU12", "AU20"))
 
 
-def paint(colour, channels):
-    """Colours [..., 3] as OpenCV takes them: nested lists of one gray level or an (R, G, B) list, 0..255."""
+def paint(colour: ArrayLike, channels: int) -> list:
+    """Colours in the form that OpenCV takes.
+
+    Args:
+        colour: [..., 3], RGB 0..255.
+        channels: 1 or 3.
+    Returns: nested lists of one gray level, or of (R, G, B) lists, 0..255.
+    """
     colour = np.clip(np.asarray(colour, float), 0, 255)
     if channels == 1:
         return np.rint(colour @ _LUMA).astype(int).tolist()
     return np.rint(colour).astype(int).tolist()
 
 
-def palette(people, channels):
-    """Every face's flat colours: {part: list of N colours}."""
+def palette(people: Identities, channels: int) -> dict[str, list]:
+    """The flat colours of every face: dict part -> list of N colours."""
     skin, red = people.skin, people.lip_red[:, None]
     ones, stubble = np.ones_like(skin), skin * 0.72 + people.hair * 0.08
     lip = _lips(skin, red)
@@ -56,20 +63,24 @@ def palette(people, channels):
 
 
 def _lips(skin, red):
-    """Lip colour [N, 3]: darker and redder than the skin, more so with `red` [N, 1] in 0..1."""
+    """Lip colour [N, 3]: darker and redder than the skin, more so with a higher `red` [N, 1] in 0..1."""
     return skin * (np.array([0.90, 0.68, 0.68]) - red * np.array([0.12, 0.20, 0.16]))
 
 
-def line_colours(people, strengths, channels):
-    """Colours of the fine lines, darker with strength: nested list [N][lines]."""
+def line_colours(people: Identities, strengths: np.ndarray, channels: int) -> list:
+    """Colours of the fine lines, darker with strength [N, lines]: nested list [N][lines]."""
     shade = 1 - 0.50 * strengths[:, :, None] * np.array([0.94, 1.0, 1.0])
     return paint(people.skin[:, None] * shade, channels)
 
 
 class Outlines:
-    """The polygons of N faces, in fixed point of a canvas `canvas` pixels wide: `parts[name]` is int32 [N, m, 2]."""
+    """The polygons of N faces in fixed point, for a canvas with a side of `canvas` pixels: `parts[name]` is int32 [N,
+    m, 2].
+    """
 
-    def __init__(self, posed, pose, strengths, lines, people, canvas):
+    def __init__(
+        self, posed: np.ndarray, pose: Pose, strengths: np.ndarray, lines: np.ndarray, people: Identities, canvas: int
+    ) -> None:
         parts = curves_of(posed, canvas)
         _curl(parts, people)
         for side in _PAIRS:
@@ -89,7 +100,7 @@ class Outlines:
         self._open_mouth(strengths)
 
     def _open_mouth(self, strengths):
-        """Teeth and tongue between the lips; `gap` [N] is the opening's height in face units."""
+        """Teeth and tongue between the lips; `gap` [N] is the height of the opening in face units."""
         up, low = self.parts["lip_up"].astype(float), self.parts["lip_low"].astype(float)
         across = low - up
         height = np.linalg.norm(across, axis=2, keepdims=True) + 1e-6
@@ -115,7 +126,7 @@ def _rounded(points):
 
 
 def _curl(parts, people):
-    """Scallops the hair's outline where the style is curly: every other sample moves outwards."""
+    """Waves in the outline of curly hair: every second sample moves outwards."""
     curly = people.style == HAIR_STYLES.index("curly")
     outer = parts["hair_outer"][curly].astype(float)
     if len(outer):
@@ -125,16 +136,16 @@ def _curl(parts, people):
 
 
 class FacePainter:
-    """Paints the faces of one batch: `face(canvas, i)` draws face i on a uint8 canvas in place."""
+    """Paints the faces of one batch. `face(canvas, i)` draws face i on a uint8 canvas in place."""
 
-    def __init__(self, outlines, people, line_strengths, channels):
+    def __init__(self, outlines: Outlines, people: Identities, line_strengths: np.ndarray, channels: int) -> None:
         self.parts, self.outlines, self.people = outlines.parts, outlines, people
         self.irises = np.rint(people.iris_size * outlines.scale * (1 << SHIFT)).astype(int).tolist()
         self.colours = palette(people, channels)
         self.line_colours = line_colours(people, line_strengths, channels)
         self.line_on = (line_strengths > 0.05).tolist()
 
-    def face(self, canvas, i):
+    def face(self, canvas: np.ndarray, i: int) -> None:
         """Draws face i on a uint8 canvas in place, from the back of the head to the glasses."""
         style, beard = HAIR_STYLES[self.people.style[i]], BEARDS[self.people.beard[i]]
         if style == "long":
@@ -162,12 +173,12 @@ class FacePainter:
         cv2.fillPoly(canvas, [self.parts[name][i] for name in names], self.colours[colour][i], _AA, SHIFT)
 
     def _stroke(self, canvas, i, colour, width, closed, *names):
-        """Lines of a constant width in face units, at least a canvas pixel."""
+        """Lines with a constant width in face units, at least one canvas pixel."""
         pixels = max(1, int(width * self.outlines.scale[i] + 0.5))
         cv2.polylines(canvas, [self.parts[n][i] for n in names], closed, self.colours[colour][i], pixels, _AA, SHIFT)
 
     def _eye(self, canvas, i, side):
-        """Eyeball and iris first; the lids then cover what they hide."""
+        """Eyeball and iris first; then the lids cover what they hide."""
         self._fill(canvas, i, "sclera", "eye" + side)
         centre = self.parts["iris" + side][i, 0].tolist()
         radius = self.irises[i]

@@ -1,15 +1,16 @@
-"""What each image shows: all its random numbers, drawn once, turned into expression, pose, light and disturbances.
+"""What each image shows: its random numbers are drawn once and become expression, pose, light and disturbances.
 
-Every quantity has its own column of the image's random numbers, so that overriding one (the occluder, say) leaves all
-others as they were.
+Every quantity has its own column of random numbers. So an override of one quantity (for example the occluder) does not
+change the others.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...emotions import EMOTIONS
-from .difficulty import OCCLUDERS
+from .difficulty import OCCLUDERS, Difficulty
 from .geometry import Pose
 from .units import ACTION_UNITS, CLASS_PRIOR, COMPANIONS, PROTOTYPES
 
@@ -22,23 +23,27 @@ _NAMES = (
 )
 _COLUMN = {name: i for i, name in enumerate(_NAMES)}
 _GROUPS = {"jitter": len(ACTION_UNITS), "companion": len(ACTION_UNITS), "backdrop": 24, "occlusion": 16}
-DEFAULT_POOL = 200  # identities an image draws from when none are asked for
+DEFAULT_POOL = 200  # size of the pool of identities, if none is given
 
 
 @dataclass
 class Draws:
-    """Uniform random numbers: `of(name)` [N] for one quantity, `group(name)` [N, n] for many, and each image's own
-    generator for what follows (the grain)."""
+    """Uniform random numbers for N images.
+
+    Attributes:
+        numbers: float [N, columns], 0..1; `of(name)` is one quantity, `group(name)` a group of them.
+        generators: each image's own generator for what follows (the grain).
+    """
 
     numbers: np.ndarray
-    generators: list
+    generators: list[np.random.Generator]
 
-    def of(self, name):
-        """The numbers [N] of one quantity, in 0..1."""
+    def of(self, name: str) -> np.ndarray:
+        """The numbers of one quantity, float [N], 0..1."""
         return self.numbers[:, _COLUMN[name]]
 
-    def group(self, name):
-        """The numbers [N, n] of a group of quantities, in 0..1."""
+    def group(self, name: str) -> np.ndarray:
+        """The numbers of a group of quantities, float [N, n], 0..1; `KeyError` for an unknown group."""
         at = len(_NAMES)
         for group, count in _GROUPS.items():
             if group == name:
@@ -46,24 +51,24 @@ class Draws:
             at += count
         raise KeyError(name)
 
-    def between(self, name, bounds):
-        """The numbers [N] of one quantity, scaled to the bounds (low, high)."""
+    def between(self, name: str, bounds: tuple[float, float]) -> np.ndarray:
+        """The numbers of one quantity, scaled to the bounds (low, high), float [N]."""
         return bounds[0] + (bounds[1] - bounds[0]) * self.of(name)
 
-    def symmetric(self, name, limit):
-        """A value in -limit..limit, the mean of two draws: values near 0 are commonest."""
+    def symmetric(self, name: str, limit: float) -> np.ndarray:
+        """The mean of two draws, scaled to -limit..limit, float [N]: values near 0 are most common."""
         return limit * (self.of(name) + self.of(name + "2") - 1)
 
 
-def draw_numbers(indices, seed):
-    """The random numbers of the images `indices` [N]: a pure function of (seed, index)."""
+def draw_numbers(indices: Sequence[int] | np.ndarray, seed: int) -> Draws:
+    """The random numbers of the images `indices`, int [N]. They depend only on (seed, index)."""
     width = len(_NAMES) + sum(_GROUPS.values())
     generators = [np.random.default_rng([_STREAM, seed, int(index)]) for index in indices]
     return Draws(np.stack([generator.random(width) for generator in generators]), generators)
 
 
 def _unit_table(strength_of):
-    """[emotions, units] of a number for every unit; 0 where the emotion lacks it."""
+    """[emotions, units] of a number for every unit; 0 if the emotion lacks it."""
     return np.array([[strength_of(emotion).get(unit, 0.0) for unit in ACTION_UNITS] for emotion in EMOTIONS])
 
 
@@ -76,19 +81,26 @@ _MIRRORED = [
 ]
 
 
-def pick_emotions(draws):
-    """Codes [N] into EMOTIONS by the class prior."""
+def pick_emotions(draws: Draws) -> np.ndarray:
+    """Codes into EMOTIONS, int [N], drawn by the class prior."""
     return np.searchsorted(_CUMULATIVE_PRIOR, draws.of("emotion"), side="right").clip(0, len(EMOTIONS) - 1)
 
 
-def pick_identities(draws, pool):
-    """Identity numbers [N] from 0..pool-1."""
+def pick_identities(draws: Draws, pool: int) -> np.ndarray:
+    """Identity numbers from 0..pool-1, int [N]."""
     return (draws.of("identity") * pool).astype(int)
 
 
 @dataclass
 class Expression:
-    """codes [N] into EMOTIONS; intensity [N] 0..1 (0 for neutral); partner [N] a code or -1; units [N, units] 0..1."""
+    """The expressions of N faces.
+
+    Attributes:
+        codes: int [N] into EMOTIONS.
+        intensity: float [N], 0..1 (0 for neutral).
+        partner: int [N], code of a second emotion, or -1.
+        units: float [N, units], strengths 0..1.
+    """
 
     codes: np.ndarray
     intensity: np.ndarray
@@ -96,10 +108,16 @@ class Expression:
     units: np.ndarray
 
 
-def draw_expressions(draws, codes, gains, level):
-    """Strengths of the action units: the prototype times the intensity, its companions, a blend, and personal spread.
+def draw_expressions(draws: Draws, codes: np.ndarray, gains: np.ndarray, level: Difficulty) -> Expression:
+    """The strengths of the action units: prototype times intensity, companions, a second emotion, and personal
+        differences.
 
-    gains: [N, units] -1..1, how strongly each person shows each unit.
+    Args:
+        draws: random numbers of N images.
+        codes: int [N] into EMOTIONS.
+        gains: float [N, units], -1..1, how strongly each person shows each unit.
+        level: `Difficulty`.
+    Returns: `Expression`.
     """
     neutral = codes == EMOTIONS.index("neutral")
     intensity = np.where(neutral, 0.0, draws.between("intensity", level.intensity))
@@ -115,14 +133,14 @@ def draw_expressions(draws, codes, gains, level):
 
 
 def _partners(draws, codes, neutral, level):
-    """A second emotion's code [N], never the first nor neutral, and its weight [N, 1], 0 where there is no blend."""
+    """A second emotion's code [N], never the first one, and its weight [N, 1], 0 without a blend."""
     count = len(EMOTIONS)
     partner = (codes + 1 + (draws.of("partner") * (count - 1)).astype(int)) % count
     blended = (draws.of("blend") < level.blend) & ~neutral & (partner != EMOTIONS.index("neutral"))
     return partner, np.where(blended, draws.between("blend_weight", level.blend_weight), 0.0)[:, None]
 
 
-def draw_poses(draws, level):
+def draw_poses(draws: Draws, level: Difficulty) -> Pose:
     """The heads' poses and places in the frame."""
     return Pose(
         yaw=draws.symmetric("yaw", level.yaw),
@@ -134,8 +152,8 @@ def draw_poses(draws, level):
     )
 
 
-def pick_occluders(draws, level):
-    """Codes [N] into OCCLUDERS; 0 is none."""
+def pick_occluders(draws: Draws, level: Difficulty) -> np.ndarray:
+    """Codes into OCCLUDERS, int [N]; 0 is none."""
     if level.occluder is not None:
         return np.full(len(draws.numbers), OCCLUDERS.index(level.occluder))
     kinds = 1 + (draws.of("occluder") * (len(OCCLUDERS) - 1)).astype(int)

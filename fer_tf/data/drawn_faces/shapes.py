@@ -1,8 +1,8 @@
 """The mean face: control points of its curves in face coordinates.
 
-x runs right and y down in the picture, the head is about 1.5 wide and 2 high, the eyes' line near y = -0.14. Only the
-half with x >= 0 is written down; the other half mirrors it. Layouts:
-    sided   a curve on each side (a brow, a lid), points as listed
+x runs right and y down in the picture. The head is about 1.5 wide and 2 high, and the eyes are near y = -0.14. Only the
+half with x >= 0 is listed; the other half is its mirror image. Layouts:
+    sided   a curve on each side (a brow, a lid), with the points as listed
     across  from the midline outwards; the whole curve runs from one side over the middle to the other
     ring    closed, from the midline's top down the side to the midline's bottom
 """
@@ -154,7 +154,7 @@ LINES = {
     "mentolabial": ("across", [(0.05, 0.672), (0.135, 0.662)], 0.014, 0.25, {"AU17": 0.35, "AU23": 0.2}),
 }
 
-# How far a point lies in front of the head's centre, beyond the ellipsoid's surface: curve -> depth added.
+# How far a point is in front of the head's centre, beyond the ellipsoid's surface: curve -> added depth.
 EXTRA_DEPTH = {
     "nose_side": [0.05, 0.10, 0.20, 0.18, 0.08, 0.08, 0.05, 0.02],
     "nose_tip": [0.18, 0.24, 0.24, 0.20],
@@ -178,6 +178,6 @@ EXTRA_DEPTH = {
     "lip_bottom": 0.03,
 }
 
-# Curves that are the outline of a round thing rather than marks on its front: they do not shrink when it turns.
+# Curves that are the outline of a round body, not marks on its front: they do not get narrower when it turns.
 SILHOUETTES = ("head", "hair_back", "hair_outer", "beard_outer", "mask")
-STILL = ("neck", "cloth")  # below the head: neither turn nor tilt with it
+STILL = ("neck", "cloth")  # below the head: they do not turn or tilt with it

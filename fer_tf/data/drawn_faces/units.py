@@ -1,8 +1,8 @@
-"""The expressions: facial action units, each emotion's prototype, and the parts of the face a unit moves.
+"""The expressions: facial action units, each emotion's prototype, and the parts of the face that a unit moves.
 
-The units are those of the Facial Action Coding System (Ekman, Friesen & Hager, FACS, 2002); the prototypes are EMFACS':
-happiness 6+12, sadness 1+4+15, surprise 1+2+5+26, fear 1+2+4+5+20+26, anger 4+5+7+23, disgust 9+15+17, contempt a
-one-sided 12+14, neutral none. Strengths are relative, 0..1, at intensity 1.
+The units are those of the Facial Action Coding System (Ekman, Friesen & Hager, FACS, 2002), the prototypes are those of
+EMFACS: happiness 6+12, sadness 1+4+15, surprise 1+2+5+26, fear 1+2+4+5+20+26, anger 4+5+7+23, disgust 9+15+17, contempt
+a one-sided 12+14, neutral none. Strengths are relative, 0..1, at intensity 1.
 """
 
 ACTION_UNITS = (
@@ -40,7 +40,7 @@ PROTOTYPES = {
 }
 
 # Units that often come along: unit -> (strength, share of images). They follow the square of the intensity, because
-# strong expressions recruit them first (a broad smile opens the lips, a faint one seldom does).
+# mostly strong expressions have them (a broad smile opens the lips, a faint one rarely does).
 COMPANIONS = {
     "anger": {"AU17": (0.4, 0.3)},
     "disgust": {"AU10": (0.7, 0.7), "AU4": (0.3, 0.5)},
@@ -52,7 +52,7 @@ COMPANIONS = {
     "contempt": {},
 }
 
-# Uneven as in the wild: FER2013's order (happiness most, disgust least), its rarest class lifted to 6 %.
+# Uneven as in real data: FER2013's order (happiness most, disgust least), with the rarest class raised to 6 %.
 CLASS_PRIOR = {
     "anger": 0.13,
     "disgust": 0.06,
@@ -65,7 +65,7 @@ CLASS_PRIOR = {
 }
 
 REGIONS = ("brows", "eyes", "nose", "mouth", "cheeks", "chin", "cheek.L", "cheek.R")  # the last two: one side alone
-ACTIVE = 0.1  # a unit counts as active from this strength on (a faint one at 48 pixels moves half a pixel)
+ACTIVE = 0.1  # a unit counts as active from this strength on (a faint one moves half a pixel at 48 pixels)
 
 # unit -> the regions whose look it changes
 UNIT_REGIONS = {

@@ -1,7 +1,7 @@
-"""Finding faces in pictures and cutting them out: the same code for preparing datasets and for predicting.
+"""Finds faces in pictures and cuts them out, with the same code for preparing datasets and for predicting.
 
-`detect_faces` says where faces are, `crop_face` cuts one out (square, turned until the eyes lie level, aspect ratio
-kept), `crop_faces` does both for many pictures. `DETECTORS` lists what there is.
+`detect_faces` finds faces. `crop_face` cuts one out: square, turned until the eyes are level, with its aspect ratio.
+`crop_faces` does both for many pictures. `DETECTORS` lists the detectors.
 """
 
 from .crops import FaceCrop, crop_faces

@@ -1,7 +1,7 @@
-"""The face detectors: `DETECTORS[name].make(**options)` gives a function batch -> a list of `Face` a picture.
+"""The face detectors: `DETECTORS[name].make(**options)` returns a function batch -> a list of `Face` for each picture.
 
-A batch is uint8 [N, H, W, 3], RGB; the faces come in its pixels. `detect_faces` is what to call: it brings pictures to
-one size, and the boxes back.
+A batch is uint8 [N, H, W, 3], RGB, and faces are in its pixels. Call `detect_faces` instead: it brings pictures to one
+size, and boxes back to the original pictures.
 """
 
 import functools
@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
 
 from ...common.checks import InputError, check_choice, check_names, check_range, check_whole
 from ...common.quiet import import_keras, quiet_stderr
 from .geometry import Face
 
-# The smallest face that MTCNN and the Haar cascades look for, in pixels of the picture they are shown.
+# The smallest face that MTCNN and the Haar cascades look for, in pixels of the picture that they get.
 SMALLEST = 20
 
 
@@ -27,14 +29,15 @@ class Detector:
     """A line of the `DETECTORS` table.
 
     Attributes:
-        make: function(**options) that loads it and returns the function batch -> list of lists of `Face`.
-        title: one line for listings.
+        make: function(**options) that loads the detector. It returns the function batch -> list of lists of `Face`, or
+            None.
+        title: one line for lists.
         options: dict of its options and their defaults.
     """
 
-    make: Callable
+    make: Callable[..., Callable[[np.ndarray], list[list[Face]]] | None]
     title: str
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def _make_mtcnn(threshold):
@@ -47,19 +50,19 @@ def _make_mtcnn(threshold):
             from mtcnn import MTCNN
 
             network = MTCNN()
-    except (ImportError, ValueError) as error:  # joblib answers a missing lz4 with a ValueError
+    except (ImportError, ValueError) as error:  # joblib raises a ValueError if lz4 is missing
         raise InputError(
             f"detector mtcnn: cannot be loaded ({str(error).splitlines()[0]}); it needs TensorFlow as Keras's backend "
-            f"and `pip install mtcnn`; or choose detector 'haar', which needs OpenCV alone"
+            f"and `pip install mtcnn`; or choose detector 'haar', which only needs OpenCV"
         ) from None
     return functools.partial(_find_mtcnn, network, threshold)
 
 
 def _find_mtcnn(network, threshold, batch):
-    # Its batches must hold one size (mtcnn 1.0.0 shifts the boxes of padded pictures wrongly where one before has no
-    # face), and its min_face_size must stay at 20 (above, its smallest scales are too small and it finds nothing).
-    # Corners come back as floats, unclipped, with `output_type="numpy"`; "json" rounds them.
-    with quiet_stderr():  # TensorFlow warns of every batch without a candidate
+    # The pictures of a batch must have one size: mtcnn 1.0.0 moves the boxes of padded pictures to a wrong place after
+    # a picture without a face. Its min_face_size must stay at 20: above, its smallest scales are too small and it finds
+    # nothing. Corners come back as floats, unclipped, with `output_type="numpy"`; "json" rounds them.
+    with quiet_stderr():  # TensorFlow warns about every batch without a candidate
         rows = network.detect_faces(
             list(batch), box_format="xyxy", output_type="numpy", fit_to_image=False, threshold_onet=threshold
         )
@@ -67,17 +70,17 @@ def _find_mtcnn(network, threshold, batch):
 
 
 def _mtcnn_face(row):
-    """A `Face` of MTCNN's row: picture, corners, score, five x (left eye, right eye, nose, mouth), five y."""
+    """A `Face` from a row of MTCNN: picture, corners, score, five x (left eye, right eye, nose, mouth), five y."""
     x1, y1, x2, y2, score = map(float, row[1:6])
     eyes = [(float(row[6 + eye]), float(row[11 + eye])) for eye in (0, 1)]
     return Face((x1, y1, x2 - x1, y2 - y1), score, *eyes)
 
 
 def _make_haar(neighbours):
-    """Viola and Jones' cascades (2001) as OpenCV ships them; they give no score.
+    """The cascades of Viola and Jones (2001) from OpenCV; they give no score.
 
-    `frontalface_alt2` of the three frontal ones: on ordinary pictures without people it raised no false alarm where
-    `frontalface_default` took coins for faces, and it is the fastest on small crops.
+    Of the three frontal cascades this is `frontalface_alt2`. On ordinary pictures without people it had no false
+    alarms, where `frontalface_default` took coins for faces. It is also the fastest on small crops.
     """
     check_whole("neighbours", neighbours, 0, 100)
     return functools.partial(_find_haar, _cascade("frontalface_alt2"), _cascade("eye"), neighbours)
@@ -88,26 +91,26 @@ def _cascade(name):
     path = folder / f"haarcascade_{name}.xml"
     if not hasattr(cv2, "CascadeClassifier") or not path.is_file():
         raise InputError(
-            f"detector haar: OpenCV {cv2.__version__} brings no {path.name} (5.0 dropped the cascades); "
+            f"detector haar: OpenCV {cv2.__version__} does not contain {path.name} (5.0 removed the cascades); "
             "`pip install 'opencv-python-headless>=4.10,<5'`"
         )
     return cv2.CascadeClassifier(str(path))
 
 
 def _find_haar(faces, eyes, neighbours, batch):
-    found = []
+    faces_of = []
     for picture in batch:
         gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         boxes = faces.detectMultiScale(gray, 1.1, neighbours, minSize=(SMALLEST, SMALLEST))
-        found.append([_haar_face(gray, tuple(map(float, box)), eyes) for box in boxes])
-    return found
+        faces_of.append([_haar_face(gray, tuple(map(float, box)), eyes) for box in boxes])
+    return faces_of
 
 
-_EYE_VIEW = 160  # px to which a face is brought for the search for eyes, whose smallest is 20 px
+_EYE_VIEW = 160  # px to which a face is resized for the eye search; the smallest eyes have 20 px
 
 
 def _haar_face(gray, box, eyes):
-    """A `Face` with its eyes, where a likely pair is found in the upper part of the box."""
+    """A `Face` with its eyes, if a likely pair is found in the upper part of the box."""
     x, y, w, h = box
     upper = gray[int(y) : int(y + 0.6 * h), int(x) : int(x + w)]
     zoom = _EYE_VIEW / w
@@ -119,7 +122,9 @@ def _haar_face(gray, box, eyes):
 
 
 def _eye_pair(middles):
-    """The pair nearest to where eyes are in a box (0.30 and 0.70 across, 0.38 down; shares of its width), or None."""
+    """The pair nearest to the usual places of eyes (0.30 and 0.70 across, 0.38 down; shares of the box's width), or
+    None.
+    """
     likely = [
         (abs(x1 - 0.3) + abs(x2 - 0.7) + abs(y1 - 0.38) + abs(y2 - 0.38), (x1, y1), (x2, y2))
         for x1, y1 in middles
@@ -147,32 +152,32 @@ def _make_yunet(model_file, threshold):
     try:
         network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), threshold)
     except cv2.error as error:
-        raise InputError(f"detector yunet: {path} is no YuNet model ({error.err or error})") from None
+        raise InputError(f"detector yunet: {path} is not a YuNet model ({error.err or error})") from None
     return functools.partial(_find_yunet, network)
 
 
 def _find_yunet(network, batch):
     network.setInputSize((batch.shape[2], batch.shape[1]))
-    found = []
+    faces_of = []
     for picture in batch:
         _, rows = network.detect(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        found.append([_yunet_face(row) for row in (rows if rows is not None else [])])
-    return found
+        faces_of.append([_yunet_face(row) for row in (rows if rows is not None else [])])
+    return faces_of
 
 
 def _yunet_face(row):
-    """A `Face` of YuNet's row: x, y, w, h, five points (the person's right eye first), score."""
+    """A `Face` from a row of YuNet: x, y, w, h, five points (the person's right eye first), score."""
     values = [float(value) for value in row]
     return Face(tuple(values[:4]), values[14], tuple(values[4:6]), tuple(values[6:8]))
 
 
 def _make_none():
-    """Makes no detector: the whole picture is the face."""
+    """Returns None: without a detector, the whole picture is the face."""
 
 
 DETECTORS = {
     "mtcnn": Detector(_make_mtcnn, "MTCNN: three small networks, eyes and score; needs TensorFlow", {"threshold": 0.8}),
-    "haar": Detector(_make_haar, "Haar cascades of OpenCV: frontal faces, eyes by chance, no score", {"neighbours": 3}),
+    "haar": Detector(_make_haar, "Haar cascades of OpenCV: frontal faces, sometimes eyes, no score", {"neighbours": 3}),
     "yunet": Detector(
         _make_yunet,
         "YuNet by OpenCV: fast, eyes and score; needs its model file",
@@ -182,19 +187,26 @@ DETECTORS = {
 }
 
 
-def default_detector():
-    """ "mtcnn" where it can be used (installed, Keras on TensorFlow), else "haar"."""
+def default_detector() -> str:
+    """ "mtcnn" if it can be used (installed, Keras on TensorFlow), else "haar"."""
     installed = all(find_spec(package) for package in ("mtcnn", "lz4", "tensorflow"))
     return "mtcnn" if installed and import_keras().config.backend() == "tensorflow" else "haar"
 
 
-def load_detector(name, **options):
-    """The detector's function batch -> list of lists of `Face` (None for "none"); loaded once (seconds), then kept."""
-    known = DETECTORS[check_choice("detector", name, DETECTORS)].options
-    check_names(f"options of detector {name}", options, known)
+def load_detector(name: str, **options: Any) -> Callable[[np.ndarray], list[list[Face]]] | None:
+    """Loads a detector. This takes seconds the first time; then it is kept in memory.
+
+    Args:
+        name: a key of `DETECTORS`.
+        **options: the detector's own options.
+    Returns: function uint8 [N, H, W, 3] -> a list of `Face` for each picture; None for "none".
+    Raises: `InputError` for a wrong argument, or if a library or file is missing.
+    """
+    defaults = DETECTORS[check_choice("detector", name, DETECTORS)].options
+    check_names(f"options of detector {name}", options, defaults)
     if name == "yunet":
         options = {**options, "model_file": options.get("model_file") or os.environ.get("FER_TF_YUNET")}
-    return _loaded(name, **{**known, **options})
+    return _loaded(name, **{**defaults, **options})
 
 
 @functools.lru_cache(maxsize=8)

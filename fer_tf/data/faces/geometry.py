@@ -1,4 +1,4 @@
-"""A face's place in a picture, and cutting it out."""
+"""The place of a face in a picture, and cutting it out."""
 
 import math
 from dataclasses import dataclass
@@ -12,62 +12,63 @@ from ..images import resize
 
 @dataclass(frozen=True)
 class Face:
-    """Where a face is, in pixels of the upright picture; (0, 0) is the outer corner of the top left pixel.
+    """Where a face is, in pixels of the upright picture. (0, 0) is the outer corner of the top left pixel.
 
     Attributes:
-        box: (x, y, w, h), floats. It may hang over the picture's edge (x or y below 0): a face that is cut off there
-            keeps its true centre and size.
-        score: how sure the detector is, 0..1; NaN where it does not tell.
-        left_eye: (x, y) of the eye on the left in the picture (the person's right one), None where it was not found.
+        box: (x, y, w, h), floats. It may be partly outside the picture (x or y below 0): a face that is cut off at the
+            edge keeps its true centre and size.
+        score: how sure the detector is, 0..1; NaN if it has no score.
+        left_eye: (x, y) of the eye on the left in the picture (the person's right eye), None if it was not found.
         right_eye: (x, y) of the eye on the right in the picture, or None.
     """
 
-    box: tuple
+    box: tuple[float, float, float, float]
     score: float = math.nan
-    left_eye: tuple | None = None
-    right_eye: tuple | None = None
+    left_eye: tuple[float, float] | None = None
+    right_eye: tuple[float, float] | None = None
 
     @property
-    def area(self):
-        """Square pixels of the box."""
+    def area(self) -> float:
+        """Area of the box in square pixels."""
         return self.box[2] * self.box[3]
 
     @property
-    def roll(self):
-        """Degrees by which the line from left to right eye falls to the right; 0 where the eyes are not known."""
+    def roll(self) -> float:
+        """Degrees by which the line from the left to the right eye goes down; 0 if the eyes are not known."""
         if self.left_eye is None or self.right_eye is None:
             return 0.0
         (x1, y1), (x2, y2) = self.left_eye, self.right_eye
         return math.degrees(math.atan2(y2 - y1, x2 - x1))
 
 
-def crop_face(image, face, size, margin=0.2, align=True):
-    """Cuts a face out as a square; the aspect ratio is kept, beyond the picture its edge pixels are repeated.
+def crop_face(image: np.ndarray, face: Face, size: int, margin: float = 0.2, align: bool = True) -> np.ndarray:
+    """Cuts a face out as a square. The aspect ratio is kept; outside the picture, its edge pixels are repeated.
 
-    The square stands on the box's centre; its side is the box's longer side and `margin` of it on either side.
+    The square has the centre of the box. Its side is the longer side of the box, plus `margin` of it on both sides.
 
     Args:
         image: uint8 [H, W, 1 or 3].
         face: a `Face` of this picture.
         size: side of the result in pixels.
-        margin: 0..2, a share of the box's longer side added on every side. FER2013's own pictures have none: the
-            longer side of MTCNN's and Haar's boxes in them is 48 px in the middle.
-        align: turn the picture about the box's centre until the eyes lie level (where they are known).
+        margin: 0..2, share of the box's longer side that is added on every side. FER2013's own pictures have no margin:
+            in them, the median longer side of MTCNN's and Haar's boxes is 48 px.
+        align: True turns the picture around the box's centre until the eyes are level (if they are known).
     Returns: uint8 [size, size, C].
+    Raises: `InputError` for a wrong argument or box.
     """
     check_whole("size", size, 1, 4096)
     check_range("margin", margin, 0, 2)
     _check_box(face.box)
     x, y, w, h = face.box
     side = max(w, h) * (1 + 2 * margin)
-    part, (left, top) = _surroundings(image, (x + w / 2, y + h / 2), side)
-    # Cut at the picture's own resolution or above, then averaged down: a direct warp would skip pixels.
+    surroundings, (left, top) = _surroundings(image, (x + w / 2, y + h / 2), side)
+    # Cut at the picture's own resolution or above, then averaged to the size: a direct warp would skip pixels.
     fine = size * max(1, math.ceil(side / size))
     # OpenCV counts from the middle of the first pixel
     centre = (x + w / 2 - left - 0.5, y + h / 2 - top - 0.5)
     turn = cv2.getRotationMatrix2D(centre, face.roll if align else 0.0, fine / side)
-    turn[:, 2] += fine / 2 - 0.5 - np.array(centre)
-    square = cv2.warpAffine(part, turn, (fine, fine), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    turn[:, 2] += fine / 2 - 0.5 - np.array(centre)  # type: ignore[arg-type]
+    square = cv2.warpAffine(surroundings, turn, (fine, fine), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return resize(square.reshape(fine, fine, image.shape[2]), (size, size))
 
 
@@ -77,9 +78,9 @@ def _check_box(box):
 
 
 def _surroundings(image, centre, side):
-    """The part of the picture that a square of any turn touches, and its corner (x, y).
+    """The part of the picture that the square covers when turned by any angle, and the part's corner (x, y).
 
-    OpenCV refuses to warp pictures over 32,767 px wide; the part is small.
+    OpenCV cannot warp pictures over 32,767 px wide; this part is small.
     """
     reach = side / math.sqrt(2) + 2
     spans = []

@@ -1,1 +1,1 @@
-"""Feeding pictures to training: the plan of an epoch and the pipelines that follow it."""
+"""Gives pictures to training: the plan of an epoch, and the pipelines that follow it."""

@@ -1,15 +1,25 @@
-"""Feeding a model without TensorFlow: a generator over the same plan, for JAX (compiled) and other Keras backends."""
+"""Gives images to a model without TensorFlow: a generator over the same plan, for JAX (compiled) and other backends."""
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
-from .epoch_plan import target_matrix
+from ..base import Split
+from .epoch_plan import EpochPlan, target_matrix
 
 
-def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
+def training_batches(
+    split: Split,
+    plan: EpochPlan,
+    stages: Sequence[Callable],
+    mix: Callable,
+    first_epoch: int,
+    epochs: int,
+    answer: Callable | None = None,
+) -> Iterator[tuple]:
     """See `fer_tf.data.feeding.pipeline.training_batches`."""
     fetch = _fetcher(split)
     stages = [_compiled(stage) for stage in stages]
@@ -24,7 +34,7 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None)
         for batch in plan.batches(epoch):
             images = augmented(batch.positions, batch.draws)
             if plan.mixup:
-                # partners get their own change: the draws of the picture beside them in the batch
+                # partners get their own augmentation: the draws in reversed order
                 images = mix(images, augmented(batch.partners, batch.draws[::-1]), batch.shares)
             targets = batch.targets
             if answer:
@@ -33,7 +43,7 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None)
 
 
 class _InOrder(keras.utils.PyDataset):
-    """A split's batches in order; may be gone through any number of times."""
+    """The batches of a split in order; can be read any number of times."""
 
     def __init__(self, split, batch_size):
         super().__init__()
@@ -48,13 +58,13 @@ class _InOrder(keras.utils.PyDataset):
         return (self.split.fetch(rows) if self.images is None else self.images[rows]), self.targets[rows]
 
 
-def evaluation_batches(split, batch_size):
+def evaluation_batches(split: Split, batch_size: int) -> keras.utils.PyDataset:
     """See `fer_tf.data.feeding.pipeline.evaluation_batches`."""
     return _InOrder(split, batch_size)
 
 
 def _fetcher(split):
-    """positions int [B] -> images; arrays are put on the device once."""
+    """A function positions int [B] -> images. Images in memory are put on the device once."""
     if split.streamed:
         return lambda positions: split.fetch(np.asarray(positions))
     images = ops.convert_to_tensor(split.images, "uint8")

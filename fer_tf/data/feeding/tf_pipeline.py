@@ -1,13 +1,23 @@
-"""Feeding a model under TensorFlow: tf.data over images held once in memory (or read from disk)."""
+"""Gives images to a model under TensorFlow: tf.data over images held in memory or read from disk."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from .epoch_plan import BatchPlan, target_matrix
+from ..base import Split
+from .epoch_plan import BatchPlan, EpochPlan, target_matrix
 
 
-def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None):
+def training_batches(
+    split: Split,
+    plan: EpochPlan,
+    stages: Sequence[Callable],
+    mix: Callable,
+    first_epoch: int,
+    epochs: int,
+    answer: Callable | None = None,
+) -> Iterable[tuple]:
     """See `fer_tf.data.feeding.pipeline.training_batches`."""
     import tensorflow as tf
 
@@ -22,7 +32,7 @@ def training_batches(split, plan, stages, mix, first_epoch, epochs, answer=None)
 
 
 def _loader(split, plan, stages, mix, answer):
-    """A graph function of a `BatchPlan`'s arrays: changed pictures, targets and weights."""
+    """A graph function that turns a `BatchPlan`'s arrays into augmented pictures, targets and weights."""
     import tensorflow as tf
 
     fetch = _fetcher(split)
@@ -37,7 +47,7 @@ def _loader(split, plan, stages, mix, answer):
     def load(positions, targets, weights, draws, partners, shares):
         images = augmented(positions, draws)
         if plan.mixup:
-            # partners get their own change: the draws of the next picture in the batch
+            # partners get their own augmentation: the draws in reversed order
             images = mix(images, augmented(partners, tf.reverse(draws, [0])), shares)
         if answer:
             targets = tf.concat([targets, tf.cast(answer(images), tf.float32)], axis=1)
@@ -57,7 +67,7 @@ def _signature(plan):
     )
 
 
-def evaluation_batches(split, batch_size):
+def evaluation_batches(split: Split, batch_size: int) -> Iterable[tuple]:
     """See `fer_tf.data.feeding.pipeline.evaluation_batches`."""
     import tensorflow as tf
 
@@ -70,7 +80,7 @@ def evaluation_batches(split, batch_size):
 
 
 def _fetcher(split):
-    """A graph function positions int [B] -> uint8 images; a gather for arrays, a file read for streamed sets."""
+    """A graph function positions int [B] -> uint8 images: a gather, or a file read for streamed datasets."""
     import tensorflow as tf
 
     shape = split.store.shape

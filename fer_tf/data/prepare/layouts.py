@@ -1,16 +1,18 @@
-"""Which row of a dataset goes into which file."""
+"""Decides which row of a dataset goes into which file."""
 
 import os
 import re
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from ...emotions import EMOTIONS, RAFDB_CODES
-from ..base import SPLITS
+from ..base import SPLITS, FaceDataset
 from ..images import IMAGE_SUFFIXES
 
-# Document [4]: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, which are RAF-DB's numbers.
+# Document [4]: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, the numbers of RAF-DB.
 LAYOUTS = {
     "numbered": {emotion: str(code) for code, emotion in RAFDB_CODES.items() if code <= 6},
     "names": {emotion: emotion for emotion in EMOTIONS},
@@ -22,14 +24,29 @@ REASONS = (UNUSED, NO_CLASS, NO_FACE, UNREADABLE)
 _LONGEST = 60
 
 
-def plan(ds, settings):
-    """The rows of a dataset and where they go.
+class Form(Protocol):
+    """What `plan` reads of `Settings`: the layout and the format of the files."""
 
-    Returns: DataFrame, a row an image, in the order of `ds.table`: path (relative to the folder to write, "" where
-        the row is left out), label (emotion), split, dataset, source (its name in the dataset), subject ("" where
+    @property
+    def layout(self) -> str:
+        """A key of `LAYOUTS`."""
+
+    @property
+    def format(self) -> str:
+        """Suffix of the files without a dot."""
+
+
+def plan(ds: FaceDataset, settings: Form) -> pd.DataFrame:
+    """The rows of a dataset and the files that they go into.
+
+    Args:
+        ds: `FaceDataset`.
+        settings: `Settings`.
+    Returns: DataFrame, one row for each image, in the order of `ds.table`: path (relative to the output folder, "" if
+        the row is left out), label (emotion), split, dataset, source (its name in the dataset), subject ("" if
         unknown), row (in `ds.table`) and reason (why it is left out, "" if it is not).
     """
-    folders = LAYOUTS[settings.layout]
+    folders: dict = LAYOUTS[settings.layout]
     table = pd.DataFrame({"label": np.array(ds.class_names, object)[ds.table["label"].to_numpy()]})
     table["split"] = ds.table["split"].to_numpy()
     table["dataset"] = ds.name
@@ -46,13 +63,13 @@ def plan(ds, settings):
     return table
 
 
-def shown(text):
-    """Text that any csv can hold, also of a file name that is no UTF-8."""
+def shown(text: str | Path) -> str:
+    """The text in a form that any csv can hold, also if it is a file name that is not UTF-8."""
     return os.fsencode(str(text)).decode("utf-8", "backslashreplace")
 
 
 def _subjects(ds):
-    """Whose face it is, with the dataset's name before it: two datasets may both have a subject 1."""
+    """The subjects, with the dataset's name in front: two datasets may both have a subject 1."""
     if "subject" not in ds.table:
         return ""
     known = ds.table["subject"].notna() & (ds.table["subject"].astype(str).str.strip() != "")
@@ -60,7 +77,7 @@ def _subjects(ds):
 
 
 def _file_name(row, suffix):
-    """`<dataset>-<row>-<name>.jpg`: the row makes it unique, plain letters let it travel in any archive."""
+    """`<dataset>-<row>-<name>.jpg`: the row makes it unique, and plain letters work in every archive."""
     last = re.split(r"[\\/]", row.source)[-1]
     stem, dot, end = last.rpartition(".")
     stem = stem if dot and f".{end.lower()}" in IMAGE_SUFFIXES else last
@@ -68,5 +85,5 @@ def _file_name(row, suffix):
     return f"{row.dataset}-{row.row:07d}{f'-{plain}' if plain else ''}.{suffix}"
 
 
-# What `_file_name` makes: only such files are ever taken away.
+# The form of `_file_name`: only such files are ever deleted.
 OWN_NAME = re.compile(r"[a-z0-9_]+-\d{7,}(-[A-Za-z0-9._-]+)?\.(jpg|png)")

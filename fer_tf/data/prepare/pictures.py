@@ -1,29 +1,32 @@
-"""The pictures of a dataset as they are to be written: read, faces cut out if asked, at one size."""
+"""Makes the pictures of a dataset: reads them, cuts faces out if asked, and resizes."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from ...common.checks import DataError
-from ..base import FileImages
+from ..base import FaceDataset, FileImages
 from ..faces import crop_faces
 from ..images import convert, read_image
 from .layouts import NO_FACE, UNREADABLE
+from .settings import Settings
 
-# Pictures a step where they are small; for detection at most so many of them or so many pixels (photographs).
+# Pictures in a batch; with detection, the largest number of pictures and of pixels (photographs) in a batch.
 BATCH, DETECTED, PIXELS = 256, 64, 2**25
-# Pictures that a dataset cuts out of its files by itself are looked at in this size, pixels.
+# Side in pixels for pictures that the dataset itself cuts out of its files.
 CUT_SIDE = 256
 
 
 class Picture(NamedTuple):
-    """What became of a row.
+    """The result for one row.
 
     Attributes:
-        row: of the dataset's table.
-        image: uint8 [size, size, C], None where there is none to write.
+        row: row of the dataset's table.
+        image: uint8 [size, size, C], None if there is nothing to write.
         outcome: "as it is", "face", "whole" (no face was found), `NO_FACE` or `UNREADABLE`.
-        detail: the fault of a file that cannot be read, else "".
+        detail: what is wrong with a file that cannot be read, else "".
     """
 
     row: int
@@ -32,14 +35,15 @@ class Picture(NamedTuple):
     detail: str = ""
 
 
-def pictures(ds, rows, settings, pool):
-    """The rows' pictures, in batches: yields lists of `Picture`, in order.
+def pictures(ds: FaceDataset, rows: list[int], settings: Settings, pool: ThreadPoolExecutor) -> Iterator[list[Picture]]:
+    """The pictures of some rows, in batches.
 
     Args:
         ds: `FaceDataset`.
         rows: list of int, rows of its table.
         settings: `Settings`.
         pool: executor of threads, for reading files.
+    Yields: lists of `Picture`, in the order of `rows`.
     """
     channels = settings.channels or ds.image_shape[2]
     make = _cut_out if settings.detects else _as_they_are
@@ -48,14 +52,14 @@ def pictures(ds, rows, settings, pool):
 
 def _as_they_are(store, rows, settings, channels, pool):
     side = (settings.size, settings.size)
-    if store.streamed:  # read from the file at the size wanted, not by way of the dataset's own
+    if store.streamed:  # read the file at the final size, without going through the dataset's own size
         store = store.converted(side, channels)
-    for some in _parts(rows, BATCH):
+    for batch in _parts(rows, BATCH):
         yield [
             Picture(row, None, UNREADABLE, fault)
             if image is None
             else Picture(row, convert(image[None], side, channels)[0], "as it is")
-            for row, (image, fault) in zip(some, _fetched(store, some), strict=True)
+            for row, (image, fault) in zip(batch, _fetched(store, batch), strict=True)
         ]
 
 
@@ -69,8 +73,8 @@ def _cut_out(store, rows, settings, channels, pool):
 
 
 def _crops(images, settings):
-    how = {"margin": settings.margin, "align": settings.align, "missing": settings.missing}
-    return crop_faces(images, settings.size, settings.detector, **how)
+    options = {"margin": settings.margin, "align": settings.align, "missing": settings.missing}
+    return crop_faces(images, settings.size, settings.detector, **options)
 
 
 def _picture(row, crops, channels):
@@ -80,16 +84,18 @@ def _picture(row, crops, channels):
 
 
 def _originals(store, rows, pool):
-    """Batches of (row, image or None, fault), files at their own size: at the dataset's a face may be too small."""
+    """Yields batches of (row, image or None, fault). Files are read at their own size: faces may be too small
+    otherwise.
+    """
     if type(store) is not FileImages and store.streamed:
         store = store.converted((CUT_SIDE, CUT_SIDE), None)
     batch = []
-    for some in _parts(rows, 8):  # photographs of 12 million pixels: as many as memory bears
+    for part in _parts(rows, 8):  # photographs may have 12 million pixels, so few are read at once
         if type(store) is FileImages:
-            found = list(pool.map(_read, store.paths[some]))
+            results = list(pool.map(_read, store.paths[part]))
         else:
-            found = _fetched(store, some)
-        batch += [(row, *each) for row, each in zip(some, found, strict=True)]
+            results = _fetched(store, part)
+        batch += [(row, *result) for row, result in zip(part, results, strict=True)]
         if len(batch) >= DETECTED or sum(image.size for _, image, _ in batch if image is not None) >= PIXELS:
             yield batch
             batch = []
@@ -105,13 +111,13 @@ def _read(path):
 
 
 def _fetched(store, rows):
-    """(image or None, fault) of each row; one that cannot be read does not take the others with it."""
+    """(image or None, fault) for each row; a row that cannot be read does not affect the others."""
     try:
         return [(image, "") for image in store.fetch(np.asarray(rows))]
     except DataError as error:
         if len(rows) == 1:
             return [(None, str(error))]
-    return [found for row in rows for found in _fetched(store, [row])]
+    return [result for row in rows for result in _fetched(store, [row])]
 
 
 def _parts(rows, count):

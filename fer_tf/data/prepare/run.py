@@ -1,11 +1,13 @@
-"""`prepare_datasets`: the whole way from datasets to a folder of small pictures."""
+"""`prepare_datasets`: all steps from datasets to a folder of small pictures."""
 
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -19,76 +21,87 @@ from .sources import check_apart, check_place, load_sources
 from .tables import results, save, shared_pictures
 from .target import RECORD, Target
 
-# Pictures of a set held in memory that are smaller than this (pixels) are poor ground to look for faces in.
+# Pictures held in memory with a side below this (pixels) are too small for a good face search.
 _SMALL = 128
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare_datasets` has made.
+    """What `prepare_datasets` made.
 
     Attributes:
         out: the folder.
         labels: DataFrame as in labels.csv.
         skipped: DataFrame as in record/skipped.csv.
         summary: DataFrame as in record/summary.csv, see `tables.summarise`.
-        notes: sentences a reader must know, the datasets' own among them.
-        new: pictures that this run wrote; the others were there.
-        how_to_load: options of the command line that load it as it is.
+        notes: sentences that a reader must know, with the datasets' own notes.
+        new: number of pictures that this run wrote; the others existed already.
+        how_to_load: options of the command line that load the result as it is.
     """
 
     out: Path
     labels: pd.DataFrame
     skipped: pd.DataFrame
     summary: pd.DataFrame
-    notes: list
+    notes: list[str]
     new: int
     how_to_load: str
 
 
 def prepare_datasets(
-    names, out, data_dir=None, protocol=None, options=(), seed=0, workers=None, force=False, **settings
-):
-    """Writes datasets as small pictures in one folder structure; see the package's docstring.
+    names: Sequence[str],
+    out: str | Path,
+    data_dir: str | Path | None = None,
+    protocol: str | Sequence[str] | None = None,
+    options: Sequence[str] = (),
+    seed: int = 0,
+    workers: int | None = None,
+    force: bool = False,
+    **settings: Any,
+) -> Prepared:
+    """Writes datasets as small pictures in one folder structure; see `fer_tf.data.prepare`.
 
-    A run that was stopped, by a kill too, goes on where it was when it is called again in the same way.
+    If a run was stopped or killed, the same call resumes it.
 
     Args:
-        names: list of keys of `DATASETS`; several make one aggregate.
-        out: the folder to write, new or empty, or one that an earlier run with the same settings has begun.
+        names: list of keys of `DATASETS`; several datasets are written into one.
+        out: the folder to write: new, empty, or started by an earlier run with the same settings.
         data_dir, protocol, options, seed: see `load_sources`.
-        workers: threads that encode and write [as many as cores, at most 8]. Threads, because decoding, encoding and
-            writing release Python's lock, and because a process in which TensorFlow works must not be forked.
-        force: True takes away what an earlier run has written to `out`, and begins anew.
+        workers: number of threads that encode and write; default one for each core, at most 8. They are threads because
+            decoding, encoding and writing release Python's lock, and because a process with TensorFlow must not be
+            forked.
+        force: True deletes what an earlier run wrote to `out` and starts again.
         **settings: see `Settings`.
     Returns: `Prepared`.
-    Raises: `InputError` for a wrong argument; what `load_dataset` raises; `DataError` if no picture can be written. A
-        picture of a streamed set that cannot be read is counted and told, and does not stop the others.
+    Raises: `InputError` for a wrong argument; the errors of `load_dataset`; `DataError` if no picture can be written.
+        An unreadable picture of a streamed dataset does not stop the others; it is listed in record/skipped.csv.
     """
-    settings = Settings(**settings)
+    chosen = Settings(**settings)
     workers = check_whole("workers", min(8, os.cpu_count() or 1) if workers is None else workers, 1, 64)
     out = expanded(out)
     check_place(names, out, data_dir)
-    settings.wake_detector()
+    chosen.wake_detector()
     sources = load_sources(names, data_dir, protocol, options, seed)
     check_apart(sources, out)
-    record = settings.record() | {"seed": seed, "datasets": {ds.name: _identity(ds, own) for ds, own in sources}}
-    folders = {folder: emotion for emotion, folder in LAYOUTS[settings.layout].items()}
-    notes = [f"{ds.name}: {note}" for ds, _ in sources for note in _notes(ds, settings)]
-    plans = [plan(ds, settings) for ds, _ in sources]
+    record = chosen.record() | {"seed": seed, "datasets": {ds.name: _identity(ds, own) for ds, own in sources}}
+    folders = {folder: emotion for emotion, folder in LAYOUTS[chosen.layout].items()}
+    notes = [f"{ds.name}: {note}" for ds, _ in sources for note in _notes(ds, chosen)]
+    plans = [plan(ds, chosen) for ds, _ in sources]
     target = Target(out)
     target.open(record, force)
     missing = _missing(plans, target)
     target.describe(record, folders, notes, complete=False)
-    new = _write([ds for ds, _ in sources], plans, missing, settings, target, workers)
-    labels, skipped, summary = results(plans, target.outcomes, settings)
+    new = _write([ds for ds, _ in sources], plans, missing, chosen, target, workers)
+    labels, skipped, summary = results(plans, target.outcomes, chosen)
     save(out, labels, skipped, summary)
     if labels.empty:
-        raise DataError(f"{out}: none of {len(skipped):,} pictures could be written; {RECORD}/skipped.csv tells why")
+        raise DataError(
+            f"{out}: none of {len(skipped):,} pictures could be written; see {RECORD}/skipped.csv for the reasons"
+        )
     if len(sources) > 1:
         notes += shared_pictures(out, labels)
     target.describe(record, folders, notes, complete=True)
-    how = _how_to_load(out, settings, [ds for ds, _ in sources])
+    how = _how_to_load(out, chosen, [ds for ds, _ in sources])
     return Prepared(out, labels, skipped, summary, notes, new, how)
 
 
@@ -99,7 +112,7 @@ def _how_to_load(out, settings, datasets):
 
 
 def _identity(ds, options):
-    """What makes a dataset another one: files, labels, splits, options."""
+    """What identifies a dataset: protocol, fingerprint of files, labels and splits, and options."""
     return {
         "protocol": ds.protocol,
         "fingerprint": ds.fingerprint(),
@@ -108,31 +121,31 @@ def _identity(ds, options):
 
 
 def _notes(ds, settings):
-    """What a reader must know of a dataset that becomes pictures in class folders."""
+    """What a reader must know about a dataset that becomes pictures in class folders."""
     notes = [*filter(None, [ds.deviation]), *ds.notes]
     if ds.probabilities is not None:
-        notes.append("its soft labels are not kept: each picture has the one label that its protocol gives it")
+        notes.append("its soft labels are not kept: each picture has one label, from its protocol")
     if settings.detects and not ds.store.streamed and min(ds.image_shape[:2]) < _SMALL:
         notes.append(
-            f"faces are looked for in pictures of {ds.image_shape[1]}×{ds.image_shape[0]}, as it was loaded; where it "
-            f"has the option image_size, --option {ds.name}.image_size=256 shows the detector more"
+            f"faces are searched in pictures of {ds.image_shape[1]}×{ds.image_shape[0]}, their loaded size; if the "
+            f"dataset has the option image_size, --option {ds.name}.image_size=256 gives the detector more detail"
         )
     return notes
 
 
 def _missing(plans, target):
-    """For each plan the rows whose picture is still to be made, list of lists of int."""
-    there = target.there({path for table in plans for path in table["path"] if path})
+    """For each plan, the rows whose picture is not made yet, list of lists of int."""
+    existing = target.there({path for table in plans for path in table["path"] if path})
 
     def is_done(row):
         outcome = target.outcomes.get((row.dataset, row.row), ("", ""))[0]
-        return outcome == NO_FACE or (outcome and row.path in there)
+        return outcome == NO_FACE or (outcome and row.path in existing)
 
     return [[row.row for row in table.itertuples() if row.path and not is_done(row)] for table in plans]
 
 
 def _write(datasets, plans, missing, settings, target, workers):
-    """Makes the missing pictures; returns how many were written."""
+    """Makes the missing pictures; returns the number of pictures written."""
     total, new = sum(map(len, missing)), 0
     bar = tqdm(total=total, desc="prepare", unit=" pictures", leave=False, disable=not sys.stderr.isatty())
     with bar, ThreadPoolExecutor(workers) as pool:
@@ -142,8 +155,11 @@ def _write(datasets, plans, missing, settings, target, workers):
                 (target.out / folder).mkdir(parents=True, exist_ok=True)
             for batch in pictures(ds, rows, settings, pool):
                 target.tell(ds.name, batch)
-                made = [each for each in batch if each.image is not None]
-                shares = [[(paths[each.row], each.image) for each in made[part::workers]] for part in range(workers)]
+                made = [picture for picture in batch if picture.image is not None]
+                shares = [
+                    [(paths[picture.row], picture.image) for picture in made[worker::workers]]
+                    for worker in range(workers)
+                ]
                 list(pool.map(target.add_all, shares))
                 new += len(made)
                 bar.update(len(batch))

@@ -1,6 +1,7 @@
-"""How pictures are prepared: checked once, and compared with what an earlier run in the same folder was told."""
+"""How pictures are prepared. The settings are checked once, and compared with those of an earlier run in the folder."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ...common.checks import InputError, check_choice, check_range, check_whole
 from ..faces import DETECTORS
@@ -17,13 +18,14 @@ class Settings:
     """How pictures are prepared.
 
     Attributes:
-        size: side of the pictures written, pixels; document [4] has 64.
-        channels: 1 (luminance), 3 (gray is repeated) or None (as each dataset is). Document [4]'s gray pictures with
-            three channels come of channels=1 here and channels=3 in `load_dataset`.
-        format: "jpg" (quality 95) or "png" (nothing lost).
+        size: side of the written pictures in pixels; document [4] has 64.
+        channels: 1 (luminance), 3 (gray is repeated) or None (as in each dataset). Document [4] has gray pictures with
+            three channels: use channels=1 here and channels=3 in `load_dataset`.
+        format: "jpg" (quality 95) or "png" (exact).
         layout: a key of `LAYOUTS`.
-        detector: a key of `DETECTORS`; "none" takes every picture whole, squeezed to the square.
+        detector: a key of `DETECTORS`; "none" takes every picture whole, squeezed to a square.
         margin, align, missing: see `crop_faces`; missing is "whole" or "skip".
+    Raises: `InputError` for a wrong value.
     """
 
     size: int = 64
@@ -35,7 +37,7 @@ class Settings:
     align: bool = True
     missing: str = "whole"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_whole("size", self.size, 8, 4096)
         check_choice("channels", self.channels, (None, 1, 3))
         check_choice("format", self.format, FORMATS)
@@ -45,37 +47,42 @@ class Settings:
         check_choice("align", self.align, (True, False))
         check_choice("missing", self.missing, ("whole", "skip"))
         if not self.detects and (self.margin, self.missing) != (0, "whole"):
-            raise InputError("margin, missing: mean nothing with detector 'none'; name a detector, or leave them out")
+            raise InputError("margin, missing: have no effect with detector 'none'; name a detector, or leave them out")
 
     @property
-    def detects(self):
-        """True if faces are looked for."""
+    def detects(self) -> bool:
+        """True if faces are searched."""
         return self.detector != DETECTION_OFF
 
-    def wake_detector(self):
-        """Loads the detector, so that a missing library or file is told before anything is written."""
+    def wake_detector(self) -> None:
+        """Loads the detector, so that a missing library or file raises before anything is written."""
         load_detector(self.detector)
 
-    def record(self):
-        """The settings that decide about pixels and names, as a dict for `prepare.json`."""
+    def record(self) -> dict[str, Any]:
+        """The settings that change pixels and file names, as a dict for `prepare.json`."""
         kept = asdict(self)
         if not self.detects:
             kept = {key: value for key, value in kept.items() if key not in ("margin", "align", "missing")}
         return kept | ({"quality": JPEG_QUALITY} if self.format == "jpg" else {})
 
 
-def differences(there, now):
-    """What differs between two records (dicts of values and of such dicts), as a list of texts."""
-    found = []
+def differences(there: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two records.
+
+    Args:
+        there, now: dicts of values and of such dicts.
+    Returns: list of texts.
+    """
+    texts = []
     for key in sorted({*there, *now}):
         old, new = there.get(key, "absent"), now.get(key, "absent")
         if isinstance(old, dict) and isinstance(new, dict):
-            found += [f"{key}: {text}" for text in differences(old, new)]
+            texts += [f"{key}: {text}" for text in differences(old, new)]
         elif old != new and key == "fingerprint":
-            found.append("its files, labels or splits have changed")
+            texts.append("its files, labels or splits have changed")
         elif old != new:
-            found.append(f"{key} ({_short(old)} there, {_short(new)} now)")
-    return found
+            texts.append(f"{key} ({_short(old)} there, {_short(new)} now)")
+    return texts
 
 
 def _short(value):

@@ -1,6 +1,8 @@
-"""What was written and what was not, as tables."""
+"""Tables of what was written and what was left out."""
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,21 +11,27 @@ from ...common.files import replacing
 from ...emotions import EMOTIONS
 from ..base import SPLITS
 from .layouts import NO_FACE, REASONS, UNREADABLE, shown
+from .settings import Settings
 from .target import RECORD
 
 
-def results(plans, outcomes, settings):
-    """(labels, skipped, summary) of a finished run.
+def results(
+    plans: Sequence[pd.DataFrame], outcomes: dict[tuple[str, int], tuple[str, str]], settings: Settings
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """The tables of a finished run.
 
     Args:
         plans: list of DataFrames of `layouts.plan`.
         outcomes: see `Target.outcomes`; every planned row has one.
         settings: `Settings`.
+    Returns: (labels, skipped, summary), three DataFrames.
     """
     table = pd.concat(plans, ignore_index=True)
     keys = zip(table["dataset"], table["row"], strict=True)
-    found = [outcomes.get(key, ("", "")) if path else ("", "") for key, path in zip(keys, table["path"], strict=True)]
-    table["outcome"], table["detail"] = zip(*found, strict=True)
+    row_outcomes = [
+        outcomes.get(key, ("", "")) if path else ("", "") for key, path in zip(keys, table["path"], strict=True)
+    ]
+    table["outcome"], table["detail"] = zip(*row_outcomes, strict=True)
     table["detail"] = table["detail"].map(shown)
     failed = table["outcome"].isin((NO_FACE, UNREADABLE))
     table["reason"] = np.where(failed, table["outcome"], table["reason"])
@@ -41,15 +49,18 @@ def _labels(table, settings):
 
 
 def _skipped(table):
-    left = table[table["reason"] != ""]
-    return left[["dataset", "row", "source", "label", "split", "reason", "detail"]].reset_index(drop=True)
+    skipped = table[table["reason"] != ""]
+    return skipped[["dataset", "row", "source", "label", "split", "reason", "detail"]].reset_index(drop=True)
 
 
-def summarise(table, settings):
-    """Counts, a row a dataset and class and one of totals.
+def summarise(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Counts of pictures: one row for each dataset and class, and a row of totals.
 
-    Returns: DataFrame with columns dataset, class, train, val, test, written (their sum), where faces were looked for
-        also whole picture (of those written: no face was found), and one for each of `REASONS`.
+    Args:
+        table: rows of `layouts.plan` with their outcomes.
+        settings: `Settings`.
+    Returns: DataFrame with the columns dataset, class, train, val, test, written (their sum), and one for each of
+        `REASONS`. With a detector also whole picture (written, but without a face).
     """
     written = table["reason"] == ""
     counts = {split: written & (table["split"] == split) for split in SPLITS} | {"written": written}
@@ -63,18 +74,25 @@ def summarise(table, settings):
     return summary.astype(int).rename_axis(["dataset", "class"]).reset_index()
 
 
-def save(out, labels, skipped, summary):
-    """Writes the tables; the csv of labels alone stands beside the pictures, where the dataset `csv` looks for one."""
+def save(out: Path, labels: pd.DataFrame, skipped: pd.DataFrame, summary: pd.DataFrame) -> None:
+    """Writes the tables. labels.csv is next to the pictures, where the dataset `csv` looks for it; the others are in
+    record/.
+    """
     places = {f"{RECORD}/skipped.csv": skipped, f"{RECORD}/summary.csv": summary, "labels.csv": labels}
     for name, frame in places.items():
         with replacing(out / name) as part:
             frame.to_csv(part, index=False)
 
 
-def shared_pictures(out, labels):
-    """A note, as a list of none or one, on val and test pictures that stand in train too, byte for byte.
+def shared_pictures(out: Path, labels: pd.DataFrame) -> list[str]:
+    """A note on val and test pictures that are also in train, byte for byte.
 
-    Datasets may share photographs (FER+ has FER2013's), and one's test set may be in the other's train set.
+    Datasets may share photographs (FER+ has those of FER2013), so one's test set may be in the other's train set.
+
+    Args:
+        out: the folder.
+        labels: DataFrame as in labels.csv.
+    Returns: list with one note, or an empty list.
     """
     digests = pd.Series([hashlib.blake2b((out / path).read_bytes()).hexdigest() for path in labels["path"]])
     train = set(digests[(labels["split"] == "train").to_numpy()])
@@ -82,6 +100,6 @@ def shared_pictures(out, labels):
     if not any(leaked.values()):
         return []
     return [
-        f"these datasets share pictures: {leaked['test']} test and {leaked['val']} val pictures stand in train; "
+        f"these datasets share pictures: {leaked['test']} test and {leaked['val']} val pictures are also in train; "
         "`data split` on the result keeps copies together"
     ]

@@ -1,8 +1,10 @@
-"""The folder that is written: what is there already, what a run before has told about it, and adding a picture."""
+"""The output folder: which pictures exist, what earlier runs recorded, and adding pictures."""
 
 import json
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from ...common.files import write_text
 from ..base import SPLITS
 from ..folders import list_files
 from .layouts import OWN_NAME
+from .pictures import Picture
 from .settings import JPEG_QUALITY, differences
 
 SETTINGS = "prepare.json"
@@ -24,27 +27,29 @@ class Target:
 
     Attributes:
         out: its path.
-        outcomes: dict (dataset, row) -> (outcome, detail) as the journal of this and earlier runs has them.
+        outcomes: dict (dataset, row) -> (outcome, detail), from the journal of this and earlier runs.
     """
 
-    def __init__(self, out):
+    def __init__(self, out: str | Path) -> None:
         self.out = Path(out)
         self.journal = self.out / RECORD / "journal.jsonl"
-        self.outcomes = {}
+        self.outcomes: dict[tuple[str, int], tuple[str, str]] = {}
 
-    def open(self, record, force):
-        """Makes the folder ready for a run with these settings: new, or to go on with.
+    def open(self, record: dict[str, Any], force: bool) -> None:
+        """Prepares the folder for a run with these settings, new or resumed.
 
         Args:
-            record: dict, what must be equal for the files of an earlier run to be kept.
-            force: True takes away what an earlier run has written.
-        Raises: `InputError` for a folder with anything else in it, or with files of other settings.
+            record: dict that must be equal to the stored one; then the files of an earlier run are kept.
+            force: True deletes what an earlier run wrote.
+        Raises: `InputError` for a folder with other files in it, or with files of other settings.
         """
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"out: {self.out} is a file; give a folder")
         is_ours = (self.out / SETTINGS).is_file()
         if not is_ours and self.out.is_dir() and any(self.out.iterdir()):
-            raise InputError(f"out: {self.out} is not empty and not of `data prepare`; give a new or empty folder")
+            raise InputError(
+                f"out: {self.out} is not empty and was not made by `data prepare`; give a new or empty folder"
+            )
         if is_ours and force:
             self._clear()
         elif is_ours:
@@ -53,18 +58,18 @@ class Target:
 
     def _compare(self, record):
         try:
-            there = json.loads((self.out / SETTINGS).read_text(encoding="utf-8"))["settings"]
-            changed = differences(there, json.loads(json.dumps(record)))
+            stored = json.loads((self.out / SETTINGS).read_text(encoding="utf-8"))["settings"]
+            changed = differences(stored, json.loads(json.dumps(record)))
         except (ValueError, KeyError, AttributeError, TypeError):
-            changed = [f"{SETTINGS} there is damaged"]
+            changed = [f"its {SETTINGS} is damaged"]
         if changed:
             raise InputError(
                 f"out: {self.out} was prepared with other settings: {'; '.join(changed)}. Give another folder, or "
-                "--force to take its pictures away and begin anew"
+                "--force to delete its pictures and start again"
             )
 
     def _clear(self):
-        """Takes away what prepare has written, and nothing else."""
+        """Deletes what prepare wrote, and nothing else."""
         for name in ("labels.csv", f"{RECORD}/summary.csv", f"{RECORD}/skipped.csv"):
             (self.out / name).unlink(missing_ok=True)
         self.journal.unlink(missing_ok=True)
@@ -76,7 +81,7 @@ class Target:
         return [path for split in SPLITS for path in list_files(self.out / split)]
 
     def _read_journal(self):
-        """See `outcomes`; a line that a kill cut off is passed over."""
+        """See `outcomes`; a line that was cut off by a kill is ignored."""
         if not self.journal.is_file():
             return {}
         outcomes = {}
@@ -88,51 +93,59 @@ class Target:
             outcomes[dataset, row] = outcome, detail
         return outcomes
 
-    def there(self, wanted):
-        """The pictures that are there already, set of paths relative to the folder; halves of killed runs go.
+    def there(self, wanted: set[str]) -> set[str]:
+        """The pictures that exist already. Unfinished files of killed runs are deleted.
 
         Args:
-            wanted: set of the paths that belong there.
-        Raises: `DataError` for a picture that is not one of them: whoever loads the folder would take it along.
+            wanted: set of paths relative to the folder that belong into it.
+        Returns: set of paths relative to the folder.
+        Raises: `DataError` for any other picture: it would be loaded with the dataset.
         """
         for part in self.out.glob(f"*/*/.*{_PART}"):
             part.unlink()
-        found = {path.relative_to(self.out).as_posix(): path for path in self._pictures()}
-        strange = sorted(set(found) - wanted)
-        if strange:
+        paths = {path.relative_to(self.out).as_posix(): path for path in self._pictures()}
+        foreign = sorted(set(paths) - wanted)
+        if foreign:
             raise DataError(
-                f"{self.out / strange[0]}: was not written by `data prepare` ({len(strange)} such files); move it away"
+                f"{self.out / foreign[0]}: was not written by `data prepare` ({len(foreign)} such files); move it away"
             )
-        return {name for name, path in found.items() if path.stat().st_size}
+        return {name for name, path in paths.items() if path.stat().st_size}
 
-    def describe(self, record, folders, notes, complete):
-        """Writes `prepare.json`."""
+    def describe(self, record: dict[str, Any], folders: dict[str, str], notes: list[str], complete: bool) -> None:
+        """Writes `prepare.json`; `folders` is a dict class folder -> emotion."""
         content = {"complete": complete, "folders": folders, "settings": record, "notes": notes}
         write_text(self.out / SETTINGS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
-    def tell(self, dataset, batch):
-        """Adds a batch of `Picture` to the journal. Before their files are written: then each file has its line."""
+    def tell(self, dataset: str, batch: Sequence[Picture]) -> None:
+        """Adds a batch to the journal. This comes before the files are written, so each file has a line."""
         self.journal.parent.mkdir(parents=True, exist_ok=True)
-        lines = [json.dumps([dataset, int(each.row), each.outcome, each.detail]) + "\n" for each in batch]
+        lines = [json.dumps([dataset, int(picture.row), picture.outcome, picture.detail]) + "\n" for picture in batch]
         with open(self.journal, "a", encoding="utf-8") as file:
-            file.write("\n" + "".join(lines))  # a killed run may have left half a line without an end
-        self.outcomes.update({(dataset, each.row): (each.outcome, each.detail) for each in batch})
+            file.write("\n" + "".join(lines))  # a killed run may have left half a line without a line end
+        self.outcomes.update({(dataset, picture.row): (picture.outcome, picture.detail) for picture in batch})
 
-    def add(self, path, image):
-        """Writes uint8 [H, W, 1 or 3] to `path` (relative), in one step."""
+    def add(self, path: str, image: np.ndarray) -> None:
+        """Writes uint8 [H, W, 1 or 3] to `path` (relative to the folder), in one step."""
         whole = self.out / path
         part = whole.with_name(f".{whole.name}{_PART}")
         part.write_bytes(encoded(image, whole.suffix))
         os.replace(part, whole)
 
-    def add_all(self, pictures):
-        """Writes a list of (path, image); a task of their own would cost more than most pictures do."""
+    def add_all(self, pictures: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Writes several (path, image). A thread task for each picture would cost more than the writing."""
         for path, image in pictures:
             self.add(path, image)
 
 
-def encoded(image, suffix):
-    """The bytes of uint8 [H, W, 1 or 3] (RGB) as a `.jpg` of quality 95 or a `.png`."""
+def encoded(image: np.ndarray, suffix: str) -> bytes:
+    """Encodes a picture.
+
+    Args:
+        image: uint8 [H, W, 1 or 3] (RGB).
+        suffix: ".jpg" (quality 95) or ".png".
+    Returns: the bytes of the file.
+    Raises: `InputError` if OpenCV cannot write the format.
+    """
     settings = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if suffix == ".jpg" else []
     done, content = cv2.imencode(suffix, np.ascontiguousarray(image[..., ::-1]), settings)
     if not done:

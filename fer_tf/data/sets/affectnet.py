@@ -1,13 +1,15 @@
 """AffectNet (Mollahosseini, Hasani & Mahoor 2017, "AffectNet: A database for facial expression, valence, and arousal
 computing in the wild"): 290,000 web faces of eight emotions with valence and arousal, in three forms.
 
-The publisher's first form: `training.csv` and `validation.csv` with `Manually_Annotated_Images/`; its later one:
-`train_set/` and `val_set/` with `images/` and `annotations/`; and folder copies `train|val|test/<class>/…`.
-Its codes are 0 neutral 1 happiness 2 sadness 3 surprise 4 fear 5 disgust 6 anger 7 contempt, in csv files, annotations
-and numbered folders alike; 8 none, 9 uncertain and 10 no face are left out, with their counts.
+The publisher's first form is `training.csv` and `validation.csv` with `Manually_Annotated_Images/`. The later one is
+`train_set/` and `val_set/` with `images/` and `annotations/`. Copies have folders `train|val|test/<class>/…`.
+The codes in csv files, annotations and numbered folders are 0 neutral 1 happiness 2 sadness 3 surprise 4 fear 5 disgust
+6 anger 7 contempt. Pictures of 8 none, 9 uncertain and 10 no face are left out and counted.
 """
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from ..splits import naming, stratified_holdout
 from .affectnet_forms import read_listing
 from .affectnet_lists import BOX
 
-# number of classes -> pictures to train on, and of the validation list: one of its 4,000 files came empty
+# number of classes -> training pictures, and pictures of the validation list (one of its 4,000 files is empty)
 PUBLISHED = {8: (287651, (3999, 4000)), 7: (283901, (3500,))}
 PROTOCOLS = {
     "official": "test = the publisher's validation list; val = 10 % of train, stratified, drawn by the seed",
@@ -34,23 +36,34 @@ _FRACTION = 0.1
 _LABELS = np.array([EMOTIONS.index(AFFECTNET_CODES[code]) for code in sorted(AFFECTNET_CODES)])
 
 
-def load(root, protocol, seed, image_size=96, image_channels=3, stream=None, crop=True, missing="raise", occluded=None):
+def load(
+    root: Path,
+    protocol: str,
+    seed: int,
+    image_size: int = 96,
+    image_channels: int = 3,
+    stream: bool | None = None,
+    crop: bool = True,
+    missing: str = "raise",
+    occluded: str | Path | None = None,
+) -> FaceDataset:
     """Loads AffectNet from `root`; see `load_dataset`.
 
     Args:
         root, protocol, seed: the dataset's folder, "official", seed of the validation rows.
-        image_size: side to read at, pixels; the pictures have all sizes. 96 keeps a face's detail at a quarter of
-            the work of the 224 px that pretrained nets take; they resize inside.
+        image_size: side in pixels to read at; the pictures have all sizes. 96 keeps the detail of a face at a quarter
+            of the work of 224, the size of pretrained networks; they resize inside.
         image_channels: 1 or 3.
-        stream: read pictures when asked for (True), hold them (False), or as `MEMORY_LIMIT` says (None): 77,000
-            pictures of 96×96×3 are held at most, so the whole set is streamed.
-        crop: cut pictures to the face box where the csv files tell one; the other forms hold faces already.
-        missing: "raise" if a listed picture is not there, empty or unlabelled, or "drop" to leave it out (noted).
-        occluded: file with a test picture's name a line (RAN's lists, or a csv's first column): the table gets a bool
-            column `occluded`. A path relative to `root` or to the working directory.
-    Returns: `FaceDataset`, uint8 at image_size × image_size, table with label, split, name, valence and arousal
-        (float32 -1..1, NaN where none). Eight classes, or seven where the copy has no contempt. The 68 landmarks stay
-        in their files.
+        stream: True reads pictures when they are asked for, False reads all now, None decides by `MEMORY_LIMIT`. At
+            most 77,000 pictures of 96×96×3 are held in memory, so the whole dataset is streamed.
+        crop: True cuts pictures to the face box of the csv files; in the other forms pictures are faces already.
+        missing: "raise" if a listed picture is missing, empty or has no label, or "drop" to leave it out (with a note).
+        occluded: file with the name of one test picture in each line (RAN's lists, or a csv's first column): the table
+            gets a bool column `occluded`. The path is relative to `root` or to the working directory.
+    Returns: `FaceDataset`, uint8 [N, image_size, image_size, C], table with label, split, name, valence and arousal
+        (float32 -1..1, NaN if unknown). Eight classes, or seven if the copy has no contempt. The 68 landmarks are not
+        read.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     _check_options(image_size, image_channels, crop, missing)
     listing = read_listing(root, missing, HOW_TO_GET)
@@ -80,10 +93,10 @@ def _check_options(image_size, image_channels, crop, missing):
 
 
 def _deviation(listing, classes):
-    """In which way the copy's counts are not the published ones, "" if they are."""
+    """How the copy's counts differ from the published ones, "" if they do not."""
     counts = listing.table["split"].value_counts()
     if "val" in counts:
-        return "this copy of AffectNet has a test and a validation folder of its own making, not the publisher's split"
+        return "this copy of AffectNet has its own test and validation folders, not the publisher's split"
     train, test = PUBLISHED[classes]
     if counts["train"] == train and counts["test"] in test:
         return ""
@@ -117,7 +130,7 @@ def _cut_validation(root, table, seed):
 
 
 def _occluded(root, table, occluded):
-    """Which rows are test pictures that the list names, bool [N], and a note on how many names were found."""
+    """Which rows are test pictures in the list, bool [N], and a note on how many names were found."""
     path = expanded(occluded)
     path = root / path if (root / path).is_file() else path
     if not path.is_file():
@@ -131,9 +144,9 @@ def _occluded(root, table, occluded):
     is_listed = ((table["split"] == "test") & stems.isin(listed)).to_numpy()
     if not is_listed.any():
         raise DataError(
-            f"{path}: none of its {len(listed)} names is a test picture, which are called like "
-            f"{table['name'][table['split'] == 'test'].iloc[0]} (the release with train_set/ numbers its pictures "
-            "anew, so lists made for the csv release do not fit it)"
+            f"{path}: none of its {len(listed)} names is a test picture; test pictures have names like "
+            f"{table['name'][table['split'] == 'test'].iloc[0]} (the release with train_set/ has new numbers for "
+            "its pictures, so lists for the csv release do not fit it)"
         )
     twice = stems[is_listed][stems[is_listed].duplicated()]
     if len(twice):
@@ -142,7 +155,7 @@ def _occluded(root, table, occluded):
 
 
 def _stem(name):
-    """A picture's name without folders and suffix; RAN's lists end in a slash (`val/0/bc9ad4…/`)."""
+    """A picture's name without folders and suffix; names in RAN's lists end in a slash (`val/0/bc9ad4…/`)."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     stem, dot, suffix = last.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else last
@@ -153,7 +166,7 @@ def _boxless(boxes):
 
 
 def _store(paths, boxes, size, channels, stream):
-    """`image_store`, of whole pictures or of face boxes."""
+    """The image store, of whole pictures or of face boxes; see `image_store`."""
     if boxes is None:
         return image_store(paths, (size, size), channels, stream)
     files = BoxedImages(paths, (size, size), channels, boxes)
@@ -163,18 +176,21 @@ def _store(paths, boxes, size, channels, stream):
 
 
 class BoxedImages(FileImages):
-    """Files of which the face box alone is used, cut out before resizing.
+    """Files of which only the face box is used; it is cut out before resizing.
 
-    boxes: int [N, 4], left, top, width, height in the file's pixels; a picture without one (width or height 0 or
-        less) is used whole, a box that sticks out is cut to the picture.
+    Attributes:
+        boxes: int [N, 4], left, top, width, height in the file's pixels. A picture without a box (width or height 0 or
+            less) is used whole. A box that is partly outside is cut to the picture.
     """
 
-    def __init__(self, paths, size, channels, boxes):
+    def __init__(
+        self, paths: Sequence[str | Path] | np.ndarray, size: tuple[int, int], channels: int, boxes: np.ndarray
+    ) -> None:
         super().__init__(paths, size, channels)
         self.boxes = boxes
 
-    def fetch(self, rows):
-        """Reads the given rows, uint8 [len(rows), H, W, C]; see `FileImages`."""
+    def fetch(self, rows: np.ndarray) -> np.ndarray:
+        """Reads the given rows, int [n], as uint8 [n, H, W, C]; see `FileImages`."""
         with ThreadPoolExecutor(4) as pool:
             images = list(pool.map(self._read, rows))
         return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
@@ -185,42 +201,48 @@ class BoxedImages(FileImages):
             pixels = cut_box(pixels, self.boxes[row], self.paths[row])
         return resize(pixels, self.shape[:2])
 
-    def described(self):
-        """Bytes that change with the files, their times, how they are read and what is cut out."""
+    def described(self) -> Iterator[bytes | np.ndarray]:
+        """Yields bytes that change with the files, their times, how they are read, and the boxes."""
         yield from super().described()
         yield np.ascontiguousarray(self.boxes)
 
-    def taken(self, rows):
+    def taken(self, rows: np.ndarray) -> "BoxedImages":
         """A store of the given rows only."""
         return BoxedImages(self.paths[rows], self.shape[:2], self.shape[2], self.boxes[rows])
 
-    def converted(self, size, channels):
+    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "BoxedImages":
         """The same files, read at another size (height, width) or channel count."""
         return BoxedImages(self.paths, size or self.shape[:2], channels or self.shape[2], self.boxes)
 
 
-def cut_box(pixels, box, path):
-    """The part of uint8 [H, W, C] in the box (left, top, width, height); half of the box must be on the picture.
+def cut_box(pixels: np.ndarray, box: Sequence[int] | np.ndarray, path: str | Path) -> np.ndarray:
+    """Cuts a face box out of a picture.
 
-    A box that misses it belongs to another version of the picture (resized or cut copies), and is refused.
+    Args:
+        pixels: uint8 [H, W, C].
+        box: (left, top, width, height) in pixels; it may be partly outside the picture.
+        path: the file, for the error.
+    Returns: uint8 [height, width, C], less where the box is outside.
+    Raises: `DataError` if less than half of the box is in the picture. It then belongs to another version of the
+        picture (a resized or cropped copy).
     """
     left, top, width, height = (int(value) for value in box)
-    part = pixels[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
-    if 2 * part.shape[0] * part.shape[1] < width * height:
+    face = pixels[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    if 2 * face.shape[0] * face.shape[1] < width * height:
         raise DataError(
             f"{path}: its face box (x {left}, y {top}, {width}×{height}) is not on the picture of "
             f"{pixels.shape[1]}×{pixels.shape[0]}; if this copy's pictures were resized or cut, use crop=False"
         )
-    return part
+    return face
 
 
-def check(root):
-    """What of AffectNet is in `root`, as lines of text."""
+def check(root: Path) -> list[str]:
+    """Lists which parts of AffectNet are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
     listing = read_listing(root, "drop", HOW_TO_GET)
     counts = listing.table["split"].value_counts(sort=False)
     classes = 8 if (listing.table["code"] == 7).any() else 7
-    found = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    lines = [f"{root} ({listing.form}): {found} pictures of {classes} emotions", *listing.notes]
+    splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    lines = [f"{root} ({listing.form}): {splits} pictures of {classes} emotions", *listing.notes]
     return [*lines, *filter(None, [_deviation(listing, classes)])]
 
 
@@ -232,16 +254,18 @@ SPEC = DatasetSpec(
     images="291,650",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research, by agreement",
+    paper_name="AffectNet",
+    honest_protocol="official",
     check=check,
     traps=(
-        "The publisher gives out no test set: its validation list is what papers report on, so it must not choose "
+        "There is no public test set: papers report results on the validation list, so it must not choose "
         "epochs; here val is cut from train.",
         "Train is heavily imbalanced (134,415 happiness, 3,750 contempt), the validation list is not (500 a class): "
         "use sampling='balanced'.",
-        "Its codes begin with 0 neutral, 1 happiness: read as FER2013's they train, and mean other emotions. Numbered "
+        "Its codes begin with 0 neutral, 1 happiness: read with FER2013's codes, they mean other emotions. Numbered "
         "folders are read by AffectNet's codes; a copy numbered otherwise needs its folders named.",
         "Codes 8 none, 9 uncertain and 10 no face are a third of the csv release.",
-        "Pictures come in all sizes, a file or two is empty or lost (missing='drop'), and the csv release holds "
+        "Pictures have all sizes, one or two files are empty or missing (missing='drop'), and the csv release has "
         "some pictures twice.",
         "Labels are one person's: two annotators agreed on about 60 % of the pictures.",
     ),

@@ -1,10 +1,10 @@
-"""AffectNet's three forms, each read into one table of what is listed; see `affectnet.py`.
+"""Reads each of AffectNet's three forms into one table of its pictures; see `affectnet.py`.
 
 manifest: `training.csv` and `validation.csv` (in the root or in `Manually_Annotated_file_lists/`) with pictures below
     `Manually_Annotated_Images/`; see `affectnet_lists.py`.
 annotations: `train_set|val_set/images/N.jpg` with `annotations/N_exp.npy`, `N_val.npy`, `N_aro.npy` (and `N_lnd.npy`,
-    which is not read), each one number, or one number written as text.
-folders: `train|val|test/<class>/…`, classes named for emotions or by AffectNet's own codes 0..7.
+    which is not read). Each file holds one number, or one number as text.
+folders: `train|val|test/<class>/…`, with class folders named after emotions or AffectNet's own codes 0..7.
 """
 
 import functools
@@ -14,6 +14,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,42 +53,43 @@ _NO_EMOTION_FOLDERS = {
     "non-face": 10,
 }
 _UNLABELLED = -1
-_CHUNK = 256  # files a task of the thread pool reads: one a task costs more than the reading
+_CHUNK = 256  # files in one task of the thread pool: a task for each file would take longer
 
 
 @dataclass
 class Listing:
-    """What a copy lists.
+    """The pictures of one copy.
 
     Attributes:
         form: "manifest", "annotations" or "folders".
-        table: DataFrame, a row a picture: name (relative to the root), code 0..7, split (train, test, and val where a
-            folder copy has one), valence, arousal (float32, NaN where none), size (bytes), time (ns), and the
-            BOX columns in pixels (all 0 where there is none) in the manifest form.
+        table: DataFrame, one row for each picture: name (relative to the root), code 0..7, split (train, test, and val
+            if a folder copy has it), valence, arousal (float32, NaN if unknown), size (bytes), time (ns), and in the
+            manifest form the BOX columns in pixels (all 0 without a box).
         notes: what was left out and why, with counts.
     """
 
     form: str
     table: pd.DataFrame
-    notes: list
+    notes: list[str]
 
     @property
-    def source(self):
+    def source(self) -> str:
         """Fingerprint of every row: names, sizes, times, labels and boxes."""
         rows = pd.util.hash_pandas_object(self.table, index=False)
-        return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()  # type: ignore[arg-type]
 
 
-def read_listing(root, missing, how_to_get):
-    """The `Listing` of the copy in `root`, whichever form it has.
+def read_listing(root: Path, missing: str, how_to_get: str) -> Listing:
+    """The `Listing` of the copy in `root`, in any of the three forms.
 
     Args:
         root: the folder of the dataset.
-        missing: "raise", or "drop" to leave out (and note) pictures that are listed and not there, empty or unlabelled.
-        how_to_get: text for the error where there is no copy.
-    Raises: `MissingDataError` for files that are not there, `DataError` for broken ones.
+        missing: "raise", or "drop" to leave out (and note) listed pictures that are missing, empty or without a label.
+        how_to_get: text for the error if there is no copy.
+    Returns: `Listing`.
+    Raises: `MissingDataError` for missing files, `DataError` for broken ones.
     """
-    notes = []
+    notes: list[str] = []
     if (lists := find_lists(root)) is not None:
         form, table = "manifest", read_lists(root, lists, notes)
     elif _set_home(root, "train") is not None:
@@ -99,7 +101,7 @@ def read_listing(root, missing, how_to_get):
 
 
 def _with_emotion(table, notes):
-    """The rows of codes 0..7 (and those without a label yet); the others are counted by split and reason."""
+    """The rows with codes 0..7 or without a label yet; the other rows are counted by split and reason."""
     for split in table["split"].unique():
         codes = table.loc[table["split"] == split, "code"]
         counts = [(what, int((codes == code).sum())) for code, what in NO_EMOTION.items()]
@@ -110,7 +112,9 @@ def _with_emotion(table, notes):
 
 
 def _present(root, table, missing, notes):
-    """The rows whose picture is there, not empty, and labelled; the others raise, or are counted (missing="drop")."""
+    """The rows whose picture exists, is not empty and has a label; other rows raise, or are counted
+    (missing="drop").
+    """
     faults = {
         "listed, but not there or empty": table["size"] <= 0,
         "there, but without its _exp.npy": (table["code"] == _UNLABELLED) & (table["size"] > 0),
@@ -134,7 +138,7 @@ def _present(root, table, missing, notes):
 
 
 def _set_home(root, split):
-    """The folder with images/ and annotations/ of a split, or None; unpacking sometimes nests it in itself."""
+    """The folder of a split with images/ and annotations/, or None; unpacking sometimes nests it in itself."""
     name = SETS[split]
     return next((home for home in (root / name, root / name / name) if (home / "images").is_dir()), None)
 
@@ -147,7 +151,7 @@ def _annotations(root, how_to_get):
 
 
 def _annotation_set(root, home, split):
-    """A row a picture, and one for every annotation whose picture is not there."""
+    """A row for each picture, and one for each annotation without a picture."""
     images, notes = scan(home / "images"), scan(home / "annotations")
     names = _stems(home, images)
     labelled = {name.removesuffix("_exp.npy") for name in notes if name.endswith("_exp.npy") and name[0] != "."}
@@ -160,7 +164,7 @@ def _annotation_set(root, home, split):
 
 
 def _stems(home, files):
-    """Pictures by the name they share with their annotations; other files, and two of one name, raise."""
+    """Pictures by the name that they share with their annotations; other files, and two pictures of one name, raise."""
     names = {}
     for name in files:
         stem, suffix = os.path.splitext(name)
@@ -175,17 +179,17 @@ def _stems(home, files):
 
 
 def _annotation_values(folder, stems, statuses):
-    """Codes, valence and arousal of `stems`, dict of arrays: read once, then from the cache while no file changes."""
-    files = [[f"{stem}_{kind}.npy" for stem in stems] for kind in ("exp", "val", "aro")]
-    known = np.array([[statuses.get(name, (-1, -1)) for name in column] for column in files], np.int64)
+    """Codes, valence and arousal of `stems`, dict of arrays; they come from the cache if no file has changed."""
+    files = [[f"{stem}_{suffix}.npy" for stem in stems] for suffix in ("exp", "val", "aro")]
+    sizes_and_times = np.array([[statuses.get(name, (-1, -1)) for name in column] for column in files], np.int64)
     digest = hashlib.sha256("\n".join(stems).encode("utf-8", "surrogateescape"))
-    digest.update(np.ascontiguousarray(known))
-    digest.update(file_fingerprint(__file__).encode())  # a mended reader must not be served what the old one read
+    digest.update(np.ascontiguousarray(sizes_and_times))
+    digest.update(file_fingerprint(__file__).encode())  # when the reader is fixed, old cached values must not be used
 
     def read():
         paths = [[f"{folder}/{name}" if name in statuses else None for name in column] for column in files]
         exp, val, aro = (
-            _read_numbers(column, folder, kind) for column, kind in zip(paths, ("exp", "val", "aro"), strict=True)
+            _read_numbers(column, folder, suffix) for column, suffix in zip(paths, ("exp", "val", "aro"), strict=True)
         )
         _check_annotations(paths[0], exp)
         codes = np.where(np.isnan(exp), _UNLABELLED, exp).astype(np.int64)
@@ -202,7 +206,7 @@ def _check_annotations(paths, codes):
 
 
 def _read_numbers(paths, folder, kind):
-    """The numbers in many .npy files, float [N], NaN where the path is None; over threads, for slow disks."""
+    """The numbers in many .npy files, float [N], NaN if the path is None; in threads, for slow disks."""
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(8) as pool:
         numbers = pool.map(lambda chunk: [np.nan if path is None else _read_number(path) for path in chunk], chunks)
@@ -227,12 +231,14 @@ def _read_number(path):
         start = 10 + int.from_bytes(content[8:10], "little")
         return float(np.frombuffer(content, _npy_type(content[8:start]), 1, start)[0])
     except (OSError, ValueError, TypeError, EOFError) as error:
-        raise DataError(f"{path}: is not a NumPy file of one number ({error})") from None
+        raise DataError(f"{path}: is not a NumPy file with one number ({error})") from None
 
 
 @functools.lru_cache(64)
 def _npy_type(header):
-    """The type of a .npy file's content; NumPy parses a header in 60 µs, and a million files have some five."""
+    """The type of a .npy file's content. NumPy parses a header in 60 µs, and a million files have about five
+    headers.
+    """
     shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
     if int(np.prod(shape)) != 1 or dtype.hasobject:
         raise ValueError(f"it holds {dtype} {shape}")
@@ -245,22 +251,22 @@ def _npy_type(header):
 def _folders(root, how_to_get):
     parts = {}
     for folder in class_folders(root) if root.is_dir() else []:
-        part = PARTS.get(folder.name.lower())
-        if part in parts:
-            raise DataError(f"{folder}: {parts[part].name} is there too, and both mean {part}; move one away")
-        if part:
-            parts[part] = folder
+        split = PARTS.get(folder.name.lower())
+        if split in parts:
+            raise DataError(f"{folder}: {parts[split].name} is there too, and both mean {split}; move one away")
+        if split:
+            parts[split] = folder
     if "train" not in parts or len(parts) == 1:
         raise missing_data(
             f"affectnet: none of its forms is in {root}: {LISTS['train']} and {LISTS['test']} with their pictures, "
-            "train_set/ and val_set/ with images/ and annotations/, or train/ and val/ with a folder a class",
+            "train_set/ and val_set/ with images/ and annotations/, or train/ and val/ with a folder for each class",
             root,
             how_to_get,
         )
-    # without a test folder the validation pictures are the test set, as in the publisher's forms
-    splits = {part: "test" if part == "val" and "test" not in parts else part for part in parts}
-    found = [row for part, folder in parts.items() for row in _class_rows(root, folder, splits[part])]
-    table = pd.DataFrame(found, columns=["path", "code", "split"])
+    # without a test folder, the validation pictures are the test set, as in the publisher's forms
+    splits = {split: "test" if split == "val" and "test" not in parts else split for split in parts}
+    rows = [row for split, folder in parts.items() for row in _class_rows(root, folder, splits[split])]
+    table = pd.DataFrame(rows, columns=["path", "code", "split"])
     paths = table.pop("path")
     table.insert(0, "name", [path.relative_to(root).as_posix() for path in paths])
     table["valence"] = table["arousal"] = np.float32(np.nan)
@@ -272,7 +278,7 @@ def _class_rows(root, home, split):
 
 
 def _folder_code(folder):
-    """AffectNet's code of a class folder, which bears the code itself or the name of an emotion."""
+    """AffectNet's code of a class folder, which is named after the code or an emotion."""
     name = folder.name.strip().lower()
     if name in _NO_EMOTION_FOLDERS:
         return _NO_EMOTION_FOLDERS[name]

@@ -1,10 +1,12 @@
-"""AffectNet's csv files, and what the readers of all its forms share; see `affectnet.py`.
+"""Reads AffectNet's csv files, and has what the readers of all forms share; see `affectnet.py`.
 
 Columns: subDirectory_filePath, face_x, face_y, face_width, face_height, facial_landmarks, expression, valence, arousal,
-with or without a line of names; a row a picture, which lies below `Manually_Annotated_Images/`.
+with or without a header. Each row is one picture, which is below `Manually_Annotated_Images/`.
 """
 
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,8 +28,13 @@ IMAGE_FOLDERS = (
 ALLOWED_CODES = "0..7 (emotions) and 8 none, 9 uncertain, 10 no face"
 
 
-def scan(folder):
-    """Every file of a folder: dict name -> (size, time in ns); one pass, because AffectNet has 400,000 pictures."""
+def scan(folder: Path) -> dict[str, tuple[int, int]]:
+    """All files of a folder in one pass, because AffectNet has 400,000 pictures.
+
+    Args:
+        folder: may be missing.
+    Returns: dict name -> (size in bytes, time in ns).
+    """
     try:
         with os.scandir(folder) as entries:
             return {entry.name: _size_and_time(entry.stat()) for entry in entries if entry.is_file()}
@@ -39,20 +46,30 @@ def _size_and_time(status):
     return status.st_size, status.st_mtime_ns
 
 
-def add_status(table, statuses):
-    """Adds the columns size and time; both -1 where the file is not there (None)."""
+def add_status(table: pd.DataFrame, statuses: Sequence[tuple[int, int] | None]) -> pd.DataFrame:
+    """Adds the columns size and time in place.
+
+    Args:
+        table: DataFrame with N rows.
+        statuses: N pairs (size, time); None for a missing file, which gets -1 in both columns.
+    Returns: the table.
+    """
     table["size"], table["time"] = np.array([status or (-1, -1) for status in statuses], np.int64).reshape(-1, 2).T
     return table
 
 
-def affect(values):
-    """Valence or arousal as float32, -1..1; AffectNet writes -2 where there is none: NaN."""
+def affect(values: pd.Series | np.ndarray) -> np.ndarray:
+    """Valence or arousal as float32 [N], -1..1; AffectNet writes -2 for unknown values, which become NaN."""
     values = np.asarray(pd.to_numeric(values, errors="coerce"), np.float32)
     return np.where(values == -2, np.float32(np.nan), values)
 
 
-def find_lists(root):
-    """The two csv files, dict split -> path, or None; one without the other raises."""
+def find_lists(root: Path) -> dict[str, Path] | None:
+    """The two csv files of a copy.
+
+    Returns: dict split -> path, or None if there are none.
+    Raises: `MissingDataError` for the training list without the validation list.
+    """
     folder = next((root / name for name in LIST_FOLDERS if (root / name / LISTS["train"]).is_file()), None)
     if folder is None:
         return None
@@ -65,31 +82,39 @@ def find_lists(root):
     return paths
 
 
-def read_lists(root, lists, notes):
-    """A row a picture of the two csv files (dict split -> path), with size and time; what is left out is noted."""
+def read_lists(root: Path, lists: dict[str, Path], notes: list[str]) -> pd.DataFrame:
+    """Reads the two csv files into one table.
+
+    Args:
+        root: the folder of the dataset.
+        lists: dict split -> path.
+        notes: list that gets a sentence on each kind of row that is left out.
+    Returns: DataFrame, one row for each picture, with size and time.
+    Raises: `DataError` that names the file and line.
+    """
     tables = {split: _unique(_read_list(path).assign(split=split), path, notes) for split, path in lists.items()}
     is_tested = tables["train"]["name"].isin(tables["test"]["name"])
     if is_tested.any():
         notes.append(f"left out of train: {is_tested.sum():,} pictures that validation.csv lists too")
     table = pd.concat([tables["train"][~is_tested], tables["test"]], ignore_index=True)
     home = _image_home(root, table["name"])
-    known = {}
+    statuses: dict[str, tuple[int, int]] = {}
     for folder in table["name"].str.rpartition("/")[0].unique():
-        known |= {f"{folder}/{name}".lstrip("/"): status for name, status in scan(root / home / folder).items()}
-    table = add_status(table, [known.get(name) for name in table["name"]])
+        statuses |= {f"{folder}/{name}".lstrip("/"): status for name, status in scan(root / home / folder).items()}
+    table = add_status(table, [statuses.get(name) for name in table["name"]])
     table["name"] = table["name"] if home == "." else f"{home}/" + table["name"]
     return table
 
 
 def _image_home(root, names):
-    """The first of IMAGE_FOLDERS with some of the listed pictures: copies lie a folder deeper or shallower."""
+    """The first of IMAGE_FOLDERS with some of the listed pictures: some copies have one folder more or less."""
     sample = names.iloc[:: max(1, len(names) // 20)]
     homes = (home for home in IMAGE_FOLDERS if any((root / home / name).is_file() for name in sample))
     return next(homes, IMAGE_FOLDERS[0])
 
 
 def _unique(table, path, notes):
-    """Each picture once; a second row of it is counted (and whether it contradicts the first)."""
+    """Each picture once; further rows of a picture are counted, also those that contradict the first."""
     again = table["name"].duplicated()
     if again.any():
         contradict = int((table.drop_duplicates(["name", "code"])["name"].duplicated()).sum())
@@ -101,7 +126,7 @@ def _unique(table, path, notes):
 
 
 def _read_list(path):
-    """A csv as DataFrame: name, code, valence, arousal, BOX; the first wrong line raises."""
+    """A csv as DataFrame with name, code, valence, arousal and BOX; the first wrong line raises."""
     fields, has_header = _header(path)
     wanted = [name for name in fields if name in COLUMNS and name != "facial_landmarks"]
     try:
@@ -131,7 +156,7 @@ def _read_list(path):
 
 
 def _header(path):
-    """The column names of a csv and whether it has a line of them; the publisher's nine where it has not."""
+    """(column names of a csv, True if they are its first line); without a header, the publisher's nine names."""
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         fields = [field.strip().strip('"') for field in file.readline().split(",")]
     if NAME in fields and "expression" in fields:

@@ -1,10 +1,12 @@
-"""CK+ (Lucey et al. 2010): posed expressions of 123 people filmed from the neutral face to the peak.
+"""CK+ (Lucey et al. 2010): posed expressions of 123 people, filmed from the neutral face to the peak.
 
-The publisher's form: `cohn-kanade-images/S005/001/*.png` (640×490 or 640×480, gray or colour), for 327 of the 593
-sequences a label in `Emotion/S005/001/*_emotion.txt`, and 68 points a frame in `Landmarks/S005/001/*_landmarks.txt`.
-Copies at 48×48: `CK+48/<emotion>/S010_004_00000017.png` (last three frames) and `ckextended.csv` (peaks and first
-frames, no subjects).
+The publisher's form is `cohn-kanade-images/S005/001/*.png` (640×490 or 640×480, gray or colour), with a label in
+`Emotion/S005/001/*_emotion.txt` for 327 of the 593 sequences, and 68 points for each frame in
+`Landmarks/S005/001/*_landmarks.txt`. There are copies at 48×48: `CK+48/<emotion>/S010_004_00000017.png` (the last three
+frames) and `ckextended.csv` (peaks and first frames, no subjects).
 """
+
+from pathlib import Path
 
 import numpy as np
 
@@ -18,24 +20,35 @@ FOLDS = 10
 CROPS = ("auto", "landmarks", "center", "none")
 PROTOCOLS = {
     "subject": "10-fold by subject: test = every tenth subject from fold on, val = the next fold's, train the rest",
-    "random": "images drawn at random 80/10/10, as in document [3]: frames of one sequence stand in several splits",
+    "random": "images drawn at random 80/10/10, as in document [3]: frames of one sequence are in several splits",
 }
 
 
-def load(root, protocol, seed, fold=0, neutral=True, crop="auto", image_size=48, image_channels=1):
+def load(
+    root: Path,
+    protocol: str,
+    seed: int,
+    fold: int = 0,
+    neutral: bool = True,
+    crop: str = "auto",
+    image_size: int = 48,
+    image_channels: int = 1,
+) -> FaceDataset:
     """Loads CK+ from `root`; see `load_dataset`. 8 classes, or 7 without neutral; uint8 [1308, S, S, C].
 
     Args:
-        root: the ckplus folder; where several forms lie in it, the publisher's is read, then CK+48, then the csv.
+        root: the ckplus folder. If it has several forms, the publisher's is read, else CK+48, else the csv.
         protocol: "subject" or "random".
         seed: of the random protocol; the folds do not depend on it.
-        fold: 0..9, of the subject protocol.
-        neutral: whether the first frame of each labelled sequence is taken, as neutral.
-        crop: "landmarks" (the square around the 68 points, a fifth wider on each side), "center" (the largest square
-            in the middle), "none" (the whole picture, squeezed), or "auto": landmarks if that folder is there, else
-            none. Copies at 48×48 are cropped already and know only "auto" and "none".
+        fold: 0..9, for the subject protocol.
+        neutral: True takes the first frame of each labelled sequence as neutral.
+        crop: "landmarks" (the square around the 68 points, a fifth wider on each side), "center" (the largest square in
+            the middle), "none" (the whole picture, squeezed), or "auto": landmarks if there is that folder, else none.
+            Copies at 48×48 are cropped already and only allow "auto" and "none".
         image_size: side in pixels.
         image_channels: 1 or 3.
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_whole("fold", fold, 0, FOLDS - 1)
     check_choice("neutral", neutral, (True, False))
@@ -58,7 +71,7 @@ def _split(table, protocol, fold, seed):
     if protocol == "subject":
         if "subject" not in table:
             raise InputError(
-                f"protocol: {CSV} does not tell who is on its pictures, so no split by subject can be had from it; "
+                f"protocol: {CSV} does not say whose faces are in its pictures, so it cannot be split by subject; "
                 "use protocol='random', or get the publisher's form or CK+48"
             )
         table["split"] = _subject_split(table["subject"].to_numpy(), fold)
@@ -66,11 +79,11 @@ def _split(table, protocol, fold, seed):
     table["split"] = "train"
     with naming("ckplus random"):
         drawn = hold_out(table, ("test", "val"), seed)
-    return ["frames of one sequence stand in several splits: figures are far above what new faces would give", *drawn]
+    return ["frames of one sequence are in several splits: scores are much higher than on new faces", *drawn]
 
 
 def _subject_split(subjects, fold):
-    """Folds as in the literature (Ding et al. 2017 and others before): subjects by ascending id, every tenth."""
+    """Folds as in the literature (Ding et al. 2017 and others): every tenth subject, in the order of their ids."""
     ordered = np.unique(subjects)
     if len(ordered) < FOLDS:
         raise DataError(f"ckplus: {len(ordered)} subjects are too few for {FOLDS} folds; use protocol='random'")
@@ -80,13 +93,15 @@ def _subject_split(subjects, fold):
     return names[places]
 
 
-def check(root):
-    """What of CK+ is in `root`, as lines of text; names, labels or a csv that `load` would refuse raise here."""
+def check(root: Path) -> list[str]:
+    """Lists which parts of CK+ are in `root`, as lines of text; raises for names, labels or a csv that `load`
+    refuses.
+    """
     form, *others = forms(root)
     if form == "publisher":
-        found, notes, deviation = labelled(root, neutral=True)
+        rows, notes, deviation = labelled(root, neutral=True)
         points = "there" if find_folder(root, "Landmarks") else "not there, so faces are not cropped"
-        lines = [f"{root}: {len(found):,} images of labelled sequences; Landmarks is {points}", *notes, deviation]
+        lines = [f"{root}: {len(rows):,} images of labelled sequences; Landmarks is {points}", *notes, deviation]
     elif form == "CK+48":
         lines = [f"{root}: {len(list_copy(root)):,} images of the 48×48 folder copy"]
     else:
@@ -103,14 +118,16 @@ SPEC = DatasetSpec(
     images="1,308 (of 327 labelled sequences)",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research, by agreement",
+    paper_name="CK+",
+    honest_protocol="subject",
     check=check,
     traps=(
-        "Frames of one sequence are nearly alike: a random split (99.47 % in document [3]) tests on training faces.",
+        "Frames of one sequence are nearly equal: a random split (99.47 % in document [3]) tests on training faces.",
         "Its codes begin with 0 neutral, 1 anger, 2 contempt; those of the csv copy with 0 anger, 1 disgust, 2 fear.",
-        "The published pictures are whole scenes, the face small and off the centre: without the Landmarks folder crop "
-        "faces first, or figures say little.",
-        "CK+48 has contempt and no neutral, the csv two thirds neutral; each counts as another set than the published.",
-        "266 of the 593 sequences have no label, and 5 of the 123 people none: what was asked for is not a label.",
+        "The published pictures are whole scenes, with a small face off the centre: without the Landmarks folder, crop "
+        "faces first, or scores mean little.",
+        "CK+48 has contempt but no neutral, the csv is two thirds neutral: both differ from the published set.",
+        "266 of the 593 sequences have no label, and 5 of the 123 people have none: a request to pose is not a label.",
         "Contempt (18 sequences), fear (25) and sadness (28): a fold may test a class on a handful of images.",
         "One fold is a tenth of the people: the literature's figure is the mean over all ten.",
     ),

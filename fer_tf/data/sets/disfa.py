@@ -1,13 +1,14 @@
-"""DISFA (Mavadati et al. 2013): 27 people filmed for four minutes (4,845 frames, 20 a second) while they watched clips.
+"""DISFA (Mavadati et al. 2013): 27 people filmed for four minutes (4,845 frames, 20 per second) while watching clips.
 
-Layout: `Videos_LeftCamera/LeftVideoSN001_comp.avi`, `Video_RightCamera/RightVideoSN001_comp.avi` (each folder goes by
-both spellings) and `ActionUnit_Labels/SN001/SN001_au1.txt`, a line `frame,intensity` for each frame from 1.
+Layout: `Videos_LeftCamera/LeftVideoSN001_comp.avi`, `Video_RightCamera/RightVideoSN001_comp.avi` (both spellings of the
+folders are read) and `ActionUnit_Labels/SN001/SN001_au1.txt`, with a line `frame,intensity` for each frame from 1.
 Its labels are twelve facial action units; `disfa_units.py` says how emotions are derived from them.
 """
 
 import hashlib
 import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from ..video import __file__ as VIDEO_CODE
 from .disfa_units import UNITS, emotions_of, read_units
 
 CLASS_NAMES = EMOTIONS[:7]
-# The usual three parts of nine people (Shao et al. 2018, "Deep adaptive attention"); fold k is tested on the k-th.
+# The usual three parts of nine people (Shao et al. 2018, "Deep adaptive attention"); part k is the test set of fold k.
 FOLDS = (
     (3, 29, 23, 25, 8, 5, 7, 17, 4),
     (13, 18, 11, 28, 12, 6, 31, 21, 24),
@@ -38,20 +39,34 @@ HOW_TO_GET = (
 )
 _WHY = {
     "two_rules": "match two emotions' rules",
-    "trace": "show traces only, no unit at 2 and not all at 0",
-    "no_rule": "show units that make no emotion",
+    "trace": "only show traces: no unit at 2 and not all at 0",
+    "no_rule": "show units that match no emotion",
 }
 
 
-def load(root, protocol, seed, camera="left", fold=0, stride=10, anger=False, image_size=96, image_channels=3):
+def load(
+    root: Path,
+    protocol: str,
+    seed: int,
+    camera: str = "left",
+    fold: int = 0,
+    stride: int = 10,
+    anger: bool = False,
+    image_size: int = 96,
+    image_channels: int = 3,
+) -> FaceDataset:
     """Loads DISFA from `root`; see `load_dataset`. 6 classes (7 with anger), uint8 [N, image_size, image_size, C].
 
     Args:
+        root, protocol, seed: the dataset's folder, "subject", seed of the validation people.
         camera: "left" or "right".
-        fold: 0..2, which third of the people is test.
-        stride: take every stride-th labelled frame (10: two a second), since neighbours are nearly alike.
+        fold: 0..2, which third of the people is the test set.
+        stride: takes every stride-th labelled frame (10: two per second), because neighbours are nearly equal.
         anger: see `emotions_of`.
-        image_size, image_channels: the whole frame is squeezed to this square; 1 is luminance.
+        image_size: side in pixels; the whole frame is squeezed to a square.
+        image_channels: 1 (luminance) or 3.
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_choice("camera", camera, ("left", "right"))
     check_whole("fold", fold, 0, 2)
@@ -80,7 +95,9 @@ def load(root, protocol, seed, camera="left", fold=0, stride=10, anger=False, im
 
 
 def _subjects(root, camera):
-    """dict subject -> (video, label files in the order of `UNITS`); anything that lacks its other half raises."""
+    """dict subject -> (video, label files in the order of `UNITS`); a video without labels, or labels without a video,
+    raise.
+    """
     videos, homes = _videos(root, camera), _label_folders(root)
     if not homes or not videos:
         what = "ActionUnit_Labels/SN001 and so on" if not homes else f"{camera.title()}VideoSN001_comp.avi and so on"
@@ -98,18 +115,18 @@ def _missing(root, what):
 
 
 def _videos(root, camera):
-    """dict subject -> video of this camera, wherever below `Video(s)_LeftCamera` it lies."""
-    found = {}
+    """dict subject -> video of this camera, anywhere below `Video(s)_LeftCamera`."""
+    videos = {}
     for folder in (root / f"{word}_{camera.title()}Camera" for word in ("Videos", "Video")):
         for path in list_files(folder):
             name = re.fullmatch(rf"{camera}video(sn\d{{3}})(_comp)?", path.stem.lower())
             if not name or path.suffix.lower() not in VIDEO_SUFFIXES:
                 continue
             subject = name[1].upper()
-            if subject in found:
-                raise DataError(f"disfa: {found[subject]} and {path} are both {subject}'s video; move one away")
-            found[subject] = path
-    return found
+            if subject in videos:
+                raise DataError(f"disfa: {videos[subject]} and {path} are both {subject}'s video; move one away")
+            videos[subject] = path
+    return videos
 
 
 def _label_folders(root):
@@ -128,7 +145,7 @@ def _label_files(root, folder):
 
 
 def _derive(files, stride, anger):
-    """(table of subject, frame, code and units of the frames that have an emotion, notes on those left out)."""
+    """(table of subject, frame, code and units of the frames that have an emotion, notes on the other frames)."""
     tables, total = [], 0
     for subject, (_, labels) in files.items():
         units = read_units(labels)
@@ -157,19 +174,21 @@ def _check_memory(count, shape):
 
 
 def _decode(files, camera, table, shape):
-    """Frames of the table's rows: images uint8 [N, S, S, C], times float [N] (NaN: the video has none), notes."""
+    """Frames of the table's rows: images uint8 [N, S, S, C], times float [N] (NaN: not in the video), notes."""
     images, times, notes = np.zeros((len(table), shape[0], *shape), np.uint8), np.full(len(table), np.nan), []
     groups = list(table.groupby("subject")["frame"])
     for subject, frames in tqdm(groups, "disfa", leave=False, unit=" videos", disable=not sys.stderr.isatty()):
-        found = _read(f"disfa-{subject}-{camera}", files[subject][0], frames.to_numpy() - 1, shape)
-        rows = frames.index[np.isin(frames - 1, found["index"])]
-        images[rows], times[rows] = found["images"], found["time"]
-        notes += _faults(files[subject][0].name, len(frames), found)
+        decoded = _read(f"disfa-{subject}-{camera}", files[subject][0], frames.to_numpy() - 1, shape)
+        rows = frames.index[np.isin(frames - 1, decoded["index"])]
+        images[rows], times[rows] = decoded["images"], decoded["time"]
+        notes += _faults(files[subject][0].name, len(frames), decoded)
     return images, times, notes
 
 
 def _read(name, video, indices, shape):
-    """The frames at `indices`, cached: images uint8 [n, S, S, C], index int [n], time float [n] in s, fps float [1]."""
+    """The frames at `indices`, cached: images uint8 [n, S, S, C], index int [n], time float [n] in seconds, fps float
+    [1].
+    """
 
     def read():
         reader = read_frames(video, indices=indices, size=(shape[0], shape[0]), channels=shape[1])
@@ -178,23 +197,27 @@ def _read(name, video, indices, shape):
         index, time = ([getattr(frame, name) for frame in frames] for name in ("index", "time"))
         return {"images": images, "index": np.array(index, int), "time": time, "fps": [reader.info.fps or np.nan]}
 
-    # a mended reader must not be served what the old one read
+    # when the reader is fixed, old cached frames must not be used
     basis = (listing_fingerprint(video.parent, [video]), file_fingerprint(VIDEO_CODE), indices.tolist(), shape)
     key = hashlib.sha256(repr(basis).encode()).hexdigest()
     return cached_arrays(name, key, read, ("images", "index", "time", "fps"))
 
 
-def _faults(name, wanted, found):
-    """Notes on one video: frames it lacks, and frames whose time belongs to another number (so may their label)."""
-    lost, shift = wanted - len(found["index"]), found["time"] - found["index"] / found["fps"]
-    astray = int((np.abs(shift - shift[:1]) * found["fps"] > 0.5).sum())
-    notes = [f"{lost:,} of {wanted:,} labelled frames dropped: {name} ends before them or cannot be decoded there"]
-    doubt = f"{name}: {astray:,} frames stand at times that do not fit their number; their labels may be others'"
+def _faults(name, expected, decoded):
+    """Notes on one video: missing frames, and frames with times that fit another number (so their labels may be
+    wrong).
+    """
+    lost, shift = expected - len(decoded["index"]), decoded["time"] - decoded["index"] / decoded["fps"]
+    astray = int((np.abs(shift - shift[:1]) * decoded["fps"] > 0.5).sum())
+    notes = [f"{lost:,} of {expected:,} labelled frames dropped: {name} ends before them or cannot be decoded there"]
+    doubt = (
+        f"{name}: {astray:,} frames have times that do not fit their number; their labels may belong to other frames"
+    )
     return (notes if lost else []) + ([doubt] if astray else [])
 
 
 def _split(files, subjects, fold, seed):
-    """The split of each row: test is the fold's part of the people, val a sixth of the others; object [N]."""
+    """The split of each row, object [N]: test is the fold's part of the people, val a sixth of the others."""
     people = np.array(sorted(files))
     if len(people) < 3:
         raise DataError(f"disfa: {len(people)} people cannot be split by subject; three or more are needed")
@@ -208,30 +231,33 @@ def _split(files, subjects, fold, seed):
 
 
 def _imbalance(ds):
-    """Notes on classes that are missing from a split, and on neutral's share."""
+    """Notes on classes without images in a split, and on the share of neutral."""
     counts = ds.counts().drop("all")
     absent = [f"{name} in {split}" for split in SPLITS for name in counts.index[counts[split] == 0]]
     share = counts.loc["neutral", "all"] / len(ds.table)
-    notes = [f"neutral is {share:.0%} of the images: quote balanced accuracy or macro F1 beside accuracy"]
+    notes = [f"neutral is {share:.0%} of the images: report balanced accuracy or macro F1 next to accuracy"]
     return notes + ([f"no image of {', '.join(absent)}"] if absent else [])
 
 
-def check(root):
-    """What of DISFA is in `root`, as lines of text: who has labels, and who has a video of which camera.
+def check(root: Path) -> list[str]:
+    """Lists which parts of DISFA are in `root`, as lines of text: who has labels, and who has a video of which camera.
 
-    Raises: also where a label file is not there or the first person's are not written as they must be.
+    Raises: `MissingDataError` for a missing label file, `DataError` if the first person's files have a wrong form.
     """
     homes = _label_folders(root)
     videos = {camera: _videos(root, camera) for camera in ("left", "right")}
     if not homes or not any(videos.values()):
-        raise _missing(root, f"ActionUnit_Labels holds {len(homes)} people, and there are no videos to them in {root}")
+        raise _missing(root, f"ActionUnit_Labels has {len(homes)} people, but {root} has no videos of them")
     labels = [_label_files(root, home) for home in homes.values()]
     read_units(labels[0])
     lines = [f"{root / 'ActionUnit_Labels'}: {len(homes)} of {len(PUBLISHED)} people"]
-    for camera, found in videos.items():
-        lost = {"labels but no video": sorted({*homes} - {*found}), "video but no labels": sorted({*found} - {*homes})}
-        told = "".join(f"; {what}: {', '.join(people)}" for what, people in lost.items() if people)
-        lines.append(f"{camera} camera: {len(found)} videos{told if found else ''}")
+    for camera, filmed in videos.items():
+        lost = {
+            "labels but no video": sorted({*homes} - {*filmed}),
+            "video but no labels": sorted({*filmed} - {*homes}),
+        }
+        gaps = "".join(f"; {what}: {', '.join(people)}" for what, people in lost.items() if people)
+        lines.append(f"{camera} camera: {len(filmed)} videos{gaps if filmed else ''}")
     return lines
 
 
@@ -243,10 +269,12 @@ SPEC = DatasetSpec(
     images="130,815 frames",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research, by agreement",
+    paper_name="DISFA",
+    honest_protocol="subject",
     check=check,
     traps=(
-        "It has no emotion labels: what is scored here are rules on action units, not what anybody saw or felt.",
-        "Neighbouring frames are nearly alike: 130,815 frames are 27 people, so split by subject and take every tenth.",
+        "It has no emotion labels: scores here are about rules on action units, not about what people saw or felt.",
+        "Neighbouring frames are nearly equal: 130,815 frames are 27 people, so split by subject and take every tenth.",
         "Neutral and happiness have nearly all frames; fear and sadness come from a few people and can miss a split.",
         "Frames are whole pictures with head, shoulders and background, squeezed to a square: the face is small.",
         "Labels count frames from 1, video readers from 0.",

@@ -1,14 +1,19 @@
-"""DISFA's action units: reading their files, and deriving emotions from them.
+"""Reads DISFA's action units and derives emotions from them.
 
-Twelve facial action units are labelled, each 0..5, and no emotions. Emotions are derived by prototypes of units at 2 or
-more, close to EMFACS's (Ekman & Friesen), as far as twelve units go; contempt (14) cannot be had. How a rule is read:
+The labels are twelve facial action units with intensities 0..5, and no emotions. Emotions are derived from prototypes:
+units at 2 or more, close to EMFACS (Ekman & Friesen), as far as twelve units allow. Contempt (unit 14) is not possible.
+How a rule is read:
 
-- A rule names what must be there. Other units may be there too, since one face shows more than a prototype (a laugh
-  parts the lips: 25). So a frame can match two rules (1+2+4+5 with 25 is fear and surprise) and is then dropped.
-- Disgust alone rests on one unit, 9, which laughing, crying and squinting show as well. It therefore holds only where
-  nothing but 4 and 17 stands beside 9: 6+9+12 is happiness, 9+25 nothing.
-- Neutral is all twelve at 0; a trace (1) of any unit makes a frame neither neutral nor anything else.
+- A rule names the units that must be present. Other units may be present too, because a face shows more than a
+  prototype (a laugh opens the lips: 25). So a frame can match two rules (1+2+4+5 with 25 is fear and surprise). It is
+  dropped.
+- Disgust has only one unit, 9, which laughing, crying and squinting show as well. So it needs a face in which no other
+  unit than 4 and 17 is present with 9: 6+9+12 is happiness, 9+25 is nothing.
+- Neutral is all twelve units at 0. A trace (1) of any unit makes a frame neither neutral nor anything else.
 """
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -16,8 +21,8 @@ from ...common.checks import DataError, InputError
 from ...emotions import EMOTIONS
 
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
-PRESENT = 2  # the intensity from which a unit counts
-# emotion -> (units that must all be present, units of which one must be)
+PRESENT = 2  # a unit is present from this intensity on
+# emotion -> (units that must all be present, units of which at least one must be present)
 RULES = {
     "happiness": ((6, 12), ()),
     "surprise": ((1, 2, 5), (25, 26)),
@@ -28,10 +33,13 @@ RULES = {
 BESIDE_DISGUST = (4, 9, 17)
 
 
-def read_units(files):
-    """Intensities of one subject, int8 [frames, 12], out of its files in the order of `UNITS`.
+def read_units(files: Sequence[Path]) -> np.ndarray:
+    """The intensities of one subject.
 
-    Raises: `DataError` naming file and line, if they do not count 1, 2, 3 … with 0..5 each, all to the same frame.
+    Args:
+        files: its files, in the order of `UNITS`.
+    Returns: int8 [frames, 12], 0..5.
+    Raises: `DataError` that names file and line. Each file must count the frames 1, 2, 3 … up to the same last frame.
     """
     columns = [_read_unit(path) for path in files]
     for path, column in zip(files, columns, strict=True):
@@ -41,10 +49,10 @@ def read_units(files):
 
 
 def _read_unit(path):
-    """int8 [frames]: the lines must be 1,i 2,i 3,i … with i in 0..5."""
+    """int8 [frames]; the lines must be 1,i 2,i 3,i … with i in 0..5."""
     lines = path.read_text(encoding="utf-8-sig", errors="replace").rstrip().splitlines()
     if not lines:
-        raise DataError(f"{path}: holds no line")
+        raise DataError(f"{path}: is empty")
     values = []
     for number, line in enumerate(lines, start=1):
         frame, _, value = (part.strip() for part in line.partition(","))
@@ -56,14 +64,16 @@ def _read_unit(path):
     return np.array(values, np.int8)
 
 
-def emotions_of(units, anger=False):
-    """The emotion of each frame by its action units; how the rules are read stands at the top of this file.
+def emotions_of(units: np.ndarray, anger: bool = False) -> tuple[np.ndarray, dict[str, int]]:
+    """The emotion of each frame, derived from its action units by the rules at the top of this file.
 
     Args:
         units: int [N, 12], intensities 0..5 in the order of `UNITS`.
-        anger: True derives anger from 4+5+17; DISFA lacks the units 7 and 23 that its prototype also has.
-    Returns: codes int [N] into `EMOTIONS`, -1 for dropped frames, and a dict why -> count of these: `two_rules`
-        (two emotions match), `trace` (no unit at 2, not all 0), `no_rule` (units that make no emotion).
+        anger: True derives anger from 4+5+17; DISFA lacks the units 7 and 23 of its prototype.
+    Returns: codes int [N] into `EMOTIONS`, -1 for dropped frames; and a dict reason -> number of dropped frames:
+        `two_rules` (two emotions match), `trace` (no unit at 2, but not all at 0), `no_rule` (the units match no
+        emotion).
+    Raises: `InputError` for another shape.
     """
     units = np.asarray(units)
     if units.ndim != 2 or units.shape[1] != len(UNITS):
@@ -79,13 +89,13 @@ def emotions_of(units, anger=False):
 
 
 def _matches(present, anger):
-    """dict emotion -> bool [N], frames whose units (bool [N, 12]) match its rule; neutral is not among them."""
+    """dict emotion -> bool [N], frames whose units (bool [N, 12]) match its rule; without neutral."""
     column = {unit: present[:, place] for place, unit in enumerate(UNITS)}
     matches = {}
     for emotion, (all_of, any_of) in RULES.items():
         if emotion != "anger" or anger:
-            one = np.any([column[unit] for unit in any_of], axis=0) if any_of else True
-            matches[emotion] = np.all([column[unit] for unit in all_of], axis=0) & one
+            has_any = np.any([column[unit] for unit in any_of], axis=0) if any_of else True
+            matches[emotion] = np.all([column[unit] for unit in all_of], axis=0) & has_any
     others = np.any([column[unit] for unit in UNITS if unit not in BESIDE_DISGUST], axis=0)
     matches["disgust"] = column[9] & ~others
     return matches

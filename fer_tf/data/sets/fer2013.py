@@ -1,8 +1,8 @@
-"""FER2013 (Goodfellow et al. 2013, "Challenges in representation learning"), in every form it circulates.
+"""FER2013 (Goodfellow et al. 2013, "Challenges in representation learning"), in all its common forms.
 
-csv: columns emotion, pixels, Usage (`fer2013.csv`; `icml_face_data.csv` has leading blanks in its header), plain,
-compressed or inside Kaggle's tarball. Folders: `train|test/<class>/*.jpg`, whose `test` holds PublicTest and
-PrivateTest together unless the file names (`PrivateTest_123.jpg`) tell.
+csv: columns emotion, pixels, Usage (`fer2013.csv`; the header of `icml_face_data.csv` has leading spaces), plain,
+compressed or in Kaggle's tar archive. Folders: `train|test/<class>/*.jpg`. Their `test` holds PublicTest and
+PrivateTest together, unless the file names tell which is which (`PrivateTest_123.jpg`).
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..splits import naming, pick_per_class, stratified_holdout
 CLASS_NAMES = EMOTIONS[:7]
 SIDE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
-# A fourth usage for folder copies that do not tell Public from Private.
+# A fourth usage, for folder copies that do not separate PublicTest from PrivateTest.
 UNKNOWN_TEST = 3
 PUBLISHED = (28709, 3589, 3589)
 PUBLISHED_CLASSES = (4953, 547, 5121, 8989, 6077, 4002, 6198)
@@ -45,8 +45,17 @@ _MIXED = (
 )
 
 
-def load(root, protocol, seed, stream=None):
-    """Loads FER2013 from `root`; see `load_dataset`. 7 classes, uint8 [35887, 48, 48, 1]."""
+def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> FaceDataset:
+    """Loads FER2013 from `root`; see `load_dataset`. 7 classes, uint8 [35887, 48, 48, 1].
+
+    Args:
+        root: the fer2013 folder.
+        protocol: a key of `PROTOCOLS`.
+        seed: for protocols that draw rows.
+        stream: see `image_store`; only for folder copies.
+    Returns: `FaceDataset`.
+    Raises: `MissingDataError` or `DataError` for the files.
+    """
     check_choice("protocol", protocol, PROTOCOLS)
     path = find_csv(root)
     if path is not None:
@@ -65,7 +74,9 @@ def load(root, protocol, seed, stream=None):
 
 
 def _deviation(labels, usage):
-    """Which published counts this copy lacks; pixels cannot be told (published copies differ in them)."""
+    """How this copy's counts differ from the published ones; pixels are not compared (published copies differ in
+    them).
+    """
     is_split = not (usage == UNKNOWN_TEST).any()
     counts = np.bincount(usage, minlength=3) if is_split else [(usage == 0).sum(), (usage != 0).sum()]
     published = PUBLISHED if is_split else (PUBLISHED[0], PUBLISHED[1] + PUBLISHED[2])
@@ -79,15 +90,15 @@ def _missing(root):
     return missing_data(f"fer2013: {what}", root, HOW_TO_GET)
 
 
-def find_csv(root):
+def find_csv(root: Path) -> Path | None:
     """The csv or archive in `root`, or None."""
     candidates = [root / f"{name}{suffix}" for suffix in ("", ".gz", ".xz", ".zip") for name in CSV_NAMES]
     candidates += [root / name for name in ARCHIVES]
     return next((path for path in candidates if path.is_file()), None)
 
 
-def check(root):
-    """What of FER2013 is in `root`, as lines of text."""
+def check(root: Path) -> list[str]:
+    """Lists which files of FER2013 are in `root`, as lines of text; raises `MissingDataError` if there are none."""
     path = find_csv(root)
     if path is not None:
         return [f"{path} ({path.stat().st_size / 1e6:.0f} MB)"]
@@ -98,7 +109,7 @@ def check(root):
 
 def _from_csv(path):
     source = file_fingerprint(path)
-    code = file_fingerprint(Path(pixel_csv.__file__))  # a mended reader must not be served what the old one read
+    code = file_fingerprint(Path(pixel_csv.__file__))  # when the reader is fixed, old cached arrays must not be used
     arrays = cached_arrays("fer2013", f"{source[:12]}{code}", lambda: _parse_csv(path), ("images", "labels", "usage"))
     names = [f"row{row}" for row in range(len(arrays["labels"]))]
     return ArrayImages(arrays["images"]), arrays["labels"], arrays["usage"], source, names
@@ -111,30 +122,30 @@ def _parse_csv(path):
 
 
 def _from_folders(root, stream):
-    """Folder form: labels from the class folders, usage from the file names where they tell."""
-    found = [
-        (path, folder_emotion(folder), part)
-        for part in ("train", "test")
-        for folder in class_folders(root / part)
+    """The folder form: labels from the class folders, usage from the file names if they contain it."""
+    rows = [
+        (path, folder_emotion(folder), split)
+        for split in ("train", "test")
+        for folder in class_folders(root / split)
         for path in list_images(folder)
     ]
-    if not found:
+    if not rows:
         raise DataError(f"fer2013: {root}/train and {root}/test hold no class folder with a picture")
-    paths = [path for path, _, _ in found]
+    paths = [path for path, _, _ in rows]
     try:
-        labels = np.array([CLASS_NAMES.index(emotion) for _, emotion, _ in found], np.uint8)
+        labels = np.array([CLASS_NAMES.index(emotion) for _, emotion, _ in rows], np.uint8)
     except ValueError:
         raise DataError(f"fer2013: {root} has a folder for contempt, which FER2013 does not know") from None
-    usage = np.array([_usage(path, part) for path, _, part in found], np.uint8)
-    if (usage == UNKNOWN_TEST).any():  # a few told names among untold ones would make a wrong split
+    usage = np.array([_usage(path, split) for path, _, split in rows], np.uint8)
+    if (usage == UNKNOWN_TEST).any():  # if only some names contain the usage, the split would be wrong
         usage[usage != 0] = UNKNOWN_TEST
     source = listing_fingerprint(root, paths)
     names = [str(path.relative_to(root)) for path in paths]
     return image_store(paths, (SIDE, SIDE), 1, stream), labels, usage, source, names
 
 
-def _usage(path, part):
-    if part == "train":
+def _usage(path, split):
+    if split == "train":
         return 0
     stem = path.stem.lower()
     return next((code for code in (1, 2) if stem.startswith(USAGES[code].lower())), UNKNOWN_TEST)
@@ -147,7 +158,7 @@ def _assign(root, protocol, labels, usage, seed):
     if protocol == "official":
         if mixed:
             raise DataError(
-                f"fer2013: {_MIXED.format(count=mixed)}, so no official-protocol figure can be had from {root}; "
+                f"fer2013: {_MIXED.format(count=mixed)}, so {root} cannot give results of the official protocol; "
                 "use protocol='folder', or get the csv"
             )
         split[:] = np.array(["train", "val", "test"], object)[usage]
@@ -169,7 +180,7 @@ def _draw(split, protocol, labels, usage, seed):
 
 
 def _hold_out(split, labels, rows, names, seed):
-    """Marks 10 % of `rows` as each of `names` in turn (each of what the one before left), the rest as train."""
+    """Marks 10 % of `rows` as each of `names` in turn (each time of the remaining rows), and the rest as train."""
     for name in names:
         chosen = np.flatnonzero(rows)
         held = chosen[stratified_holdout(labels[chosen], 0.1, seed)]
@@ -191,13 +202,16 @@ def _notes(protocol, usage):
     notes = []
     mixed = int((usage == UNKNOWN_TEST).sum())
     if mixed:
-        notes.append(_MIXED.format(count=mixed) + ": figures on it are not official FER2013 figures")
+        notes.append(_MIXED.format(count=mixed) + ": results on it are not official FER2013 results")
     if protocol == "folder":
         notes.append("test is PublicTest and PrivateTest together: not the official protocol")
     if protocol == "pooled":
-        notes.append("Training, PublicTest and PrivateTest are pooled: copies of test images stand in train")
+        notes.append("Training, PublicTest and PrivateTest are pooled: copies of test images are in train")
     return notes
 
+
+# What a model that has learned from these pictures is known not to cover.
+LIMITS = "gray 48 px faces from the web of 2013, labels that people disagree on; not tested on other cameras or ages"
 
 SPEC = DatasetSpec(
     load=load,
@@ -207,14 +221,19 @@ SPEC = DatasetSpec(
     images="35,887",
     how_to_get=HOW_TO_GET,
     licence="research use; Kaggle competition rules",
+    paper_name="FER 2013",
+    honest_protocol="official",
+    published_splits=("official",),
+    at_hand=True,
+    limits=LIMITS,
     check=check,
     traps=(
-        "PublicTest and PrivateTest: much-quoted figures took the best epoch on PrivateTest, or swapped the two.",
-        "288 PrivateTest and 280 PublicTest images also stand pixel for pixel in Training.",
-        "Folder copies call Public and Private together `test` (7,178 images); their figures are not the challenge's.",
-        "Many copies on the web have altered pixels (contrast, equalised); trained nets lose 7 to 10 points on them.",
+        "PublicTest and PrivateTest: some well-known results took the best epoch on PrivateTest, or swapped the two.",
+        "288 PrivateTest and 280 PublicTest images are also in Training, pixel for pixel.",
+        "Folder copies call Public and Private together `test` (7,178 images): not the challenge's test set.",
+        "Many copies on the web have altered pixels (contrast, equalised); networks lose 7 to 10 points on them.",
         "Labels are noisy: people agree with them on about 65 % of the images, and copies of one image disagree.",
-        "Disgust has 1.5 % of the images: accuracy hardly notices it, macro F1 does.",
+        "Disgust has 1.5 % of the images: it hardly changes accuracy, but it changes macro F1.",
         "11 Training images are all black.",
     ),
     options={"stream": None},

@@ -3,6 +3,8 @@
 Layout: `FERG_DB_256/<character>/<character>_<emotion>/*.png`.
 """
 
+from pathlib import Path
+
 import numpy as np
 
 from ...common.checks import DataError, check_whole
@@ -19,7 +21,7 @@ PUBLISHED = 55767
 RANDOM_SIZES = {"train": 36500, "val": 6647, "test": 12620}
 PROTOCOLS = {
     "characters": "train aia bonnie jules malcolm (10 % of it val, stratified), test mery ray: characters never seen",
-    "random": "document [3]'s 36,500/6,647/12,620, drawn from all: every character stands in every split",
+    "random": "document [3]'s 36,500/6,647/12,620, drawn from all: every character is in every split",
 }
 HOW_TO_GET = (
     "https://grail.cs.washington.edu/projects/deepexpr/ferg-2d-db.html (by request): put the folder FERG_DB_256 "
@@ -27,12 +29,22 @@ HOW_TO_GET = (
 )
 
 
-def load(root, protocol, seed, image_size=48, stream=None):
-    """Loads FERG from `root`; see `load_dataset`. 7 classes, RGB, at image_size × image_size (256 as published)."""
+def load(root: Path, protocol: str, seed: int, image_size: int = 48, stream: bool | None = None) -> FaceDataset:
+    """Loads FERG from `root`; see `load_dataset`. 7 classes, uint8 [N, image_size, image_size, 3].
+
+    Args:
+        root: the ferg folder.
+        protocol: "characters" or "random".
+        seed: draws val, or all splits of "random".
+        image_size: side in pixels (256 as published).
+        stream: see `image_store`.
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
+    """
     check_whole("image_size", image_size, 8, 1024)
     table, paths = labelled_table(root, _list(root), CLASS_NAMES)
     table["split"] = _characters(table, seed) if protocol == "characters" else _random(len(table), seed)
-    notes = [] if protocol == "characters" else ["drawn from all: every character stands in several splits"]
+    notes = [] if protocol == "characters" else ["drawn from all: every character is in several splits"]
     deviation = "" if len(table) == PUBLISHED else f"this copy of FERG has {len(table):,} images, not 55,767"
     store = image_store(paths, (image_size, image_size), 3, stream)
     source = listing_fingerprint(root, paths)
@@ -40,23 +52,23 @@ def load(root, protocol, seed, image_size=48, stream=None):
 
 
 def _list(root):
-    """(path, emotion, character) of every picture; an unknown character or emotion raises, naming its folder."""
+    """(path, emotion, character) of every picture; an unknown character or emotion raises and names its folder."""
     home = root / "FERG_DB_256"
     if not home.is_dir():
         raise missing_data(f"ferg: there is no {home}", root, HOW_TO_GET)
-    found = []
+    rows = []
     loose = [path for path in list_files(home) if len(path.relative_to(home).parts) < 3]
     if loose:
-        raise DataError(f"{loose[0]}: lies outside <character>/<character>_<emotion>/; move it away")
+        raise DataError(f"{loose[0]}: is outside <character>/<character>_<emotion>/; move it away")
     for character in class_folders(home):
         if character.name not in CHARACTERS:
             raise DataError(f"{character}: unknown character; allowed are {', '.join(CHARACTERS)}")
         for folder in class_folders(character):
             emotion = _emotion(folder, character.name)
-            found += [(image, emotion, character.name) for image in list_images(folder)]
-    if not found:
+            rows += [(image, emotion, character.name) for image in list_images(folder)]
+    if not rows:
         raise DataError(f"{home}: holds no picture")
-    return found
+    return rows
 
 
 def _emotion(folder, character):
@@ -73,8 +85,8 @@ def _emotion(folder, character):
 def _characters(table, seed):
     split = np.where(table["subject"].isin(TEST_CHARACTERS), "test", "train").astype(object)
     if not {"train", "test"} <= set(split):
-        there = ", ".join(sorted(table["subject"].unique()))
-        raise DataError(f"ferg: protocol characters tests on {', '.join(TEST_CHARACTERS)}; this copy has {there}")
+        names = ", ".join(sorted(table["subject"].unique()))
+        raise DataError(f"ferg: protocol characters tests on {', '.join(TEST_CHARACTERS)}; this copy has {names}")
     train = np.flatnonzero(split == "train")
     with naming("ferg"):
         split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
@@ -82,7 +94,7 @@ def _characters(table, seed):
 
 
 def _random(count, seed):
-    """Document [3]'s sizes; of a copy with fewer images, the same shares."""
+    """Document [3]'s sizes; the same shares for a copy with fewer images."""
     bounds = np.round(np.cumsum(list(RANDOM_SIZES.values())) * count / PUBLISHED).astype(int)
     split = np.full(count, "test", object)
     order = np.random.default_rng(seed).permutation(count)
@@ -91,8 +103,8 @@ def _random(count, seed):
     return split
 
 
-def check(root):
-    """What of FERG is in `root`, as lines of text."""
+def check(root: Path) -> list[str]:
+    """Lists which parts of FERG are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
     characters = [character for _, _, character in _list(root)]
     return [f"{root / 'FERG_DB_256'}: {counts_told(characters, sorted({*characters}))}"]
 
@@ -105,10 +117,12 @@ SPEC = DatasetSpec(
     images="55,767",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research, by request",
+    paper_name="FERG",
+    honest_protocol="characters",
     check=check,
     traps=(
-        "Frames of one animation are nearly alike: a random split is close to testing on training images (100 %).",
-        "Drawings: figures on it say little about photographs.",
+        "Frames of one animation are nearly equal: a random split is close to testing on training images (100 %).",
+        "Drawings: results on it say little about photographs.",
     ),
     options={"image_size": 48, "stream": None},
 )

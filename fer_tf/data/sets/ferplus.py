@@ -1,9 +1,11 @@
-"""FER+ (Barsoum et al. 2016): ten people's votes on each FER2013 picture: eight emotions, unknown, no face.
+"""FER+ (Barsoum et al. 2016): ten people's votes on each FER2013 picture, for eight emotions, unknown and no face.
 
-Votes come from Microsoft's repository, pixels from the sibling fer2013 folder. `data/FER2013*/label.csv` is what
-Microsoft's training code reads (the default, and the published counts); `fer2013new.csv` has a line for every row of
-fer2013.csv: its line number is the row, its image names are not row numbers.
+Votes come from Microsoft's repository, pixels from the fer2013 folder next to the ferplus folder. Microsoft's training
+code reads `data/FER2013*/label.csv` (the default, and the published counts). `fer2013new.csv` has a line for every row
+of fer2013.csv: join by line number, because its image names are not row numbers.
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,9 @@ FOLDERS = dict(zip(("FER2013Train", "FER2013Valid", "FER2013Test"), SPLITS, stri
 USAGES = dict(zip(fer2013.USAGES, SPLITS, strict=True))
 LABEL_MODES = {
     "majority": "the emotion with more than half of the votes",
-    "probability": "the leading emotions' votes as a distribution",
+    "probability": "the votes of the leading emotions, as a distribution",
     "crossentropy": "as probability; the paper's name for training against the distribution",
-    "soft": "training images as probability, val and test images as majority: learned softly, tested as in the papers",
+    "soft": "training images as probability, val and test images as majority: trained softly, tested as in the papers",
     "multitarget": "all emotions with at least 30 % of the votes, equally true (as a distribution of their votes)",
 }
 VOTES = {"label": "data/FER2013*/label.csv", "new": "fer2013new.csv"}
@@ -31,22 +33,28 @@ PROTOCOLS = {
 }
 HOW_TO_GET = (
     "https://github.com/microsoft/FERPlus: put fer2013new.csv and the folder data/ into {root}, and FER2013 itself "
-    "into the fer2013 folder beside it"
+    "into the folder fer2013 next to it"
 )
 
 
-def load(root, protocol, seed, label_mode="majority", votes="label", stream=None):
-    """Loads FER+; see `load_dataset`. 8 classes; the table's `votes` columns are as counted, its `row` is FER2013's.
+def load(
+    root: Path, protocol: str, seed: int, label_mode: str = "majority", votes: str = "label", stream: bool | None = None
+) -> FaceDataset:
+    """Loads FER+; see `load_dataset`. 8 classes, uint8 [N, 48, 48, 1], or 6 classes, uint8 [N, 64, 64, 3] for "six".
 
-    Where the published lists of hard test faces are there (see `ferplus_lists`), the table has the bool columns
-    `occluded`, `pose30` and `pose45`; the dataset's fingerprint does not depend on them.
+    The table's `votes` columns are the counts, its `row` is FER2013's row. If the published lists of hard test faces
+    exist (see `ferplus_lists`), the table has the bool columns `occluded`, `pose30` and `pose45`. The dataset's
+    fingerprint does not depend on them.
 
     Args:
-        root: the ferplus folder; pixels are read from its sibling fer2013.
+        root: the ferplus folder; pixels are read from the folder fer2013 next to it.
         protocol: "official" or "six".
         seed: not used.
         label_mode: a key of `LABEL_MODES` (Barsoum et al. 2016, §3); all but majority give soft labels.
         votes: "label" or "new", a key of `VOTES`.
+        stream: see `fer2013.load`.
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_choice("label_mode", label_mode, LABEL_MODES)
     check_choice("votes", votes, VOTES)
@@ -67,7 +75,7 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     )
     table[[f"votes {name}" for name in FERPLUS_COLUMNS]] = counts[kept]
     add_columns(table, lists)
-    # the test images and labels of "soft" are those of "majority", so predictions of the two compare row by row
+    # "soft" has the test images and labels of "majority", so predictions of the two compare row by row
     tested_as = "majority" if label_mode == "soft" else label_mode
     soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
     ds = FaceDataset(
@@ -88,18 +96,22 @@ def load(root, protocol, seed, label_mode="majority", votes="label", stream=None
     return ds
 
 
-def vote_shares(counts, label_mode):
-    """Votes that stand after Microsoft's rules, float [N, 8] in FER+'s order; a row of zeros is left out.
+def vote_shares(counts: np.ndarray, label_mode: str) -> np.ndarray:
+    """The votes that remain after Microsoft's rules.
 
-    Single votes are dropped as outliers. `majority`: the first emotion of most votes, if these are more than half.
-    `probability` and `crossentropy`: the emotions of most votes, one level after the other, until three quarters of the
-    votes are covered or three emotions are in; left out if they cover at most half, are more than three, or lead to
-    unknown or no face. `multitarget`: every emotion with at least 30 % of the votes; left out if together at most half.
-    A row whose strongest is unknown or no face is always left out.
+    Single votes are dropped as outliers. A row is always left out if unknown or no face has most votes.
+
+    - `majority`: the first emotion with most votes, if it has more than half of them.
+    - `probability` and `crossentropy`: the emotions with most votes, one level after the other, until they have three
+      quarters of the votes or there are three emotions. A row is left out if they have at most half of the votes, if
+      they are more than three, or if unknown or no face comes before all of them.
+    - `multitarget`: every emotion with at least 30 % of the votes. A row is left out if together they have at most
+    half.
 
     Args:
-        counts: int [N, 10], eight emotions, unknown, no face.
+        counts: int [N, 10], votes for eight emotions, unknown, no face.
         label_mode: a key of `LABEL_MODES`.
+    Returns: float [N, 8] in FER+'s order; zeros in a row that is left out.
     """
     votes = np.where(counts > 1, counts, 0).astype(float)
     total = votes.sum(axis=1, keepdims=True)
@@ -116,21 +128,22 @@ def vote_shares(counts, label_mode):
 
 
 def _leading(votes):
-    """One row's leading votes (Microsoft's `probability` mode), zeros if the row is to be left out."""
+    """The leading votes of one row (Microsoft's `probability` mode), zeros if the row is left out."""
     rest, kept, taken = votes.copy(), np.zeros_like(votes), 0
     while kept.sum() < 0.75 * votes.sum() and taken < 3:
         level = np.flatnonzero(rest == rest.max())
         emotions, others = level[level < 8], level[level >= 8]
         kept[emotions], taken = rest[emotions], taken + len(emotions)
         if len(others):
-            break  # unknown or no face ends the list; in front of every emotion it leaves nothing
+            break  # unknown or no face ends the list; if it comes first, nothing is left
         rest[level] = 0
     return kept if kept.sum() > 0.5 * votes.sum() and taken <= 3 else np.zeros_like(votes)
 
 
 def _read(root, votes):
-    """Votes int [rows, 10], split object [rows] ("" where label.csv has no line), fingerprint of the files, rows by
-    image name."""
+    """Votes int [rows, 10], split object [rows] ("" if label.csv has no line), fingerprint of the files, rows by image
+    name.
+    """
     new = root / "fer2013new.csv"
     files = [new] + ([root / "data" / folder / "label.csv" for folder in FOLDERS] if votes == "label" else [])
     missing = [str(path.relative_to(root)) for path in files if not path.is_file()]
@@ -158,8 +171,8 @@ def _read(root, votes):
 def _rows_by_name(names):
     """Series of rows by image name."""
     row_of = pd.Series(names.index, index=names)
-    row_of = row_of[row_of.index != ""]  # Microsoft gave no name to what it found to be no face
-    # four names stand twice in the published file; Microsoft's script writes pictures by name, so the last line wins
+    row_of = row_of[row_of.index != ""]  # Microsoft's file has no name for pictures without a face
+    # four names are in the published file twice; Microsoft's script writes pictures by name, so the last line wins
     return row_of[~row_of.index.duplicated(keep="last")]
 
 
@@ -195,34 +208,44 @@ def _splits(path, usage):
 
 
 def _check_rows(root, faces, split):
-    """The votes' rows must be fer2013's rows, split for split; a wrong join would give every face another's votes."""
+    """Checks that votes and pictures have the same rows and splits; otherwise every face would get another face's
+    votes.
+    """
     theirs = faces.table["split"].to_numpy()
     if len(split) != len(theirs):
-        raise DataError(f"ferplus: {root} has votes for {len(split)} rows, the fer2013 beside it has {len(theirs)}")
+        raise DataError(
+            f"ferplus: {root} has votes for {len(split)} rows, the folder fer2013 next to it has {len(theirs)}"
+        )
     wrong = np.flatnonzero((split != "") & (split != theirs))
     if len(wrong):
         raise DataError(
-            f"ferplus: row {wrong[0]} is {split[wrong[0]]} in {root}, {theirs[wrong[0]]} in the fer2013 beside it"
+            f"ferplus: row {wrong[0]} is {split[wrong[0]]} in {root}, {theirs[wrong[0]]} in fer2013 next to it"
         )
 
 
 def _notes(counts, split, kept):
-    """How many rows were left out, and why."""
+    """How many rows are left out, and why."""
     unlisted = int((split == "").sum())
     return [
         f"{len(split) - len(kept)} of {len(split)} rows left out: {unlisted} not in the list of votes, the others "
-        "because no emotion has the votes that the label mode asks for"
+        "because no emotion has enough votes for the label mode"
     ]
 
 
-def check(root):
-    """What of FER+ is in `root`, as lines of text."""
+def check(root: Path) -> list[str]:
+    """Lists which parts of FER+ are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
     _, split, _, row_of = _read(root, "label")
     lines = [f"{root}: votes for {int((split != '').sum()):,} of {len(split):,} rows"]
     lines.append(told(root, read_lists(root, row_of, len(split))))
     return lines + [f"pixels: {line}" for line in fer2013.check(root.parent / "fer2013")]
 
 
+# Wang et al. 2020: ResNet18 alone and with RAN on the lists of test images that the paper made, per cent.
+PUBLISHED_LISTS = {
+    "occluded": {"ran_backbone": 73.33, "ran": 83.63},
+    "pose30": {"ran_backbone": 78.11, "ran": 82.23},
+    "pose45": {"ran_backbone": 75.50, "ran": 80.40},
+}
 SPEC = DatasetSpec(
     load=load,
     title="FER+: FER2013's faces with ten people's votes",
@@ -231,13 +254,20 @@ SPEC = DatasetSpec(
     images="31,373 (majority)",
     how_to_get=HOW_TO_GET,
     licence="votes MIT; pixels as FER2013",
+    paper_name="FER+",
+    honest_protocol="official",
+    published_splits=("official", "six"),
+    pictures_of="fer2013",
+    at_hand=True,
+    limits=fer2013.LIMITS,
+    published_lists=PUBLISHED_LISTS,
     check=check,
     traps=(
-        "fer2013new.csv's image names are not row numbers: join by line, or a shift gives every face another's votes.",
+        "fer2013new.csv's image names are not row numbers: join by line, or every face gets the votes of another.",
         "label.csv and fer2013new.csv differ in 1,602 rows; only label.csv gives the published counts.",
         "FER+'s own column order is not FER2013's: neutral is first, and contempt is there.",
         "Its labels agree with FER2013's on about two thirds of the images.",
-        "FER2013's copies across splits are copies here too.",
+        "FER2013's copies across splits are here too.",
     ),
     options={"label_mode": "majority", "votes": "label", "stream": None},
 )

@@ -1,70 +1,81 @@
 """FER+'s published lists of hard test faces: occluded, turned by more than 30°, by more than 45° (Wang et al. 2020).
 
-A list is a csv (columns row, of fer2013.csv from 0, and label, in FER+'s own order) or the authors' text file, in which
-a line begins with the label and FER+'s name of the image: `1_fer0034656.png 8 0`, `0/fer0032226.jpg`.
+A list is a csv with the columns row (of fer2013.csv, from 0) and label (in FER+'s own order), or the authors' text
+file. A line of that file starts with the label and FER+'s name of the image: `1_fer0034656.png 8 0`,
+`0/fer0032226.jpg`.
 """
 
 import csv
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...common.checks import DataError
 from ...emotions import FERPLUS_COLUMNS
+from ..base import FaceDataset
 
 FOLDER = "lists"
-# table column -> the csv, the authors' file; the first that is there is read
+# table column -> the csv, the authors' file; the first existing file is read
 LISTS = {
     "occluded": ("occlusion.csv", "jianfei_occlusion_list.txt"),
     "pose30": ("pose30.csv", "pose_30_ferplus_list.txt"),
     "pose45": ("pose45.csv", "pose_45_ferplus_list.txt"),
 }
-_LABELS = 8  # a list holds emotions alone: no "unknown", no "no face"
+_LABELS = 8  # lists only hold emotions, no "unknown" and no "no face"
 
 
-def read_lists(root, row_of, rows):
-    """The lists that are there.
+def read_lists(root: Path, row_of: pd.Series, rows: int) -> dict[str, tuple[Path, pd.DataFrame]]:
+    """Reads the lists that exist.
 
     Args:
         root: the ferplus folder.
         row_of: Series, row of fer2013.csv by FER+'s image name.
-        rows: how many rows fer2013.csv has.
+        rows: number of rows in fer2013.csv.
     Returns: dict table column -> (path, DataFrame with int columns row and label).
-    Raises: `DataError` naming file and line.
+    Raises: `DataError` that names file and line.
     """
     paths = {column: [root / FOLDER / name for name in names] for column, names in LISTS.items()}
-    found = {column: next((path for path in both if path.is_file()), None) for column, both in paths.items()}
-    return {column: (path, _read(path, row_of, rows)) for column, path in found.items() if path}
+    existing = {column: next((path for path in choices if path.is_file()), None) for column, choices in paths.items()}
+    return {column: (path, _read(path, row_of, rows)) for column, path in existing.items() if path}
 
 
-def add_columns(table, lists):
-    """Adds a bool column a list to FER+'s table; its `row` is FER2013's."""
+def add_columns(table: pd.DataFrame, lists: dict[str, tuple[Path, pd.DataFrame]]) -> None:
+    """Adds a bool column for each list to FER+'s table, in place; its column `row` is FER2013's row."""
     for column, (_, listed) in lists.items():
         table[column] = table["row"].isin(listed["row"])
 
 
-def list_notes(ds, lists, label_mode):
-    """A sentence a list: how many of its rows are test images, how many are not, how many are labelled otherwise."""
+def list_notes(ds: FaceDataset, lists: dict[str, tuple[Path, pd.DataFrame]], label_mode: str) -> list[str]:
+    """A sentence on each list: how many of its rows are test images, how many are not, and how many have another label.
+
+    Args:
+        ds: the FER+ `FaceDataset`.
+        lists: see `read_lists`.
+        label_mode: for the text.
+    Returns: list of notes.
+    """
     test = ds.table[ds.table["split"] == "test"].set_index("row")["label"]
     notes = []
     for column, (path, listed) in lists.items():
-        here = listed[listed["row"].isin(test.index)]
-        ours = np.array(ds.class_names, object)[test[here["row"]].to_numpy(int)]
-        differ = int((np.array(FERPLUS_COLUMNS, object)[here["label"]] != ours).sum())
+        tested = listed[listed["row"].isin(test.index)]
+        ours = np.array(ds.class_names, object)[test[tested["row"]].to_numpy(int)]
+        differ = int((np.array(FERPLUS_COLUMNS, object)[tested["label"]] != ours).sum())
         notes.append(
-            f"{column}: {len(here):,} of the {len(listed):,} rows in {FOLDER}/{path.name} are among the {len(test):,} "
-            f"test images, {len(listed) - len(here):,} are not (label_mode {label_mode}); {differ:,} bear another label"
+            f"{column}: {len(tested):,} of the {len(listed):,} rows in {FOLDER}/{path.name} are among the "
+            f"{len(test):,} test images, {len(listed) - len(tested):,} are not (label_mode {label_mode}); {differ:,} "
+            "have another label"
         )
     return notes
 
 
-def told(root, lists):
-    """What of the lists is there, as a line of text."""
-    there = [f"{path.name} ({len(listed):,} rows)" for path, listed in lists.values()]
+def told(root: Path, lists: dict[str, tuple[Path, pd.DataFrame]]) -> str:
+    """A line of text on which lists exist."""
+    existing = [f"{path.name} ({len(listed):,} rows)" for path, listed in lists.values()]
     absent = [LISTS[column][0] for column in LISTS if column not in lists]
-    parts = [", ".join(there)] if there else []
+    parts = [", ".join(existing)] if existing else []
     parts += [f"no {', no '.join(absent)} (only needed for accuracy on these faces)"] if absent else []
     return f"{root / FOLDER}: {'; '.join(parts)}"
 
@@ -73,7 +84,7 @@ def _read(path, row_of, rows):
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(f"{path}: is not a text in UTF-8") from None
+        raise DataError(f"{path}: is not UTF-8 text") from None
     lines = list(_csv_lines(path, text) if path.suffix == ".csv" else _text_lines(path, text, row_of))
     listed = pd.DataFrame(
         [(_whole(path, at, "row", row, rows), _whole(path, at, "label", label, _LABELS)) for at, row, label in lines],
@@ -82,12 +93,12 @@ def _read(path, row_of, rows):
     )
     twice = np.flatnonzero(listed["row"].duplicated())
     if len(twice):
-        raise DataError(f"{path}, line {lines[twice[0]][0]}: row {listed['row'][twice[0]]} stands there twice")
+        raise DataError(f"{path}, line {lines[twice[0]][0]}: row {listed['row'][twice[0]]} is listed twice")
     return listed
 
 
 def _csv_lines(path, text):
-    """(line number, row, label) of a csv, as text; None where a cell is missing."""
+    """(line number, row, label) of a csv, as text; None for a missing cell."""
     reader = csv.DictReader(io.StringIO(text))
     absent = [name for name in ("row", "label") if name not in (reader.fieldnames or [])]
     if absent:
@@ -104,7 +115,7 @@ def _text_lines(path, text, row_of):
             yield at, str(row_of[f"{match[2]}.png"]), match[1]
         elif line.strip():
             raise DataError(
-                f"{path}, line {at}: must begin with a label and an image name of fer2013new.csv; received {line!r}"
+                f"{path}, line {at}: must start with a label and an image name of fer2013new.csv; received {line!r}"
             )
 
 

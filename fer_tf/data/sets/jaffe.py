@@ -1,10 +1,11 @@
-"""JAFFE (Lyons et al. 1998): 213 gray photos of 256×256, ten Japanese women posing seven expressions.
+"""JAFFE (Lyons et al. 1998): 213 gray photos of 256×256, ten Japanese women who pose seven expressions.
 
 Layout: `KA.AN1.39.tiff` (subject, emotion and take, number) in the root or in a folder below it (`jaffe/`,
-`jaffedbase/`), among a README.
+`jaffedbase/`), with a README.
 """
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,21 +21,21 @@ from ..images import read_image, resize
 CLASS_NAMES = EMOTIONS[:7]
 SUBJECTS = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
 PUBLISHED = 213
-# Photos drawn for each split, and images kept of them and their altered copies (document [3]'s sizes).
+# Photos in each split, and images in each split with altered copies (document [3]'s sizes).
 PHOTOS = {"train": 149, "val": 22, "test": 42}
 IMAGES = {"train": 935, "val": 140, "test": 260}
 PROTOCOLS = {
-    "augmented": "document [3]'s: photos split 149/22/42, each with seven altered copies, 935/140/260 of all kept",
+    "augmented": "document [3]'s: photos split 149/22/42, seven altered copies of each, 935/140/260 of all kept",
     "subject": "leave one subject out: test = subject number fold, val = the next, train the other eight",
 }
 HOW_TO_GET = (
     "https://zenodo.org/record/3451524 (free for research, under its terms): unpack the archive, so that files like "
-    "KA.AN1.39.tiff lie in {root}, {root}/jaffe or {root}/jaffedbase"
+    "KA.AN1.39.tiff are in {root}, {root}/jaffe or {root}/jaffedbase"
 )
 
 
 def _warped(matrix):
-    """A change by a 2×3 matrix over coordinates in -1..1 (output to input), edges repeated."""
+    """A change by a 2×3 matrix in coordinates -1..1 (from output to input); edges are repeated."""
 
     def change(pixels):
         height, width = pixels.shape[:2]
@@ -56,7 +57,8 @@ def _turned(degrees):
     return _warped([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0]])
 
 
-# Document [3] says "seven different data augmentation strategies" and not which: mild ones that keep the expression.
+# Document [3] uses "seven different data augmentation strategies" and does not name them. These are mild and keep the
+# expression.
 AUGMENTATIONS = {
     "none": lambda pixels: pixels,
     "flip": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
@@ -69,34 +71,36 @@ AUGMENTATIONS = {
 }
 
 
-def load(root, protocol, seed, fold=0, image_size=48):
+def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 48) -> FaceDataset:
     """Loads JAFFE from `root`; see `load_dataset`. 7 classes, gray; uint8 [1335, S, S, 1] or [213, S, S, 1].
 
     Args:
         root: the jaffe folder.
         protocol: "augmented" or "subject".
         seed: draws photos and copies of the augmented protocol; subject does not depend on it.
-        fold: 0..9, of the subject protocol: which of the subjects, sorted by name, is tested.
-        image_size: side in pixels (256 as published).
+        fold: 0..9, for the subject protocol: which subject, in the order of their names, is the test set.
+        image_size: side S in pixels (256 as published).
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_whole("image_size", image_size, 8, 1024)
     check_whole("fold", fold, 0, len(SUBJECTS) - 1)
     if fold and protocol != "subject":
         raise InputError(f"fold: only the protocol subject has folds; received {fold} for {protocol}")
-    found, notes = _list(root)
-    table, paths = labelled_table(root, found, CLASS_NAMES)
+    photo_rows, notes = _list(root)
+    table, paths = labelled_table(root, photo_rows, CLASS_NAMES)
     table["photo"], table["augmentation"] = [path.stem for path in paths], "none"
     photos = [read_image(path, 1) for path in paths]
     if protocol == "subject":
         table["split"] = _leave_one_out(table["subject"].to_numpy(), fold)
     else:
-        table["split"], told = _photo_split(table["label"].to_numpy(), seed)
-        table, more = _augmented(table, seed)
-        notes += told + more
+        table["split"], split_notes = _photo_split(table["label"].to_numpy(), seed)
+        table, copy_notes = _augmented(table, seed)
+        notes += split_notes + copy_notes
     store = ArrayImages(_images(photos, table, image_size))
     source = listing_fingerprint(root, paths)
     table = table.drop(columns="photo_row", errors="ignore")
-    return FaceDataset("jaffe", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(found))
+    return FaceDataset("jaffe", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(photo_rows))
 
 
 def _list(root):
@@ -104,15 +108,15 @@ def _list(root):
     paths, others = sort_files(root)
     if not paths:
         raise missing_data(f"jaffe: no photo like KA.AN1.39.tiff is in {root}", root, HOW_TO_GET)
-    found, seen = [], {}
+    rows, seen = [], {}
     for path in sorted(paths, key=lambda path: path.stem):
         emotion, subject = _read_name(path)
-        other = seen.setdefault(path.stem.upper(), path)
-        if other != path:
-            raise DataError(f"{path}: the same photo as {other}; move one of them away")
-        found.append((path, emotion, subject))
+        first = seen.setdefault(path.stem.upper(), path)
+        if first != path:
+            raise DataError(f"{path}: the same photo as {first}; move one of them away")
+        rows.append((path, emotion, subject))
     strange = [path for path in others if not _is_text(path)]
-    return found, [f"{len(strange)} files that are no pictures were not read"] if strange else []
+    return rows, [f"{len(strange)} files that are not pictures were not read"] if strange else []
 
 
 def _is_text(path):
@@ -120,10 +124,10 @@ def _is_text(path):
 
 
 def _read_name(path):
-    """(emotion, subject) of a photo's name."""
+    """(emotion, subject) from a photo's name."""
     match = re.fullmatch(r"([A-Z]+)\.([A-Z]+)\d*\.\d+", path.stem.upper())
     if match is None:
-        raise DataError(f"{path}: is not called like KA.AN1.39.tiff (subject, emotion and take, number)")
+        raise DataError(f"{path}: has no name like KA.AN1.39.tiff (subject, emotion and take, number)")
     subject, code = match.groups()
     if subject not in SUBJECTS:
         raise DataError(f"{path}: unknown subject {subject}; allowed are {', '.join(SUBJECTS)}")
@@ -144,7 +148,10 @@ def _leave_one_out(subjects, fold):
 
 
 def _photo_split(labels, seed):
-    """Split of each photo, class shares kept; of a copy with fewer photos, the same shares. A class of one: train."""
+    """The split of each photo, class shares kept, and notes.
+
+    A copy with fewer photos gets the same shares. The photo of a class with only one is in train.
+    """
     split, notes = np.full(len(labels), "train", object), []
     alone = np.bincount(labels, minlength=len(CLASS_NAMES)) == 1
     if alone.any():
@@ -154,26 +161,26 @@ def _photo_split(labels, seed):
         rows = np.flatnonzero((split == "train") & ~alone[labels])
         count = round(PHOTOS[name] * len(labels) / PUBLISHED)
         if not 0 < count < len(rows):
-            raise DataError(f"jaffe augmented: {len(labels)} photos are too few to draw a {name} split of")
+            raise DataError(f"jaffe augmented: {len(labels)} photos are too few for a {name} split")
         split[rows[stratified_sample(labels[rows], count, seed)]] = name
     return split, notes
 
 
 def _augmented(table, seed):
-    """A row for each kept copy: every photo as it is, and copies drawn to the document's sizes; and notes."""
-    every = pd.concat([_copies(table, name) for name in AUGMENTATIONS], ignore_index=True)
-    kept = [np.flatnonzero(every["augmentation"] == "none")]
+    """A row for each image: all photos as they are, and altered copies up to the document's sizes; and notes."""
+    images = pd.concat([_copies(table, name) for name in AUGMENTATIONS], ignore_index=True)
+    kept = [np.flatnonzero(images["augmentation"] == "none")]
     for name, size in IMAGES.items():
-        rows = np.flatnonzero((every["split"] == name) & (every["augmentation"] != "none"))
+        rows = np.flatnonzero((images["split"] == name) & (images["augmentation"] != "none"))
         wanted = round(size * len(table) / PUBLISHED) - int((table["split"] == name).sum())
-        labels = every["label"].to_numpy()[rows]
+        labels = images["label"].to_numpy()[rows]
         kept.append(rows[stratified_sample(labels, min(max(wanted, 0), len(rows)), seed)])
-    chosen = every.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
+    chosen = images.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
     sizes = "/".join(str((chosen["split"] == name).sum()) for name in IMAGES)
     return chosen, [
-        f"{len(chosen):,} of the {len(every):,} photos and altered copies are kept ({sizes})",
+        f"{len(chosen):,} of the {len(images):,} photos and altered copies are kept ({sizes})",
         f"test is {(table['split'] == 'test').sum()} photos and altered copies of them, as in document [3]: its images "
-        "are not independent, intervals counted on them are too narrow; and each woman stands in every split",
+        "are not independent, so intervals are too narrow; and each woman is in every split",
     ]
 
 
@@ -201,11 +208,11 @@ def _deviation(found):
     return f"this copy of JAFFE has {len(found)} photos of {subjects} women, not {PUBLISHED} of {len(SUBJECTS)}"
 
 
-def check(root):
-    """What of JAFFE is in `root`, as lines of text."""
-    found, notes = _list(root)
-    told = counts_told([emotion for _, emotion, _ in found], CLASS_NAMES)
-    return [f"{root}: {len(found)} photos ({told})", *notes, *filter(None, [_deviation(found)])]
+def check(root: Path) -> list[str]:
+    """Lists which parts of JAFFE are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
+    rows, notes = _list(root)
+    emotion_counts = counts_told([emotion for _, emotion, _ in rows], CLASS_NAMES)
+    return [f"{root}: {len(rows)} photos ({emotion_counts})", *notes, *filter(None, [_deviation(rows)])]
 
 
 SPEC = DatasetSpec(
@@ -216,13 +223,15 @@ SPEC = DatasetSpec(
     images="213 (1,335 with altered copies)",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research; its terms forbid passing the photos on or showing most of them",
+    paper_name="JAFFE",
+    honest_protocol="subject",
     check=check,
     traps=(
-        "Split by photo, each woman stands in train and test, with three or so photos an expression that are nearly "
-        "alike: leave one subject out, and quote the mean over all ten.",
+        "With a split by photo, each woman is in train and test, with about three nearly equal photos of each "
+        "expression: leave one subject out, and report the mean over all ten.",
         "Copies made before the split put one photo in train and test; here photos are split first.",
         "Labels are what the women were asked to pose; what people see in a photo may be something else.",
-        "Ten women of one country, one lamp, one camera: figures on it say little about other faces.",
+        "Ten women of one country, one lamp, one camera: results on it say little about other faces.",
         "Photos show head and shoulders and are not cropped; document [3] cut the faces out.",
     ),
     folds={"subject": 10},

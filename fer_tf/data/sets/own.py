@@ -1,11 +1,12 @@
-"""The student's own pictures: a folder a class, or a csv of paths and labels.
+"""Your own pictures: a folder for each class, or a csv of paths and labels.
 
-`folder`: `<class>/…` anywhere below the root, or `train|val|test/<class>/…`; classes go by any known name of an emotion
-(happy, joy, HA, …). `csv`: columns path and label, and optionally split and subject.
+`folder`: `<class>/…` anywhere below the root, or `train|val|test/<class>/…`. Class folders have any known name of an
+emotion (happy, joy, HA, …). `csv`: columns path and label, and optionally split and subject.
 """
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from ..cache import listing_fingerprint
 from ..folders import class_folders, folder_emotion, list_images, sort_files
 from ..splits import naming, split_table
 
-PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject where one is known; the set's own split where it has one"}
+PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject if known; the dataset's own split if it has one"}
 _SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -27,41 +28,64 @@ _SPLIT_NAMES = {
     "test": "test",
 }
 _OPTIONS = {"image_size": 48, "image_channels": 1, "stream": None}
-# The file by which `data prepare` says what its class folders mean.
+# The file in which `data prepare` says what its class folders mean.
 PREPARED = "prepare.json"
 
 
-def load_folder(root, protocol, seed, image_size=48, image_channels=1, stream=None):
-    """Loads `<class>/…` or `train|val|test/<class>/…` below `root`; see `load_dataset`."""
+def load_folder(
+    root: Path, protocol: str, seed: int, image_size: int = 48, image_channels: int = 1, stream: bool | None = None
+) -> FaceDataset:
+    """Loads `<class>/…` or `train|val|test/<class>/…` below `root`; see `load_dataset`.
+
+    Args:
+        root, protocol, seed: the folder, "stratified", seed of the split.
+        image_size: side in pixels; pictures are squeezed to a square.
+        image_channels: 1 or 3.
+        stream: see `image_store`.
+    Returns: `FaceDataset` with the classes that were found.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
+    """
     root = _home(root)
     if not root.is_dir():
         raise MissingDataError(f"folder: there is no {root}. {FOLDER_SPEC.how_to_get.format(root=root)}")
     homes = _split_folders(root) or {"": root}
-    told = _told_folders(root)
+    meanings = _told_folders(root)
     classes = [
-        (folder, told.get(folder.name) or folder_emotion(folder), part)
-        for part, home in homes.items()
+        (folder, meanings.get(folder.name) or folder_emotion(folder), split)
+        for split, home in homes.items()
         for folder in class_folders(home)
     ]
-    found = [(image, emotion, part) for folder, emotion, part in classes for image in list_images(folder)]
-    notes = _outside(root, {image for image, _, _ in found})
-    if not found:
+    rows = [(image, emotion, split) for folder, emotion, split in classes for image in list_images(folder)]
+    notes = _outside(root, {image for image, _, _ in rows})
+    if not rows:
         raise MissingDataError(
             f"folder: {root} holds no class folder with a picture. {FOLDER_SPEC.how_to_get.format(root=root)}"
         )
-    table = pd.DataFrame(found, columns=["path", "emotion", "split"])
+    table = pd.DataFrame(rows, columns=["path", "emotion", "split"])
     return _dataset("folder", root, protocol, seed, table, (image_size, image_channels, stream), notes)
 
 
-def load_csv(root, protocol, seed, image_size=48, image_channels=1, stream=None):
-    """Loads the one csv in `root`: columns path (relative to it) and label, optionally split and subject."""
+def load_csv(
+    root: Path, protocol: str, seed: int, image_size: int = 48, image_channels: int = 1, stream: bool | None = None
+) -> FaceDataset:
+    """Loads the only csv in `root`: columns path (relative to it) and label, optionally split and subject; see
+        `load_dataset`.
+
+    Args:
+        root, protocol, seed: the folder, "stratified", seed of the split.
+        image_size: side in pixels; pictures are squeezed to a square.
+        image_channels: 1 or 3.
+        stream: see `image_store`.
+    Returns: `FaceDataset` with the classes that were found.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
+    """
     root = _home(root)
     table, notes = _read_csv(_find_csv(root))
     return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream), notes)
 
 
 def _split_folders(root):
-    """dict split -> folder, where the root has folders named for splits; two of one split raise."""
+    """dict split -> folder, if the root has folders named after splits; two folders of one split raise."""
     parts = {}
     for path in class_folders(root):
         split = _SPLIT_NAMES.get(path.name.lower())
@@ -73,32 +97,32 @@ def _split_folders(root):
 
 
 def _outside(root, read):
-    """A note, as a list of none or one, on pictures that lie in no class folder that was read."""
-    left = [path for path in sort_files(root)[0] if path not in read]
-    if not left:
+    """A list with one note on pictures outside the class folders, or an empty list."""
+    outside = [path for path in sort_files(root)[0] if path not in read]
+    if not outside:
         return []
-    return [f"{len(left)} pictures lie outside the class folders and are not read, {left[0].name} among them"]
+    return [f"{len(outside)} pictures are outside the class folders and are not read, for example {outside[0].name}"]
 
 
 def _home(root):
-    """`root`, or the folder it would lie in where `data prepare` wrote that: its --out is a data_dir, too."""
+    """`root`, or its parent if `data prepare` wrote there: its --out can be used as a data_dir."""
     return root.parent if not root.exists() and (root.parent / PREPARED).is_file() else root
 
 
 def _told_folders(root):
-    """dict folder name -> emotion, where `data prepare` wrote what its folders mean; a number alone means nothing."""
+    """dict folder name -> emotion from `data prepare`, which may have numbered folders; empty without its file."""
     path = root / PREPARED
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        told = {str(name): canonical_emotion(label) for name, label in content["folders"].items()}
+        meanings = {str(name): canonical_emotion(label) for name, label in content["folders"].items()}
         is_complete = content["complete"]
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{path}: is damaged; give the `data prepare` command again, with --force") from None
+        raise DataError(f"{path}: is damaged; run the `data prepare` command again, with --force") from None
     if not is_complete:
-        raise DataError(f"{root}: `data prepare` was stopped before it was done; give the same command again")
-    return told
+        raise DataError(f"{root}: `data prepare` was stopped before the end; run the same command again")
+    return meanings
 
 
 def _find_csv(root):
@@ -110,7 +134,7 @@ def _find_csv(root):
 
 
 def _read_csv(path):
-    """The table with canonical emotions, whole paths and known splits, and notes; the first wrong line raises."""
+    """The table with emotions, full paths and known splits, and notes; the first wrong line raises."""
     _check_separator(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -124,9 +148,9 @@ def _read_csv(path):
     if absent:
         raise DataError(f"{path}: has no column {', '.join(sorted(absent))} (its columns: {', '.join(table.columns)})")
     if table.empty:
-        raise DataError(f"{path}: has a header and no row")
-    known = {alias for aliases in ALIASES.values() for alias in aliases}
-    _check_column(path, "label", table["label"].str.strip().str.lower(), known, ", ".join(EMOTIONS))
+        raise DataError(f"{path}: has a header but no rows")
+    known_labels = {alias for aliases in ALIASES.values() for alias in aliases}
+    _check_column(path, "label", table["label"].str.strip().str.lower(), known_labels, ", ".join(EMOTIONS))
     table["emotion"] = table["label"].map(canonical_emotion)
     if "split" in table:
         names = table["split"].str.strip().str.lower()
@@ -142,23 +166,23 @@ def _read_csv(path):
 
 
 def _check_separator(path):
-    """Raises `DataError` where semicolons separate the columns, as spreadsheets of many countries write them."""
+    """Raises `DataError` if semicolons separate the columns, as in the spreadsheets of many countries."""
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         first = file.readline().strip()
     if ";" in first and "," not in first:
         raise DataError(
-            f"{path}: its separator is a semicolon, and commas are wanted; its first line is {first[:80]!r}"
+            f"{path}: columns must be separated by commas, not semicolons; its first line is {first[:80]!r}"
         )
 
 
 def _without_repeats(path, table):
-    """The table with every picture once, and a note on rows that name one again; two labels of one picture raise."""
+    """The table with every picture once, and a note on repeated rows; two labels of one picture raise."""
     real = pd.Series([os.path.realpath(file) for file in table["path"]], index=table.index)
     conflict = np.flatnonzero(table.groupby(real)["emotion"].transform("nunique") > 1)
     if len(conflict):
-        raise DataError(f"{path}, line {conflict[0] + 2}: {table['path'][conflict[0]]} stands under two labels")
+        raise DataError(f"{path}, line {conflict[0] + 2}: {table['path'][conflict[0]]} has two labels")
     again = real.duplicated().to_numpy()
-    notes = [f"{again.sum()} rows name a picture again and are left out"] if again.any() else []
+    notes = [f"{again.sum()} rows repeat a picture and are left out"] if again.any() else []
     return table[~again].reset_index(drop=True), notes
 
 
@@ -169,7 +193,7 @@ def _check_column(path, column, values, allowed, shown):
 
 
 def _dataset(name, root, protocol, seed, table, options, notes):
-    """A `FaceDataset` of the table's columns path, emotion and, where they are, split and subject."""
+    """A `FaceDataset` from the table's columns path, emotion and, if they exist, split and subject."""
     size, channels, stream = options
     check_whole("image_size", size, 8, 4096)
     check_choice("image_channels", channels, (1, 3))
@@ -184,15 +208,15 @@ def _dataset(name, root, protocol, seed, table, options, notes):
     return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
 
 
-def check_folder(root):
-    """What is in the folder, as lines of text."""
+def check_folder(root: Path) -> list[str]:
+    """Counts the pictures of each class in the folder, as lines of text; raises like `load_folder`."""
     ds = load_folder(root, "stratified", 0, stream=True)
     counts = ds.counts()["all"].drop("all")
     return [f"{root}: " + ", ".join(f"{name} {count}" for name, count in counts.items()), *ds.notes]
 
 
-def check_csv(root):
-    """What the csv lists, as lines of text."""
+def check_csv(root: Path) -> list[str]:
+    """Counts the pictures in the csv, as lines of text; raises like `load_csv`."""
     path = _find_csv(_home(root))
     return [f"{path}: {len(_read_csv(path)[0])} pictures"]
 
@@ -203,7 +227,7 @@ _TRAPS = (
 )
 FOLDER_SPEC = DatasetSpec(
     load=load_folder,
-    title="folder: your own pictures, a folder a class",
+    title="folder: your own pictures, a folder for each class",
     class_names=EMOTIONS,
     protocols=PROTOCOLS,
     images="any",

@@ -1,8 +1,11 @@
 """RAF-DB basic (Li, Deng & Du 2017): 15,339 aligned 100×100 colour faces from the web, seven emotions.
 
-The publisher's form: `Image/aligned/train_00001_aligned.jpg` with `EmoLabel/list_patition_label.txt` (that spelling).
-Kaggle's: `DATASET/train|test/<1..7>/*.jpg`, with or without `train_labels.csv` and `test_labels.csv` (image, label).
+The publisher's form is `Image/aligned/train_00001_aligned.jpg` with `EmoLabel/list_patition_label.txt` (that spelling).
+Kaggle's form is `DATASET/train|test/<1..7>/*.jpg`, with or without `train_labels.csv` and `test_labels.csv` (columns
+image, label).
 """
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,10 +28,19 @@ HOW_TO_GET = (
 )
 
 
-def load(root, protocol, seed, stream=None):
-    """Loads RAF-DB from `root`; see `load_dataset`. 7 classes, uint8 [15339, 100, 100, 3]."""
-    found = _publisher(root) if (root / LIST).is_file() else _kaggle(root)
-    table = pd.DataFrame(found, columns=["path", "code", "split"])
+def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> FaceDataset:
+    """Loads RAF-DB from `root`; see `load_dataset`. 7 classes, uint8 [15339, 100, 100, 3].
+
+    Args:
+        root: the rafdb folder.
+        protocol: "official".
+        seed: draws val.
+        stream: see `image_store`.
+    Returns: `FaceDataset`.
+    Raises: `MissingDataError` or `DataError` for the files.
+    """
+    rows = _publisher(root) if (root / LIST).is_file() else _kaggle(root)
+    table = pd.DataFrame(rows, columns=["path", "code", "split"])
     paths = list(table.pop("path"))
     table.insert(0, "label", [CLASS_NAMES.index(RAFDB_CODES[code]) for code in table["code"]])
     table["name"] = [path.relative_to(root).as_posix() for path in paths]
@@ -39,28 +51,28 @@ def load(root, protocol, seed, stream=None):
     store = image_store(paths, (SIDE, SIDE), 3, stream)
     source = listing_fingerprint(root, paths)
     notes = _unlisted(root, paths)
-    return FaceDataset("rafdb", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(found))
+    return FaceDataset("rafdb", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(rows))
 
 
 def _unlisted(root, paths):
-    """A note, as a list of none or one, on aligned pictures that the list does not name."""
+    """A list with one note on aligned pictures that are not in the list of labels, or an empty list."""
     home = root / "Image" / "aligned"
     more = len(set(list_images(home)) - set(paths)) if home.is_dir() else 0
     return [f"{more} pictures of Image/aligned are not in the list of labels and are left out"] if more else []
 
 
 def _publisher(root):
-    """(path, code, split) of every line of the list; a picture that is not there raises."""
-    path, found = root / LIST, []
+    """(path, code, split) of every line of the list; a missing picture raises."""
+    path, rows = root / LIST, []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         name, _, label = line.strip().partition(" ")
         if not line.strip():
             continue
-        part = name.split("_")[0]
-        if part not in PUBLISHED or not name.lower().endswith(".jpg"):
-            raise DataError(f"{path}, line {number}: {name!r} is no name like train_00001.jpg or test_0001.jpg")
-        found.append((root / "Image" / "aligned" / f"{name[:-4]}_aligned.jpg", _code(path, number, label), part))
-    return _existing(path, found)
+        split = name.split("_")[0]
+        if split not in PUBLISHED or not name.lower().endswith(".jpg"):
+            raise DataError(f"{path}, line {number}: {name!r} is not a name like train_00001.jpg or test_0001.jpg")
+        rows.append((root / "Image" / "aligned" / f"{name[:-4]}_aligned.jpg", _code(path, number, label), split))
+    return _existing(path, rows)
 
 
 def _code(path, number, label):
@@ -69,37 +81,37 @@ def _code(path, number, label):
     return int(label)
 
 
-def _existing(path, found):
-    names = pd.Series([image for image, _, _ in found])
+def _existing(path, rows):
+    names = pd.Series([image for image, _, _ in rows])
     if names.duplicated().any():
         raise DataError(f"{path}: names {names[names.duplicated()].iloc[0].name} twice")
-    lost = [image for image, _, _ in found if not image.is_file()]
+    lost = [image for image, _, _ in rows if not image.is_file()]
     if lost:
-        raise MissingDataError(f"rafdb: {lost[0]} is not there, though {path} lists it ({len(lost)} files are missing)")
-    if not found:
+        raise MissingDataError(f"rafdb: {lost[0]} is missing, but {path} lists it ({len(lost)} files are missing)")
+    if not rows:
         raise DataError(f"{path}: lists no picture")
-    return found
+    return rows
 
 
 def _kaggle(root):
     """(path, code, split) from the numbered folders of DATASET/ (or of the root itself)."""
     home = root / "DATASET" if (root / "DATASET").is_dir() else root
-    if not all((home / part).is_dir() for part in PUBLISHED):
+    if not all((home / split).is_dir() for split in PUBLISHED):
         raise missing_data(f"rafdb: neither {LIST} nor DATASET/train and DATASET/test is in {root}", root, HOW_TO_GET)
-    found = []
-    for part in PUBLISHED:
-        for folder in class_folders(home / part):
+    rows = []
+    for split in PUBLISHED:
+        for folder in class_folders(home / split):
             if folder.name not in map(str, RAFDB_CODES):
                 raise DataError(f"{folder}: unknown class folder; allowed are 1..7 ({', '.join(RAFDB_CODES.values())})")
-            found += [(image, int(folder.name), part) for image in list_images(folder)]
-    return _existing(home, _agree_with_csv(root, home, found))
+            rows += [(image, int(folder.name), split) for image in list_images(folder)]
+    return _existing(home, _agree_with_csv(root, home, rows))
 
 
-def _agree_with_csv(root, home, found):
-    """The same rows, after Kaggle's label files, where they are, were found to say the same."""
-    for part in PUBLISHED:
+def _agree_with_csv(root, home, rows):
+    """The same rows; raises if one of Kaggle's label files, where they exist, says something else."""
+    for split in PUBLISHED:
         path = next(
-            (place / f"{part}_labels.csv" for place in (root, home) if (place / f"{part}_labels.csv").is_file()), None
+            (place / f"{split}_labels.csv" for place in (root, home) if (place / f"{split}_labels.csv").is_file()), None
         )
         if path is None:
             continue
@@ -107,25 +119,29 @@ def _agree_with_csv(root, home, found):
             listed = pd.read_csv(path, dtype=str).set_index("image")["label"].to_dict()
         except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError):
             raise DataError(f"{path}: must be a csv with the columns image and label") from None
-        wrong = [image for image, code, own in found if own == part and listed.get(image.name, str(code)) != str(code)]
+        wrong = [
+            image
+            for image, code, row_split in rows
+            if row_split == split and listed.get(image.name, str(code)) != str(code)
+        ]
         if wrong:
             raise DataError(
                 f"{path}: calls {wrong[0].name} {listed[wrong[0].name]}, its folder is {wrong[0].parent.name}"
             )
-    return found
+    return rows
 
 
-def _deviation(found):
-    counts = {part: sum(own == part for _, _, own in found) for part in PUBLISHED}
+def _deviation(rows):
+    counts = {split: sum(row_split == split for _, _, row_split in rows) for split in PUBLISHED}
     if counts == PUBLISHED:
         return ""
     return f"this copy of RAF-DB has {counts['train']:,} train and {counts['test']:,} test images, not 12,271 and 3,068"
 
 
-def check(root):
-    """What of RAF-DB is in `root`, as lines of text."""
-    found = _publisher(root) if (root / LIST).is_file() else _kaggle(root)
-    return [f"{root}: {len(found):,} images listed and there", *filter(None, [_deviation(found)])]
+def check(root: Path) -> list[str]:
+    """Lists which parts of RAF-DB are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
+    rows = _publisher(root) if (root / LIST).is_file() else _kaggle(root)
+    return [f"{root}: {len(rows):,} images listed and there", *filter(None, [_deviation(rows)])]
 
 
 SPEC = DatasetSpec(
@@ -136,11 +152,13 @@ SPEC = DatasetSpec(
     images="15,339",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research, by agreement",
+    paper_name="RAF-DB",
+    honest_protocol="official",
     check=check,
     traps=(
-        "Its codes begin with 1 surprise, 2 fear, 3 disgust: read as FER2013's they train, and mean other emotions.",
-        "It has no validation set: much-quoted figures took the best epoch on test.",
-        "Happiness has 39 % of the images and fear 2 %: quote balanced accuracy beside accuracy.",
+        "Its codes begin with 1 surprise, 2 fear, 3 disgust: read with FER2013's codes, they mean other emotions.",
+        "It has no validation set: some well-known results took the best epoch on test.",
+        "Happiness has 39 % of the images and fear 2 %: report balanced accuracy next to accuracy.",
     ),
     options={"stream": None},
 )

@@ -1,7 +1,7 @@
-"""Synthetic faces: drawn by the kit itself, so that it runs anywhere and the truth about every image is known.
+"""Synthetic faces, drawn by the kit itself: it runs anywhere, and the truth about every image is known.
 
-The drawing is in `drawn_faces`. Splits are by identity: no face of train stands in val or test. Figures on these
-faces say nothing about real ones.
+The drawing code is in `drawn_faces`. Splits are by identity: no face of train is in val or test. Results on these faces
+say nothing about real ones.
 """
 
 import functools
@@ -9,6 +9,7 @@ import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,16 +30,20 @@ SHARES = {"train": 0.65, "val": 0.1, "test": 0.25}
 PROTOCOLS = {"identity": "split by identity: 65 % train, 10 % val, 25 % test"}
 
 
-def load(root, protocol, seed, count=COUNT, image_size=48, difficulty="default"):
-    """Draws `count` faces (cached after the first time); see `load_dataset`. 8 classes, uint8 [N, S, S, 1].
+def load(
+    root: Path, protocol: str, seed: int, count: int = COUNT, image_size: int = 48, difficulty: str = "default"
+) -> FaceDataset:
+    """Draws `count` faces (cached after the first time); see `load_dataset`. 8 classes, uint8 [count, S, S, 1].
 
     Args:
         root: not used; the faces come from code.
         protocol: "identity".
         seed: draws other people and other pictures.
-        count: number of images.
-        image_size: side in pixels.
+        count: number of images, at least 40.
+        image_size: side S in pixels, 16..1024.
         difficulty: a key of `drawn_faces.DIFFICULTIES`.
+    Returns: `FaceDataset` with truth masks.
+    Raises: `InputError` for a wrong argument.
     """
     check_whole("count", count, low=40)
     check_whole("image_size", image_size, low=16, high=1024)
@@ -69,33 +74,33 @@ def _people(settings):
 def _masks(settings, table, regions=False):
     """Draws the pictures of these rows again, with their masks; see `FaceDataset.masks`."""
     if regions:
-        known = {key: settings[key] for key in ("seed", "size", "difficulty")}
-        return region_masks(table["drawn"].to_numpy(), identities=_people(settings), **known)
+        region_settings = {key: settings[key] for key in ("seed", "size", "difficulty")}
+        return region_masks(table["drawn"].to_numpy(), identities=_people(settings), **region_settings)
     options = {**settings, "count": 1, "identities": _people(settings), "masks": True}
-    again = [draw_faces(**options, start=int(row)) for row in table["drawn"]]
+    redrawn = [draw_faces(**options, start=int(row)) for row in table["drawn"]]
     parts = {"expression": "expression_masks", "occluder": "occluder_masks", "face": "face_masks"}
     side = settings["size"]
     return {
-        key: np.concatenate([np.zeros((0, side, side), bool), *(getattr(faces, name) for faces in again)])
+        key: np.concatenate([np.zeros((0, side, side), bool), *(getattr(faces, name) for faces in redrawn)])
         for key, name in parts.items()
     }
 
 
-def drawing_code() -> list:
-    """The files of the code that draws."""
+def drawing_code() -> list[Path]:
+    """The files of the drawing code, in a fixed order."""
     return sorted(Path(drawn_faces.__file__).parent.glob("*.py"))
 
 
-def source_fingerprint(settings):
-    """Changes with the settings, the drawing code and the drawing libraries."""
+def source_fingerprint(settings: dict[str, Any]) -> str:
+    """Hash that changes with the settings, the drawing code and the drawing libraries."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     digest.update(code_fingerprint(drawing_code()).encode())
     digest.update(f"{version('numpy')} {version('opencv-python-headless')}".encode())
     return digest.hexdigest()
 
 
-def check(root):
-    """Always there: lines of text."""
+def check(root: Path) -> list[str]:
+    """One line of text: this dataset is always available."""
     return ["drawn by the kit; nothing to download"]
 
 
@@ -107,11 +112,14 @@ SPEC = DatasetSpec(
     images=f"{COUNT:,} (any number)",
     how_to_get="nothing to get: drawn on first use",
     licence="MIT, as the kit",
+    paper_name="drawn faces",
+    is_drawn=True,
+    limits="drawn faces: what it says of real ones is worth nothing",
     check=check,
     traps=(
-        "The faces are drawings: a figure on them shows that code works and how models compare on known truth, "
-        "and says nothing about real faces.",
-        "Faint and occluded faces are meant to be hard; some cannot be told by anybody.",
+        "The faces are drawings: a result on them shows that code works and how models compare on known truth, "
+        "but says nothing about real faces.",
+        "Faint and occluded faces are hard on purpose; nobody can recognise some of them.",
     ),
     options={"count": COUNT, "image_size": 48, "difficulty": "default"},
 )

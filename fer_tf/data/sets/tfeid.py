@@ -1,11 +1,12 @@
 """TFEID (Chen & Yen 2007), the Taiwanese Facial Expression Image Database: 40 people, eight expressions.
 
-Layout as public code that reads it tells, not seen on the set itself: folders `dfh_anger_x/` … `dfh_disguest_x/` (that
-spelling) in folders like `TFEID High/`, with files like `f01_dfh_ag.jpg` (woman 1). Read here: any folder below the
-root with an emotion in its name, and, where no folder tells, any file with one in its name.
+The layout is known from public code, not from the dataset itself: folders `dfh_anger_x/` … `dfh_disguest_x/` (that
+spelling) in folders like `TFEID High/`, with files like `f01_dfh_ag.jpg` (woman 1). This reader takes any folder below
+the root with an emotion in its name. If no folder has one, it takes any file with an emotion in its name.
 """
 
 import re
+from pathlib import Path
 
 from ...common.checks import DataError, check_choice, check_whole
 from ...emotions import ALIASES, EMOTIONS, TFEID_CODES
@@ -16,67 +17,69 @@ from ..splits import naming, split_table
 
 # The public part: frontal, high intensity. Without contempt (68 images) it is the 268 of the seven-class literature.
 PUBLISHED = {8: 336, 7: 268}
-# Names of two letters are left out: too many words are cut to them.
+# Names of two letters are left out: they also abbreviate many other words.
 _WORDS = {alias: emotion for emotion, aliases in ALIASES.items() for alias in aliases if len(alias) > 2}
 _WORDS["disguest"] = "disgust"
-PROTOCOLS = {"subject": "80/10/10 with a seed, by subject where every file's name tells one, else stratified"}
+PROTOCOLS = {"subject": "80/10/10 with a seed, by subject if every file name contains one, else stratified"}
 HOW_TO_GET = (
     "https://bml.ym.edu.tw/tfeid/ (by request, for research): put its folders, whose names hold the emotion "
     "(dfh_anger_x, happiness, …), into {root}"
 )
 
 
-def load(root, protocol, seed, image_size=48, image_channels=1):
+def load(root: Path, protocol: str, seed: int, image_size: int = 48, image_channels: int = 1) -> FaceDataset:
     """Loads TFEID from `root`; see `load_dataset`. The classes found (8, or 7 without contempt), uint8 [N, S, S, C].
 
     Args:
         root: the tfeid folder.
         protocol: "subject".
         seed: draws the subjects (or images) of val and test.
-        image_size: side in pixels; pictures are whole and squeezed to a square.
+        image_size: side S in pixels; pictures are whole and squeezed to a square.
         image_channels: 1 or 3.
+    Returns: `FaceDataset`.
+    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_whole("image_size", image_size, 8, 1024)
     check_choice("image_channels", image_channels, (1, 3))
-    found, notes = _list(root)
-    names = tuple(emotion for emotion in EMOTIONS if emotion in {emotion for _, emotion, _ in found})
-    table, paths = labelled_table(root, found, names)
+    rows, notes = _list(root)
+    names = tuple(emotion for emotion in EMOTIONS if emotion in {emotion for _, emotion, _ in rows})
+    table, paths = labelled_table(root, rows, names)
     nameless = int((table["subject"] == "").sum())
     if nameless:
         table = table.drop(columns="subject")
-        notes.append(f"{nameless} of {len(table)} file names tell no subject: faces of one person stand in all splits")
+        notes.append(f"{nameless} of {len(table)} file names contain no subject: faces of one person are in all splits")
     with naming(f"tfeid: {root}"):
         notes += split_table(table, seed)
     store = image_store(paths, (image_size, image_size), image_channels, stream=False)
     source = listing_fingerprint(root, paths)
-    return FaceDataset("tfeid", protocol, names, table, store, notes, source, deviation=_deviation(found))
+    return FaceDataset("tfeid", protocol, names, table, store, notes, source, deviation=_deviation(rows))
 
 
 def _list(root):
-    """(path, emotion, subject or "") of every picture, and notes; a picture whose emotion nothing tells raises."""
+    """(path, emotion, subject or "") of every picture, and notes; a picture without a known emotion raises."""
     paths, others = sort_files(root)
     if not paths:
         raise missing_data(f"tfeid: no picture is in {root}", root, HOW_TO_GET)
-    found, doubtful = [], 0
+    rows, doubtful = [], 0
     for path in paths:
         by_folder, by_name = _folder_emotion(root, path), _name_emotion(path)
         if by_folder is None and by_name is None:
             raise DataError(
-                f"{path}: neither its folders nor its name tell an emotion; folders are called like dfh_anger_x or "
+                f"{path}: neither its folders nor its name contain an emotion; folders have names like dfh_anger_x or "
                 f"happiness ({', '.join(EMOTIONS)})"
             )
         doubtful += None not in (by_folder, by_name) and by_folder != by_name
-        found.append((path, by_folder or by_name, _subject(path)))
-    notes = [f"{doubtful} file names seem to tell another emotion than their folder, which is believed"] * bool(
+        rows.append((path, by_folder or by_name, _subject(path)))
+    notes = [f"{doubtful} file names seem to contain another emotion than their folder; the folder counts"] * bool(
         doubtful
     )
     if others:
-        notes.append(f"{len(others)} files that are no pictures were not read")
-    return found, notes
+        notes.append(f"{len(others)} files that are not pictures were not read")
+    return rows, notes
 
 
 def _folder_emotion(root, path):
-    """What the nearest folder with an emotion in its name tells, or None."""
+    """The emotion of the nearest folder with an emotion in its name, or None."""
     for folder in path.relative_to(root).parents:
         emotion = _told(path, folder.name, _WORDS)
         if emotion is not None:
@@ -89,15 +92,15 @@ def _name_emotion(path):
 
 
 def _told(path, name, words):
-    """The one emotion among the words of a name, or None; two raise."""
+    """The one emotion among the words of a name, or None; two emotions raise."""
     emotions = {words[word] for word in re.split(r"[^a-z]+", name.lower()) if word in words}
     if len(emotions) > 1:
-        raise DataError(f"{path}: {name!r} tells {' and '.join(sorted(emotions))}; one emotion is allowed")
+        raise DataError(f"{path}: {name!r} contains {' and '.join(sorted(emotions))}; only one emotion is allowed")
     return next(iter(emotions), None)
 
 
 def _subject(path):
-    """f01 or m12 where the name holds just one such word, else ""."""
+    """f01 or m12 if the name contains exactly one such word, else ""."""
     words = set(re.findall(r"(?<![a-z0-9])[fm]\d+(?![a-z0-9])", path.stem.lower()))
     return words.pop() if len(words) == 1 else ""
 
@@ -112,12 +115,12 @@ def _deviation(found):
     )
 
 
-def check(root):
-    """What of TFEID is in `root`, as lines of text."""
-    found, notes = _list(root)
-    told = counts_told([emotion for _, emotion, _ in found], EMOTIONS)
-    people = len({subject for _, _, subject in found} - {""})
-    return [f"{root}: {told}; {people} subjects by name", *notes, *filter(None, [_deviation(found)])]
+def check(root: Path) -> list[str]:
+    """Lists which parts of TFEID are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
+    rows, notes = _list(root)
+    emotion_counts = counts_told([emotion for _, emotion, _ in rows], EMOTIONS)
+    people = len({subject for _, _, subject in rows} - {""})
+    return [f"{root}: {emotion_counts}; {people} subjects by name", *notes, *filter(None, [_deviation(rows)])]
 
 
 SPEC = DatasetSpec(
@@ -128,15 +131,17 @@ SPEC = DatasetSpec(
     images="336 public (of 7,200)",
     how_to_get=HOW_TO_GET,
     licence="non-commercial research, by request",
+    paper_name="TFEID",
+    honest_protocol="subject",
     check=check,
     traps=(
-        "Not tried on the set itself: folder names (dfh_anger_x, dfh_disguest_x), file names (f01_…, m12_…: woman 1, "
-        "man 12) and counts are taken from public code and papers. Compare `data check` with what you were given.",
+        "Not tested on the dataset itself: folder names (dfh_anger_x, dfh_disguest_x), file names (f01_…, m12_…: woman "
+        "1, man 12) and counts come from public code and papers. Compare `data check` with what you received.",
         "A subject is read from the file's name (f01, m12); that f01 is one person in all folders is an assumption.",
-        "High and slight intensity, and the pictures at an angle, are of the same 40 people: mixed, they change the "
-        "task and not the number of faces.",
+        "High and slight intensity, and the pictures at an angle, are of the same 40 people: mixing them changes "
+        "the task, but not the number of faces.",
         "Pictures show the head and are not cropped: crop faces first.",
-        "Four people are a tenth: val and test have some 30 images each; quote intervals and several seeds.",
+        "Four people are a tenth: val and test have about 30 images each; report intervals and several seeds.",
     ),
     options={"image_size": 48, "image_channels": 1},
 )

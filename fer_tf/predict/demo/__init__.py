@@ -1,1 +1,1 @@
-"""The demo page."""
+"""The demo page: what it answers, how it looks, and the server."""

@@ -1,7 +1,7 @@
-"""What the demo page answers: pictures and camera frames in, annotated pictures, bars, maps and tables out.
+"""The answers of the demo page: takes pictures and camera frames, returns annotated pictures, bars, maps and tables.
 
-Pictures come as data URLs in the body of a request and are decoded in memory; nothing of them is written anywhere. The
-page itself is in `fer_tf.predict.demo.page`, what serves it in `fer_tf.predict.demo.server`.
+Pictures come as data URLs in the body of a request. They are decoded in memory and never written to disk.
+`fer_tf.predict.demo.page` makes the page, `fer_tf.predict.demo.server` serves it.
 """
 
 import base64
@@ -13,60 +13,71 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ...common.checks import DataError, InputError, check_range
+from ...common.paths import reports_root, results_root
+from ...data import DATASETS
 from ...data.images import FORMATS, picture_pixels
 from ...explain import TITLES, check_method, empty_reason, explain, is_empty, method_of_head
 from ...explain.plots import face_beside_map
-from ...runs import page, records
+from ...runs import records
 from ...saving.bundled import bundled_records
 from ...saving.keras_files import model_info
 from .. import annotate as drawing
 from ..pictures import Picture
+from ..recognizer import EmotionRecognizer
 from ..tracking import Follower
 
+if TYPE_CHECKING:
+    import keras
+
+    from ...saving.runtimes import ExportedModel
+
 MAX_MB = 10.0
-# Longer sides of what is shown, in pixels, and seconds over which a live face's probabilities are averaged.
+# The longer sides of pictures, live frames and maps on the page, in pixels.
 PICTURE_SIDE, LIVE_SIDE, MAP_SIDE = 800, 640, 260
+# Seconds over which the probabilities of a live face are averaged.
 LIVE_SECONDS = 1.0
 COLUMNS = ("face", "label", "confidence", "x", "y", "w", "h", "found")
 
 
 class Answer(NamedTuple):
-    """What is shown of a picture.
+    """What the page shows for a picture. If the picture cannot be predicted, only `message` has content.
 
     Attributes:
-        message: a line about it, HTML; what is wrong with it, where it cannot be predicted.
-        annotated: the picture with its faces, HTML; "" where it cannot be predicted, as are the next two.
-        bars: dict class -> probability of the largest face; None.
-        map: the largest face beside its map, with the layer's name, HTML.
-        table: list of rows of `COLUMNS`, the largest face first; None.
+        message: HTML, a line about the picture, or about what is wrong with it.
+        annotated: HTML, the picture with its faces, or "".
+        bars: dict class -> probability (0..1) of the largest face, or None.
+        map: HTML, the largest face next to its map, with the layer's name, or "".
+        table: rows of `COLUMNS`, the largest face first, or None.
     """
 
     message: str
     annotated: str = ""
-    bars: dict | None = None
+    bars: dict[str, float] | None = None
     map: str = ""
-    table: list | None = None
+    table: list[list] | None = None
 
 
 class Demo:
-    """Answers of one model.
+    """Answers with one model.
 
     Args:
-        recognizer: `fer_tf.predict.recognizer.EmotionRecognizer`.
-        max_mb: megabytes (10⁶ bytes) that a picture may have at most.
+        recognizer: the model and its detector.
+        max_mb: largest size of a picture in megabytes (10⁶ bytes), 0.01 to 200.
+    Raises: `InputError` for another size.
 
     Attributes:
-        layer: name of the layer whose map is drawn; "" where the model has none.
-        method: "gradcam" or "hirescam", by the model's head; "" where it has no map.
+        layer: name of the layer whose map is drawn, or "" if the model has no map.
+        method: "gradcam" or "hirescam", which depends on the model's head, or "" if the model has no map.
+        no_map: why the model has no map, or "".
     """
 
-    def __init__(self, recognizer, max_mb=MAX_MB):
+    def __init__(self, recognizer: EmotionRecognizer, max_mb: float = MAX_MB) -> None:
         self.recognizer, self.max_mb = recognizer, check_range("max_mb", max_mb, 0.01, 200)
         self.layer, self.method, self.no_map = "", "", ""
         recognizer.recognise([Picture("", np.zeros((64, 64, 1), np.uint8))])
@@ -76,71 +87,80 @@ class Demo:
         except InputError as error:
             self.no_map = str(error)
 
-    def picture(self, data):
-        """The `Answer` to a picture, a data URL; any fault of it becomes a message."""
-        return self._told(lambda: self._answer(read_upload(data, self.max_mb)), Answer)
-
-    def frame(self, data, state=None, now=None):
-        """One camera frame, its labels averaged over the last frames.
+    def picture(self, data: str | None) -> Answer:
+        """Answers to a picture.
 
         Args:
-            data: data URL.
-            state: of the frame before, None for the first.
-            now: seconds of a steady clock; None reads it.
+            data: the picture as a data URL.
+        Returns: `Answer`; anything wrong with the picture becomes its message.
+        """
+        return self._catch_errors(lambda: self._answer(read_upload(data, self.max_mb)), Answer)
+
+    def frame(self, data: str | None, state: dict | None = None, now: float | None = None) -> tuple[str, dict]:
+        """Answers to a camera frame. The probabilities are averaged over the last frames.
+
+        Args:
+            data: the frame as a data URL.
+            state: the state that the frame before returned; None for the first frame.
+            now: seconds of a monotonic clock; None reads the clock.
         Returns: HTML; the state for the next frame, a JSON value.
         """
         follower = Follower(LIVE_SECONDS, state)
-        now = time.monotonic() if now is None else now
-        shown = self._told(lambda: self._live(read_upload(data, self.max_mb), follower, now), str)
-        return shown, follower.state
+        seconds = time.monotonic() if now is None else now
+        answer = self._catch_errors(lambda: self._live(read_upload(data, self.max_mb), follower, seconds), str)
+        return answer, follower.state
 
-    def _told(self, compute, wrap):
+    def _catch_errors(self, compute, wrap):
+        """The result of `compute`, or an error as a notice that `wrap` makes an answer of."""
         try:
             return compute()
         except InputError as error:
             return wrap(notice(str(error), is_fault=True))
-        except Exception as error:  # of one picture: the page goes on
+        except Exception as error:  # one picture must not stop the page
             print(f"not predicted: {type(error).__name__}: {error}", file=sys.stderr)
             return wrap(notice(f"the picture could not be predicted ({type(error).__name__})", is_fault=True))
 
     def _answer(self, pixels):
-        found = self.recognizer.recognise([Picture("", pixels)])
-        faces = [_shown(row, shares) for row, shares in zip(found.rows, found.probabilities, strict=True)]
+        recognised = self.recognizer.recognise([Picture("", pixels)])
+        faces = [
+            _face_to_draw(row, shares) for row, shares in zip(recognised.rows, recognised.probabilities, strict=True)
+        ]
         image = self._drawn(pixels, faces, PICTURE_SIDE)
-        first = dict(zip(self.recognizer.class_names, map(float, found.probabilities[0]), strict=True))
-        label = max(first, key=first.get)
-        whose = "The largest" if found.rows[0]["detected"] else "Its label"
-        about = f"{self._found_faces(found.rows)} {whose}: {label}, {first[label]:.2f}."
-        picture = picture_tag(image, f"The picture; {about}")
-        return Answer(notice(about), picture, first, self._map(found, label), self._table(found))
+        bars = dict(zip(self.recognizer.class_names, map(float, recognised.probabilities[0]), strict=True))
+        label = max(bars, key=bars.get)
+        subject = "The largest" if recognised.rows[0]["detected"] else "Its label"
+        message = f"{self._face_count(recognised.rows)} {subject}: {label}, {bars[label]:.2f}."
+        picture = picture_tag(image, f"The picture; {message}")
+        return Answer(notice(message), picture, bars, self._map(recognised, label), self._table(recognised))
 
-    def _found_faces(self, rows):
-        """How many faces were found, a sentence."""
+    def _face_count(self, rows):
+        """A sentence that says how many faces were found."""
         if self.recognizer.detector == "none":
-            return "The whole picture was taken for a face; none was looked for."
+            return "The whole picture was taken as a face, without a search for faces."
         if not rows[0]["detected"]:
-            return "No face found: the whole picture was taken for one."
+            return "No face found: the whole picture was taken as a face."
         return f"{len(rows)} face{'s' * (len(rows) > 1)} found."
 
     def _drawn(self, pixels, faces, longest):
-        """The picture with boxes and labels, without the panel that `annotate` puts beside it."""
+        """The picture with boxes and labels, without the panel that `annotate` adds."""
         names = self.recognizer.class_names
         return drawing.annotate(pixels, faces, names, longest, steady=True)[:, : -drawing.PANEL]
 
-    def _map(self, found, label):
+    def _map(self, recognised, label):
         if not self.layer:
             return notice(f"no map: {self.no_map}")
-        target = found.probabilities[:1].argmax(axis=1)
-        item = explain(self.recognizer.model, found.crops[:1], self.method, target)[0]
+        target = recognised.probabilities[:1].argmax(axis=1)
+        face_map = explain(self.recognizer.model, recognised.crops[:1], self.method, target)[0]
         title, reason = f"{TITLES[self.method]} of {label}", empty_reason(self.method)
-        image = face_beside_map(found.crops[0], item, title, MAP_SIDE, reason)
-        about = f"{title}, layer {self.layer}"
-        text = html.escape(f"{about}: {reason if is_empty(item) else 'where that map speaks for this class'}.")
-        return f"<figure>{picture_tag(np.asarray(image), about)}<figcaption>{text}</figcaption></figure>"
+        image = face_beside_map(recognised.crops[0], face_map, title, MAP_SIDE, reason)
+        caption = f"{title}, layer {self.layer}"
+        meaning = reason if is_empty(face_map) else "where this map speaks for the class"
+        text = html.escape(f"{caption}: {meaning}.")
+        return f"<figure>{picture_tag(np.asarray(image), caption)}<figcaption>{text}</figcaption></figure>"
 
-    def _table(self, found):
+    def _table(self, recognised):
         names = self.recognizer.class_names
-        rows = zip(found.rows, found.probabilities, strict=True)
+        rows = zip(recognised.rows, recognised.probabilities, strict=True)
         return [
             [
                 row["face"] + 1,
@@ -153,43 +173,44 @@ class Demo:
         ]
 
     def _live(self, pixels, follower, now):
-        found = self.recognizer.recognise([Picture("", pixels)])
-        is_face = self.recognizer.detector == "none"  # the whole frame, then
-        seen = [place for place, row in enumerate(found.rows) if is_face or row["detected"]]
-        boxes = [[found.rows[place][side] for side in "xywh"] for place in seen]
-        tracks, steadied = follower.follow(boxes, now, found.probabilities[seen])
-        faces = [drawing.Shown(*face) for face in zip(tracks, map(tuple, boxes), steadied, strict=True)]
+        recognised = self.recognizer.recognise([Picture("", pixels)])
+        is_whole_frame = self.recognizer.detector == "none"
+        indices = [index for index, row in enumerate(recognised.rows) if is_whole_frame or row["detected"]]
+        boxes = [[recognised.rows[index][side] for side in "xywh"] for index in indices]
+        tracks, averaged = follower.follow(boxes, now, recognised.probabilities[indices])
+        faces = [drawing.Shown(*face) for face in zip(tracks, map(tuple, boxes), averaged, strict=True)]
         names = self.recognizer.class_names
-        said = ", ".join(f"{face.number + 1} {names[face.probabilities.argmax()]}" for face in faces) or "no face found"
-        return picture_tag(self._drawn(pixels, faces, LIVE_SIDE), said) + notice(said)
+        labels = [f"{face.number + 1} {names[face.probabilities.argmax()]}" for face in faces]
+        message = ", ".join(labels) or "no face found"
+        return picture_tag(self._drawn(pixels, faces, LIVE_SIDE), message) + notice(message)
 
 
-def read_upload(data, max_mb=MAX_MB):
-    """The pixels of a picture that came as a data URL; it is decoded in memory and never stands in a file.
+def read_upload(data: str | None, max_mb: float = MAX_MB) -> np.ndarray:
+    """Decodes a picture from a data URL in memory. It is never written to a file.
 
     Args:
         data: text, `data:image/png;base64,...`.
-        max_mb: megabytes that its bytes may have at most; checked before they are decoded.
+        max_mb: largest size of the picture in megabytes (10⁶ bytes); checked before the bytes are decoded.
     Returns: uint8 [H, W, 1 or 3], upright.
-    Raises: `DataError` for what is no picture, is broken, or has too many bytes or pixels.
+    Raises: `DataError` if it is not a picture, is broken, or has too many bytes or pixels.
     """
     head, comma, text = data.partition(",") if isinstance(data, str) else ("", "", "")
     if not comma or not head.startswith("data:") or not head.endswith(";base64"):
-        raise DataError("no picture came")
+        raise DataError("no picture was received")
     if len(text) * 3 / 4 > max_mb * 1e6 + 3:
-        raise DataError(f"the picture has {len(text) * 0.75e-6:.1f} MB; at most {max_mb:g} MB are taken")
+        raise DataError(f"the picture has {len(text) * 0.75e-6:.1f} MB; at most {max_mb:g} MB are allowed")
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise DataError("the picture did not come whole") from None
+        raise DataError("the picture was not received completely") from None
     return _decoded(content)
 
 
 def _decoded(content):
-    """As `fer_tf.data.images.read_image`, of bytes: the same formats, and the same limit before pixels are decoded."""
+    """Like `fer_tf.data.images.read_image`, for bytes: the same formats, and the same limit on pixels."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow remarks on damage that it can live with
+            warnings.simplefilter("ignore")  # Pillow warns about damage that it can handle
             with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
                 if picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
                     raise Image.DecompressionBombError
@@ -199,61 +220,66 @@ def _decoded(content):
         raise DataError(f"the picture has more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink it first") from None
     except Image.UnidentifiedImageError:
         raise DataError("this is not a picture that can be read (JPEG, PNG, BMP, GIF, TIFF, WebP)") from None
-    except Exception as error:  # broken files bring Pillow's readers to raise anything
+    except Exception as error:  # Pillow's readers raise errors of any type on broken files
         raise DataError(f"the picture is broken ({type(error).__name__})") from None
 
 
-def _shown(row, probabilities):
+def _face_to_draw(row, probabilities):
     box = tuple(row[side] for side in "xywh") if row["detected"] else None
     return drawing.Shown(row["face"], box, probabilities)
 
 
-def notice(text, is_fault=False):
-    """A line for the page, HTML; a fault is read out at once by screen readers."""
-    kind, role = ("fault", "alert") if is_fault else ("note", "status")
+def notice(text: str, is_fault: bool = False) -> str:
+    """Makes an HTML line of a text. Screen readers read a fault aloud at once."""
+    style, role = ("fault", "alert") if is_fault else ("note", "status")
     text = text[:1].upper() + text[1:]
-    return f'<p class="fer-{kind}" role="{role}">{html.escape(text)}</p>'
+    return f'<p class="fer-{style}" role="{role}">{html.escape(text)}</p>'
 
 
-def picture_tag(pixels, about):
-    """uint8 [H, W, 3] as HTML that holds the picture itself, a JPEG."""
+def picture_tag(pixels: np.ndarray, about: str) -> str:
+    """Makes an HTML tag that contains a picture as a JPEG.
+
+    Args:
+        pixels: uint8 [H, W, 3].
+        about: text that describes the picture; screen readers read it aloud.
+    """
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90)
     text = base64.b64encode(file.getvalue()).decode()
     return f'<img alt="{html.escape(about)}" src="data:image/jpeg;base64,{text}">'
 
 
-def model_lines(model):
-    """What is known of a model: lines of text for the page, its name, what it has learned from, what was measured."""
+def model_lines(model: "keras.Model | ExportedModel") -> list[str]:
+    """Lines of text about a model: its name and classes, its training dataset, its test accuracy and its limits."""
     info = model_info(model)
     provenance = info.get("provenance", {})
     lines = [f"Model: {provenance.get('run') or model.name}; {', '.join(info['class_names'])}."]
     dataset, protocol = provenance.get("dataset"), provenance.get("protocol")
     if not dataset:
-        return [*lines, "What it has learned from is not recorded."]
-    lines.append(f"Learned from: {dataset}{f' ({protocol})' if protocol else ''}. {_measured(provenance)}")
-    if dataset == "synthetic":
-        lines.append("These are drawn faces: what it says of real ones is worth nothing.")
+        return [*lines, "Its training dataset is not recorded."]
+    lines.append(f"Trained on: {dataset}{f' ({protocol})' if protocol else ''}. {_measured(provenance)}")
+    if dataset in DATASETS:
+        lines.append(f"Limits: {DATASETS[dataset].limits}.")
     return lines
 
 
 def _measured(provenance):
-    """The test accuracy of the run that made a model, where its record is there: the bundled one's, or the run's."""
-    whose = "Accuracy of the model that this was exported from" if "export" in provenance else "Accuracy"
-    for test in _test_figures(provenance):
-        return f"{whose} on its {test['n']:,} test images: {100 * test['accuracy']:.1f} %."
+    """A sentence with the test accuracy of the run that made a model, if there is a record of it."""
+    subject = "Accuracy of the model that this was exported from" if "export" in provenance else "Accuracy"
+    for test in _test_metrics(provenance):
+        return f"{subject} on its {test['n']:,} test images: {100 * test['accuracy']:.1f} %."
     return "Its test accuracy is not recorded here."
 
 
-def _test_figures(provenance):
-    """Yields the figures in the records that bear a model's run and fingerprint."""
+def _test_metrics(provenance):
+    """Yields the test metrics in the records of bundled models and of runs with this run name and fingerprint."""
     name, fingerprint = provenance.get("run"), provenance.get("fingerprint")
     if not fingerprint or not isinstance(name, str) or Path(name).name != name:  # the file may come from anywhere
         return
     for record in bundled_records():
         if (record.get("run"), record.get("fingerprint")) == (name, fingerprint):
             yield record["test"]
-    for root in (records.reports_root() / "runs", page.results_root() / "runs"):
+    for root in (reports_root() / "runs", results_root() / "runs"):
         with contextlib.suppress(InputError):
             run = records.read_run(root / name)
             if run.record["fingerprint"] == fingerprint:

@@ -1,22 +1,27 @@
-"""The demo's page, made of Gradio's parts.
+"""The demo's page, built with Gradio.
 
-Gradio's own picture and camera inputs store what they are given as files. Here the browser hands a picture over as a
-data URL within an event (`gr.HTML` with a script of its own), and results come back as HTML that holds them.
+Gradio's own inputs for pictures and cameras store files. This page does not: a script in `gr.HTML` sends the picture as
+a data URL in an event, and the results come back as HTML that contains the pictures.
 """
 
 import html
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ...saving.runtimes import required
-from .answers import COLUMNS, model_lines
+from .answers import COLUMNS, Demo, model_lines
+
+if TYPE_CHECKING:
+    import gradio
 
 CAUTION = (
     "The labels are guesses about the expression on a picture, not about what a person feels. "
     "Not for identifying or judging people."
 )
-KEPT = "Pictures are worked on in memory, on the computer that serves this page, and are not stored."
-# Requests that wait for their turn; further ones are refused with a message. One is predicted at a time.
+KEPT = "Pictures are processed in memory, on the computer that serves this page, and are not stored."
+# One request is predicted at a time. At most this many wait; Gradio refuses further ones with a message.
 WAITING = 8
-# Of the live tab: width of the frames in pixels, and seconds after which an answer is no longer waited for.
+# For the live tab: width of the frames in pixels, and the seconds to wait for an answer before the next frame is sent.
 FRAME_WIDTH, FRAME_PATIENCE = 480, 15
 
 _CSS = """
@@ -68,7 +73,7 @@ let stream = null;
 const show = (name, on) => { find(name).hidden = !on; };
 async function open() {
   if (!navigator.mediaDevices) {
-    say('The browser gives cameras only to pages of this very computer (127.0.0.1) or over https.');
+    say('The browser allows cameras only for pages from this computer (127.0.0.1) or over https.');
     return false;
   }
   try {
@@ -104,7 +109,7 @@ const limit = props.max_mb * 1e6;
 function take(file) {
   if (!file) return;
   if (file.size > limit) {
-    say('The picture has ' + (file.size / 1e6).toFixed(1) + ' MB; at most ' + props.max_mb + ' MB are taken.');
+    say('The picture has ' + (file.size / 1e6).toFixed(1) + ' MB; at most ' + props.max_mb + ' MB are allowed.');
     return;
   }
   say('');
@@ -137,7 +142,7 @@ let timer = null;
 function send() {
   clearTimeout(timer);
   if (!stream) return;
-  if (!video.videoWidth || !element.offsetParent) {  // no picture yet, or another tab is looked at
+  if (!video.videoWidth || !element.offsetParent) {  // no picture yet, or another tab is open
     timer = setTimeout(send, 300);
     return;
   }
@@ -151,8 +156,11 @@ find('.stop').addEventListener('click', () => { clearTimeout(timer); close(); ru
 """
 
 
-def build_page(demo):
-    """The page of a `fer_tf.predict.demo.answers.Demo`, a `gradio.Blocks`; nothing is served yet."""
+def build_page(demo: Demo) -> "gradio.Blocks":
+    """Builds the page of a `Demo`. It does not serve it yet.
+
+    Raises: `InputError` if Gradio is not installed.
+    """
     gradio = required("gradio")
     with gradio.Blocks(title="Facial expressions", analytics_enabled=False) as page:
         gradio.HTML(_head(demo.recognizer.model))
@@ -163,10 +171,10 @@ def build_page(demo):
     return page.queue(max_size=WAITING, api_open=False)
 
 
-def look(gradio):
-    """How the page is dressed, as `gradio.mount_gradio_app` takes it: with letters that the computer has."""
-    letters = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    return {"theme": letters, "css": _CSS}
+def look(gradio: ModuleType) -> dict:
+    """The theme and CSS of the page, as arguments of `gradio.mount_gradio_app`. It uses only fonts of the computer."""
+    theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    return {"theme": theme, "css": _CSS}
 
 
 def _head(model):
@@ -176,7 +184,7 @@ def _head(model):
 
 
 def _add_picture_tab(gradio, demo):
-    given = gradio.HTML(html_template=_PICTURE_HTML, js_on_load=_CAMERA_JS + _PICTURE_JS, max_mb=demo.max_mb)
+    upload = gradio.HTML(html_template=_PICTURE_HTML, js_on_load=_CAMERA_JS + _PICTURE_JS, max_mb=demo.max_mb)
     message = gradio.HTML()
     with gradio.Row():
         with gradio.Column(min_width=300):
@@ -186,23 +194,23 @@ def _add_picture_tab(gradio, demo):
             shown_map = gradio.HTML(elem_classes="fer-result")
     table = gradio.Dataframe(headers=list(COLUMNS), label="All faces", interactive=False)
 
-    def show(event: gradio.EventData):
+    def show(event: gradio.EventData):  # type: ignore[name-defined]
         return tuple(demo.picture(event._data.get("data")))
 
-    given.picture(show, None, [message, annotated, bars, shown_map, table], show_progress="minimal", **_ONE_BY_ONE)
+    upload.picture(show, None, [message, annotated, bars, shown_map, table], show_progress="minimal", **_ONE_BY_ONE)
 
 
 def _add_live_tab(gradio, demo):
     settings = {"width": FRAME_WIDTH, "patience": FRAME_PATIENCE}
-    given = gradio.HTML(html_template=_LIVE_HTML, js_on_load=_CAMERA_JS + _LIVE_JS, **settings)
+    webcam = gradio.HTML(html_template=_LIVE_HTML, js_on_load=_CAMERA_JS + _LIVE_JS, **settings)
     shown, state = gradio.HTML(elem_classes="fer-result"), gradio.State()
 
-    def show(before, event: gradio.EventData):
+    def show(before, event: gradio.EventData):  # type: ignore[name-defined]
         return demo.frame(event._data.get("data"), before)
 
-    frame = given.frame(show, state, [shown, state], show_progress="hidden", **_ONE_BY_ONE)
+    frame = webcam.frame(show, state, [shown, state], show_progress="hidden", **_ONE_BY_ONE)
     frame.then(None, js="() => { window.dispatchEvent(new Event('fer-frame-done')); }", api_visibility="private")
 
 
-# Both tabs share one place at the model.
+# Both tabs share one queue for the model, which predicts one request at a time.
 _ONE_BY_ONE = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}

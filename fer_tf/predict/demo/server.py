@@ -1,7 +1,7 @@
-"""Serving the demo page: on this computer alone unless told otherwise, no call to the internet, no picture written.
+"""Serves the demo page. It makes no calls to the internet and writes no pictures.
 
-Gradio is an optional package. Its statistics, its history of runs in the browser and its upload of files are switched
-off, and the browser is told to load nothing from elsewhere.
+By default only this computer can reach the page. Gradio is an optional package. Its statistics, its history of runs in
+the browser and its file upload are disabled, and the browser may not load anything from other servers.
 """
 
 import contextlib
@@ -10,11 +10,18 @@ import os
 import socket
 import threading
 import webbrowser
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ...common.checks import InputError, check_whole
 from ...saving.runtimes import required
+from ..recognizer import EmotionRecognizer
 from .answers import Demo
 from .page import build_page, look
+
+if TYPE_CHECKING:
+    import fastapi
 
 PACKAGE = "gradio>=6,<7"
 _SWITCHED_OFF = {
@@ -26,7 +33,7 @@ _SWITCHED_OFF = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
 }
-# The addresses that the page asks for. Gradio has many more, some of which store files or fetch from elsewhere.
+# The addresses that the page uses. Gradio has many more, and some of them store files or load from other servers.
 _API = "/gradio_api"
 _READ = {
     "/",
@@ -45,12 +52,15 @@ _POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; form-action 'self'; frame-ancestors 'self'; "
     "base-uri 'self'"
 )
-# Beside the picture a request has some names and numbers.
+# Bytes of a request in addition to its picture: some names and numbers.
 _ENVELOPE = 65_536
 
 
-def import_gradio():
-    """Gradio with all that calls home switched off; `InputError` where it is not installed, or too old or too new."""
+def import_gradio() -> ModuleType:
+    """Imports Gradio with all its calls to other servers disabled.
+
+    Raises: `InputError` if Gradio 6 is not installed.
+    """
     os.environ.update(_SWITCHED_OFF)
     gradio = required("gradio", f'"{PACKAGE}"')
     if gradio.__version__.split(".")[0] != "6":
@@ -58,22 +68,23 @@ def import_gradio():
     return gradio
 
 
-def is_loopback(host):
-    """True where only this computer can reach the host."""
+def is_loopback(host: str) -> bool:
+    """True if only this computer can reach the host."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
 
-def make_app(recognizer, max_mb, host="127.0.0.1"):
-    """The application that answers the page's requests, for any ASGI server.
+def make_app(recognizer: EmotionRecognizer, max_mb: float, host: str = "127.0.0.1") -> "fastapi.FastAPI":
+    """Makes the application that answers the page's requests, for any ASGI server.
 
     Args:
-        recognizer: `fer_tf.predict.recognizer.EmotionRecognizer`.
-        max_mb: megabytes (10⁶ bytes) of a picture.
-        host: address that it is served on; on loopback, requests for other names are refused, so that no foreign page
-            can pass for this one.
+        recognizer: the model and its detector.
+        max_mb: largest size of a picture in megabytes (10⁶ bytes), 0.01 to 200.
+        host: address that it is served on. For a loopback address, requests with another host name are refused, so that
+            a page of another site cannot use this one under its own name.
+    Raises: `InputError` if Gradio 6 is not installed, or for another size.
     """
     gradio = import_gradio()
     from fastapi import FastAPI
@@ -89,18 +100,18 @@ def make_app(recognizer, max_mb, host="127.0.0.1"):
 
 
 class Guard:
-    """ASGI middleware: lets in what the page asks for, in bodies that are not too large, and forbids calls elsewhere.
+    """ASGI middleware that accepts only the page's own requests of limited size, and forbids calls to other servers.
 
     Args:
-        app: the application behind it.
-        limit: bytes of a request's body.
+        app: the ASGI application that answers accepted requests.
+        limit: largest size of a request's body in bytes.
     """
 
-    def __init__(self, app, limit):
+    def __init__(self, app: Callable[..., Awaitable[None]], limit: int) -> None:
         self.app, self.limit = app, limit
 
-    async def __call__(self, scope, receive, send):
-        """Answers a request; see ASGI."""
+    async def __call__(self, scope: dict, receive: Callable, send: Callable[[dict], Awaitable[None]]) -> None:
+        """Answers a request; see the ASGI specification for the arguments."""
         refused = self._refusal(scope) if scope["type"] == "http" else None
         if refused:
             await _answer(send, *refused)
@@ -108,20 +119,20 @@ class Guard:
 
         async def guarded(message):
             if message["type"] == "http.response.start":
-                own = [(b"content-security-policy", _POLICY.encode()), (b"referrer-policy", b"no-referrer")]
-                message = {**message, "headers": [*message.get("headers", []), *own]}
+                added = [(b"content-security-policy", _POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
         await self.app(scope, receive, guarded)
 
     def _refusal(self, scope):
-        """(status, text) where the request is not let in, before its body is read."""
+        """(status, text) if the request is refused, else None. The body is not read for this."""
         headers, path = dict(scope["headers"]), scope["path"]
         is_read = scope["method"] in ("GET", "HEAD") and (path in _READ or path.startswith(_READ_BELOW))
         if not is_read and not (scope["method"] == "POST" and path in _SENT):
-            return 403, "the page has no such address: it takes no files and gives none"
+            return 403, "the page has no such address: it accepts no files and serves none"
         if b"transfer-encoding" in headers:
-            return 411, "the request must tell its length"
+            return 411, "the request must have a content-length"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self.limit:
             return 413, f"the request is too large: at most {self.limit:,} bytes"
@@ -139,8 +150,14 @@ async def _answer(send, status, text):
     await send({"type": "http.response.body", "body": content})
 
 
-def open_port(host, port):
-    """A listening socket; `InputError` where the address cannot be had."""
+def open_port(host: str, port: int) -> socket.socket:
+    """Opens a listening socket.
+
+    Args:
+        host: address, IPv4, IPv6 or a name.
+        port: 0 to 65535; 0 takes any free port.
+    Raises: `InputError` if the address cannot be opened.
+    """
     check_whole("port", port, 0, 65535)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -151,26 +168,26 @@ def open_port(host, port):
         ) from None
 
 
-def serve(app, listening, open_browser=True):
-    """Answers requests on a socket of `open_port` until Ctrl-C.
+def serve(app: "fastapi.FastAPI", listening: socket.socket, open_browser: bool = True) -> None:
+    """Answers requests until Ctrl-C.
 
     Args:
-        app: of `make_app`.
-        listening: the socket.
-        open_browser: show the page in the person's browser.
+        app: the application from `make_app`.
+        listening: the socket from `open_port`.
+        open_browser: open the page in the default browser.
     """
     import uvicorn
 
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     if open_browser:
         threading.Timer(1.0, webbrowser.open, [address(listening)]).start()
-    with contextlib.suppress(KeyboardInterrupt):  # which the server raises again after its end
+    with contextlib.suppress(KeyboardInterrupt):  # the server raises it again after it has stopped
         server.run(sockets=[listening])
 
 
-def address(listening):
-    """The URL of a listening socket, for this computer's browser."""
+def address(listening: socket.socket) -> str:
+    """The URL of a listening socket, for a browser on this computer."""
     host, port = listening.getsockname()[:2]
-    if ipaddress.ip_address(host).is_unspecified:  # all addresses: none that a browser can open
+    if ipaddress.ip_address(host).is_unspecified:  # it means all addresses, and a browser cannot open it
         host = "localhost"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"

@@ -1,4 +1,4 @@
-"""Near duplicates: what a web picture goes through must be found again, and other faces are no copies."""
+"""Near duplicates: copies changed as on the web must be found, and other faces must not count as copies."""
 
 import cv2
 import numpy as np
@@ -53,7 +53,7 @@ def test_changed_copies_are_found_and_nothing_else(change, originals):
     pairs, unsearched = near_duplicates.near_pairs(pictures)
     hits = pairs["row_b"] == pairs["row_a"] + len(originals)
     assert hits.sum() >= 0.9 * len(originals)
-    assert (~hits).sum() <= 2  # drawn faces are more alike than people
+    assert (~hits).sum() <= 2  # drawn faces are more similar than people
     if change == "mirrored":
         assert (pairs.loc[hits, "kind"] == "mirrored").mean() > 0.9
     else:
@@ -107,8 +107,8 @@ def test_nearest_finds_what_all_pairs_find(rng):
     assert found[wanted].mean() > 0.95
 
 
-def test_a_cell_of_alike_hashes_is_searched_and_told():
-    """40 all but equal pictures among others: each has more near copies than places, and the count says so."""
+def test_a_cell_of_similar_hashes_is_searched_and_reported():
+    """40 nearly equal pictures among others: each has more near copies than places, and the count says so."""
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (60, 48, 48, 1), dtype=np.uint8)
     images[:40] = images[0]

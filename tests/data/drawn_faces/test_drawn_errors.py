@@ -1,4 +1,4 @@
-"""Wrong arguments are answered by the parameter's name, what is allowed and what came."""
+"""Errors for wrong arguments name the parameter, what is allowed and what was received."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""tf.data gives what the plan says, from memory and from disk alike."""
+"""tf.data gives what the plan says, both from memory and from disk."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""AffectNet in its three forms: codes of its own, a validation list that is the test set, what is left out and told."""
+"""AffectNet in its three forms: its own codes, a validation list as the test set, reports of what is left out."""
 
 import numpy as np
 import pytest
@@ -81,7 +81,7 @@ def test_a_copy_without_contempt_has_seven_classes(tmp_path, faces):
 def test_codes_without_emotion_are_counted_by_reason(tmp_path, faces):
     write_manifest(tmp_path / "affectnet", faces, codes=[*range(8), 8, 9, 9, 10])
     for path in (tmp_path / "affectnet" / "Manually_Annotated_Images" / "10").iterdir():
-        path.unlink()  # nobody misses the pictures of rows that are not used
+        path.unlink()  # pictures of unused rows are not needed
     notes = load(tmp_path).notes
     assert "validation.csv lists 2 pictures again, 0 of them with another label: the first row counts" in notes
     assert "left out of train, labelled with no emotion: 10 none, 10 uncertain, 10 no face" in notes
@@ -129,7 +129,7 @@ def test_a_copy_with_three_folders_keeps_them_and_says_so(tmp_path, faces):
     write_folders(tmp_path / "affectnet", faces, CODES, ("train", "valid", "test"))
     ds = load(tmp_path)
     assert ds.counts().loc["all"].to_dict() == {"train": 80, "val": 16, "test": 16, "all": 112}
-    assert "of its own making" in ds.deviation
+    assert "its own test and validation folders" in ds.deviation
 
 
 def test_a_class_with_one_picture_stays_in_train(tmp_path, faces):

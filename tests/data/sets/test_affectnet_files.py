@@ -54,7 +54,7 @@ def test_missing_and_empty_pictures(form, tmp_path, faces):
     pictures = sorted(path for path in (tmp_path / "affectnet").rglob("*.JPG") if "train" in str(path))
     pictures = [path for path in pictures if not any(part in ("8", "9", "10") for part in path.parts)]
     pictures[0].write_bytes(b"")
-    if form != "numbered folders":  # folders list nothing: what is not there is not known of
+    if form != "numbered folders":  # folders have no list: missing pictures are unknown
         pictures[1].unlink()
     count = 1 if form == "numbered folders" else 2
     with pytest.raises(MissingDataError, match=rf"listed, but not there or empty \({count} of 96.*missing='drop'"):
@@ -80,9 +80,9 @@ def test_missing_annotation(tmp_path, faces):
     [
         (np.array("11"), "6_exp.npy: unknown expression 11; allowed are 0..7"),
         (np.array(-1), "6_exp.npy: unknown expression -1"),
-        (np.array("happy"), "6_exp.npy: is not a NumPy file of one number"),
-        (np.zeros(2), r"6_exp.npy: is not a NumPy file of one number \(it holds float64 \(2,\)\)"),
-        (np.array({}), "6_exp.npy: is not a NumPy file of one number"),
+        (np.array("happy"), "6_exp.npy: is not a NumPy file with one number"),
+        (np.zeros(2), r"6_exp.npy: is not a NumPy file with one number \(it holds float64 \(2,\)\)"),
+        (np.array({}), "6_exp.npy: is not a NumPy file with one number"),
     ],
 )
 def test_broken_annotation(content, message, tmp_path, faces):
@@ -96,7 +96,7 @@ def test_broken_annotation(content, message, tmp_path, faces):
 def test_annotation_that_is_no_array(content, tmp_path, faces):
     write_annotations(tmp_path / "affectnet", faces)
     (tmp_path / "affectnet" / "val_set" / "annotations" / "6_aro.npy").write_bytes(content)
-    with pytest.raises(DataError, match="6_aro.npy: is not a NumPy file of one number"):
+    with pytest.raises(DataError, match="6_aro.npy: is not a NumPy file with one number"):
         load(tmp_path)
 
 

@@ -16,7 +16,7 @@ HEIGHT, WIDTH = 98, 128
 
 
 def value(subject, sequence, frame):
-    """The gray of a picture's face, by which it is known again."""
+    """The gray of a picture's face, which identifies it."""
     return 20 + SUBJECTS.index(subject) * 10 + sequence * 50 + frame
 
 
@@ -126,7 +126,7 @@ def test_random_says_what_it_mixes_and_has_no_folds(home):
     assert ds.counts().loc["all"].to_dict() == {"train": 64, "val": 8, "test": 8, "all": 80}
     splits = ds.table.groupby(["subject", "sequence"])["split"].nunique()
     assert (splits > 1).any()
-    assert any("frames of one sequence stand in several splits" in note for note in ds.notes)
+    assert any("frames of one sequence are in several splits" in note for note in ds.notes)
     assert list(ds.table["split"]) != list(load(home, "random", seed=1).table["split"])
     with pytest.raises(InputError, match="fold: only the protocol subject has folds; received 2"):
         load(home, "random", fold=2)
@@ -201,7 +201,7 @@ def test_two_labels_of_a_sequence(home):
 
 def test_a_label_outside_a_sequences_folder(home):
     (home / "Emotion" / "S005_001_00000004_emotion.txt").write_text("3.0")
-    with pytest.raises(DataError, match="S005_001_00000004_emotion.txt: must lie in a folder like .*001"):
+    with pytest.raises(DataError, match="S005_001_00000004_emotion.txt: must be in a folder like .*001"):
         load(home)
 
 
@@ -227,11 +227,11 @@ def test_short_sequences_give_what_they_have(home):
     assert any(note.startswith("2 labelled sequences have fewer than 4 frames") for note in ds.notes)
 
 
-def test_frames_after_the_labelled_one_are_told(home):
+def test_frames_after_the_labelled_one_are_reported(home):
     write_frame(home / "cohn-kanade-images" / "S005" / "001" / "S005_001_00000007.png", 99)
     ds = load(home)
     assert list(ds.table["frame"][:4]) == ["00000001", "00000005", "00000006", "00000007"]
-    assert any(note.startswith("1 sequences go on after the labelled frame") for note in ds.notes)
+    assert any(note.startswith("1 sequences continue after the labelled frame") for note in ds.notes)
 
 
 def test_missing_folders_say_how_to_get_them(home, tmp_path):
@@ -315,7 +315,7 @@ def test_folder_copy_with_a_class_of_one_image_keeps_it_in_train(folder_copy):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("bored", "bored: unknown emotion 'bored'"), ("anger/im7.png", "im7.png: is not called like S010_004_00000017")],
+    [("bored", "bored: unknown emotion 'bored'"), ("anger/im7.png", "im7.png: has no name like S010_004_00000017")],
 )
 def test_folder_copy_with_strange_names(folder_copy, name, message):
     path = folder_copy / "CK+48" / name
@@ -346,10 +346,10 @@ def test_csv_copy(csv_copy):
         assert of["emotion"] == CSV_WANTED[row % 8] == ds.class_names[of["label"]]
         assert (ds.store.array[row] == row).all()
     assert ds.counts().loc["all", ["train", "val", "test"]].tolist() == [64, 8, 8]
-    assert any("names no subjects" in note for note in ds.notes)
+    assert any("has no subjects" in note for note in ds.notes)
     assert "csv copy ckextended.csv" in ds.deviation
     assert "80 rows, not 920" in ds.deviation
-    with pytest.raises(InputError, match="protocol: ckextended.csv does not tell who is on its pictures"):
+    with pytest.raises(InputError, match="protocol: ckextended.csv does not say whose faces are in its pictures"):
         load(csv_copy, "subject")
 
 

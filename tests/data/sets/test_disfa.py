@@ -144,12 +144,12 @@ def test_frames_belong_to_their_labels(root):
     assert ds.table["name"][1] == "LeftVideoSN001_comp.avi#2"
 
 
-def test_every_frame_that_is_left_out_is_told(root):
+def test_every_frame_that_is_left_out_is_reported(root):
     notes = load(root).notes
     assert "18 of 180 frames dropped: they match two emotions' rules" in notes
-    assert "18 of 180 frames dropped: they show traces only, no unit at 2 and not all at 0" in notes
-    assert "36 of 180 frames dropped: they show units that make no emotion" in notes
-    assert "neutral is 17% of the images: quote balanced accuracy or macro F1 beside accuracy" in notes
+    assert "18 of 180 frames dropped: they only show traces: no unit at 2 and not all at 0" in notes
+    assert "36 of 180 frames dropped: they show units that match no emotion" in notes
+    assert "neutral is 17% of the images: report balanced accuracy or macro F1 next to accuracy" in notes
     sparse = load(root, stride=10)
     assert sparse.table["frame"].tolist() == [1, 11, 21] * 6
     assert "162 of 180 labelled frames left out (stride=10)" in sparse.notes
@@ -221,10 +221,10 @@ def test_labels_shorter_than_their_video(root):
     assert ds.table["frame"][ds.table["subject"] == "SN002"].tolist() == [1, 2, 3, 4, 5, 6]
 
 
-def test_frames_whose_time_belongs_to_another_number_are_told():
+def test_frames_whose_time_belongs_to_another_number_are_reported():
     found = {"index": np.arange(5), "time": np.array([0, 0.05, 0.1, 0.25, 0.3]), "fps": np.array([20.0])}
     (note,) = disfa._faults("x.avi", 5, found)
-    assert note == "x.avi: 2 frames stand at times that do not fit their number; their labels may be others'"
+    assert note == "x.avi: 2 frames have times that do not fit their number; their labels may belong to other frames"
     assert disfa._faults("x.avi", 5, {**found, "time": np.arange(5) / 20 + 0.1}) == []
 
 
@@ -273,7 +273,7 @@ def test_label_files_of_other_systems(root):
     path.write_bytes(b"\xef\xbb\xbf" + path.read_text().replace(",", ", ").replace("\n", "\r\n").encode() + b"\r\n")
     assert load(root).table.equals(before)
     path.write_text("")
-    with pytest.raises(DataError, match="SN004_au12.txt: holds no line"):
+    with pytest.raises(DataError, match="SN004_au12.txt: is empty"):
         load(root)
 
 
@@ -315,7 +315,7 @@ def test_check_tells_label_files_of_another_layout(root):
 
 def test_broken_video_is_named(root, capfd):
     (root / "Videos_LeftCamera" / "LeftVideoSN005_comp.avi").write_text("no film")
-    with pytest.raises(DataError, match="LeftVideoSN005_comp.avi: is not a video that can be read"):
+    with pytest.raises(DataError, match="LeftVideoSN005_comp.avi: cannot be read as a video"):
         load(root)
     assert capfd.readouterr().err == ""
 

@@ -1,5 +1,5 @@
 """FER2013: every form it circulates in gives the same data, protocols split as they say, a broken copy is refused
-with the file, the line and the fault, and the cache never answers for another file."""
+with the file, the line and the fault, and the cache is never used for another file."""
 
 import os
 import re
@@ -153,7 +153,7 @@ def test_balanced_has_400_30_100_a_class_and_learns_from_training_alone(many):
 
 def test_balanced_tells_what_a_small_copy_lacks(root):
     (root / "fer2013.csv").write_text(ROWS.csv())
-    with pytest.raises(DataError, match="fer2013 balanced: anger has 14 images to draw from, the protocol takes 400"):
+    with pytest.raises(DataError, match="fer2013 balanced: anger has 14 images to draw from, the protocol needs 400"):
         load(root, "balanced")
 
 
@@ -269,7 +269,7 @@ BAD = {
     "missing column": ("fer2013.csv", f"emotion,pixels\n0,{PIXELS}\n", "no column Usage (its columns: emotion, pixels"),
     "web page": ("fer2013.csv", "<!doctype html>\n<html><body>Sign in</body></html>\n", "no column emotion"),
     "empty": ("fer2013.csv", "", "fer2013.csv: is "),
-    "header alone": ("fer2013.csv", "emotion,pixels,Usage\n", "has a header and no row"),
+    "header alone": ("fer2013.csv", "emotion,pixels,Usage\n", "has a header but no rows"),
     "binary": ("fer2013.csv", bytes(range(256)) * 9, "fer2013.csv: "),
     "half a gz": ("fer2013.csv.gz", _GZ[: len(_GZ) // 2], ARCHIVE),
     "half an xz": ("fer2013.csv.xz", _XZ[: len(_XZ) // 2], ARCHIVE),

@@ -41,7 +41,7 @@ def test_random_has_the_documents_shares_and_says_what_it_mixes(home):
     ds = load_dataset("ferg", home, "random")
     wanted = {name: count * 210 / 55767 for name, count in RANDOM_SIZES.items()}
     assert ds.table["split"].value_counts().to_dict() == pytest.approx(wanted, abs=1)
-    assert "every character stands in several splits" in ds.notes[0]
+    assert "every character is in several splits" in ds.notes[0]
 
 
 def test_too_few_to_hold_out_names_the_dataset(home):

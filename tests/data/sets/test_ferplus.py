@@ -19,7 +19,7 @@ def votes(**named):
 
 @pytest.fixture
 def root(fer2013_root, tmp_path):
-    """fer2013 and, beside it, FER+ in Microsoft's layout: every picture has eight votes for FER2013's own label and two
+    """fer2013, and FER+ in Microsoft's layout next to it: every picture has eight votes for FER2013's own label and two
     for another; rows 0, 1 and 2 are no face (unnamed), tied, and unknown."""
     data = tmp_path / "data dir"
     data.mkdir()
@@ -110,7 +110,7 @@ def test_missing_files_say_what_and_where(root):
     ("old", "new", "message"),
     [
         ("Training,fer0001005.png", "Train,fer0001005.png", "unknown Usage 'Train'; allowed are Training"),
-        ("PublicTest", "Training", "row 140 is train in .*ferplus, val in the fer2013 beside it"),
+        ("PublicTest", "Training", "row 140 is train in .*ferplus, val in fer2013 next to it"),
         (",NF\n", ",none\n", "has no column NF"),
         ("fer0001005.png,0,", "fer0001005.png,x,", "data row 6: votes must be whole numbers"),
     ],
@@ -127,7 +127,7 @@ def test_broken_votes(root, old, new, message):
 def test_votes_for_another_number_of_rows(root):
     path = root / "ferplus" / "fer2013new.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
-    with pytest.raises(DataError, match="has votes for 209 rows, the fer2013 beside it has 210"):
+    with pytest.raises(DataError, match="has votes for 209 rows, the folder fer2013 next to it has 210"):
         load_dataset("ferplus", root, votes="new")
 
 
@@ -136,7 +136,8 @@ def test_wrong_options():
         load_dataset("ferplus", label_mode="mean")
 
 
-# Rows of the fixture that each list names: all test rows but 3, a training row; listed labels are ours but for row 180.
+# Rows of the fixture that each list names: all test rows except 3, a training row. Listed labels are ours except for
+# row 180.
 LISTED = {"occlusion.csv": (180, 176, 209), "pose30.csv": (3, 176, 177, 178), "pose45.csv": (177,)}
 
 
@@ -179,9 +180,9 @@ def test_published_lists_become_columns(root, lists, published):
         assert marked(ds, column) == sorted(LISTED[name])
     notes = {note.split(":")[0]: note for note in ds.notes[1:]}
     assert "3 of the 3 rows in lists/" in notes["occluded"]
-    assert notes["occluded"].endswith("among the 35 test images, 0 are not (label_mode majority); 1 bear another label")
+    assert notes["occluded"].endswith("among the 35 test images, 0 are not (label_mode majority); 1 have another label")
     assert "3 of the 4 rows in" in notes["pose30"]
-    assert notes["pose30"].endswith("1 are not (label_mode majority); 0 bear another label")
+    assert notes["pose30"].endswith("1 are not (label_mode majority); 0 have another label")
     assert "1 of the 1 rows in" in notes["pose45"]
 
 
@@ -244,16 +245,16 @@ def test_check_tells_which_lists_are_there(root, lists):
         ("pose45.csv", "row,label\n5,1\n6,happy\n", "pose45.csv, line 3: label must be .* 0 to 7; received 'happy'"),
         ("pose45.csv", "row,label\n5,8\n", "line 2: label must be a whole number from 0 to 7; received '8'"),
         ("pose45.csv", "row,label\n5\n", "pose45.csv, line 2: label must be a whole number .*received None"),
-        ("pose45.csv", "row,label\n5,1\n6,1\n5,1\n", "pose45.csv, line 4: row 5 stands there twice"),
+        ("pose45.csv", "row,label\n5,1\n6,1\n5,1\n", "pose45.csv, line 4: row 5 is listed twice"),
         (
             "pose_45_ferplus_list.txt",
             "1/fer0001005.jpg\n1/fer0009999.jpg\n",
-            "line 2: must begin with a label and an image",
+            "line 2: must start with a label and an image",
         ),
         (
             "pose_45_ferplus_list.txt",
             "fer0001005.jpg\n",
-            "line 1: must begin with a label .* received 'fer0001005.jpg'",
+            "line 1: must start with a label .* received 'fer0001005.jpg'",
         ),
         ("pose_45_ferplus_list.txt", "9/fer0001005.jpg\n", "line 1: label must be a whole number from 0 to 7"),
     ],
@@ -269,5 +270,5 @@ def test_broken_lists(root, lists, name, text, message):
 
 def test_a_list_that_is_no_text(root, lists):
     (lists / "pose30.csv").write_bytes(b"row,label\n\xff\xfe,1\n")
-    with pytest.raises(DataError, match="pose30.csv: is not a text in UTF-8"):
+    with pytest.raises(DataError, match="pose30.csv: is not UTF-8 text"):
         load_dataset("ferplus", root)

@@ -16,7 +16,7 @@ EXTRA, LACKING = {"FE": 2, "HA": 1, "SA": 1}, {"DI": 1}
 
 
 def names():
-    """213 names as published, with as many of each emotion."""
+    """213 names as published, with the published number of each emotion."""
     found = []
     for place, subject in enumerate(SUBJECTS):
         for code in CODES:
@@ -26,7 +26,7 @@ def names():
 
 
 def gray(name):
-    """The gray of a photo's upper half, by which it is known again."""
+    """The gray of a photo's upper half, which identifies it."""
     return 20 + int(name.split(".")[2])
 
 
@@ -51,7 +51,7 @@ def home(tmp_path, request):
 
 @pytest.fixture
 def one(tmp_path):
-    """The same in the root alone."""
+    """The same in the root folder only."""
     root = tmp_path / "jaffe"
     root.mkdir()
     for name in names():
@@ -178,7 +178,7 @@ def test_a_class_of_one_photo_stays_in_train(one):
     [
         ("KA.XX1.39.tiff", "unknown emotion XX; allowed are AN, DI, FE, HA, SA, SU, NE"),
         ("ZZ.AN1.39.tiff", "unknown subject ZZ; allowed are KA, KL"),
-        ("portrait.TIFF", "is not called like KA.AN1.39.tiff"),
+        ("portrait.TIFF", "has no name like KA.AN1.39.tiff"),
     ],
 )
 def test_unknown_names(one, name, message):
@@ -194,9 +194,9 @@ def test_the_same_photo_twice(one):
         load(one)
 
 
-def test_files_that_are_no_pictures_are_told(one):
+def test_files_that_are_not_pictures_are_reported(one):
     (one / "ratings.doc").write_text("x")
-    assert "1 files that are no pictures were not read" in load(one, "subject").notes
+    assert "1 files that are not pictures were not read" in load(one, "subject").notes
 
 
 def test_missing_and_broken(tmp_path, one):
@@ -216,7 +216,7 @@ def test_wrong_options(one, options):
 def test_too_few_photos(one):
     for path in sorted(one.glob("*"))[3:]:
         path.unlink()
-    with pytest.raises(DataError, match="jaffe augmented: 3 photos are too few to draw a val split of"):
+    with pytest.raises(DataError, match="jaffe augmented: 3 photos are too few for a val split"):
         load(one)
     with pytest.raises(DataError, match="jaffe subject: 1 subjects are too few"):
         load(one, "subject")

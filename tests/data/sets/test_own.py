@@ -55,7 +55,7 @@ def test_own_splits_are_kept_and_the_absent_one_is_drawn(tmp_path, pictures):
     assert ds.notes == ["val drawn from train, a tenth of all pictures"]
 
 
-def test_a_class_of_one_picture_stays_in_train_and_is_told(tmp_path, pictures):
+def test_a_class_of_one_picture_stays_in_train_and_is_reported(tmp_path, pictures):
     home = write_classes(tmp_path / "folder", pictures)
     (home / "contempt").mkdir()
     Image.fromarray(pictures[0]).save(home / "contempt" / "only.png")
@@ -66,7 +66,7 @@ def test_a_class_of_one_picture_stays_in_train_and_is_told(tmp_path, pictures):
 
 @pytest.fixture
 def csv_home(tmp_path, pictures):
-    """A csv with subjects beside a folder of pictures in colour."""
+    """A csv with subjects next to a folder of pictures in colour."""
     home = tmp_path / "csv"
     (home / "faces").mkdir(parents=True)
     rows = []
@@ -111,11 +111,11 @@ def test_wrong_csv(csv_home, old, new, message):
         load_dataset("csv", csv_home)
 
 
-def test_semicolons_are_told(csv_home):
+def test_semicolons_are_reported(csv_home):
     path = csv_home / "csv" / "list.csv"
     path.write_text("\ufeff" + path.read_text().replace(",", ";").replace(";sad", ";s,ad"), encoding="utf-8")
     for look in (check_dataset, load_dataset):
-        with pytest.raises(DataError, match="list.csv: its separator is a semicolon, and commas are wanted; .* 'path;"):
+        with pytest.raises(DataError, match="list.csv: columns must be separated by commas, not semicolons; .* 'path;"):
             look("csv", csv_home)
 
 
@@ -140,7 +140,7 @@ def test_few_groups_reach_every_split():
 
 
 def write_csv(root, rows, columns="path,label"):
-    """A csv of these rows beside eight pictures a.png … h.png."""
+    """A csv of these rows next to eight pictures a.png … h.png."""
     for number, name in enumerate("abcdefgh"):
         write_face(root / f"{name}.png", number)
     (root / "list.csv").write_text("\n".join([columns, *rows]) + "\n")
@@ -165,10 +165,10 @@ def test_an_absent_split_is_drawn_by_subject(tmp_path):
     assert len(ds.test)
 
 
-def test_subjects_in_several_splits_are_told(tmp_path):
+def test_subjects_in_several_splits_are_reported(tmp_path):
     rows = rows_of_six(",p")
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,split,subject"))
-    assert "1 subjects stand in several splits: the set's own split has it so" in ds.notes
+    assert "1 subjects are in several splits: this is the dataset's own split" in ds.notes
 
 
 def test_pictures_without_a_subject_are_not_one_person(tmp_path):
@@ -176,7 +176,7 @@ def test_pictures_without_a_subject_are_not_one_person(tmp_path):
     rows = [f"{name}.png,{label},{who}" for name, label, who in people]
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,subject"))
     assert all(len(split) for split in (ds.train, ds.val, ds.test))
-    assert "6 pictures without a subject are taken as a person each" in ds.notes
+    assert "6 pictures without a subject: each counts as a person of its own" in ds.notes
 
 
 def test_a_picture_named_twice(tmp_path):
@@ -184,18 +184,18 @@ def test_a_picture_named_twice(tmp_path):
     home = write_csv(tmp_path / "csv", [*rows, "./a.png,joy,train"], "path,label,split")
     ds = load_dataset("csv", home)
     assert len(ds.table) == 6
-    assert "1 rows name a picture again and are left out" in ds.notes
+    assert "1 rows repeat a picture and are left out" in ds.notes
     write_csv(tmp_path / "csv", [*rows, "a.png,sad,train"], "path,label,split")
-    with pytest.raises(DataError, match="line 2: .*a.png stands under two labels"):
+    with pytest.raises(DataError, match="line 2: .*a.png has two labels"):
         load_dataset("csv", home)
 
 
-def test_pictures_outside_class_folders_are_told(tmp_path, pictures):
+def test_pictures_outside_class_folders_are_reported(tmp_path, pictures):
     home = write_classes(tmp_path / "folder" / "train", pictures)
     write_face(tmp_path / "folder" / "loose.png")
     write_face(tmp_path / "folder" / "sad" / "a.png")
     notes = " ".join(load_dataset("folder", tmp_path).notes)
-    assert "2 pictures lie outside the class folders and are not read" in notes
+    assert "2 pictures are outside the class folders and are not read" in notes
     (home.parent / "val").mkdir()
     (home.parent / "valid").mkdir()
     with pytest.raises(DataError, match="val/ and valid/ both mean val; leave one"):
@@ -204,7 +204,7 @@ def test_pictures_outside_class_folders_are_told(tmp_path, pictures):
 
 def test_nothing_to_learn_from(tmp_path, pictures):
     write_classes(tmp_path / "folder" / "test", pictures)
-    with pytest.raises(DataError, match="no picture is in train, so none can be held out of it"):
+    with pytest.raises(DataError, match="train has no pictures, so none can be held out"):
         load_dataset("folder", tmp_path)
 
 

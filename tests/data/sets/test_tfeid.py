@@ -1,4 +1,4 @@
-"""TFEID as far as its layout is known: emotions from folders or names, splits by subject where names tell one."""
+"""TFEID as far as its layout is known: emotions from folders or names, splits by subject if names have one."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_labels_subjects_and_pixels(home):
         assert of["emotion"] == FOLDERS[folder][0] == ds.class_names[of["label"]]
         assert of["subject"] == name[:3]
         assert abs(int(ds.store.array[row].mean()) - gray(of["subject"], of["emotion"])) <= 2
-    assert ds.notes == ["split by subject: no subject stands in two splits"]
+    assert ds.notes == ["split by subject: each subject is in one split only"]
     assert "has 160 images of 8 classes, not the public part's 336 of 8" in ds.deviation
 
 
@@ -82,7 +82,7 @@ def test_classes_by_any_name_anywhere(tmp_path):
     assert ds.class_names == ("happiness", "sadness", "surprise")
     assert [image[0, 0, 0] // 10 for image in ds.store.array] == [ORDER.index(name) for name in ds.table["emotion"]]
     assert "subject" not in ds.table
-    assert "30 of 30 file names tell no subject: faces of one person stand in all splits" in ds.notes
+    assert "30 of 30 file names contain no subject: faces of one person are in all splits" in ds.notes
     assert ds.counts().loc["all", ["train", "val", "test"]].tolist() == [24, 3, 3]
 
 
@@ -102,14 +102,14 @@ def test_the_folder_is_believed_before_the_name(home):
     write(home / "TFEID High" / "dfh_fear_x" / "f01_dfh_hg.jpg", 10)
     ds = load(home)
     assert ds.table.set_index("name")["emotion"]["TFEID High/dfh_fear_x/f01_dfh_hg.jpg"] == "fear"
-    assert "1 file names seem to tell another emotion than their folder, which is believed" in ds.notes
+    assert "1 file names seem to contain another emotion than their folder; the folder counts" in ds.notes
 
 
 def test_some_names_without_subject_leave_no_split_by_subject(home):
     write(home / "TFEID High" / "dfh_fear_x" / "nobody.jpg", 10)
     ds = load(home)
     assert "subject" not in ds.table
-    assert any(note.startswith("1 of 161 file names tell no subject") for note in ds.notes)
+    assert any(note.startswith("1 of 161 file names contain no subject") for note in ds.notes)
 
 
 def test_a_class_with_one_image_stays_in_train(tmp_path):
@@ -125,9 +125,9 @@ def test_a_class_with_one_image_stays_in_train(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("other/f01_x.jpg", "f01_x.jpg: neither its folders nor its name tell an emotion"),
-        ("fear or anger/f01.jpg", "'fear or anger' tells anger and fear; one emotion is allowed"),
-        ("other/hap_sad_f01.jpg", "'hap_sad_f01' tells happiness and sadness"),
+        ("other/f01_x.jpg", "f01_x.jpg: neither its folders nor its name contain an emotion"),
+        ("fear or anger/f01.jpg", "'fear or anger' contains anger and fear; only one emotion is allowed"),
+        ("other/hap_sad_f01.jpg", "'hap_sad_f01' contains happiness and sadness"),
     ],
 )
 def test_names_that_tell_no_emotion_or_two(home, name, message):
@@ -136,9 +136,9 @@ def test_names_that_tell_no_emotion_or_two(home, name, message):
         load(home)
 
 
-def test_files_that_are_no_pictures_are_told(home):
+def test_files_that_are_not_pictures_are_reported(home):
     (home / "agreement.pdf").write_text("x")
-    assert "1 files that are no pictures were not read" in load(home).notes
+    assert "1 files that are not pictures were not read" in load(home).notes
 
 
 def test_public_counts_are_no_deviation(home, monkeypatch):
