@@ -101,7 +101,10 @@ def test_gradients_match_finite_differences(loss, one_hot, rng):
     [
         ({"loss": "hinge"}, "loss: allowed are crossentropy, squared_hinge; received 'hinge'"),
         ({"label_smoothing": 1.5}, "label_smoothing: must be a number >= 0 and <= 1; received 1.5"),
-        ({"label_smoothing": 0.1, "loss": "squared_hinge"}, "label_smoothing: must be 0 with the squared hinge; received 0.1"),
+        (
+            {"label_smoothing": 0.1, "loss": "squared_hinge"},
+            "label_smoothing: must be 0 with the squared hinge; received 0.1",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -281,7 +281,7 @@ ABOUT = (
 # Every setting that a run can be given, by name.
 SETTINGS = MappingProxyType(
     {
-        item.name: Setting(item.name, type(item.default), item.default, **item.metadata)
+        item.name: Setting(item.name, type(item.default), item.default, **item.metadata)  # type: ignore[arg-type]
         for item in fields(Experiment)
         if item.name not in (*ABOUT, "model")
     }

@@ -13,6 +13,7 @@ from ..common.checks import InputError
 from ..common.files import read_json, write_json
 from ..common.hashes import code_fingerprint
 from ..common.paths import reports_root
+from ..data import has_same_pictures, has_same_rows
 from ..data.base import FaceDataset, Split
 from ..data.doctor import examine, near_duplicates
 from ..data.doctor.examine import copies_of_test, near_copies_of_test
@@ -25,10 +26,6 @@ from .environment import environment
 
 # Larger sets are not searched for near copies. FER2013 takes a minute or two, once (the result is cached).
 NEAR_LIMIT = 100_000
-# FER+ has FER2013's pictures; under `official` both have the same test rows.
-SAME_PICTURES = {"fer2013", "ferplus"}
-# of these sets: protocols whose train, val and test are FER2013's own rows
-_OWN_ROWS = {"official", "six"}
 
 
 def evaluation_code() -> str:
@@ -157,8 +154,8 @@ def _training_overlap(provenance, ds, converted):
     """
     trained_on = provenance.get("dataset")
     is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), converted.fingerprint())
-    shares_pictures = {trained_on, ds.name} <= SAME_PICTURES
-    same_rows = shares_pictures and {provenance.get("protocol"), ds.protocol} <= _OWN_ROWS
+    shares_pictures = has_same_pictures(trained_on, ds.name)
+    same_rows = has_same_rows((trained_on, provenance.get("protocol")), (ds.name, ds.protocol))
     if is_same or same_rows or (trained_on != ds.name and not shares_pictures):
         return []
     split = f"{trained_on} ({provenance.get('protocol')}, seed {provenance.get('seed')})"

@@ -237,6 +237,7 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     records.end_training(directory, begun, facts)
     provenance = {
         "run": run,
+        "experiment": record["experiment"],
         "fingerprint": record["fingerprint"],
         "dataset": ds.name,
         "protocol": ds.protocol,
