@@ -46,6 +46,15 @@ def runs_without_figures(request, monkeypatch):
         monkeypatch.setattr("fer_tf.runs.evaluate._save_figures", lambda *_: None)
 
 
+@pytest.fixture(scope="module")
+def untraced():
+    """Models compute as they are written. Tracing a graph takes longer than the few steps and answers of most tests."""
+    tf = pytest.importorskip("tensorflow")
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def tiny_faces():
     """A small synthetic dataset: 400 drawn faces of 20 people, 8 classes."""

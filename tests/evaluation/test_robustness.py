@@ -215,7 +215,7 @@ def test_images_are_left_as_they_were_and_come_in_batches(faces):
         (lambda x: curves(x, corruptions={"blur": [99]}), "level of blur: must be a number >= 0 and <= 50"),
         (lambda x: curves(x, limit=0), "limit: must be a number >= 1"),
         (lambda x: curves(x, predict=lambda part: np.ones((len(part), 3)) / 3), r"y_prob: must be \(12, 2\)"),
-        (lambda x: curves(x[:0], labels=[]), "no image"),
+        (lambda x: curves(x[:0], labels=[]), "at least one image"),
     ],
 )
 def test_wrong_input(faces, call, message):

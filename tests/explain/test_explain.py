@@ -195,7 +195,7 @@ WRONG_TARGET = "target: must be a class name, a code 0..6, or a code for each of
         ({"method": "occlusion", "steps": 3}, "options of occlusion: unknown 'steps'; allowed are batch_size, fill, "),
         ({"batch_size": 0}, "batch_size: must be a number >= 1; received 0"),
         ({"batch_size": -2}, "batch_size: must be a number >= 1; received -2"),
-        ({"method": "attention"}, "method: attention .* ran_facenet2expnet do; vgg_bn has no region"),
+        ({"method": "attention"}, "method: attention .* ran_facenet2expnet; vgg_bn has no region"),
     ],
 )
 def test_wrong_arguments(models, images, options, message):

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 import pytest
+from jax_backend import pytestmark, under_jax  # noqa: F401 (skips where there is no JAX)
 from keras import layers
-from test_backends import pytestmark, under_jax  # noqa: F401 (skips where there is no JAX)
 
 from fer_tf.emotions import EMOTIONS
 from fer_tf.explain import cut_at_last_map, explain

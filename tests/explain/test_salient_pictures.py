@@ -19,7 +19,7 @@ from fer_tf.models.inference import predict_probabilities
 
 # few, large squares: these tests are not about fine maps
 QUICK = {"size": 16, "stride": 8}
-saliency = explain_package.saliency
+saliency = explain_package.salient_pictures
 
 
 def net(seed=0):
@@ -184,7 +184,7 @@ def test_a_model_of_another_split_of_the_set_is_reported(ds):
     model.fer_tf_info = {"class_names": list(EMOTIONS), "provenance": provenance}
     *_, note, warning = salient_dataset(model, ds, **QUICK).notes
     assert "of the class that cnn-synthetic-identity-seed1 predicts" in note
-    assert "trained on another split of this set: test pictures may be among its training ones" in warning
+    assert "trained on another split of this dataset and may know some test pictures" in warning
     provenance["dataset_fingerprint"] = ds.fingerprint()
     model.fer_tf_info = {"class_names": list(EMOTIONS), "provenance": provenance}
     assert "saliency step" in salient_dataset(model, ds, **QUICK).notes[-1]
@@ -211,7 +211,7 @@ def test_a_net_can_be_trained_on_it(model, ds):
 
 def test_a_streamed_set_is_refused(model, ds):
     streamed = replace(ds, store=FileImages(["a.png"] * len(ds.table), (48, 48), 1))
-    with pytest.raises(InputError, match="ds: synthetic's pictures are streamed from disk, .*; load it smaller"):
+    with pytest.raises(InputError, match="ds: pictures of synthetic are streamed from disk, .*; load them smaller"):
         salient_dataset(model, streamed)
 
 

@@ -136,7 +136,7 @@ def test_check_method_names_the_layer(method, layer):
     ("method", "target", "message"),
     [
         ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is different: use hirescam"),
-        ("attention", None, "method: attention draws .*: ran and ran_facenet2expnet do; cnn has no regions"),
+        ("attention", None, "method: attention needs .*ran or ran_facenet2expnet; cnn has no regions"),
         ("saliency", None, "method: allowed are cam, gradcam, .*; received 'saliency'"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness; received 'bored'"),
     ],
@@ -162,7 +162,7 @@ def test_the_message_names_the_models_that_have_attention():
 
 def test_attention_of_ran_without_attention_is_refused():
     model = build_model("ran", (48, 48, 1), 7, width=0.05, backbone="cnn", attention="none")
-    with pytest.raises(InputError, match="method: attention draws .*; ran has no regions"):
+    with pytest.raises(InputError, match="method: attention needs .*; ran has no regions"):
         check_method(model, "attention")
 
 

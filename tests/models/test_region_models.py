@@ -13,6 +13,8 @@ from fer_tf.models.features import FEATURE_MODELS, feature_extractor
 from fer_tf.models.ran import REGION_FEATURES
 from fer_tf.saving import load_model, save_model
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 SHAPE, CLASSES = (32, 32, 1), 4
 SMALL = {"ran": {"backbone": "cnn", "width": 0.1}, "ran_facenet2expnet": {"depth": 6, "width": 0.05}}
 

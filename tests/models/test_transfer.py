@@ -14,6 +14,8 @@ from fer_tf.layers import BackboneInput
 from fer_tf.models import MODELS, backbones, build_model, has_head_phase, starts_from_nothing
 from fer_tf.saving import load_model, save_model
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 MOBILENET_FILE = "mobilenet_1_0_224_tf_no_top.h5"
 
 

@@ -14,6 +14,8 @@ from fer_tf.common.files import read_json
 from fer_tf.runs import evaluate
 from fer_tf.training import run_experiment
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False}
 
 

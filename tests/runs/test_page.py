@@ -24,6 +24,8 @@ from fer_tf.runs import compare, page, records, release
 from fer_tf.runs.reproduce import declared_parameters, notebook_paths
 from fer_tf.training import run_experiment
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 OPTIONS = {"dataset_options": {"count": 400}, "verbose": False}
 EASY = {"count": 400, "difficulty": "easy"}
 

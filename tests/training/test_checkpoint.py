@@ -16,6 +16,8 @@ from fer_tf.runs import records
 from fer_tf.training import checkpoint, queue, run_experiment
 from fer_tf.training.queue_file import Entry
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 SETTINGS = "width=0.1 rotation=0 zoom=0 flip=false"  # what a training costs most of its seconds for is off
 SMALL = {"size": "smoke", "dataset_options": {"count": 200}, **parse_overrides(SETTINGS)}
 WORDS = Entry("cnn", size="smoke", options="count=200", overrides=f"{SETTINGS} epochs=3").command()

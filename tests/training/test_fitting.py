@@ -12,6 +12,8 @@ from fer_tf.models import backbones
 from fer_tf.training import checkpoint as keeping
 from fer_tf.training import fitting, run_experiment
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 BACKBONE = "MobileNetTiny"  # begins as a family does, see `tiny_backbone`
 PRETRAINED = {}  # "weights": a file of that backbone's; without one there is nothing to freeze
 

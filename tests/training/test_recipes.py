@@ -16,6 +16,8 @@ from fer_tf.models.inference import predict_probabilities
 from fer_tf.saving import load_model
 from fer_tf.training import checkpoint, fitting, precision, run_experiment, teachers
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0, "contrast": 0.0, "flip": False}
 ALL = {"epochs": 4, "width": 0.05, "sizes": "24:1,48:1", "ema": 0.9, "optimizer": "adamw", **PLAIN}
 TEACHER = {"size": "smoke", "dataset_options": {"count": 400}, "limit": 96, "epochs": 1, "width": 0.1}
@@ -111,7 +113,16 @@ def opened(trained, tiny_faces, names="cnn"):
     return teachers.open_teacher(resolve("compact", overrides={"teacher": names}), tiny_faces, 0)
 
 
-def test_a_student_learns_its_teachers_answers_and_not_the_labels(tiny_faces, tmp_path):
+@pytest.fixture
+def traced(untraced):
+    """Many steps: here a graph pays."""
+    tf = pytest.importorskip("tensorflow")
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)
+
+
+def test_a_student_learns_its_teachers_answers_and_not_the_labels(tiny_faces, tmp_path, traced):
     """The teacher answers the next class for every face: at λ = 1 its student does the same, at λ = 0 it does not."""
     data = tiny_faces.limited(16).training_data()
     answers = {len(part): np.roll(target_matrix(part), 1, axis=1).astype(np.float32) for part in (data.train, data.val)}

@@ -12,6 +12,8 @@ from fer_tf.runs.datasets import load_for
 from fer_tf.training import run_experiment
 from fer_tf.training.search import run_search
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 OPTIONS = {"dataset_options": {"count": 240}, "size": "smoke", "verbose": False, "width": 0.1, "epochs": 1}
 
 
@@ -72,4 +74,4 @@ def test_what_cannot_be_done_is_said(runs):
 
 
 def test_the_forms_are_those_of_explain():
-    assert experiments.SALIENCIES == explain.saliency.FORMS
+    assert experiments.SALIENCIES == explain.salient_pictures.FORMS

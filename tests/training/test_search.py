@@ -19,6 +19,8 @@ from fer_tf.training import checkpoint as keeping
 from fer_tf.training import fitting, run_experiment, search, search_plots, trials
 from fer_tf.training.search import run_search
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False, "limit": 64, "width": 0.1}
 # what takes most of the time of a training at this size
 PLAIN = {**OPTIONS, "rotation": 0.0, "zoom": 0.0, "flip": False}
