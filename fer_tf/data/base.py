@@ -399,8 +399,8 @@ class DatasetSpec:
         folds: dict protocol -> number of folds, chosen by the option `fold`.
         check: function(root) -> list of lines that say which files there are; raises `MissingDataError`.
         paper_name: what papers call it.
-        honest_protocol: the protocol whose results are comparable with others' and free of leaks; tables show it next
-            to the protocol of a claim. "": the kit knows none.
+        honest_protocol: the protocol whose results are comparable with others' and that selects nothing on test (train
+            may still have copies of test images); tables show it next to a claim's protocol. "": the kit knows none.
         published_splits: protocols whose train, val and test are the publisher's own rows.
         pictures_of: the dataset whose pictures it labels again ("": its own).
         at_hand: True if the kit's makers had it. Claims about other datasets wait for someone who has them.

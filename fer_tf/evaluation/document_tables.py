@@ -95,8 +95,9 @@ def document3_table(
         datasets: dict name -> its facts, in the order of the tables; see `comparison.claims_table`, and `paper_name`.
     Returns: DataFrame, one row for each claim and protocol that was measured, the claim's own protocol first: Dataset,
         Method, settings, kind (own or quoted), claimed, claimed val, measured under (protocol), measured (mean ± sd
-        over seeds), 95 % interval (if there is one seed), measured val, seeds, remark. Accuracies are in per cent. If
-        nothing was measured, the remark says why. `table.groupby("Dataset", sort=False)` gives the separate tables.
+        over seeds), 95 % interval (if there is one seed), measured val, seeds, remark. Accuracies are in per cent;
+        claims are text, as the document prints them. If nothing was measured, the remark says why.
+        `table.groupby("Dataset", sort=False)` gives the separate tables.
     """
     said = claims[(claims["document"].astype(str) == "3") & (claims["metric"] == "accuracy")]
     rows, order = [], list(datasets)
@@ -119,8 +120,8 @@ def _claimed(claim, facts):
         "Method": DOCUMENT3_METHODS.get(claim.model, claim.model),
         "settings": "; ".join(filter(None, [claim.protocol, claim.settings])),
         "kind": claim.kind,
-        "claimed": float(claim.value),
-        "claimed val": _number(claim.validation),
+        "claimed": claim.value,
+        "claimed val": claim.validation,
     }
 
 

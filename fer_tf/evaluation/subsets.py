@@ -93,7 +93,7 @@ def _by_name(model, frame):
 
 
 def _check_same(frames):
-    """Sorts all frames in the order of the first one; raises `InputError` if images or truths differ."""
+    """Replaces the frames in the dict by frames in the order of the first; `InputError` if images or truths differ."""
     if not frames:
         raise InputError("predictions: must have at least one model; received none")
     first, truth = next((model, frame["truth"]) for model, frame in frames.items())

@@ -1,4 +1,4 @@
-"""What is run: every experiment's settings, its source, what that source claims, and its smaller sizes. Plain data.
+"""The table of experiments: settings, source, the source's claims and smaller sizes; and functions that read the table.
 
 `smoke` runs in seconds (tests), `quick` in less than a minute on synthetic faces (the notebooks' default). A run
 that is not at full size is recorded and shown as reduced.
@@ -531,17 +531,20 @@ def differences(name: str, experiment: Experiment, size: str = "full") -> str:
 
 
 def changed_since(record: dict) -> str:
-    """In which ways an experiment was corrected after a run of it that is not reduced, as text ("" if it was not): such
-    a run is not at the settings that the experiment has now.
+    """In which ways the settings of a run differ from those that its experiment has now, as text ("" if they do not).
+
+    Differences that `record["reduced"]` already names are left out.
 
     Args:
         record: of a run; a setting that it does not have yet is at its default.
     """
-    if record["reduced"] or record["experiment"] not in EXPERIMENTS:
+    if record["experiment"] not in EXPERIMENTS:
         return ""
     known = Experiment("").settings()
     then = Experiment(**{key: value for key, value in record["settings"].items() if key in known})
-    changed = differences(record["experiment"], then)
+    named = set(re.split(r"; |, |: ", record["reduced"].replace(f" ({EARLIER})", "")))
+    items = differences(record["experiment"], then).split(", ")
+    changed = ", ".join(item for item in items if item not in named)
     return changed and f"{changed} ({EARLIER})"
 
 
@@ -580,7 +583,8 @@ def _effective(experiment):
 
 def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
     """Settings that give a run on a share of the training images as many optimizer steps as one on all of them: the
-    epochs of both stages times 1 / share. At equal epochs the smaller run is undertrained, not only short of data.
+    epochs of both stages times 1 / share. At equal epochs the smaller run has fewer
+    steps, so it may be undertrained and not only short of data.
 
     Args:
         name, size, overrides: see `resolve`.

@@ -1,4 +1,4 @@
-"""Probabilities from a model: the only place that runs a trained net on images."""
+"""Class probabilities of images from a model, batch by batch."""
 
 from typing import Any
 

@@ -30,13 +30,16 @@ def released_runs() -> list:
 
 
 def as_of_now(runs: list) -> list:
-    """Runs, of which those count as reduced, too, whose experiment has been corrected since: see
-    `experiments.changed_since`."""
+    """Runs whose `reduced` also names what has changed in their experiment since, see `experiments.changed_since`."""
     changes = [experiments.changed_since(run.record) for run in runs]
     return [
-        dataclasses.replace(run, record={**run.record, "reduced": change}) if change else run
+        dataclasses.replace(run, record={**run.record, "reduced": _joined(run.record["reduced"], change)})
         for run, change in zip(runs, changes, strict=True)
     ]
+
+
+def _joined(*texts):
+    return "; ".join(text for text in texts if text)
 
 
 def all_runs() -> list:

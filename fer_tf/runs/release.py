@@ -67,7 +67,7 @@ def render_results() -> list:
 
 def readme_block(table: pd.DataFrame, claimed: pd.DataFrame) -> str:
     """README's results: the released runs, and the accuracies that documents claim and runs have measured. In which way
-    a run is reduced, and the other claims, stand in the tables of reports/results/."""
+    a run is reduced, and the other claims, are in the tables of reports/results/."""
     parts = [tables.markdown(_short(table)), tables.markdown(_claimed_accuracies(claimed))]
     return "\n".join([*parts, f"{comparison.claims_sentence(claimed)}\n"])
 
@@ -101,7 +101,14 @@ def _claimed_accuracies(claimed):
 
 
 def _reduced_text(reduced):
-    return ["earlier settings" if EARLIER in each else "reduced" if each else "full" for each in reduced]
+    return [_kind_of_run(text) for text in reduced]
+
+
+def _kind_of_run(reduced):
+    """ "full", "reduced", "earlier settings" or both of these, from the text of `compare.as_of_now`."""
+    parts = [part for part in reduced.split("; ") if part]
+    kinds = {"earlier settings" if EARLIER in part else "reduced" for part in parts}
+    return ", ".join(sorted(kinds, reverse=True)) or "full"
 
 
 def fill_block(text: str, block: str) -> str:

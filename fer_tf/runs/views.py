@@ -75,7 +75,7 @@ def predict_with_tta(
 def evaluate_with_tta(
     model: keras.Model, ds: FaceDataset, name: str, how: str, out: str | Path | None = None
 ) -> records.Run:
-    """`scoring.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
+    """`evaluate.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
     if how == "none":
         return evaluate.evaluate_model(model, ds, name, out)
     noted = replace(ds, notes=[*ds.notes, *_tta_notes(how)])

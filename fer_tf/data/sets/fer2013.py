@@ -206,7 +206,7 @@ def _notes(protocol, usage):
     if protocol == "folder":
         notes.append("test is PublicTest and PrivateTest together: not the official protocol")
     if protocol == "pooled":
-        notes.append("Training, PublicTest and PrivateTest are pooled: copies of test images are in train")
+        notes.append("Training, PublicTest and PrivateTest are pooled; train has copies of test images, as in official")
     return notes
 
 
