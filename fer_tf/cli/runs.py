@@ -80,7 +80,7 @@ def train(
     The same command resumes an interrupted training after its last finished epoch.
     """
     import_keras()
-    from ..experiments.table import is_used, parse_overrides, resolve
+    from ..experiments.resolve import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
     overrides |= {} if epochs is None else {"epochs": epochs}

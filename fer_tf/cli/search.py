@@ -41,7 +41,7 @@ def search(
     import_keras()
     from ..common.checks import InputError
     from ..data import parse_options
-    from ..experiments.table import parse_overrides
+    from ..experiments.resolve import parse_overrides
     from ..training.search import run_search
 
     if grid == bool(random):

@@ -1,5 +1,16 @@
 """Experiments: every model that is trained, with its settings and their source."""
 
+from .resolve import (
+    SIZES,
+    changed_since,
+    default_size,
+    differences,
+    equal_steps,
+    is_used,
+    parse_overrides,
+    resolve,
+    settings_note,
+)
 from .settings import (
     ABOUT,
     OPTIMIZERS,
@@ -11,18 +22,7 @@ from .settings import (
     Setting,
 )
 from .spaces import SPACES, Space, read_space
-from .table import (
-    EXPERIMENTS,
-    SIZES,
-    changed_since,
-    default_size,
-    differences,
-    equal_steps,
-    is_used,
-    parse_overrides,
-    resolve,
-    settings_note,
-)
+from .table import EXPERIMENTS
 
 __all__ = [
     "ABOUT",

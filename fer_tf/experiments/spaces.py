@@ -9,7 +9,7 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 from ..common.checks import InputError, check_names, check_whole
 from ..common.paths import expanded
 from .settings import Experiment
-from .table import parse_overrides
+from .resolve import parse_overrides
 
 
 @dataclass(frozen=True)

@@ -55,15 +55,7 @@ def ensemble_runs(
         _predict(model, ds, "test", tta) if weight else None
         for model, ds, weight in zip(models, datasets, shares, strict=True)
     ]
-    members = [
-        {
-            "run": run.name,
-            "fingerprint": run.record["fingerprint"],
-            "weight": weight,
-            "val_accuracy": np.mean(found.argmax(axis=1) == labels),
-        }
-        for run, weight, found in zip(runs, shares, val, strict=True)
-    ]
+    members = _members(runs, shares, val, labels)
     record = _record(runs, members, datasets[0], select, tta, name)
     directory = Path(out) if out else reports_root() / "evaluations" / record["model"]
     write_json(directory / "record.json", record)
@@ -71,6 +63,19 @@ def ensemble_runs(
     write_json(directory / "training.json", {"parameters": count})
     evaluate.write_scores(directory, datasets[0], _mean(val, shares), _mean(test, shares), record)
     return records.read_run(directory)
+
+
+def _members(runs, shares, val_probabilities, labels):
+    """What the record says of each run: its weight and its validation accuracy."""
+    return [
+        {
+            "run": run.name,
+            "fingerprint": run.record["fingerprint"],
+            "weight": weight,
+            "val_accuracy": np.mean(probabilities.argmax(axis=1) == labels),
+        }
+        for run, weight, probabilities in zip(runs, shares, val_probabilities, strict=True)
+    ]
 
 
 def _checked_weights(names, weights, select):

@@ -9,7 +9,7 @@ from ..common.checks import InputError
 from ..common.files import write_text
 from ..common.paths import project_root, results_root
 from ..evaluation import comparison, document_tables, tables
-from ..experiments.table import EARLIER
+from ..experiments.resolve import EARLIER
 from . import records
 from .compare import CLAIM_COLUMNS, claims, compare, documents, released_runs, shown
 

@@ -146,7 +146,7 @@ def _is_current(target, source, parameters, key):
 
 
 def _made_runs(source, parameters):
-    """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments.table)."""
+    """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments)."""
     made = _about(nbformat.read(source, as_version=4)).get("experiments", [])
     protocol = parameters.get("protocol") or next(iter(DATASETS[parameters["dataset"]].protocols))
     options = parse_options(parameters["dataset"], parameters.get("dataset_options", ""))

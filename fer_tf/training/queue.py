@@ -20,8 +20,8 @@ import pandas as pd
 from ..common.checks import InputError, check_range, check_whole
 from ..common.files import as_json, read_json, replacing, write_json
 from ..common.paths import models_root, reports_root, results_root
+from ..experiments.resolve import is_used
 from ..experiments.settings import Experiment
-from ..experiments.table import is_used
 from ..runs import records
 from . import checkpoint
 from .queue_file import ENSEMBLE, Entry

@@ -75,12 +75,17 @@ def run_experiment(
         if not _is_fitted(run, directory, record["fingerprint"]):
             _fit(run, directory, record, ds, experiment, verbose, model, teacher)
         records.refresh(directory, record)
-        if evaluate.is_current(directory, record):
-            checkpoint.say(verbose, f"{run}: up to date")
-        else:
-            checkpoint.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
-            evaluate.write_evaluation(directory, saving.load_model(records.model_path(run)), ds, record)
+        _evaluate(run, directory, record, ds, verbose)
         return records.read_run(directory)
+
+
+def _evaluate(run, directory, record, ds, verbose):
+    """Reads the test split, unless the evaluation on disk is of these weights and this code."""
+    if evaluate.is_current(directory, record):
+        checkpoint.say(verbose, f"{run}: up to date")
+        return
+    checkpoint.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
+    evaluate.write_evaluation(directory, saving.load_model(records.model_path(run)), ds, record)
 
 
 def run_folds(

@@ -11,6 +11,7 @@ from fer_tf.common.checks import InputError
 from fer_tf.common.paths import project_root, results_root
 from fer_tf.evaluation import comparison, significance
 from fer_tf.experiments import EXPERIMENTS, Experiment
+from fer_tf.experiments.resolve import EARLIER
 from fer_tf.runs import page, release
 from fer_tf.runs.compare import as_of_now, claims, released_runs
 from fer_tf.runs.reproduce import notebook_paths
@@ -111,7 +112,7 @@ def test_a_run_from_before_its_experiment_was_corrected_is_not_full():
 
 def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released):
     notes = {name: released[f"{name}-fer2013-official-seed0"].record["reduced"] for name in ("deepfer", "mobilenet")}
-    assert notes["deepfer"] == f"epochs 8 for 60; pair_relu False for True ({experiments.table.EARLIER})"
+    assert notes["deepfer"] == f"epochs 8 for 60; pair_relu False for True ({EARLIER})"
     before, after = notes["mobilenet"].split("; ")
     assert before == "epochs 5 for 20, head_epochs 1 for 3, unfreeze conv_pw_8 for conv_pw_4"
     names = [item.split(" ")[0] for item in after.split(", ")]
@@ -122,7 +123,7 @@ def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released):
     assert share.endswith("; train_share 0.1")
     table = (results_root() / "comparison.md").read_text(encoding="utf-8")
     assert all(f"| {note} |" in table for note in notes.values())
-    short = ["", "epochs 2 for 30", notes["deepfer"], f"patience 0 for 5 ({experiments.table.EARLIER})"]
+    short = ["", "epochs 2 for 30", notes["deepfer"], f"patience 0 for 5 ({EARLIER})"]
     assert release._reduced_text(short) == ["full", "reduced", "reduced, earlier settings", "earlier settings"]
 
 

@@ -62,11 +62,7 @@ def load(
     lists = read_lists(root, row_of, len(split))
     faces = fer2013.load(root.parent / "fer2013", "official", seed, stream)
     _check_rows(root, faces, split)
-    if label_mode == "soft":
-        is_train = (split == "train")[:, None]
-        shares = np.where(is_train, vote_shares(counts, "probability"), vote_shares(counts, "majority"))
-    else:
-        shares = vote_shares(counts, label_mode)
+    shares = _split_shares(counts, split, label_mode)
     kept = np.flatnonzero((split != "") & (shares.sum(axis=1) > 0))
     order = [FERPLUS_COLUMNS.index(name) for name in EMOTIONS]
     shares = shares[kept][:, order]
@@ -94,6 +90,14 @@ def load(
         ds.store = ds.store.converted((64, 64), 3)
     ds.notes.extend(list_notes(ds, lists, tested_as))
     return ds
+
+
+def _split_shares(counts, split, label_mode):
+    """The votes that remain; with "soft", train has all of them and val and test their majority."""
+    if label_mode != "soft":
+        return vote_shares(counts, label_mode)
+    is_train = (split == "train")[:, None]
+    return np.where(is_train, vote_shares(counts, "probability"), vote_shares(counts, "majority"))
 
 
 def vote_shares(counts: np.ndarray, label_mode: str) -> np.ndarray:

@@ -44,7 +44,7 @@ def test_summary_counts(planted):
     assert counts["images"] == 12
     assert counts["unique images"] == 8
     assert counts["images whose copies bear another label"] == 2
-    assert counts["test images that stand in train or val"] == 2
+    assert counts["test images with a copy in train or val"] == 2
 
 
 @pytest.fixture

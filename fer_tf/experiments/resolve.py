@@ -1,0 +1,196 @@
+"""Reading the table of experiments: settings with overrides, and in which ways they differ from the table's."""
+
+import re
+from dataclasses import replace
+
+from ..common.checks import InputError, check_choice, check_names, check_range
+from ..data import DATASETS
+from ..models import MODELS, model_options
+from ..models.backbones import check_backbone
+from ..models.features import FEATURE_MODELS
+from ..models.transfer import is_pretrained
+from .settings import SETTINGS, Experiment
+from .table import EXPERIMENTS
+
+SIZES = ("full", "quick", "smoke")
+# What is said of a run whose experiment has other settings now.
+EARLIER = "before its experiment was corrected"
+
+
+def resolve(name: str, size: str = "full", overrides: dict | None = None) -> Experiment:
+    """The experiment `name` at a size, with single settings overridden.
+
+    Args:
+        name: a key of `EXPERIMENTS`.
+        size: "full", "quick" or "smoke".
+        overrides: dict setting -> value; an unknown name, a value of the wrong type or one that is not allowed, and a
+            setting that the experiment is defined by raise `InputError`.
+    Returns: `Experiment`.
+    """
+    experiment = EXPERIMENTS[check_choice("experiment", name, EXPERIMENTS)]
+    smaller = {} if check_choice("size", size, SIZES) == "full" else getattr(experiment, size)
+    changes = {**smaller, **(overrides or {})}
+    defaults = experiment.settings()
+    check_names("overrides", changes, SETTINGS)
+    for key in set(experiment.defining) & set(overrides or {}):
+        raise InputError(
+            f"{key}: {name} is defined by {key} {defaults[key]}, it cannot be set; take another experiment"
+        )
+    resolved = replace(experiment, **{key: _checked(key, value, defaults[key]) for key, value in changes.items()})
+    if resolved.sizes and resolved.patience:
+        raise InputError("sizes: cannot be used with patience, which could stop before the last size")
+    if resolved.warmup and resolved.schedule != "cosine":
+        raise InputError(f"warmup: needs schedule=cosine; received schedule {resolved.schedule!r}")
+    return resolved
+
+
+def _checked(key, value, default):
+    """The value as the setting's type; ints pass for floats, nothing else is converted."""
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default):
+        wanted, got = type(default).__name__, type(value).__name__
+        raise InputError(f"{key}: must be {wanted}; received {value!r} ({got})")
+    if SETTINGS[key].low is not None:
+        check_range(key, value, SETTINGS[key].low, SETTINGS[key].high)
+    if key == "sizes" and not re.fullmatch(r"(\d+:\d+(\.\d+)?(,(?=\d)|$))*", value):
+        raise InputError(f"sizes: must be size:epochs pairs such as 32:12,48:24; received {value!r}")
+    if key == "sizes" and value:
+        _check_sizes(value)
+    if key == "salient_by" and value:
+        return check_choice(key, value, EXPERIMENTS)
+    if key == "backbone":
+        return check_backbone(value, FEATURE_MODELS)
+    return check_choice(key, value, SETTINGS[key].choices) if SETTINGS[key].choices else value
+
+
+def _check_sizes(text):
+    pairs = [tuple(map(float, part.split(":"))) for part in text.split(",")]
+    sizes = [size for size, _ in pairs]
+    if sizes != sorted(set(sizes)) or min(min(pair) for pair in pairs) <= 0:
+        raise InputError(f"sizes: must grow, with more than 0 epochs each; received {text!r}")
+
+
+def default_size(dataset: str, size: str = "") -> str:
+    """The size meant by "": quick on synthetic faces, full on real ones."""
+    if size:
+        return check_choice("size", size, SIZES)
+    return "quick" if DATASETS[check_choice("dataset", dataset, DATASETS)].is_drawn else "full"
+
+
+def parse_overrides(text: str) -> dict:
+    """Overrides written as text, "epochs=2 learning_rate=0.001 flip=false", as a dict of typed values."""
+    overrides = {}
+    for item in re.split(r"[\s,]+(?=[^\s,=]+=)", text.strip()) if text.strip() else []:
+        key, sign, value = item.partition("=")
+        if not sign or not value:
+            raise InputError(f"overrides: each must be name=value; received {item!r}")
+        overrides[key] = _typed(key, value)
+    return overrides
+
+
+def _typed(key, text):
+    check_names("overrides", [key], SETTINGS)
+    kind = SETTINGS[key].kind
+    if kind is bool:
+        check_choice(key, text.lower(), ("true", "false", "1", "0", "yes", "no"))
+        return text.lower() in ("true", "1", "yes")
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"{key}: must be {kind.__name__}; received {text!r}") from None
+
+
+def differences(name: str, experiment: Experiment, size: str = "full") -> str:
+    """In which ways a resolved experiment is not the table's full one, as text ("" if it is)."""
+    full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
+    used = [key for key in full if key != "jit" and is_used(key, experiment)]
+    changed = [f"{key} {now[key]} for {full[key]}" for key in used if now[key] != full[key]]
+    label = f"{size} size: " if size != "full" else ""
+    return label + ", ".join(changed) if changed else ""
+
+
+def changed_since(record: dict) -> str:
+    """In which ways the settings of a run differ from those that its experiment has now, as text ("" if they do not).
+
+    Differences that `record["reduced"]` already names are left out.
+
+    Args:
+        record: of a run; a setting that it does not have yet is at its default.
+    """
+    if record["experiment"] not in EXPERIMENTS:
+        return ""
+    known = Experiment("").settings()
+    then = Experiment(**{key: value for key, value in record["settings"].items() if key in known})
+    named = set(re.split(r"; |, |: ", record["reduced"].replace(f" ({EARLIER})", "")))
+    items = differences(record["experiment"], then).split(", ")
+    changed = ", ".join(item for item in items if item not in named)
+    return changed and f"{changed} ({EARLIER})"
+
+
+def settings_note(record: dict) -> str:
+    """Whose settings a run had: in which way it is reduced, "settings of the document" where the source prints all that
+    have an effect, else which of them it prints.
+
+    Args:
+        record: of a run of `EXPERIMENTS`.
+    """
+    experiment = EXPERIMENTS[record["experiment"]]
+    printed = [key for key in experiment.printed if is_used(key, experiment)]
+    if record["reduced"]:
+        return record["reduced"]
+    if not set(_effective(experiment)) - set(printed):
+        return "settings of the document"
+    if not printed:
+        return "settings of the kit (its source prints none)"
+    names = ", ".join(key.replace("_", " ") for key in printed)
+    return f"the document's settings where it prints them ({names}); the rest is the kit's"
+
+
+def _effective(experiment):
+    """The settings that a run depends on and that are not switched off."""
+    if not experiment.epochs:
+        return []
+    off = {"schedule": "constant", "sampling": "shuffle", "precision": "float32", "width": 1.0}
+    off |= {} if experiment.schedule == "plateau" else {"plateau": experiment.plateau}
+    values = {key: value for key, value in experiment.settings().items() if key not in ("model", "jit")}
+    return [
+        key
+        for key, value in values.items()
+        if is_used(key, experiment) and value not in (0, "", "none", off.get(key, 0))
+    ]
+
+
+def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
+    """Settings that give a run on a share of the training images as many optimizer steps as one on all of them: the
+    epochs of both stages times 1 / share. At equal epochs the smaller run has fewer
+    steps, so it may be undertrained and not only short of data.
+
+    Args:
+        name, size, overrides: see `resolve`.
+        share: of the training images, above 0 to 1.
+    Returns: dict of overrides. Empty where a limit already keeps the number of images (smoke sizes).
+    """
+    check_range("share", share, 0.001, 1)
+    experiment = resolve(name, size, overrides)
+    if experiment.limit:
+        return {}
+    epochs = {key: getattr(experiment, key) for key in ("epochs", "matching_epochs")}
+    return {key: round(value / share) for key, value in epochs.items() if value}
+
+
+def is_used(key: str, experiment: Experiment) -> bool:
+    """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
+    `make reproduce` is no difference to those that do not take it."""
+    if key == "saliency":
+        return bool(experiment.salient_by)
+    if key in ("teacher_share", "temperature", "teacher_views"):
+        return bool(experiment.teacher)
+    if key in ("face_net_epochs", "matching_rate", "matching_power"):
+        return bool(experiment.matching_epochs)
+    if key == "face_net":
+        return bool(experiment.matching_epochs) or key in model_options(experiment.model)
+    if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and not is_pretrained(experiment):
+        return False
+    of_models = {option for model in MODELS for option in model_options(model)}
+    return key not in of_models or key in model_options(experiment.model)
