@@ -8,8 +8,8 @@ from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from ..common.checks import InputError, check_names, check_whole
 from ..common.paths import expanded
-from .settings import Experiment
 from .resolve import parse_overrides
+from .settings import Experiment
 
 
 @dataclass(frozen=True)
