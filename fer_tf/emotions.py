@@ -1,6 +1,7 @@
 """The emotion names of the kit, and the label codes of every dataset that it reads.
 
-The first 6, 7 and 8 names of `EMOTIONS` are the class sets of the literature. The first seven have FER2013's codes.
+The first 6, 7 and 8 names of `EMOTIONS` are the class sets of the literature. The first seven have
+FER2013's codes: 0 anger .. 6 neutral (Goodfellow 2013).
 """
 
 from collections.abc import Sequence
@@ -11,9 +12,6 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neu
 
 # The label list of the proposal's pseudocode [1] §D d): the output order of the exported FaceNet2ExpNet.h5.
 EMOTION_LABELS = ["Neutrality", "Happiness", "Anger", "Sadness", "Fear", "Surprise", "Disgust", "Contempt"]
-
-# FER2013's csv codes (Goodfellow 2013): 0 anger .. 6 neutral.
-FER2013_CODES = dict(enumerate(EMOTIONS[:7]))
 
 # FER+'s vote columns in their own order (Barsoum 2016); the last two are not emotions.
 FERPLUS_COLUMNS = [
@@ -33,51 +31,19 @@ FERPLUS_COLUMNS = [
 RAFDB_CODES = {1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"}
 
 # AffectNet's expression codes (Mollahosseini 2017); 8 none, 9 uncertain and 10 no face are not emotions.
-AFFECTNET_CODES = {
-    0: "neutral",
-    1: "happiness",
-    2: "sadness",
-    3: "surprise",
-    4: "fear",
-    5: "disgust",
-    6: "anger",
-    7: "contempt",
-}
+AFFECTNET_CODES = dict(
+    enumerate(["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"])
+)
 
 # CK+'s emotion files (Lucey et al. 2010), and the codes of the csv copy ckextended.csv: two different orders.
-CKPLUS_CODES = {
-    0: "neutral",
-    1: "anger",
-    2: "contempt",
-    3: "disgust",
-    4: "fear",
-    5: "happiness",
-    6: "sadness",
-    7: "surprise",
-}
+CKPLUS_CODES = dict(enumerate(["neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise"]))
 CKPLUS_CSV_CODES = dict(enumerate(EMOTIONS))
 
-# JAFFE's file names (Lyons et al. 1998): KA.AN1.39.tiff.
-JAFFE_CODES = {
-    "AN": "anger",
-    "DI": "disgust",
-    "FE": "fear",
-    "HA": "happiness",
-    "SA": "sadness",
-    "SU": "surprise",
-    "NE": "neutral",
-}
+# JAFFE's file names (Lyons et al. 1998, KA.AN1.39.tiff), in the order of `EMOTIONS`.
+JAFFE_CODES = dict(zip(["AN", "DI", "FE", "HA", "SA", "SU", "NE"], EMOTIONS[:7], strict=True))
 
-# TFEID's file names (f01_dfh_ag.jpg), as public code reads them; the letters for contempt are not known.
-TFEID_CODES = {
-    "ag": "anger",
-    "dg": "disgust",
-    "fg": "fear",
-    "hg": "happiness",
-    "sg": "sadness",
-    "pg": "surprise",
-    "ng": "neutral",
-}
+# TFEID's file names (f01_dfh_ag.jpg) in the order of `EMOTIONS`, as public code reads them; contempt is not known.
+TFEID_CODES = dict(zip(["ag", "dg", "fg", "hg", "sg", "pg", "ng"], EMOTIONS[:7], strict=True))
 
 # All spellings of an emotion in folder names, file names and csv columns of the known datasets.
 ALIASES = {
@@ -103,24 +69,17 @@ def canonical_emotion(name: str) -> str:
     """
     emotion = _BY_ALIAS.get(str(name).strip().lower())
     if emotion is None:
-        raise InputError(f"unknown emotion {name!r}; known are {', '.join(EMOTIONS)} (and {', '.join(_other_names())})")
+        others = sorted(alias for alias in _BY_ALIAS if alias not in EMOTIONS and len(alias) > 3)
+        raise InputError(f"unknown emotion {name!r}; known are {', '.join(EMOTIONS)} (and {', '.join(others)})")
     return emotion
 
 
 def known_name(name: str) -> str:
-    """A form in which names can be compared: the kit's name for an emotion, any other text in small letters.
-
-    Args:
-        name: any text.
-    """
+    """A form in which names can be compared: the kit's name for an emotion, any other text in small letters."""
     try:
         return canonical_emotion(name)
     except InputError:
         return str(name).strip().casefold()
-
-
-def _other_names():
-    return sorted(alias for alias in _BY_ALIAS if alias not in EMOTIONS and len(alias) > 3)
 
 
 def class_subset(classes: int | str | Sequence[str] | None, available: Sequence[str] = EMOTIONS) -> tuple[str, ...]:

@@ -45,31 +45,22 @@ class _Behaviour(ast.NodeTransformer):
     def visit_Import(self, node):
         return None
 
-    def visit_ImportFrom(self, node):
-        return None
+    visit_ImportFrom = visit_Import
 
     def visit_Expr(self, node):
         return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
 
-    def visit_FunctionDef(self, node):
-        node.returns = None
-        return self._with_a_body(self.generic_visit(node))
-
-    def visit_ClassDef(self, node):
-        return self._with_a_body(self.generic_visit(node))
-
-    def _with_a_body(self, node):
+    def visit_If(self, node):
+        """Fills a body that only held what was removed."""
+        self.generic_visit(node)
         node.body = node.body or [ast.Pass()]
         return node
 
-    def visit_If(self, node):
-        return self._with_a_body(self.generic_visit(node))
+    visit_ClassDef = visit_With = visit_Try = visit_If
 
-    def visit_With(self, node):
-        return self._with_a_body(self.generic_visit(node))
-
-    def visit_Try(self, node):
-        return self._with_a_body(self.generic_visit(node))
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.visit_If(node)
 
     def visit_arg(self, node):
         node.annotation = None

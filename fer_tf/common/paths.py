@@ -28,14 +28,12 @@ def data_root(data_dir: str | os.PathLike[str] | None = None) -> Path:
 
 def cache_root() -> Path:
     """The folder for parsed datasets and exported models: $FER_TF_CACHE, else data/cache of the project."""
-    chosen = os.environ.get("FER_TF_CACHE")
-    return expanded(chosen) if chosen else project_root() / "data" / "cache"
+    return expanded(os.environ.get("FER_TF_CACHE") or project_root() / "data" / "cache")
 
 
 def reports_root() -> Path:
     """The folder for the records of runs: $FER_TF_REPORTS, else reports/ of the project."""
-    chosen = os.environ.get("FER_TF_REPORTS")
-    return expanded(chosen) if chosen else project_root() / "reports"
+    return expanded(os.environ.get("FER_TF_REPORTS") or project_root() / "reports")
 
 
 def results_root() -> Path:
@@ -45,8 +43,7 @@ def results_root() -> Path:
 
 def models_root() -> Path:
     """The folder for the models of runs: $FER_TF_MODELS, else models/ of the project."""
-    chosen = os.environ.get("FER_TF_MODELS")
-    return expanded(chosen) if chosen else project_root() / "models"
+    return expanded(os.environ.get("FER_TF_MODELS") or project_root() / "models")
 
 
 def bundled_root() -> Path:
