@@ -74,7 +74,7 @@ def load_dataset(
     spec = DATASETS[check_choice("dataset", name, DATASETS)]
     protocol = check_choice("protocol", protocol or next(iter(spec.protocols)), spec.protocols)
     check_names(f"options of {name}", options, spec.options)
-    _check_switches(spec, options)
+    _check_options(spec, protocol, options)
     check_whole("seed", seed, low=0)
     class_subset(classes, spec.class_names)  # a wrong choice raises before any file is read
     train_share = _checked_share(train_share)
@@ -88,12 +88,22 @@ def load_dataset(
     return ds
 
 
-def _check_switches(spec, options):
-    """Raises `InputError` if an on/off option has another value. `stream` also takes None (decided by size)."""
+def _check_options(spec, protocol, options):
+    """Raises `InputError` for a wrong value of an option that several datasets have."""
     for name, value in options.items():
         default = spec.options[name]
-        if name == "stream" or isinstance(default, bool):
+        if name == "stream" or isinstance(default, bool):  # an on/off option; None: the dataset's size decides
             check_choice(name, value, (True, False, None) if default is None else (True, False))
+        elif name == "image_size":
+            check_whole(name, value, 8, 4096)
+        elif name == "image_channels":
+            check_choice(name, value, (1, 3))
+        elif name == "fold":
+            check_whole(name, value, 0, max(spec.folds.values()) - 1)
+            if value and protocol not in spec.folds:
+                raise InputError(
+                    f"fold: only the protocol {' or '.join(spec.folds)} has folds; received {value} for {protocol}"
+                )
 
 
 def _absent(ds):

@@ -1,8 +1,8 @@
 """`FaceDataset`: what every loader returns and all other code works on."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,107 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError
-from .images import convert, read_image
+from .splits import stratified_order, stratified_sample
+from .stores import ArrayImages, FileImages, fits_memory
 
 SPLITS = ("train", "val", "test")
-# Bytes. Larger datasets are streamed from disk instead of held in memory (AffectNet: 400,000 images).
-MEMORY_LIMIT = 2 * 2**30
-
-
-class ArrayImages:
-    """Images held in memory: uint8 [N, H, W, C]."""
-
-    streamed = False
-    paths = None
-
-    def __init__(self, images: np.ndarray) -> None:
-        self.array = images
-        self.shape = images.shape[1:]
-
-    def fetch(self, rows: np.ndarray) -> np.ndarray:
-        """The images of some rows.
-
-        Args:
-            rows: int [n].
-        Returns: uint8 [n, H, W, C].
-        """
-        return self.array[rows]
-
-    def described(self) -> Iterator[bytes | np.ndarray]:
-        """Yields bytes that change with the images. Results computed from the images are cached under their hash."""
-        yield repr(tuple(self.shape)).encode()
-        yield np.ascontiguousarray(self.array)
-
-    def taken(self, rows: np.ndarray) -> "ArrayImages":
-        """A store of the given rows only, int [n]."""
-        return ArrayImages(self.array[rows])
-
-    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "ArrayImages":
-        """The same images at another size (height, width) or channel count."""
-        return ArrayImages(convert(self.array, size, channels))
-
-
-class FileImages:
-    """Images that stay on disk and are read when they are asked for."""
-
-    streamed = True
-
-    def __init__(self, paths: Sequence[str | Path] | np.ndarray, size: tuple[int, int], channels: int) -> None:
-        self.paths = np.asarray(paths, dtype=object)
-        self.shape = (*size, channels)
-
-    def fetch(self, rows: np.ndarray) -> np.ndarray:
-        """Reads the images of some rows in a few threads (decoding releases Python's lock).
-
-        Args:
-            rows: int [n].
-        Returns: uint8 [n, H, W, C].
-        Raises: `DataError` for a file that cannot be read.
-        """
-        height, width, channels = self.shape
-
-        def read(row):
-            return read_image(self.paths[row], channels, (height, width))
-
-        with ThreadPoolExecutor(4) as pool:
-            images = list(pool.map(read, rows))
-        return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
-
-    def described(self) -> Iterator[bytes | np.ndarray]:
-        """Yields bytes that change with the files, their times or how they are read; see `ArrayImages.described`."""
-        yield repr(tuple(self.shape)).encode()
-        for path in self.paths:
-            status = Path(path).stat()
-            yield f"{path} {status.st_size} {status.st_mtime_ns}\n".encode("utf-8", "replace")
-
-    def taken(self, rows: np.ndarray) -> "FileImages":
-        """A store of the given rows only, int [n]."""
-        return FileImages(self.paths[rows], self.shape[:2], self.shape[2])
-
-    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "FileImages":
-        """The same files, read at another size (height, width) or channel count."""
-        return FileImages(self.paths, size or self.shape[:2], channels or self.shape[2])
-
-
-def image_store(
-    paths: Sequence[str | Path] | np.ndarray, size: tuple[int, int], channels: int, stream: bool | None = None
-) -> ArrayImages | FileImages:
-    """A store of image files, in memory or on disk.
-
-    Args:
-        paths: the files.
-        size: (height, width) in pixels to read at.
-        channels: 1 or 3.
-        stream: False reads all files now, True reads them when asked for. None reads them now if their pixels fit into
-            `MEMORY_LIMIT`.
-    Returns: `ArrayImages` or `FileImages`.
-    """
-    files = FileImages(paths, size, channels)
-    if stream is None:
-        stream = len(paths) * int(np.prod(files.shape)) > MEMORY_LIMIT
-    if stream:
-        return files
-    return ArrayImages(files.fetch(np.arange(len(paths))))
 
 
 @dataclass(frozen=True)
@@ -141,9 +44,9 @@ class Split:
     def images(self) -> np.ndarray:
         """All images of the split, uint8 [N, H, W, C].
 
-        Raises: `InputError` if the split is streamed and does not fit into `MEMORY_LIMIT`.
+        Raises: `InputError` if the split is streamed and does not fit into memory.
         """
-        if self.streamed and len(self) * int(np.prod(self.store.shape)) > MEMORY_LIMIT:
+        if self.streamed and not fits_memory(len(self), self.store.shape):
             raise InputError(f"images: {len(self)} streamed images do not fit memory; use fetch(positions)")
         return self.store.fetch(self.rows)
 
@@ -309,7 +212,7 @@ class FaceDataset:
         table["label"] = table["label"].map(code)
         dropped = [name for name in self.class_names if name not in class_names]
         note = f"{len(self.table) - len(keep)} images of {', '.join(dropped)} left out (classes={len(class_names)})"
-        soft = None if self.probabilities is None else _renormalise(self.probabilities[keep][:, list(code)])
+        soft = None if self.probabilities is None else renormalised(self.probabilities[keep][:, list(code)])
         store = self.store.taken(keep)
         return replace(
             self,
@@ -347,7 +250,7 @@ class FaceDataset:
         table = self.table.copy()
         chosen = table.index[table["split"] == "train"]
         labels = table.loc[chosen, "label"].to_numpy(np.int64)
-        order = _stratified_order(labels, seed)
+        order = stratified_order(labels, seed)
         is_first = ~pd.Series(labels[order]).duplicated().to_numpy()
         order = np.concatenate([order[is_first], order[~is_first]])  # first an image of every class, then all others
         count = max(round(share * len(labels)), int(is_first.sum()))
@@ -356,28 +259,8 @@ class FaceDataset:
         return replace(self, table=table, notes=[*self.notes, note])
 
 
-def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draws some rows with the class shares kept to within one image (largest remainders).
-
-    Args:
-        labels: int [N].
-        count: how many rows to draw.
-        seed: of the draw.
-    Returns: int [count], sorted positions.
-    """
-    return np.sort(_stratified_order(labels, seed)[:count])
-
-
-def _stratified_order(labels, seed):
-    """An order of all positions in which any first part has the class shares of the whole."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    rank = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
-    size = np.bincount(labels)[labels[order]]
-    # An image of rank r in a class of n comes at (r + 1/2) / n of the order, so any first part keeps the shares.
-    return order[np.argsort((rank + 0.5) / size, kind="stable")]
-
-
-def _renormalise(probabilities):
+def renormalised(probabilities: np.ndarray) -> np.ndarray:
+    """Scales rows, float [N, C], to sum 1; a row of zeros becomes uniform."""
     total = probabilities.sum(axis=1, keepdims=True)
     return np.divide(probabilities, total, out=np.full_like(probabilities, 1 / probabilities.shape[1]), where=total > 0)
 
@@ -395,7 +278,6 @@ class DatasetSpec:
         how_to_get: where a student gets the dataset, and which file goes where.
         licence: the terms in a few words.
         traps: common mistakes with it, one sentence each.
-        options: dict of the other keyword options of `load` and their defaults.
         folds: dict protocol -> number of folds, chosen by the option `fold`.
         check: function(root) -> list of lines that say which files there are; raises `MissingDataError`.
         paper_name: what papers call it.
@@ -419,7 +301,6 @@ class DatasetSpec:
     licence: str
     check: Callable[[Path], list[str]]
     traps: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
     folds: dict[str, int] = field(default_factory=dict)
     paper_name: str = ""
     honest_protocol: str = ""
@@ -429,3 +310,9 @@ class DatasetSpec:
     is_drawn: bool = False
     limits: str = "measured on this set alone"
     published_lists: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword options of `load` and their defaults."""
+        parameters = inspect.signature(self.load).parameters.values()
+        return {option.name: option.default for option in parameters if option.default is not option.empty}

@@ -86,6 +86,27 @@ def pick_per_class(
     return np.sort(np.concatenate(chosen))
 
 
+def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Draws some rows with the class shares kept to within one image (largest remainders).
+
+    Args:
+        labels: int [N].
+        count: how many rows to draw.
+        seed: of the draw.
+    Returns: int [count], sorted positions.
+    """
+    return np.sort(stratified_order(labels, seed)[:count])
+
+
+def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """An order of all positions, int [N], in which any first part has the class shares of `labels`, int [N]."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    rank = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
+    size = np.bincount(labels)[labels[order]]
+    # An image of rank r in a class of n comes at (r + 1/2) / n of the order, so any first part keeps the shares.
+    return order[np.argsort((rank + 0.5) / size, kind="stable")]
+
+
 # Share of all rows that `split_table` holds out for val, and the same for test.
 HELD_OUT = 0.1
 

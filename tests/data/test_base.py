@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from fer_tf.common.checks import InputError
-from fer_tf.data import base, load_dataset
-from fer_tf.data.base import FileImages, image_store, stratified_sample
-from fer_tf.data.splits import group_split, stratified_holdout
+from fer_tf.data import base, load_dataset, stores
+from fer_tf.data.splits import group_split, stratified_holdout, stratified_sample
+from fer_tf.data.stores import FileImages, image_store
 
 
 def test_splits_partition_the_table(tiny_faces):
@@ -137,7 +137,7 @@ def files(tmp_path, rng):
 
 def test_small_sets_are_held_and_large_ones_streamed(files, monkeypatch):
     assert not image_store(files, (20, 20), 1).streamed
-    monkeypatch.setattr(base, "MEMORY_LIMIT", 100)
+    monkeypatch.setattr(stores, "MEMORY_LIMIT", 100)
     store = image_store(files, (20, 20), 1)
     assert store.streamed
     split = base.Split(store, np.arange(6), np.zeros(6, int), ("anger",))

@@ -13,7 +13,6 @@ from tiny_face_net import DEPTH, SIDE, tiny_face_net
 from fer_tf.common.checks import InputError, MissingDataError, ModelFileError
 from fer_tf.data.base import FileImages
 from fer_tf.data.images import convert
-from fer_tf.data.sets.affectnet import BoxedImages
 from fer_tf.emotions import EMOTIONS
 from fer_tf.models import build_model
 from fer_tf.saving import save_model
@@ -308,7 +307,7 @@ def test_streamed_pictures_are_known_by_how_they_are_read(tiny_faces, tmp_path):
     cv2.imwrite(str(path), split.images[0])
     paths, boxes = np.array([path] * len(split), dtype=object), np.tile([2, 2, 20, 20], (len(split), 1))
     stores = [FileImages(paths, (48, 48), 1), FileImages(paths, (32, 32), 1), FileImages(paths, (48, 48), 3)]
-    stores += [BoxedImages(paths, (48, 48), 1, found) for found in (boxes, boxes + 1)]
+    stores += [FileImages(paths, (48, 48), 1, found) for found in (boxes, boxes + 1)]
     found = [face_nets.pictures_fingerprint(replace(split, store=store)) for store in (*stores, stores[-1])]
     assert len(set(found)) == len(stores)
     assert found[-1] == found[-2]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...common.checks import DataError
-from ..base import FaceDataset, FileImages
+from ..base import FaceDataset
 from ..faces import crop_faces
 from ..images import convert, read_image
 from .layouts import NO_FACE, UNREADABLE
@@ -87,11 +87,12 @@ def _originals(store, rows, pool):
     """Yields batches of (row, image or None, fault). Files are read at their own size: faces may be too small
     otherwise.
     """
-    if type(store) is not FileImages and store.streamed:
+    is_whole_files = store.streamed and store.boxes is None
+    if store.streamed and not is_whole_files:
         store = store.converted((CUT_SIDE, CUT_SIDE), None)
     batch = []
     for part in _parts(rows, 8):  # photographs may have 12 million pixels, so few are read at once
-        if type(store) is FileImages:
+        if is_whole_files:
             results = list(pool.map(_read, store.paths[part]))
         else:
             results = _fetched(store, part)

@@ -7,18 +7,17 @@ The codes in csv files, annotations and numbered folders are 0 neutral 1 happine
 6 anger 7 contempt. Pictures of 8 none, 9 uncertain and 10 no face are left out and counted.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from ...common.checks import DataError, MissingDataError, check_choice, check_whole
+from ...common.checks import DataError, MissingDataError, check_choice
 from ...common.paths import expanded
 from ...emotions import AFFECTNET_CODES, EMOTIONS
-from ..base import MEMORY_LIMIT, ArrayImages, DatasetSpec, FaceDataset, FileImages, image_store
-from ..images import IMAGE_SUFFIXES, read_image, resize
+from ..base import DatasetSpec, FaceDataset
+from ..images import IMAGE_SUFFIXES
 from ..splits import naming, stratified_holdout
+from ..stores import image_store
 from .affectnet_forms import read_listing
 from .affectnet_lists import BOX
 
@@ -65,7 +64,7 @@ def load(
         read.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    _check_options(image_size, image_channels, crop, missing)
+    check_choice("missing", missing, ("raise", "drop"))
     listing = read_listing(root, missing, HOW_TO_GET)
     rows, notes = listing.table, [*listing.notes]
     labels = _LABELS[rows["code"]]
@@ -78,18 +77,12 @@ def load(
         table["occluded"], note = _occluded(root, table, occluded)
         notes.append(note)
     boxes = rows[BOX].to_numpy(np.int32) if crop and listing.form == "manifest" else None
-    if boxes is not None and (whole := int(_boxless(boxes).sum())):
+    if boxes is not None and (whole := int((boxes[:, 2:] <= 0).any(axis=1).sum())):
         notes.append(f"{whole:,} pictures have no face box and are used whole")
-    store = _store([f"{root}/{name}" for name in table["name"]], boxes, image_size, image_channels, stream)
+    paths = [f"{root}/{name}" for name in table["name"]]
+    store = image_store(paths, (image_size, image_size), image_channels, stream, boxes)
     source = listing.source if boxes is None else f"{listing.source} cropped"
     return FaceDataset("affectnet", protocol, names, table, store, notes, source, deviation=deviation)
-
-
-def _check_options(image_size, image_channels, crop, missing):
-    check_whole("image_size", image_size, 8, 4096)
-    check_choice("image_channels", image_channels, (1, 3))
-    check_choice("crop", crop, (True, False))
-    check_choice("missing", missing, ("raise", "drop"))
 
 
 def _deviation(listing, classes):
@@ -161,81 +154,6 @@ def _stem(name):
     return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else last
 
 
-def _boxless(boxes):
-    return (boxes[:, 2:] <= 0).any(axis=1)
-
-
-def _store(paths, boxes, size, channels, stream):
-    """The image store, of whole pictures or of face boxes; see `image_store`."""
-    if boxes is None:
-        return image_store(paths, (size, size), channels, stream)
-    files = BoxedImages(paths, (size, size), channels, boxes)
-    if stream is None:
-        stream = len(paths) * int(np.prod(files.shape)) > MEMORY_LIMIT
-    return files if stream else ArrayImages(files.fetch(np.arange(len(paths))))
-
-
-class BoxedImages(FileImages):
-    """Files of which only the face box is used; it is cut out before resizing.
-
-    Attributes:
-        boxes: int [N, 4], left, top, width, height in the file's pixels. A picture without a box (width or height 0 or
-            less) is used whole. A box that is partly outside is cut to the picture.
-    """
-
-    def __init__(
-        self, paths: Sequence[str | Path] | np.ndarray, size: tuple[int, int], channels: int, boxes: np.ndarray
-    ) -> None:
-        super().__init__(paths, size, channels)
-        self.boxes = boxes
-
-    def fetch(self, rows: np.ndarray) -> np.ndarray:
-        """Reads the given rows, int [n], as uint8 [n, H, W, C]; see `FileImages`."""
-        with ThreadPoolExecutor(4) as pool:
-            images = list(pool.map(self._read, rows))
-        return np.stack(images) if images else np.zeros((0, *self.shape), np.uint8)
-
-    def _read(self, row):
-        pixels = read_image(self.paths[row], self.shape[2])
-        if not _boxless(self.boxes[row][None])[0]:
-            pixels = cut_box(pixels, self.boxes[row], self.paths[row])
-        return resize(pixels, self.shape[:2])
-
-    def described(self) -> Iterator[bytes | np.ndarray]:
-        """Yields bytes that change with the files, their times, how they are read, and the boxes."""
-        yield from super().described()
-        yield np.ascontiguousarray(self.boxes)
-
-    def taken(self, rows: np.ndarray) -> "BoxedImages":
-        """A store of the given rows only."""
-        return BoxedImages(self.paths[rows], self.shape[:2], self.shape[2], self.boxes[rows])
-
-    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "BoxedImages":
-        """The same files, read at another size (height, width) or channel count."""
-        return BoxedImages(self.paths, size or self.shape[:2], channels or self.shape[2], self.boxes)
-
-
-def cut_box(pixels: np.ndarray, box: Sequence[int] | np.ndarray, path: str | Path) -> np.ndarray:
-    """Cuts a face box out of a picture.
-
-    Args:
-        pixels: uint8 [H, W, C].
-        box: (left, top, width, height) in pixels; it may be partly outside the picture.
-        path: the file, for the error.
-    Returns: uint8 [height, width, C], less where the box is outside.
-    Raises: `DataError` if less than half of the box is in the picture. It then belongs to another version of the
-        picture (a resized or cropped copy).
-    """
-    left, top, width, height = (int(value) for value in box)
-    face = pixels[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
-    if 2 * face.shape[0] * face.shape[1] < width * height:
-        raise DataError(
-            f"{path}: its face box (x {left}, y {top}, {width}×{height}) is not on the picture of "
-            f"{pixels.shape[1]}×{pixels.shape[0]}; if this copy's pictures were resized or cut, use crop=False"
-        )
-    return face
-
-
 def check(root: Path) -> list[str]:
     """Lists which parts of AffectNet are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
     listing = read_listing(root, "drop", HOW_TO_GET)
@@ -269,5 +187,4 @@ SPEC = DatasetSpec(
         "some pictures twice.",
         "Labels are one person's: two annotators agreed on about 60 % of the pictures.",
     ),
-    options={"image_size": 96, "image_channels": 3, "stream": None, "crop": True, "missing": "raise", "occluded": None},
 )

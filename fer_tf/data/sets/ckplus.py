@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...common.checks import DataError, InputError, check_choice, check_whole
+from ...common.checks import DataError, InputError, check_choice
 from ...emotions import EMOTIONS
 from ..base import DatasetSpec, FaceDataset
 from ..splits import hold_out, naming
@@ -50,13 +50,7 @@ def load(
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    check_whole("fold", fold, 0, FOLDS - 1)
-    check_choice("neutral", neutral, (True, False))
     check_choice("crop", crop, CROPS)
-    check_whole("image_size", image_size, 8, 1024)
-    check_choice("image_channels", image_channels, (1, 3))
-    if fold and protocol != "subject":
-        raise InputError(f"fold: only the protocol subject has folds; received {fold} for {protocol}")
     form, *others = forms(root)
     copy = READERS[form](root, neutral, crop, (image_size, image_size, image_channels))
     table, notes = copy.table, copy.notes + [f"also in the folder and not read: {other}" for other in others]
@@ -132,5 +126,4 @@ SPEC = DatasetSpec(
         "One fold is a tenth of the people: the literature's figure is the mean over all ten.",
     ),
     folds={"subject": FOLDS},
-    options={"fold": 0, "neutral": True, "crop": "auto", "image_size": 48, "image_channels": 1},
 )

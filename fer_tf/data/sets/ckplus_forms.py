@@ -10,11 +10,11 @@ import pandas as pd
 
 from ...common.checks import DataError, InputError, MissingDataError
 from ...emotions import CKPLUS_CODES, CKPLUS_CSV_CODES
-from ..base import ArrayImages, image_store
 from ..cache import file_fingerprint, listing_fingerprint
 from ..folders import class_folders, folder_emotion, list_files, list_images, missing_data
 from ..images import convert, read_image, resize
 from ..pixel_csv import read_pixel_csv
+from ..stores import ArrayImages, image_store
 from .fer2013 import USAGES
 
 POINTS = 68

@@ -16,10 +16,11 @@ from tqdm.auto import tqdm
 
 from ...common.checks import DataError, InputError, check_choice, check_whole
 from ...emotions import EMOTIONS
-from ..base import MEMORY_LIMIT, SPLITS, ArrayImages, DatasetSpec, FaceDataset
+from ..base import DatasetSpec, FaceDataset
 from ..cache import cached_arrays, file_fingerprint, listing_fingerprint
 from ..folders import list_files, missing_data
 from ..splits import group_split
+from ..stores import MEMORY_LIMIT, ArrayImages
 from ..video import VIDEO_SUFFIXES, read_frames
 from ..video import __file__ as VIDEO_CODE
 from .disfa_units import UNITS, emotions_of, read_units
@@ -69,11 +70,8 @@ def load(
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_choice("camera", camera, ("left", "right"))
-    check_whole("fold", fold, 0, 2)
     check_whole("stride", stride, 1)
-    check_choice("anger", anger, (False, True))
-    shape = (check_whole("image_size", image_size, 8, 1024), check_choice("image_channels", image_channels, (1, 3)))
-    files = _subjects(root, camera)
+    files, shape = _subjects(root, camera), (image_size, image_channels)
     table, notes = _derive(files, stride, anger)
     _check_memory(len(table), shape)
     images, times, complaints = _decode(files, camera, table, shape)
@@ -90,7 +88,8 @@ def load(
     store, notes = ArrayImages(images if kept.all() else images[kept]), notes + complaints
     ds = FaceDataset("disfa", protocol, names, table, store, notes, source)
     ds.deviation = "" if set(files) == set(PUBLISHED) else f"this copy of DISFA has {len(files)} people, not its 27"
-    notes += _imbalance(ds)
+    share = ds.counts().loc["neutral", "all"] / len(table)
+    notes.append(f"neutral is {share:.0%} of the images: report balanced accuracy or macro F1 next to accuracy")
     return ds
 
 
@@ -230,15 +229,6 @@ def _split(files, subjects, fold, seed):
     return np.array([split.get(subject, "test") for subject in subjects], object)
 
 
-def _imbalance(ds):
-    """Notes on classes without images in a split, and on the share of neutral."""
-    counts = ds.counts().drop("all")
-    absent = [f"{name} in {split}" for split in SPLITS for name in counts.index[counts[split] == 0]]
-    share = counts.loc["neutral", "all"] / len(ds.table)
-    notes = [f"neutral is {share:.0%} of the images: report balanced accuracy or macro F1 next to accuracy"]
-    return notes + ([f"no image of {', '.join(absent)}"] if absent else [])
-
-
 def check(root: Path) -> list[str]:
     """Lists which parts of DISFA are in `root`, as lines of text: who has labels, and who has a video of which camera.
 
@@ -280,5 +270,4 @@ SPEC = DatasetSpec(
         "Labels count frames from 1, video readers from 0.",
     ),
     folds={"subject": 3},
-    options={"camera": "left", "fold": 0, "stride": 10, "anger": False, "image_size": 96, "image_channels": 3},
 )

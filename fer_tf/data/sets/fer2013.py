@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError, check_choice
+from ...common.checks import DataError
 from ...emotions import EMOTIONS
 from .. import pixel_csv
-from ..base import ArrayImages, DatasetSpec, FaceDataset, image_store
+from ..base import DatasetSpec, FaceDataset
 from ..cache import cached_arrays, file_fingerprint, listing_fingerprint
 from ..folders import class_folders, folder_emotion, list_images, missing_data
 from ..pixel_csv import read_pixel_csv
 from ..splits import naming, pick_per_class, stratified_holdout
+from ..stores import ArrayImages, image_store
 
 CLASS_NAMES = EMOTIONS[:7]
 SIDE = 48
@@ -56,7 +57,6 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
     Returns: `FaceDataset`.
     Raises: `MissingDataError` or `DataError` for the files.
     """
-    check_choice("protocol", protocol, PROTOCOLS)
     path = find_csv(root)
     if path is not None:
         store, labels, usage, source, names = _from_csv(path)
@@ -236,5 +236,4 @@ SPEC = DatasetSpec(
         "Disgust has 1.5 % of the images: it hardly changes accuracy, but it changes macro F1.",
         "11 Training images are all black.",
     ),
-    options={"stream": None},
 )

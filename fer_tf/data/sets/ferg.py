@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ...common.checks import DataError, check_whole
+from ...common.checks import DataError
 from ...emotions import EMOTIONS, canonical_emotion
-from ..base import DatasetSpec, FaceDataset, image_store
+from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
 from ..folders import class_folders, counts_told, labelled_table, list_files, list_images, missing_data
 from ..splits import naming, stratified_holdout
+from ..stores import image_store
 
 CLASS_NAMES = EMOTIONS[:7]
 CHARACTERS = ("aia", "bonnie", "jules", "malcolm", "mery", "ray")
@@ -41,7 +42,6 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, stream: boo
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    check_whole("image_size", image_size, 8, 1024)
     table, paths = labelled_table(root, _list(root), CLASS_NAMES)
     table["split"] = _characters(table, seed) if protocol == "characters" else _random(len(table), seed)
     notes = [] if protocol == "characters" else ["drawn from all: every character is in several splits"]
@@ -124,5 +124,4 @@ SPEC = DatasetSpec(
         "Frames of one animation are nearly equal: a random split is close to testing on training images (100 %).",
         "Drawings: results on it say little about photographs.",
     ),
-    options={"image_size": 48, "stream": None},
 )

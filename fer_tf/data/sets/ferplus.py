@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...common.checks import DataError, MissingDataError, check_choice
 from ...emotions import EMOTIONS, FERPLUS_COLUMNS
-from ..base import SPLITS, DatasetSpec, FaceDataset
+from ..base import SPLITS, DatasetSpec, FaceDataset, renormalised
 from ..cache import file_fingerprint
 from . import fer2013
 from .ferplus_lists import add_columns, list_notes, read_lists, told
@@ -73,7 +73,7 @@ def load(
     add_columns(table, lists)
     # "soft" has the test images and labels of "majority", so predictions of the two compare row by row
     tested_as = "majority" if label_mode == "soft" else label_mode
-    soft = None if label_mode == "majority" else shares / shares.sum(axis=1, keepdims=True)
+    soft = None if label_mode == "majority" else renormalised(shares)
     ds = FaceDataset(
         "ferplus",
         protocol,
@@ -273,5 +273,4 @@ SPEC = DatasetSpec(
         "Its labels agree with FER2013's on about two thirds of the images.",
         "FER2013's copies across splits are here too.",
     ),
-    options={"label_mode": "majority", "votes": "label", "stream": None},
 )

@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError, InputError, check_whole
+from ...common.checks import DataError, InputError
 from ...emotions import EMOTIONS, JAFFE_CODES
-from ..base import ArrayImages, DatasetSpec, FaceDataset, stratified_sample
+from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
 from ..folders import counts_told, labelled_table, missing_data, sort_files
 from ..images import read_image, resize
+from ..splits import stratified_sample
+from ..stores import ArrayImages
 
 CLASS_NAMES = EMOTIONS[:7]
 SUBJECTS = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
@@ -83,10 +85,6 @@ def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    check_whole("image_size", image_size, 8, 1024)
-    check_whole("fold", fold, 0, len(SUBJECTS) - 1)
-    if fold and protocol != "subject":
-        raise InputError(f"fold: only the protocol subject has folds; received {fold} for {protocol}")
     photo_rows, notes = _list(root)
     table, paths = labelled_table(root, photo_rows, CLASS_NAMES)
     table["photo"], table["augmentation"] = [path.stem for path in paths], "none"
@@ -235,5 +233,4 @@ SPEC = DatasetSpec(
         "Photos show head and shoulders and are not cropped; document [3] cut the faces out.",
     ),
     folds={"subject": 10},
-    options={"fold": 0, "image_size": 48},
 )

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError, MissingDataError, check_choice, check_whole
+from ...common.checks import DataError, MissingDataError
 from ...emotions import ALIASES, EMOTIONS, canonical_emotion
-from ..base import SPLITS, DatasetSpec, FaceDataset, image_store
+from ..base import SPLITS, DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
 from ..folders import class_folders, folder_emotion, list_images, sort_files
 from ..splits import naming, split_table
+from ..stores import image_store
 
 PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject if known; the dataset's own split if it has one"}
 _SPLIT_NAMES = {
@@ -27,7 +28,6 @@ _SPLIT_NAMES = {
     "validation": "val",
     "test": "test",
 }
-_OPTIONS = {"image_size": 48, "image_channels": 1, "stream": None}
 # The file in which `data prepare` says what its class folders mean.
 PREPARED = "prepare.json"
 
@@ -195,8 +195,6 @@ def _check_column(path, column, values, allowed, shown):
 def _dataset(name, root, protocol, seed, table, options, notes):
     """A `FaceDataset` from the table's columns path, emotion and, if they exist, split and subject."""
     size, channels, stream = options
-    check_whole("image_size", size, 8, 4096)
-    check_choice("image_channels", channels, (1, 3))
     names = tuple(emotion for emotion in EMOTIONS if (table["emotion"] == emotion).any())
     paths = list(table["path"])
     table = table.drop(columns="path")
@@ -236,7 +234,6 @@ FOLDER_SPEC = DatasetSpec(
     licence="yours",
     check=check_folder,
     traps=_TRAPS,
-    options=_OPTIONS,
 )
 CSV_SPEC = DatasetSpec(
     load=load_csv,
@@ -249,5 +246,4 @@ CSV_SPEC = DatasetSpec(
     licence="yours",
     check=check_csv,
     traps=_TRAPS,
-    options=_OPTIONS,
 )

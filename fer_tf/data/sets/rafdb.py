@@ -12,10 +12,11 @@ import pandas as pd
 
 from ...common.checks import DataError, MissingDataError
 from ...emotions import EMOTIONS, RAFDB_CODES
-from ..base import DatasetSpec, FaceDataset, image_store
+from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
 from ..folders import class_folders, list_images, missing_data
 from ..splits import naming, stratified_holdout
+from ..stores import image_store
 
 CLASS_NAMES = EMOTIONS[:7]
 SIDE = 100
@@ -160,5 +161,4 @@ SPEC = DatasetSpec(
         "It has no validation set: some well-known results took the best epoch on test.",
         "Happiness has 39 % of the images and fear 2 %: report balanced accuracy next to accuracy.",
     ),
-    options={"stream": None},
 )

@@ -18,11 +18,12 @@ from ...common.checks import check_choice, check_whole
 from ...common.hashes import code_fingerprint
 from ...emotions import EMOTIONS
 from .. import drawn_faces
-from ..base import ArrayImages, DatasetSpec, FaceDataset
+from ..base import DatasetSpec, FaceDataset
 from ..cache import cached_arrays
 from ..drawn_faces import DIFFICULTIES, draw_faces
 from ..region_masks import region_masks
 from ..splits import group_split
+from ..stores import ArrayImages
 
 COUNT = 5000
 PER_IDENTITY = 20
@@ -121,5 +122,4 @@ SPEC = DatasetSpec(
         "but says nothing about real faces.",
         "Faint and occluded faces are hard on purpose; nobody can recognise some of them.",
     ),
-    options={"count": COUNT, "image_size": 48, "difficulty": "default"},
 )

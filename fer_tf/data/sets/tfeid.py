@@ -8,12 +8,13 @@ the root with an emotion in its name. If no folder has one, it takes any file wi
 import re
 from pathlib import Path
 
-from ...common.checks import DataError, check_choice, check_whole
+from ...common.checks import DataError
 from ...emotions import ALIASES, EMOTIONS, TFEID_CODES
-from ..base import DatasetSpec, FaceDataset, image_store
+from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
 from ..folders import counts_told, labelled_table, missing_data, sort_files
 from ..splits import naming, split_table
+from ..stores import image_store
 
 # The public part: frontal, high intensity. Without contempt (68 images) it is the 268 of the seven-class literature.
 PUBLISHED = {8: 336, 7: 268}
@@ -39,8 +40,6 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, image_chann
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    check_whole("image_size", image_size, 8, 1024)
-    check_choice("image_channels", image_channels, (1, 3))
     rows, notes = _list(root)
     names = tuple(emotion for emotion in EMOTIONS if emotion in {emotion for _, emotion, _ in rows})
     table, paths = labelled_table(root, rows, names)
@@ -143,5 +142,4 @@ SPEC = DatasetSpec(
         "Pictures show the head and are not cropped: crop faces first.",
         "Four people are a tenth: val and test have about 30 images each; report intervals and several seeds.",
     ),
-    options={"image_size": 48, "image_channels": 1},
 )

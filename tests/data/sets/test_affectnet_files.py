@@ -17,7 +17,7 @@ from affectnet_copies import (
 from PIL import Image
 
 from fer_tf.common.checks import DataError, InputError, MissingDataError
-from fer_tf.data.sets import affectnet
+from fer_tf.data import stores
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -193,7 +193,7 @@ def test_streamed_pictures_are_those_held_in_memory(form, options, tmp_path, fac
 def test_large_sets_are_streamed_by_themselves(tmp_path, faces, monkeypatch):
     write_manifest(tmp_path / "affectnet", faces)
     assert not load(tmp_path, stream=None).train.streamed
-    monkeypatch.setattr(affectnet, "MEMORY_LIMIT", 96 * 96 * 96 * 3 - 1)
+    monkeypatch.setattr(stores, "MEMORY_LIMIT", 96 * 96 * 96 * 3 - 1)
     assert load(tmp_path, stream=None).train.streamed
 
 
@@ -226,8 +226,8 @@ def test_pictures_are_cut_to_the_face_box(stream, tmp_path):
 
 def test_a_box_is_left_top_width_height():
     pixels = np.arange(20 * 30 * 3, dtype=np.uint16).reshape(20, 30, 3)
-    assert (affectnet.cut_box(pixels, (4, 2, 20, 10), "x.jpg") == pixels[2:12, 4:24]).all()
-    assert (affectnet.cut_box(pixels, (-3, 12, 20, 10), "x.jpg") == pixels[12:, :17]).all()
+    assert (stores.cut_box(pixels, (4, 2, 20, 10), "x.jpg") == pixels[2:12, 4:24]).all()
+    assert (stores.cut_box(pixels, (-3, 12, 20, 10), "x.jpg") == pixels[12:, :17]).all()
 
 
 def test_pictures_without_a_box_are_used_whole_and_counted(tmp_path):

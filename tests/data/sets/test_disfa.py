@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fer_tf.common.checks import DataError, InputError, MissingDataError
-from fer_tf.data import base
+from fer_tf.data import load_dataset, stores
 from fer_tf.data.sets import disfa
 from fer_tf.data.sets.disfa_units import UNITS, emotions_of
 from fer_tf.emotions import EMOTIONS
@@ -69,7 +69,7 @@ def root(tmp_path):
 
 
 def load(root, seed=0, **options):
-    return disfa.load(root, "subject", seed, **{"stride": 1, "image_size": 16, **options})
+    return load_dataset("disfa", root.parent, seed=seed, **{"stride": 1, "image_size": 16, **options})
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_every_frame_that_is_left_out_is_reported(root):
     sparse = load(root, stride=10)
     assert sparse.table["frame"].tolist() == [1, 11, 21] * 6
     assert "162 of 180 labelled frames left out (stride=10)" in sparse.notes
-    assert "no image of disgust in train, fear in train" in sparse.notes[-1]
+    assert "classes without an image in train: disgust, fear" in sparse.notes[-1]
 
 
 def test_anger_only_when_asked_for(root):
@@ -176,17 +176,18 @@ def test_people_stand_in_one_split_and_every_one_is_tested_once(root):
 
 
 def test_whole_set_has_the_usual_folds(tmp_path):
+    root = tmp_path / "disfa"
     for subject in disfa.PUBLISHED:
-        write_video(tmp_path / "Videos_LeftCamera" / f"LeftVideo{subject}_comp.avi", 2)
-        write_labels(tmp_path, subject, FACES[:2])
+        write_video(root / "Videos_LeftCamera" / f"LeftVideo{subject}_comp.avi", 2)
+        write_labels(root, subject, FACES[:2])
     assert len(disfa.PUBLISHED) == 27
-    ds = load(tmp_path, fold=1)
+    ds = load(root, fold=1)
     people = ds.table.groupby("split")["subject"].agg(set)
     assert people["test"] == {f"SN{k:03d}" for k in (6, 11, 12, 13, 18, 21, 24, 28, 31)}
     assert len(people["val"]) == 3
     assert len(people["train"]) == 15
     assert ds.deviation == ""
-    others = [load(tmp_path, seed=seed, fold=1).table.groupby("split")["subject"].agg(set) for seed in (1, 2, 3)]
+    others = [load(root, seed=seed, fold=1).table.groupby("split")["subject"].agg(set) for seed in (1, 2, 3)]
     assert all(other["test"] == people["test"] for other in others)
     assert any(other["val"] != people["val"] for other in others)
 
@@ -279,7 +280,7 @@ def test_label_files_of_other_systems(root):
 
 def test_what_is_missing_is_named_with_how_to_get_it(root, tmp_path):
     with pytest.raises(MissingDataError, match="there is no ActionUnit_Labels/SN001 .*How to get it: https://mohammad"):
-        load(tmp_path / "nothing")
+        load(tmp_path / "nothing" / "disfa")
     with pytest.raises(MissingDataError, match="there is no RightVideoSN001_comp.avi and so on"):
         load(root, camera="right")
     unit = root / "ActionUnit_Labels" / "SN005" / "SN005_au9.txt"
@@ -322,13 +323,13 @@ def test_broken_video_is_named(root, capfd):
 
 def test_too_few_people_and_no_emotion_at_all(tmp_path):
     for subject in ("SN001", "SN002"):
-        write_subject(tmp_path, subject)
+        write_subject(tmp_path / "disfa", subject)
     with pytest.raises(DataError, match="2 people cannot be split by subject; three or more are needed"):
-        load(tmp_path)
+        load(tmp_path / "disfa")
     for subject in ("SN001", "SN002"):
-        write_labels(tmp_path, subject, [{25: 3}] * 4)
+        write_labels(tmp_path / "disfa", subject, [{25: 3}] * 4)
     with pytest.raises(DataError, match="no frame of 2 people matches the rule of an emotion"):
-        load(tmp_path)
+        load(tmp_path / "disfa")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +338,7 @@ def test_too_few_people_and_no_emotion_at_all(tmp_path):
         ({"camera": "middle"}, "camera: allowed are left, right; received 'middle'"),
         ({"fold": 3}, "fold: must be a number >= 0 and <= 2; received 3"),
         ({"stride": 0}, "stride: must be a number >= 1; received 0"),
-        ({"anger": "yes"}, "anger: allowed are False, True; received 'yes'"),
+        ({"anger": "yes"}, "anger: allowed are True, False; received 'yes'"),
         ({"image_size": 4}, "image_size: must be a number >= 8"),
         ({"image_channels": 2}, "image_channels: allowed are 1, 3"),
     ],
@@ -352,7 +353,7 @@ def test_more_than_memory_holds_is_refused_before_anything_is_decoded(root, monk
     monkeypatch.setattr(disfa, "read_frames", None)
     with pytest.raises(InputError, match="stride, image_size: 108 frames of 16×16×3 take .* take a larger stride"):
         load(root)
-    assert base.MEMORY_LIMIT > 10_000
+    assert stores.MEMORY_LIMIT > 10_000
 
 
 def test_spec_offers_what_load_takes():
