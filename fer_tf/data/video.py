@@ -6,23 +6,18 @@ by frame count.
 """
 
 import contextlib
-import json
 import math
 import os
-import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-import pandas as pd
-from PIL import Image
-from tqdm.auto import tqdm
 
 from ..common.checks import DataError, InputError, check_choice, check_range, check_whole
-from ..common.files import replacing, write_text
 from .images import convert
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
@@ -70,13 +65,14 @@ class VideoInfo(NamedTuple):
     height: int
 
 
-def video_info(path: str | Path, count: bool = False) -> VideoInfo:
+def video_info(path: str | Path) -> VideoInfo:
     """Length, frame rate and size of a video.
+
+    They come from the header, which may be wrong: a file that was cut short has its old count, and Matroska estimates
+    it. Without a frame count or a rate in the header, the whole file is read and its frames are counted.
 
     Args:
         path: a video file.
-        count: True counts the frames by reading the whole file. This also happens if the header has no frame count or
-            no rate. Headers are often wrong: a file that was cut short has its old count, and Matroska estimates it.
     Returns: `VideoInfo`.
     Raises: `DataError` that names the file if it is missing or empty, or if no frame can be decoded.
     """
@@ -84,7 +80,7 @@ def video_info(path: str | Path, count: bool = False) -> VideoInfo:
     with _opened(path) as capture:
         frames, fps = _claims(capture)
         size = [int(capture.get(prop)) for prop in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
-        if frames and fps and not count:
+        if frames and fps:
             return VideoInfo(path, frames, False, fps, frames / fps, *size)
         times = [time for _, time in _grabbed(capture, fps)]
     if not times:
@@ -97,20 +93,16 @@ def video_info(path: str | Path, count: bool = False) -> VideoInfo:
 def read_frames(
     path: str | Path,
     rate: float | None = None,
-    count: int | None = None,
     indices: Iterable[int] | None = None,
     size: tuple[int, int] | None = None,
     channels: int = 3,
 ) -> "FrameReader":
-    """Frames of a video as an iterable that reads the file step by step. Give at most one of rate, count and indices.
+    """Frames of a video as an iterable that reads the file step by step: all of them, or those of `rate` or `indices`.
 
     Args:
         path: a video file; rotated phone videos are turned upright.
         rate: frames per second to take, by the container's times: the first frame in every 1/rate seconds. A rate above
             the file's own gives every frame once.
-        count: how many frames to take, from the middle of `count` equal parts of the file. The frames are counted
-            first, so the file is read twice; a file that was cut short still gives `count` frames. A file with fewer
-            frames gives each of them once.
         indices: numbers of the frames to take, from 0, in any order. Frames come in the file's order, each once;
             `Frame.index` is their number.
         size: (height, width) in pixels to resize to, or None.
@@ -119,39 +111,42 @@ def read_frames(
     Raises: `InputError` for a wrong argument, `DataError` for a file that cannot be opened. While reading, `DataError`
         if no frame can be decoded. A file that ends early does not raise: see `FrameReader.complaint`.
     """
-    return FrameReader(path, rate, count, indices, size, channels)
+    if rate is not None and indices is not None:
+        raise InputError("rate and indices: only one of them may be given")
+    if rate is not None and check_range("rate", rate, 0) == 0:
+        raise InputError("rate: must be above 0 frames a second; received 0")
+    numbers = None if indices is None else _frame_numbers(indices)
+    size, channels = _check_size(size), check_choice("channels", channels, (1, 3))
+    return FrameReader(video_info(path), rate, numbers, size, channels)
 
 
+@dataclass
 class FrameReader:
     """Iterable of the chosen `Frame`s of a video, see `read_frames`. Every loop starts at the first frame again.
 
     Attributes:
         info: the file's `VideoInfo`.
-        expected: number of frames that a complete file gives; None with a rate, where it is not known in advance.
+        rate, indices, size, channels: see `read_frames`; the indices are sorted.
         read: frames returned so far.
         passed: frames of the file read so far, with those that were not chosen.
         complaint: after the last frame, a sentence on what is wrong with the file, or "".
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        rate: float | None = None,
-        count: int | None = None,
-        indices: Iterable[int] | None = None,
-        size: tuple[int, int] | None = None,
-        channels: int = 3,
-    ) -> None:
-        self.rate, self.count, self.indices = _check_choice_of_frames(rate, count, indices)
-        self.size, self.channels = _check_size(size), check_choice("channels", channels, (1, 3))
-        self.info = video_info(path, count=count is not None)
-        if count is not None:
-            self.indices = _spread(self.info.frames, count)
-        self.expected = self.info.frames if rate is None else None
-        if self.indices is not None:
-            self.expected = count or len(self.indices)
-        self.read = self.passed = self._spoilt = 0
-        self.complaint = ""
+    info: VideoInfo
+    rate: float | None
+    indices: list[int] | None
+    size: tuple[int, int] | None
+    channels: int
+    read: int = 0
+    passed: int = 0
+    complaint: str = ""
+
+    @property
+    def expected(self) -> int | None:
+        """Number of frames that a complete file gives; None with a rate, where it is not known in advance."""
+        if self.rate is not None:
+            return None
+        return self.info.frames if self.indices is None else len(self.indices)
 
     def __iter__(self) -> Iterator[Frame]:
         self.read = self.passed = self._spoilt = 0
@@ -192,110 +187,24 @@ class FrameReader:
 
     def _shortfall(self, claimed):
         """A sentence on what is wrong with the file, after the last frame; "" if nothing is."""
-        faults, available = [], self.info.frames if self.info.counted else self.passed
-        if self._spoilt:
-            faults.append(f"the pixels of {self._spoilt} frames cannot be decoded")
-        if self.count is not None and self.count > available:
-            faults.append(f"it has {available} frames, {self.count} were asked for")
+        faults = [f"the pixels of {self._spoilt} frames cannot be decoded"] if self._spoilt else []
         late = sum(index >= self.passed for index in self.indices or ())
         if late:
             faults.append(f"it ends after {self.passed} frames, before {late} of those asked for")
-        is_read_to_its_end = self.indices is None or self.count is not None
-        if is_read_to_its_end and available < claimed:
-            faults.append(f"its header claims {claimed} frames, {available} can be decoded")
+        if self.indices is None and self.passed < claimed:
+            faults.append(f"its header claims {claimed} frames, {self.passed} can be decoded")
         return f"{self.info.path}: {'; '.join(faults)}" if faults else ""
 
 
-class Extraction(NamedTuple):
-    """What `extract_frames` did.
-
-    Attributes:
-        table: DataFrame with the columns file, index (from 0) and time (seconds).
-        written: number of new pictures.
-        kept: number of pictures that already existed.
-        complaint: see `FrameReader.complaint`.
-    """
-
-    table: pd.DataFrame
-    written: int
-    kept: int
-    complaint: str
-
-
-def extract_frames(
-    path: str | Path,
-    out_dir: str | Path,
-    rate: float | None = None,
-    count: int | None = None,
-    indices: Iterable[int] | None = None,
-    size: tuple[int, int] | None = None,
-    channels: int = 3,
-    format: str = "png",
-    progress: bool | None = None,
-) -> Extraction:
-    """Writes frames of a video as pictures `<stem>_<index>.<format>` and lists them in `frames.csv`.
-
-    An interrupted call can be repeated, also with other frames: existing pictures are kept. `frames.csv` (columns file,
-    index from 0, time in seconds) is written last and lists the frames of this call only.
-
-    Args:
-        path, rate, count, indices, size, channels: see `read_frames`.
-        out_dir: folder for the pictures of one video at one size; it is made if needed. `source.json` in it names the
-            video.
-        format: "png" (exact) or "jpg" (quality 95, much smaller).
-        progress: True or False for a progress bar; default: only in a terminal.
-    Returns: `Extraction`.
-    Raises: as `read_frames`; `InputError` if out_dir is a file or holds the frames of another video or size.
-    """
-    check_choice("format", format, ("png", "jpg"))
-    reader, folder, rows, written = read_frames(path, rate, count, indices, size, channels), Path(out_dir), [], 0
-    video, is_shown = reader.info.path, sys.stderr.isatty() if progress is None else progress
-    _claim_folder(folder, {"video": video.name, "bytes": video.stat().st_size, "size": size, "channels": channels})
-    for frame in tqdm(reader, video.name, reader.expected, leave=False, unit=" frames", disable=not is_shown):
-        picture = folder / f"{video.stem}_{frame.index:06d}.{format}"
-        if not picture.is_file():
-            with replacing(picture) as part:
-                Image.fromarray(frame.image.squeeze()).save(part, quality=95)
-            written += 1
-        rows.append((picture.name, frame.index, round(frame.time, 6)))
-    table = pd.DataFrame(rows, columns=["file", "index", "time"])
-    with replacing(folder / "frames.csv") as part:
-        table.to_csv(part, index=False)
-    return Extraction(table, written, len(rows) - written, reader.complaint)
-
-
-def _claim_folder(folder, source):
-    """Marks the folder as this video's; `InputError` if it holds frames of another video or size."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out_dir: must be a folder; {folder} is a file")
-    text = json.dumps(source)
-    try:
-        stored = (folder / "source.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        write_text(folder / "source.json", text)
-        return
-    if stored != text:
-        raise InputError(f"out_dir: {folder} holds frames of {stored}, not of {text}; give another folder")
-
-
-def _check_choice_of_frames(rate, count, indices):
-    """(rate, count, sorted indices), after checking that at most one is given and valid."""
-    names = [name for name, value in (("rate", rate), ("count", count), ("indices", indices)) if value is not None]
-    if len(names) > 1:
-        raise InputError(f"{' and '.join(names)}: only one of rate, count and indices may be given")
-    if rate is not None and check_range("rate", rate, 0) == 0:
-        raise InputError("rate: must be above 0 frames a second; received 0")
-    if count is not None:
-        check_whole("count", count, 1)
-    if indices is None:
-        return rate, count, None
+def _frame_numbers(indices):
+    """The numbers as a sorted list, each once; `InputError` for anything but whole numbers from 0."""
     if not isinstance(indices, Iterable):
         raise InputError(f"indices: must be a list of frame numbers; received {indices!r}")
     indices = list(indices)
     wrong = [value for value in indices if not isinstance(value, Integral) or isinstance(value, bool) or value < 0]
     if wrong:
         raise InputError(f"indices: must be whole numbers from 0; received {wrong[0]!r}")
-    return rate, count, sorted({int(value) for value in indices})
+    return sorted({int(value) for value in indices})
 
 
 def _check_size(size):
@@ -305,11 +214,6 @@ def _check_size(size):
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise InputError(f"size: must be (height, width); received {size!r}")
     return tuple(check_whole("size", side, 1, 8192) for side in size)
-
-
-def _spread(frames, count):
-    """The middles of `count` equal parts of 0..frames-1; all numbers if there are fewer frames."""
-    return sorted({(2 * part + 1) * frames // (2 * count) for part in range(count)})
 
 
 def _ticks(rate):

@@ -4,13 +4,11 @@ import struct
 
 import cv2
 import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
 from fer_tf.common.checks import DataError, InputError
 from fer_tf.data import video
-from fer_tf.data.video import extract_frames, read_frames, video_info
+from fer_tf.data.video import read_frames, video_info
 
 COUNT, FPS = 24, 20
 FORMS = {"avi": "MJPG", "mp4": "mp4v", "mkv": "MJPG"}
@@ -59,9 +57,6 @@ def mp4(tmp_path):
 def test_info(film):
     info = video_info(film)
     assert info == (film, COUNT, False, FPS, COUNT / FPS, 64, 48)
-    counted = video_info(film, count=True)
-    assert counted[:4] == (film, COUNT, True, FPS)
-    assert counted.duration == pytest.approx(COUNT / FPS, abs=0.002)
 
 
 def test_every_frame_with_its_time(film):
@@ -81,9 +76,6 @@ def test_every_frame_with_its_time(film):
         ({"rate": 20}, list(range(24))),
         ({"rate": 1000}, list(range(24))),
         ({"rate": 0.01}, [0]),
-        ({"count": 1}, [12]),
-        ({"count": 5}, [2, 7, 12, 16, 21]),
-        ({"count": 24}, list(range(24))),
         ({"indices": [7, 3, 3, 20]}, [3, 7, 20]),
         ({"indices": np.array([23])}, [23]),
         ({"indices": []}, []),
@@ -189,16 +181,7 @@ def test_file_cut_short_gives_what_is_there_and_says_what_is_not(stump, capfd):
     assert (reader.expected, reader.read) == (COUNT, there)
     assert reader.complaint == f"{stump}: its header claims {COUNT} frames, {there} can be decoded"
     assert video_info(stump).frames == COUNT
-    assert video_info(stump, count=True).frames == there
     assert capfd.readouterr() == ("", "")
-
-
-def test_count_of_a_file_cut_short_is_spread_over_what_is_there(stump):
-    reader = read_frames(stump, count=3)
-    there = video_info(stump, count=True).frames
-    assert numbers(reader) == [there // 6, there // 2, 5 * there // 6]
-    assert (reader.read, reader.expected) == (3, 3)
-    assert "claims 24 frames" in reader.complaint
 
 
 def test_indices_after_the_end(avi):
@@ -207,12 +190,6 @@ def test_indices_after_the_end(avi):
     assert (reader.read, reader.expected) == (1, 3)
     assert reader.complaint == f"{avi}: it ends after 24 frames, before 2 of those asked for"
     assert numbers(read_frames(avi, indices=[3])) == [3]
-
-
-def test_more_frames_than_there_are(avi):
-    reader = read_frames(avi, count=30)
-    assert numbers(reader) == list(range(24))
-    assert reader.complaint == f"{avi}: it has 24 frames, 30 were asked for"
 
 
 @pytest.mark.parametrize("place", [0.5, 0.7, 0.9])
@@ -258,8 +235,6 @@ def test_hopeless_files_are_named_in_one_line(tmp_path, kind, suffix, capfd):
         list(read_frames(path))
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
-    with pytest.raises(DataError):
-        extract_frames(path, tmp_path / "out", rate=1)
     assert capfd.readouterr() == ("", "")
 
 
@@ -271,12 +246,10 @@ def test_addresses_are_no_files():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rate": 1, "count": 2}, "rate and count: only one of"),
+        ({"rate": 1, "indices": [2]}, "rate and indices: only one of"),
         ({"rate": 0}, "rate: must be above 0"),
         ({"rate": -1}, "rate: must be a number >= 0; received -1"),
         ({"rate": float("nan")}, "rate: must be a number"),
-        ({"count": 0}, "count: must be a number >= 1; received 0"),
-        ({"count": 2.5}, "count: must be a whole number"),
         ({"indices": 3}, "indices: must be a list of frame numbers; received 3"),
         ({"indices": [1, -1]}, "indices: must be whole numbers from 0; received -1"),
         ({"indices": [1.5]}, "indices: must be whole numbers from 0; received 1.5"),
@@ -344,66 +317,3 @@ def test_times_never_fall(avi, monkeypatch):
     lie(monkeypatch, POS_MSEC=lambda true: true - 120 if true == 500 else true)
     times = [frame.time for frame in read_frames(avi)]
     assert times[9:12] == pytest.approx([0.45, 0.45, 0.55])
-
-
-def test_extract_writes_pictures_and_their_list(mp4, tmp_path):
-    done = extract_frames(mp4, tmp_path / "out", rate=5, size=(24, 32), channels=1)
-    assert (done.written, done.kept, done.complaint) == (6, 0, "")
-    table = pd.read_csv(tmp_path / "out" / "frames.csv")
-    assert list(table.columns) == ["file", "index", "time"]
-    assert table.equals(done.table)
-    assert table["file"].tolist() == [f"film_{index:06d}.png" for index in (0, 4, 8, 12, 16, 20)]
-    assert table["time"].tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    pictures = [np.asarray(Image.open(tmp_path / "out" / name)) for name in table["file"]]
-    assert [number(picture) for picture in pictures] == table["index"].tolist()
-    assert {picture.shape for picture in pictures} == {(24, 32)}
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        [*table["file"], "frames.csv", "source.json"]
-    )
-
-
-def test_extract_goes_on_where_it_stopped(avi, tmp_path, monkeypatch):
-    save, calls = Image.Image.save, []
-
-    def failing(self, path, **options):
-        calls.append(path.name)
-        save(self, path, **options)
-        if len(calls) == 4:
-            raise KeyboardInterrupt  # after the bytes are out, before the picture is in place
-
-    monkeypatch.setattr(Image.Image, "save", failing)
-    with pytest.raises(KeyboardInterrupt):
-        extract_frames(avi, tmp_path / "out", count=6)
-    assert len(list((tmp_path / "out").glob("*.png"))) == 3
-    assert not (tmp_path / "out" / "frames.csv").exists()
-    again = extract_frames(avi, tmp_path / "out", count=6)
-    assert (again.written, again.kept) == (3, 3)
-    assert calls[4:] == again.table["file"].tolist()[3:]
-    more = extract_frames(avi, tmp_path / "out", format="jpg", rate=10)
-    assert more.written == 12
-    assert set(more.table["file"].str[-4:]) == {".jpg"}
-
-
-def test_extract_tells_a_shortfall(stump, tmp_path):
-    done = extract_frames(stump, tmp_path / "out", rate=10)
-    assert 1 < len(done.table) < 12
-    assert "claims 24 frames" in done.complaint
-
-
-def test_extract_mixes_no_two_videos_or_sizes(avi, mp4, tmp_path):
-    extract_frames(avi, tmp_path / "out", count=2)
-    for path, size in ((mp4, None), (avi, (8, 8))):
-        with pytest.raises(InputError, match="out_dir: .*out holds frames of .*film.avi.*give another folder"):
-            extract_frames(path, tmp_path / "out", count=2, size=size)
-    with pytest.raises(InputError, match="out_dir: must be a folder; .*film.mp4 is a file"):
-        extract_frames(avi, mp4, count=2)
-    with pytest.raises(InputError, match="format: allowed are png, jpg; received 'bmp'"):
-        extract_frames(avi, tmp_path / "new", format="bmp")
-    assert not (tmp_path / "new").exists()
-
-
-def test_extract_shows_how_far_it_is(avi, tmp_path, capfd):
-    extract_frames(avi, tmp_path / "out", progress=True)
-    assert "film.avi" in capfd.readouterr().err
-    extract_frames(avi, tmp_path / "out")
-    assert capfd.readouterr().err == ""
