@@ -1,8 +1,9 @@
 """Lists dataset folders and makes tables of the pictures in them."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -25,6 +26,44 @@ def folder_emotion(folder: Path) -> str:
         return canonical_emotion(folder.name)
     except InputError as error:
         raise DataError(f"{folder}: {error}") from None
+
+
+# What folders, and csv files, call a split.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training", "train_class"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "val_class"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """The folders in `root` that have a name of `SPLIT_NAMES`: dict train, val or test -> folder.
+
+    Raises: `DataError` if two folders mean the same split.
+    """
+    homes: dict[str, Path] = {}
+    for folder in class_folders(root):
+        split = SPLIT_NAMES.get(folder.name.lower(), "")
+        if split in homes:
+            raise DataError(f"{root}: {homes[split].name}/ and {folder.name}/ both mean {split}; leave one")
+        if split:
+            homes[split] = folder
+    return homes
+
+
+def class_pictures(
+    homes: dict[str, Path], label_of: Callable[[Path], Any] = folder_emotion
+) -> list[tuple[Path, Any, str]]:
+    """All pictures in the class folders of each split.
+
+    Args:
+        homes: dict split -> folder that holds the class folders.
+        label_of: function class folder -> label.
+    Returns: list of (path, label, split).
+    Raises: `DataError` as `list_images` and `label_of`.
+    """
+    folders = [(folder, label_of(folder), split) for split, home in homes.items() for folder in class_folders(home)]
+    return [(path, label, split) for folder, label, split in folders for path in list_images(folder)]
 
 
 def list_files(root: str | Path) -> list[Path]:
@@ -78,25 +117,23 @@ def missing_data(what: str, root: str | Path, how_to_get: str) -> MissingDataErr
     return MissingDataError(f"{what}. How to get it: {how_to_get.format(root=root)}")
 
 
-def labelled_table(
-    root: Path, found: list[tuple[Path, str, str]], class_names: Sequence[str]
-) -> tuple[pd.DataFrame, list[Path]]:
+def labelled_table(root: Path, pictures: pd.DataFrame, class_names: Sequence[str]) -> tuple[pd.DataFrame, list[Path]]:
     """The table of a dataset's pictures, and their paths.
 
     Args:
         root: the dataset's folder.
-        found: list of (path below `root`, emotion, subject).
+        pictures: DataFrame with the columns path and emotion, and any others.
         class_names: the emotions, in the order of their codes.
-    Returns: DataFrame with the columns label (int), emotion, subject and name (path relative to `root`); list of paths.
+    Returns: DataFrame with label (int) in front, and name (path relative to `root`, if it is below) instead of path;
+        list of paths.
     """
-    table = pd.DataFrame(found, columns=["path", "emotion", "subject"])
-    paths = list(table.pop("path"))
+    table, paths = pictures.drop(columns="path"), list(pictures["path"])
     table.insert(0, "label", table["emotion"].map(class_names.index))
-    table["name"] = [path.relative_to(root).as_posix() for path in paths]
+    table["name"] = [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in paths]
     return table, paths
 
 
-def counts_told(values: Iterable[str], names: list[str] | tuple[str, ...]) -> str:
+def counts_text(values: Iterable[str], names: Sequence[str]) -> str:
     """How often each of `names` is in `values`, as text: "anger 30, disgust 29"."""
-    counts = pd.Series(list(values), dtype=object).value_counts().reindex(names, fill_value=0)
+    counts = pd.Series(list(values), dtype=object).value_counts().reindex(list(names), fill_value=0)
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())

@@ -19,6 +19,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from ..common.checks import DataError
+from .csv_files import check_columns, csv_errors
 
 _CHUNK = 4096
 
@@ -88,18 +89,14 @@ def read_pixel_csv(
 def _chunks(path, file, columns):
     """Yields (line number of the first row, DataFrame of strings) chunk by chunk."""
     line = 2
-    try:
+    with csv_errors(path):
         reader = pd.read_csv(file, dtype=str, chunksize=_CHUNK, skipinitialspace=True, keep_default_na=False)
         for chunk in reader:
             chunk.columns = [str(name).strip() for name in chunk.columns]
-            missing = [name for name in columns if name not in chunk.columns]
-            if missing:
-                raise DataError(f"{path}: has no column {', '.join(missing)} (its columns: {', '.join(chunk.columns)})")
+            check_columns(path, chunk, columns)
             if len(chunk):  # a header alone gives one empty chunk
                 yield line, chunk[list(columns)].fillna("")
             line += len(chunk)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
 
 
 def _parse(path, first, chunk, columns, side, codes):

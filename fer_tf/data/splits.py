@@ -9,6 +9,9 @@ from sklearn.model_selection import train_test_split
 
 from ..common.checks import DataError
 
+# Share of the rows that is held out for val, and the same for test.
+HELD_OUT = 0.1
+
 
 @contextmanager
 def naming(place: str) -> Iterator[None]:
@@ -41,6 +44,20 @@ def stratified_holdout(labels: np.ndarray, fraction: float, seed: int) -> np.nda
     mask = np.zeros(len(labels), bool)
     mask[held] = True
     return mask
+
+
+def mark_held_out(split: np.ndarray, labels: np.ndarray, name: str, seed: int, fraction: float = HELD_OUT) -> None:
+    """Moves a share of the train rows to another split, in place, with the class shares kept.
+
+    Args:
+        split: object [N], the split of each row.
+        labels: int [N].
+        name: the split to fill.
+        seed, fraction: see `stratified_holdout`.
+    Raises: `DataError` if there are too few images.
+    """
+    train = np.flatnonzero(split == "train")
+    split[train[stratified_holdout(labels[train], fraction, seed)]] = name
 
 
 def group_split(groups: np.ndarray, fractions: dict[str, float], seed: int) -> np.ndarray:
@@ -105,10 +122,6 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     size = np.bincount(labels)[labels[order]]
     # An image of rank r in a class of n comes at (r + 1/2) / n of the order, so any first part keeps the shares.
     return order[np.argsort((rank + 0.5) / size, kind="stable")]
-
-
-# Share of all rows that `split_table` holds out for val, and the same for test.
-HELD_OUT = 0.1
 
 
 def split_table(table: pd.DataFrame, seed: int) -> list[str]:

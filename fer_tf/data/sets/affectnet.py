@@ -16,7 +16,7 @@ from ...common.paths import expanded
 from ...emotions import AFFECTNET_CODES, EMOTIONS
 from ..base import DatasetSpec, FaceDataset
 from ..images import IMAGE_SUFFIXES
-from ..splits import naming, stratified_holdout
+from ..splits import mark_held_out, naming
 from ..stores import image_store
 from .affectnet_forms import read_listing
 from .affectnet_lists import BOX
@@ -31,7 +31,6 @@ HOW_TO_GET = (
     "or of the older release training.csv, validation.csv and Manually_Annotated_Images/; folder copies: train/ and "
     "val/ (or test/) with a folder a class, named for emotions or by AffectNet's codes 0..7"
 )
-_FRACTION = 0.1
 _LABELS = np.array([EMOTIONS.index(AFFECTNET_CODES[code]) for code in sorted(AFFECTNET_CODES)])
 
 
@@ -110,13 +109,12 @@ def _cut_validation(root, table, seed):
     """Moves a tenth of train to val in place, class shares kept, unless the copy has a val; returns notes."""
     if (table["split"] == "val").any():
         return ["val and test are this copy's own folders"]
-    train = np.flatnonzero(table["split"] == "train")
-    labels = table["label"].to_numpy()[train]
+    split, labels = table["split"].to_numpy(object, copy=True), table["label"].to_numpy()
     with naming(f"affectnet: {root}"):
-        held = train[stratified_holdout(labels, _FRACTION, seed)]
-    table.loc[held, "split"] = "val"
-    notes = [f"test is the validation list; val is {len(held):,} pictures cut from train (10 %, stratified)"]
-    single = [EMOTIONS[code] for code, count in enumerate(np.bincount(labels)) if count == 1]
+        mark_held_out(split, labels, "val", seed)
+    single = [EMOTIONS[code] for code, count in enumerate(np.bincount(labels[table["split"] == "train"])) if count == 1]
+    table["split"], held = split, (split == "val").sum()
+    notes = [f"test is the validation list; val is {held:,} pictures cut from train (10 %, stratified)"]
     if single:
         notes.append(f"too few pictures to split, all in train: {', '.join(single)}")
     return notes

@@ -23,34 +23,17 @@ from tqdm.auto import tqdm
 from ...common.checks import DataError, MissingDataError
 from ...emotions import AFFECTNET_CODES
 from ..cache import cached_arrays, file_fingerprint
-from ..folders import class_folders, folder_emotion, list_images, missing_data
+from ..folders import class_pictures, folder_emotion, missing_data, split_folders
 from ..images import IMAGE_SUFFIXES, is_litter
 from .affectnet_lists import ALLOWED_CODES, LISTS, add_status, affect, find_lists, read_lists, scan
 
 NO_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}
 SETS = {"train": "train_set", "test": "val_set"}
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "train_class": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "val_class": "val",
-    "test": "test",
-    "testing": "test",
-}
 _FOLDER_CODES = {emotion: code for code, emotion in AFFECTNET_CODES.items()}
 _NO_EMOTION_FOLDERS = {
-    "8": 8,
-    "none": 8,
-    "9": 9,
-    "uncertain": 9,
-    "10": 10,
-    "no face": 10,
-    "no-face": 10,
-    "noface": 10,
-    "non-face": 10,
+    **dict.fromkeys(("8", "none"), 8),
+    **dict.fromkeys(("9", "uncertain"), 9),
+    **dict.fromkeys(("10", "no face", "no-face", "noface", "non-face"), 10),
 }
 _UNLABELLED = -1
 _CHUNK = 256  # files in one task of the thread pool: a task for each file would take longer
@@ -249,13 +232,7 @@ def _npy_type(header):
 
 
 def _folders(root, how_to_get):
-    parts = {}
-    for folder in class_folders(root) if root.is_dir() else []:
-        split = PARTS.get(folder.name.lower())
-        if split in parts:
-            raise DataError(f"{folder}: {parts[split].name} is there too, and both mean {split}; move one away")
-        if split:
-            parts[split] = folder
+    parts = split_folders(root) if root.is_dir() else {}
     if "train" not in parts or len(parts) == 1:
         raise missing_data(
             f"affectnet: none of its forms is in {root}: {LISTS['train']} and {LISTS['test']} with their pictures, "
@@ -264,17 +241,12 @@ def _folders(root, how_to_get):
             how_to_get,
         )
     # without a test folder, the validation pictures are the test set, as in the publisher's forms
-    splits = {split: "test" if split == "val" and "test" not in parts else split for split in parts}
-    rows = [row for split, folder in parts.items() for row in _class_rows(root, folder, splits[split])]
-    table = pd.DataFrame(rows, columns=["path", "code", "split"])
+    homes = {"test" if split == "val" and "test" not in parts else split: home for split, home in parts.items()}
+    table = pd.DataFrame(class_pictures(homes, _folder_code), columns=["path", "code", "split"])
     paths = table.pop("path")
     table.insert(0, "name", [path.relative_to(root).as_posix() for path in paths])
     table["valence"] = table["arousal"] = np.float32(np.nan)
     return add_status(table, [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in paths)])
-
-
-def _class_rows(root, home, split):
-    return [(path, _folder_code(folder), split) for folder in class_folders(home) for path in list_images(folder)]
 
 
 def _folder_code(folder):

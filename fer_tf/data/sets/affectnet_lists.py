@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...common.checks import DataError, MissingDataError
+from ..csv_files import read_csv
 
 NAME = "subDirectory_filePath"
 BOX = ["face_x", "face_y", "face_width", "face_height"]
@@ -129,20 +130,15 @@ def _read_list(path):
     """A csv as DataFrame with name, code, valence, arousal and BOX; the first wrong line raises."""
     fields, has_header = _header(path)
     wanted = [name for name in fields if name in COLUMNS and name != "facial_landmarks"]
-    try:
-        rows = pd.read_csv(
-            path,
-            header=0 if has_header else None,
-            names=fields,
-            usecols=wanted,
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            encoding="utf-8-sig",
-        )
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
+    rows = read_csv(
+        path,
+        header=0 if has_header else None,
+        names=fields,
+        usecols=wanted,
+        index_col=False,
+        skip_blank_lines=False,
+        encoding="utf-8-sig",
+    )
     rows = rows[rows[NAME].str.strip() != ""]
     codes = pd.to_numeric(rows["expression"], errors="coerce")
     _check_codes(path, rows["expression"], codes, 1 + has_header)

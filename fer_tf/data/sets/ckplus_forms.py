@@ -11,7 +11,7 @@ import pandas as pd
 from ...common.checks import DataError, InputError, MissingDataError
 from ...emotions import CKPLUS_CODES, CKPLUS_CSV_CODES
 from ..cache import file_fingerprint, listing_fingerprint
-from ..folders import class_folders, folder_emotion, list_files, list_images, missing_data
+from ..folders import class_folders, class_pictures, list_files, list_images, missing_data
 from ..images import convert, read_image, resize
 from ..pixel_csv import read_pixel_csv
 from ..stores import ArrayImages, image_store
@@ -262,16 +262,14 @@ def list_copy(root: Path) -> list[tuple]:
     Raises: `DataError` for a file with another name, or if there are no pictures.
     """
     home, rows = find_folder(root, "CK+48") or root, []
-    for folder in class_folders(home):
-        emotion = folder_emotion(folder)
-        for path in list_images(folder):
-            match = re.fullmatch(r"(S\d{3})_(\d{3})_(\d{8})", path.stem)
-            if match is None:
-                raise DataError(
-                    f"{path}: has no name like S010_004_00000017.png, so its subject is not known; "
-                    "the dataset `folder` reads pictures of any name"
-                )
-            rows.append((path, emotion, *match.groups()))
+    for path, emotion, _ in class_pictures({"": home}):
+        match = re.fullmatch(r"(S\d{3})_(\d{3})_(\d{8})", path.stem)
+        if match is None:
+            raise DataError(
+                f"{path}: has no name like S010_004_00000017.png, so its subject is not known; "
+                "the dataset `folder` reads pictures of any name"
+            )
+        rows.append((path, emotion, *match.groups()))
     if not rows:
         raise DataError(f"{home}: holds no picture")
     return rows

@@ -13,11 +13,11 @@ import pandas as pd
 from ...common.checks import DataError
 from ...emotions import EMOTIONS
 from .. import pixel_csv
-from ..base import DatasetSpec, FaceDataset
+from ..base import SPLITS, DatasetSpec, FaceDataset
 from ..cache import cached_arrays, file_fingerprint, listing_fingerprint
-from ..folders import class_folders, folder_emotion, list_images, missing_data
+from ..folders import class_pictures, list_images, missing_data
 from ..pixel_csv import read_pixel_csv
-from ..splits import naming, pick_per_class, stratified_holdout
+from ..splits import mark_held_out, naming, pick_per_class
 from ..stores import ArrayImages, image_store
 
 CLASS_NAMES = EMOTIONS[:7]
@@ -123,12 +123,7 @@ def _parse_csv(path):
 
 def _from_folders(root, stream):
     """The folder form: labels from the class folders, usage from the file names if they contain it."""
-    rows = [
-        (path, folder_emotion(folder), split)
-        for split in ("train", "test")
-        for folder in class_folders(root / split)
-        for path in list_images(folder)
-    ]
+    rows = class_pictures({split: root / split for split in ("train", "test")})
     if not rows:
         raise DataError(f"fer2013: {root}/train and {root}/test hold no class folder with a picture")
     paths = [path for path, _, _ in rows]
@@ -153,49 +148,28 @@ def _usage(path, split):
 
 def _assign(root, protocol, labels, usage, seed):
     """The split of each row under `protocol`, object [N]."""
-    split = np.full(len(labels), "", object)
-    mixed = int((usage == UNKNOWN_TEST).sum())
     if protocol == "official":
-        if mixed:
+        if mixed := int((usage == UNKNOWN_TEST).sum()):
             raise DataError(
                 f"fer2013: {_MIXED.format(count=mixed)}, so {root} cannot give results of the official protocol; "
                 "use protocol='folder', or get the csv"
             )
-        split[:] = np.array(["train", "val", "test"], object)[usage]
-        return split
+        return np.array(SPLITS, object)[usage]
     with naming(f"fer2013 {protocol}"):
-        _draw(split, protocol, labels, usage, seed)
+        if protocol == "balanced":
+            return _balanced(labels, usage, seed)
+        split = np.where((usage != 0) & (protocol == "folder"), "test", "train").astype(object)
+        for name in ("test", "val") if protocol == "pooled" else ("val",):
+            mark_held_out(split, labels, name, seed)
     return split
 
 
-def _draw(split, protocol, labels, usage, seed):
-    """Fills `split` for the protocols that draw rows."""
-    if protocol == "pooled":
-        _hold_out(split, labels, np.ones(len(labels), bool), ("test", "val"), seed)
-    elif protocol == "folder":
-        split[usage != 0] = "test"
-        _hold_out(split, labels, usage == 0, ("val",), seed)
-    else:
-        _balance(split, labels, usage, seed)
-
-
-def _hold_out(split, labels, rows, names, seed):
-    """Marks 10 % of `rows` as each of `names` in turn (each time of the remaining rows), and the rest as train."""
-    for name in names:
-        chosen = np.flatnonzero(rows)
-        held = chosen[stratified_holdout(labels[chosen], 0.1, seed)]
-        split[held] = name
-        rows = rows.copy()
-        rows[held] = False
-    split[rows] = "train"
-
-
-def _balance(split, labels, usage, seed):
-    rng = np.random.default_rng(seed)
-    train = pick_per_class(labels, usage == 0, 400, rng, CLASS_NAMES)
-    split[train] = "train"
+def _balanced(labels, usage, seed):
+    split, rng = np.full(len(labels), "", object), np.random.default_rng(seed)
+    split[pick_per_class(labels, usage == 0, 400, rng, CLASS_NAMES)] = "train"
     split[pick_per_class(labels, (usage == 0) & (split == ""), 30, rng, CLASS_NAMES)] = "val"
     split[pick_per_class(labels, usage != 0, 100, rng, CLASS_NAMES)] = "test"
+    return split
 
 
 def _notes(protocol, usage):

@@ -6,13 +6,14 @@ Layout: `FERG_DB_256/<character>/<character>_<emotion>/*.png`.
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from ...common.checks import DataError
 from ...emotions import EMOTIONS, canonical_emotion
 from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
-from ..folders import class_folders, counts_told, labelled_table, list_files, list_images, missing_data
-from ..splits import naming, stratified_holdout
+from ..folders import class_folders, counts_text, labelled_table, list_files, list_images, missing_data
+from ..splits import mark_held_out, naming
 from ..stores import image_store
 
 CLASS_NAMES = EMOTIONS[:7]
@@ -42,7 +43,7 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, stream: boo
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    table, paths = labelled_table(root, _list(root), CLASS_NAMES)
+    table, paths = labelled_table(root, _pictures(root), CLASS_NAMES)
     table["split"] = _characters(table, seed) if protocol == "characters" else _random(len(table), seed)
     notes = [] if protocol == "characters" else ["drawn from all: every character is in several splits"]
     deviation = "" if len(table) == PUBLISHED else f"this copy of FERG has {len(table):,} images, not 55,767"
@@ -51,8 +52,8 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, stream: boo
     return FaceDataset("ferg", protocol, CLASS_NAMES, table, store, notes, source, deviation=deviation)
 
 
-def _list(root):
-    """(path, emotion, character) of every picture; an unknown character or emotion raises and names its folder."""
+def _pictures(root):
+    """DataFrame of path, emotion and subject (character); an unknown character or emotion raises."""
     home = root / "FERG_DB_256"
     if not home.is_dir():
         raise missing_data(f"ferg: there is no {home}", root, HOW_TO_GET)
@@ -68,7 +69,7 @@ def _list(root):
             rows += [(image, emotion, character.name) for image in list_images(folder)]
     if not rows:
         raise DataError(f"{home}: holds no picture")
-    return rows
+    return pd.DataFrame(rows, columns=["path", "emotion", "subject"])
 
 
 def _emotion(folder, character):
@@ -87,9 +88,8 @@ def _characters(table, seed):
     if not {"train", "test"} <= set(split):
         names = ", ".join(sorted(table["subject"].unique()))
         raise DataError(f"ferg: protocol characters tests on {', '.join(TEST_CHARACTERS)}; this copy has {names}")
-    train = np.flatnonzero(split == "train")
     with naming("ferg"):
-        split[train[stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)]] = "val"
+        mark_held_out(split, table["label"].to_numpy(), "val", seed)
     return split
 
 
@@ -105,8 +105,8 @@ def _random(count, seed):
 
 def check(root: Path) -> list[str]:
     """Lists which parts of FERG are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
-    characters = [character for _, _, character in _list(root)]
-    return [f"{root / 'FERG_DB_256'}: {counts_told(characters, sorted({*characters}))}"]
+    characters = _pictures(root)["subject"]
+    return [f"{root / 'FERG_DB_256'}: {counts_text(characters, sorted({*characters}))}"]
 
 
 SPEC = DatasetSpec(

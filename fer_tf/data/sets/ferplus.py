@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError, MissingDataError, check_choice
+from ...common.checks import DataError, check_choice
 from ...emotions import EMOTIONS, FERPLUS_COLUMNS
 from ..base import SPLITS, DatasetSpec, FaceDataset, renormalised
 from ..cache import file_fingerprint
+from ..csv_files import check_columns, read_csv
+from ..folders import missing_data
 from . import fer2013
-from .ferplus_lists import add_columns, list_notes, read_lists, told
+from .ferplus_lists import add_columns, list_notes, lists_text, read_lists
 
 FOLDERS = dict(zip(("FER2013Train", "FER2013Valid", "FER2013Test"), SPLITS, strict=True))
 USAGES = dict(zip(fer2013.USAGES, SPLITS, strict=True))
@@ -152,18 +154,16 @@ def _read(root, votes):
     files = [new] + ([root / "data" / folder / "label.csv" for folder in FOLDERS] if votes == "label" else [])
     missing = [str(path.relative_to(root)) for path in files if not path.is_file()]
     if missing:
-        raise MissingDataError(
-            f"ferplus: {', '.join(missing)} not in {root}. How to get it: {HOW_TO_GET.format(root=root)}"
-        )
-    table = _csv(new, header=0)
-    _check_columns(new, table, ["Usage", "Image name", *FERPLUS_COLUMNS])
+        raise missing_data(f"ferplus: {', '.join(missing)} not in {root}", root, HOW_TO_GET)
+    table = read_csv(new)
+    check_columns(new, table, ["Usage", "Image name", *FERPLUS_COLUMNS])
     source = "".join(file_fingerprint(path)[:5] for path in files)
     row_of = _rows_by_name(table["Image name"])
     if votes == "new":
         return _counts(new, table[FERPLUS_COLUMNS]), _splits(new, table["Usage"]), source, row_of
     counts, split = np.zeros((len(table), len(FERPLUS_COLUMNS)), int), np.full(len(table), "", object)
     for path, name in zip(files[1:], FOLDERS.values(), strict=True):
-        lines = _csv(path, names=["name", "box", *FERPLUS_COLUMNS])
+        lines = read_csv(path, names=["name", "box", *FERPLUS_COLUMNS])
         rows = row_of.reindex(lines["name"])
         if rows.isna().any():
             raise DataError(f"{path}: {rows.index[rows.isna()][0]} is not an image name of fer2013new.csv")
@@ -178,19 +178,6 @@ def _rows_by_name(names):
     row_of = row_of[row_of.index != ""]  # Microsoft's file has no name for pictures without a face
     # four names are in the published file twice; Microsoft's script writes pictures by name, so the last line wins
     return row_of[~row_of.index.duplicated(keep="last")]
-
-
-def _csv(path, **options):
-    try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, **options)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
-
-
-def _check_columns(path, table, wanted):
-    absent = [name for name in wanted if name not in table.columns]
-    if absent:
-        raise DataError(f"{path}: has no column {', '.join(absent)}")
 
 
 def _counts(path, votes):
@@ -240,7 +227,7 @@ def check(root: Path) -> list[str]:
     """Lists which parts of FER+ are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
     _, split, _, row_of = _read(root, "label")
     lines = [f"{root}: votes for {int((split != '').sum()):,} of {len(split):,} rows"]
-    lines.append(told(root, read_lists(root, row_of, len(split))))
+    lines.append(lists_text(root, read_lists(root, row_of, len(split))))
     return lines + [f"pixels: {line}" for line in fer2013.check(root.parent / "fer2013")]
 
 

@@ -71,7 +71,7 @@ def list_notes(ds: FaceDataset, lists: dict[str, tuple[Path, pd.DataFrame]], lab
     return notes
 
 
-def told(root: Path, lists: dict[str, tuple[Path, pd.DataFrame]]) -> str:
+def lists_text(root: Path, lists: dict[str, tuple[Path, pd.DataFrame]]) -> str:
     """A line of text on which lists exist."""
     existing = [f"{path.name} ({len(listed):,} rows)" for path, listed in lists.values()]
     absent = [LISTS[column][0] for column in LISTS if column not in lists]

@@ -15,7 +15,7 @@ from ...common.checks import DataError, InputError
 from ...emotions import EMOTIONS, JAFFE_CODES
 from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
-from ..folders import counts_told, labelled_table, missing_data, sort_files
+from ..folders import counts_text, labelled_table, missing_data, sort_files
 from ..images import read_image, resize
 from ..splits import stratified_sample
 from ..stores import ArrayImages
@@ -85,8 +85,8 @@ def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    photo_rows, notes = _list(root)
-    table, paths = labelled_table(root, photo_rows, CLASS_NAMES)
+    pictures, notes = _pictures(root)
+    table, paths = labelled_table(root, pictures, CLASS_NAMES)
     table["photo"], table["augmentation"] = [path.stem for path in paths], "none"
     photos = [read_image(path, 1) for path in paths]
     if protocol == "subject":
@@ -98,11 +98,11 @@ def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 
     store = ArrayImages(_images(photos, table, image_size))
     source = listing_fingerprint(root, paths)
     table = table.drop(columns="photo_row", errors="ignore")
-    return FaceDataset("jaffe", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(photo_rows))
+    return FaceDataset("jaffe", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(pictures))
 
 
-def _list(root):
-    """(path, emotion, subject) of every photo, sorted by name, and notes; a name that cannot be read raises."""
+def _pictures(root):
+    """DataFrame of path, emotion and subject of every photo, sorted by name, and notes; an unknown name raises."""
     paths, others = sort_files(root)
     if not paths:
         raise missing_data(f"jaffe: no photo like KA.AN1.39.tiff is in {root}", root, HOW_TO_GET)
@@ -114,7 +114,8 @@ def _list(root):
             raise DataError(f"{path}: the same photo as {first}; move one of them away")
         rows.append((path, emotion, subject))
     strange = [path for path in others if not _is_text(path)]
-    return rows, [f"{len(strange)} files that are not pictures were not read"] if strange else []
+    notes = [f"{len(strange)} files that are not pictures were not read"] if strange else []
+    return pd.DataFrame(rows, columns=["path", "emotion", "subject"]), notes
 
 
 def _is_text(path):
@@ -199,18 +200,18 @@ def _images(photos, table, size):
     return np.stack([resize(image, (size, size)) for image in altered])
 
 
-def _deviation(found):
-    subjects = len({subject for _, _, subject in found})
-    if (len(found), subjects) == (PUBLISHED, len(SUBJECTS)):
+def _deviation(pictures):
+    subjects = pictures["subject"].nunique()
+    if (len(pictures), subjects) == (PUBLISHED, len(SUBJECTS)):
         return ""
-    return f"this copy of JAFFE has {len(found)} photos of {subjects} women, not {PUBLISHED} of {len(SUBJECTS)}"
+    return f"this copy of JAFFE has {len(pictures)} photos of {subjects} women, not {PUBLISHED} of {len(SUBJECTS)}"
 
 
 def check(root: Path) -> list[str]:
     """Lists which parts of JAFFE are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
-    rows, notes = _list(root)
-    emotion_counts = counts_told([emotion for _, emotion, _ in rows], CLASS_NAMES)
-    return [f"{root}: {len(rows)} photos ({emotion_counts})", *notes, *filter(None, [_deviation(rows)])]
+    pictures, notes = _pictures(root)
+    counts = counts_text(pictures["emotion"], CLASS_NAMES)
+    return [f"{root}: {len(pictures)} photos ({counts})", *notes, *filter(None, [_deviation(pictures)])]
 
 
 SPEC = DatasetSpec(

@@ -11,23 +11,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError, MissingDataError
+from ...common.checks import DataError
 from ...emotions import ALIASES, EMOTIONS, canonical_emotion
 from ..base import SPLITS, DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
-from ..folders import class_folders, folder_emotion, list_images, sort_files
+from ..csv_files import check_columns, read_csv
+from ..folders import (
+    SPLIT_NAMES,
+    class_pictures,
+    folder_emotion,
+    labelled_table,
+    missing_data,
+    sort_files,
+    split_folders,
+)
 from ..splits import naming, split_table
 from ..stores import image_store
 
 PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject if known; the dataset's own split if it has one"}
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 # The file in which `data prepare` says what its class folders mean.
 PREPARED = "prepare.json"
 
@@ -47,20 +48,14 @@ def load_folder(
     """
     root = _home(root)
     if not root.is_dir():
-        raise MissingDataError(f"folder: there is no {root}. {FOLDER_SPEC.how_to_get.format(root=root)}")
-    homes = _split_folders(root) or {"": root}
-    meanings = _told_folders(root)
-    classes = [
-        (folder, meanings.get(folder.name) or folder_emotion(folder), split)
-        for split, home in homes.items()
-        for folder in class_folders(home)
-    ]
-    rows = [(image, emotion, split) for folder, emotion, split in classes for image in list_images(folder)]
+        raise missing_data(f"folder: there is no {root}", root, FOLDER_SPEC.how_to_get)
+    meanings = _prepared_folders(root)
+    rows = class_pictures(
+        split_folders(root) or {"": root}, lambda folder: meanings.get(folder.name) or folder_emotion(folder)
+    )
     notes = _outside(root, {image for image, _, _ in rows})
     if not rows:
-        raise MissingDataError(
-            f"folder: {root} holds no class folder with a picture. {FOLDER_SPEC.how_to_get.format(root=root)}"
-        )
+        raise missing_data(f"folder: {root} holds no class folder with a picture", root, FOLDER_SPEC.how_to_get)
     table = pd.DataFrame(rows, columns=["path", "emotion", "split"])
     return _dataset("folder", root, protocol, seed, table, (image_size, image_channels, stream), notes)
 
@@ -84,18 +79,6 @@ def load_csv(
     return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream), notes)
 
 
-def _split_folders(root):
-    """dict split -> folder, if the root has folders named after splits; two folders of one split raise."""
-    parts = {}
-    for path in class_folders(root):
-        split = _SPLIT_NAMES.get(path.name.lower())
-        if split in parts:
-            raise DataError(f"{root}: {parts[split].name}/ and {path.name}/ both mean {split}; leave one")
-        if split:
-            parts[split] = path
-    return parts
-
-
 def _outside(root, read):
     """A list with one note on pictures outside the class folders, or an empty list."""
     outside = [path for path in sort_files(root)[0] if path not in read]
@@ -109,7 +92,7 @@ def _home(root):
     return root.parent if not root.exists() and (root.parent / PREPARED).is_file() else root
 
 
-def _told_folders(root):
+def _prepared_folders(root):
     """dict folder name -> emotion from `data prepare`, which may have numbered folders; empty without its file."""
     path = root / PREPARED
     if not path.is_file():
@@ -129,24 +112,19 @@ def _find_csv(root):
     files = sorted(root.glob("*.csv")) if root.is_dir() else []
     if len(files) != 1:
         what = f"{len(files)} csv files" if files else "no csv file"
-        raise MissingDataError(f"csv: {what} in {root}, one is needed. {CSV_SPEC.how_to_get.format(root=root)}")
+        raise missing_data(f"csv: {what} in {root}, one is needed", root, CSV_SPEC.how_to_get)
     return files[0]
 
 
 def _read_csv(path):
     """The table with emotions, full paths and known splits, and notes; the first wrong line raises."""
     _check_separator(path)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
+    table = read_csv(path)
     table.columns = [str(name).strip().lower() for name in table.columns]
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise DataError(f"{path}: has the column {twice[0]} twice")
-    absent = {"path", "label"} - set(table.columns)
-    if absent:
-        raise DataError(f"{path}: has no column {', '.join(sorted(absent))} (its columns: {', '.join(table.columns)})")
+    check_columns(path, table, ("path", "label"))
     if table.empty:
         raise DataError(f"{path}: has a header but no rows")
     known_labels = {alias for aliases in ALIASES.values() for alias in aliases}
@@ -154,8 +132,8 @@ def _read_csv(path):
     table["emotion"] = table["label"].map(canonical_emotion)
     if "split" in table:
         names = table["split"].str.strip().str.lower()
-        _check_column(path, "split", names, set(_SPLIT_NAMES), ", ".join(SPLITS))
-        table["split"] = names.map(_SPLIT_NAMES)
+        _check_column(path, "split", names, set(SPLIT_NAMES), ", ".join(SPLITS))
+        table["split"] = names.map(SPLIT_NAMES)
     table["path"] = [path.parent / name.strip() for name in table["path"]]
     lost = [row for row, file in enumerate(table["path"]) if not file.is_file()]
     if lost:
@@ -196,10 +174,7 @@ def _dataset(name, root, protocol, seed, table, options, notes):
     """A `FaceDataset` from the table's columns path, emotion and, if they exist, split and subject."""
     size, channels, stream = options
     names = tuple(emotion for emotion in EMOTIONS if (table["emotion"] == emotion).any())
-    paths = list(table["path"])
-    table = table.drop(columns="path")
-    table.insert(0, "label", table["emotion"].map(names.index))
-    table["name"] = [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path) for path in paths]
+    table, paths = labelled_table(root, table, names)
     with naming(f"{name}: {root}"):
         notes = [*notes, *split_table(table, seed)]
     store = image_store(paths, (size, size), channels, stream)

@@ -7,15 +7,15 @@ image, label).
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ...common.checks import DataError, MissingDataError
 from ...emotions import EMOTIONS, RAFDB_CODES
 from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
-from ..folders import class_folders, list_images, missing_data
-from ..splits import naming, stratified_holdout
+from ..csv_files import check_columns, read_csv
+from ..folders import class_pictures, list_images, missing_data
+from ..splits import mark_held_out, naming
 from ..stores import image_store
 
 CLASS_NAMES = EMOTIONS[:7]
@@ -45,10 +45,10 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
     paths = list(table.pop("path"))
     table.insert(0, "label", [CLASS_NAMES.index(RAFDB_CODES[code]) for code in table["code"]])
     table["name"] = [path.relative_to(root).as_posix() for path in paths]
-    train = np.flatnonzero(table["split"] == "train")
+    split = table["split"].to_numpy(object, copy=True)
     with naming(f"rafdb: {root}"):
-        held = stratified_holdout(table["label"].to_numpy()[train], 0.1, seed)
-    table.loc[train[held], "split"] = "val"
+        mark_held_out(split, table["label"].to_numpy(), "val", seed)
+    table["split"] = split
     store = image_store(paths, (SIDE, SIDE), 3, stream)
     source = listing_fingerprint(root, paths)
     notes = _unlisted(root, paths)
@@ -99,36 +99,28 @@ def _kaggle(root):
     home = root / "DATASET" if (root / "DATASET").is_dir() else root
     if not all((home / split).is_dir() for split in PUBLISHED):
         raise missing_data(f"rafdb: neither {LIST} nor DATASET/train and DATASET/test is in {root}", root, HOW_TO_GET)
-    rows = []
-    for split in PUBLISHED:
-        for folder in class_folders(home / split):
-            if folder.name not in map(str, RAFDB_CODES):
-                raise DataError(f"{folder}: unknown class folder; allowed are 1..7 ({', '.join(RAFDB_CODES.values())})")
-            rows += [(image, int(folder.name), split) for image in list_images(folder)]
+    rows = class_pictures({split: home / split for split in PUBLISHED}, _folder_code)
     return _existing(home, _agree_with_csv(root, home, rows))
+
+
+def _folder_code(folder):
+    if folder.name not in map(str, RAFDB_CODES):
+        raise DataError(f"{folder}: unknown class folder; allowed are 1..7 ({', '.join(RAFDB_CODES.values())})")
+    return int(folder.name)
 
 
 def _agree_with_csv(root, home, rows):
     """The same rows; raises if one of Kaggle's label files, where they exist, says something else."""
     for split in PUBLISHED:
-        path = next(
-            (place / f"{split}_labels.csv" for place in (root, home) if (place / f"{split}_labels.csv").is_file()), None
-        )
+        path = next(filter(Path.is_file, (place / f"{split}_labels.csv" for place in (root, home))), None)
         if path is None:
             continue
-        try:
-            listed = pd.read_csv(path, dtype=str).set_index("image")["label"].to_dict()
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, KeyError):
-            raise DataError(f"{path}: must be a csv with the columns image and label") from None
-        wrong = [
-            image
-            for image, code, row_split in rows
-            if row_split == split and listed.get(image.name, str(code)) != str(code)
-        ]
-        if wrong:
-            raise DataError(
-                f"{path}: calls {wrong[0].name} {listed[wrong[0].name]}, its folder is {wrong[0].parent.name}"
-            )
+        table = read_csv(path)
+        check_columns(path, table, ("image", "label"))
+        listed = dict(zip(table["image"], table["label"], strict=True))
+        for image, code, row_split in rows:
+            if row_split == split and listed.get(image.name, str(code)) != str(code):
+                raise DataError(f"{path}: calls {image.name} {listed[image.name]}, its folder is {image.parent.name}")
     return rows
 
 

@@ -8,11 +8,13 @@ the root with an emotion in its name. If no folder has one, it takes any file wi
 import re
 from pathlib import Path
 
+import pandas as pd
+
 from ...common.checks import DataError
 from ...emotions import ALIASES, EMOTIONS, TFEID_CODES
 from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
-from ..folders import counts_told, labelled_table, missing_data, sort_files
+from ..folders import counts_text, labelled_table, missing_data, sort_files
 from ..splits import naming, split_table
 from ..stores import image_store
 
@@ -40,9 +42,9 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, image_chann
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
-    rows, notes = _list(root)
-    names = tuple(emotion for emotion in EMOTIONS if emotion in {emotion for _, emotion, _ in rows})
-    table, paths = labelled_table(root, rows, names)
+    pictures, notes = _pictures(root)
+    names = tuple(emotion for emotion in EMOTIONS if (pictures["emotion"] == emotion).any())
+    table, paths = labelled_table(root, pictures, names)
     nameless = int((table["subject"] == "").sum())
     if nameless:
         table = table.drop(columns="subject")
@@ -51,17 +53,18 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, image_chann
         notes += split_table(table, seed)
     store = image_store(paths, (image_size, image_size), image_channels, stream=False)
     source = listing_fingerprint(root, paths)
-    return FaceDataset("tfeid", protocol, names, table, store, notes, source, deviation=_deviation(rows))
+    return FaceDataset("tfeid", protocol, names, table, store, notes, source, deviation=_deviation(pictures))
 
 
-def _list(root):
-    """(path, emotion, subject or "") of every picture, and notes; a picture without a known emotion raises."""
+def _pictures(root):
+    """DataFrame of path, emotion and subject ("" if unknown), and notes; a picture without an emotion raises."""
     paths, others = sort_files(root)
     if not paths:
         raise missing_data(f"tfeid: no picture is in {root}", root, HOW_TO_GET)
     rows, doubtful = [], 0
     for path in paths:
-        by_folder, by_name = _folder_emotion(root, path), _name_emotion(path)
+        by_folder = _folder_emotion(root, path)
+        by_name = _named_emotion(path, path.stem, {**_WORDS, **TFEID_CODES})
         if by_folder is None and by_name is None:
             raise DataError(
                 f"{path}: neither its folders nor its name contain an emotion; folders have names like dfh_anger_x or "
@@ -69,28 +72,21 @@ def _list(root):
             )
         doubtful += None not in (by_folder, by_name) and by_folder != by_name
         rows.append((path, by_folder or by_name, _subject(path)))
-    notes = [f"{doubtful} file names seem to contain another emotion than their folder; the folder counts"] * bool(
-        doubtful
-    )
+    notes = []
+    if doubtful:
+        notes.append(f"{doubtful} file names seem to contain another emotion than their folder; the folder counts")
     if others:
         notes.append(f"{len(others)} files that are not pictures were not read")
-    return rows, notes
+    return pd.DataFrame(rows, columns=["path", "emotion", "subject"]), notes
 
 
 def _folder_emotion(root, path):
     """The emotion of the nearest folder with an emotion in its name, or None."""
-    for folder in path.relative_to(root).parents:
-        emotion = _told(path, folder.name, _WORDS)
-        if emotion is not None:
-            return emotion
-    return None
+    emotions = (_named_emotion(path, folder.name, _WORDS) for folder in path.relative_to(root).parents)
+    return next(filter(None, emotions), None)
 
 
-def _name_emotion(path):
-    return _told(path, path.stem, {**_WORDS, **TFEID_CODES})
-
-
-def _told(path, name, words):
+def _named_emotion(path, name, words):
     """The one emotion among the words of a name, or None; two emotions raise."""
     emotions = {words[word] for word in re.split(r"[^a-z]+", name.lower()) if word in words}
     if len(emotions) > 1:
@@ -104,22 +100,21 @@ def _subject(path):
     return words.pop() if len(words) == 1 else ""
 
 
-def _deviation(found):
-    classes = len({emotion for _, emotion, _ in found})
-    if PUBLISHED.get(classes) == len(found):
+def _deviation(pictures):
+    classes = pictures["emotion"].nunique()
+    if PUBLISHED.get(classes) == len(pictures):
         return ""
     return (
-        f"this copy of TFEID has {len(found):,} images of {classes} classes, not the public part's 336 of 8 "
+        f"this copy of TFEID has {len(pictures):,} images of {classes} classes, not the public part's 336 of 8 "
         "(268 without contempt)"
     )
 
 
 def check(root: Path) -> list[str]:
     """Lists which parts of TFEID are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
-    rows, notes = _list(root)
-    emotion_counts = counts_told([emotion for _, emotion, _ in rows], EMOTIONS)
-    people = len({subject for _, _, subject in rows} - {""})
-    return [f"{root}: {emotion_counts}; {people} subjects by name", *notes, *filter(None, [_deviation(rows)])]
+    pictures, notes = _pictures(root)
+    counts, people = counts_text(pictures["emotion"], EMOTIONS), len({*pictures["subject"]} - {""})
+    return [f"{root}: {counts}; {people} subjects by name", *notes, *filter(None, [_deviation(pictures)])]
 
 
 SPEC = DatasetSpec(

@@ -1,0 +1,35 @@
+"""Reads csv files as text. Errors name the file and the columns that it lacks."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..common.checks import DataError
+
+
+@contextmanager
+def csv_errors(path: Path) -> Iterator[None]:
+    """Turns pandas's errors about a csv that cannot be read into a `DataError` that names it."""
+    try:
+        yield
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
+
+
+def check_columns(path: Path, table: pd.DataFrame, wanted: Sequence[str]) -> None:
+    """Raises `DataError` if the table of a csv lacks one of the wanted columns."""
+    missing = [name for name in wanted if name not in table.columns]
+    if missing:
+        raise DataError(f"{path}: has no column {', '.join(missing)} (its columns: {', '.join(table.columns)})")
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Reads a csv as text, empty cells as ""; options are those of `pandas.read_csv`.
+
+    Raises: `DataError` if it cannot be read.
+    """
+    with csv_errors(path):
+        return pd.read_csv(path, dtype=str, keep_default_na=False, **options)
