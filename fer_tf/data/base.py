@@ -22,11 +22,9 @@ class Split:
     """One split of a dataset, N images.
 
     Attributes:
-        images: uint8 [N, H, W, C], range 0..255.
         labels: int [N], codes into class_names.
         class_names: tuple of C emotion names.
         probabilities: float [N, C] if the dataset has soft labels, else None.
-        paths: object [N], the files if the dataset is streamed, else None.
         rows: int [N], rows of the dataset's table.
         store: where the images are.
     """
@@ -42,7 +40,7 @@ class Split:
 
     @property
     def images(self) -> np.ndarray:
-        """All images of the split, uint8 [N, H, W, C].
+        """All images of the split, uint8 [N, H, W, C], range 0..255.
 
         Raises: `InputError` if the split is streamed and does not fit into memory.
         """
@@ -213,15 +211,9 @@ class FaceDataset:
         dropped = [name for name in self.class_names if name not in class_names]
         note = f"{len(self.table) - len(keep)} images of {', '.join(dropped)} left out (classes={len(class_names)})"
         soft = None if self.probabilities is None else renormalised(self.probabilities[keep][:, list(code)])
+        names, notes = tuple(class_names), [*self.notes, note]
         store = self.store.taken(keep)
-        return replace(
-            self,
-            class_names=tuple(class_names),
-            table=table,
-            store=store,
-            notes=[*self.notes, note],
-            probabilities=soft,
-        )
+        return replace(self, class_names=names, table=table, store=store, notes=notes, probabilities=soft)
 
     def limited(self, limit: int, seed: int = 0) -> "FaceDataset":
         """The dataset with at most `limit` images in each split, class shares kept.

@@ -5,7 +5,6 @@ There is no Python loop over rows: NumPy parses the pixel strings of a whole chu
 
 import gzip
 import lzma
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -16,7 +15,7 @@ from typing import IO
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ..common.checks import DataError
 from .csv_files import check_columns, csv_errors
@@ -75,7 +74,7 @@ def read_pixel_csv(
     Raises: `DataError` that names the file, the line and the fault.
     """
     parts = []
-    bar = tqdm(desc=f"reading {path.name}", unit=" rows", leave=False, disable=not sys.stderr.isatty())
+    bar = tqdm(desc=f"reading {path.name}", unit=" rows", leave=False, disable=None)
     with bar, open_csv(path, members) as file:
         for first, chunk in _chunks(path, file, columns):
             parts.append(_parse(path, first, chunk, columns, side, codes))

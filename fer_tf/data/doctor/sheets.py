@@ -35,16 +35,16 @@ def pair_sheet(first: np.ndarray, second: np.ndarray, pairs: pd.DataFrame, class
     return plots.image_row(images, titles)
 
 
-def blank_sheet(images: np.ndarray, found: pd.DataFrame, class_names: Sequence[str]) -> Figure:
+def blank_sheet(images: np.ndarray, pictures: pd.DataFrame, class_names: Sequence[str]) -> Figure:
     """Draws pictures that show (nearly) nothing, ten in a row.
 
     Args:
         images: uint8 [N, H, W, C].
-        found: N rows of `Examination.images`.
+        pictures: N rows of `Examination.images`.
         class_names: tuple of names.
     Returns: matplotlib figure.
     """
-    rows = zip(found.index, found["split"], found["label"], strict=True)
+    rows = zip(pictures.index, pictures["split"], pictures["label"], strict=True)
     return plots.image_row(images, [_title(split, class_names[label], f"row {row}") for row, split, label in rows])
 
 
@@ -52,26 +52,25 @@ def _title(split, name, text):
     return f"{split or 'unused'}\n{name}\n{text}"
 
 
-def save_sheets(ds: FaceDataset, found: Examination, directory: Path, count: int = 40) -> list[Path]:
+def save_sheets(ds: FaceDataset, findings: Examination, directory: Path, count: int = 40) -> list[Path]:
     """Writes pairs.png and blank.png (and .svg) with the worst findings, if there are any.
 
     Args:
         ds: `FaceDataset`.
-        found: its `Examination`.
+        findings: its `Examination`.
         directory: folder to write to.
         count: largest number of pairs.
     Returns: list of the written .png files.
     """
     written = []
-    worst = worst_pairs(found.pairs, count)
+    worst = worst_pairs(findings.pairs, count)
     if len(worst):
         first, second = (ds.store.fetch(worst[key].to_numpy()) for key in ("row_a", "row_b"))
         plots.save_figure(pair_sheet(first, second, worst, ds.class_names), directory / "pairs")
         written.append(directory / "pairs.png")
-    blank = found.images[found.images["blank"] | found.images["near_blank"]][: count + 20]
+    blank = findings.images[findings.images["blank"] | findings.images["near_blank"]][: count + 20]
     if len(blank):
-        plots.save_figure(
-            blank_sheet(ds.store.fetch(blank.index.to_numpy()), blank, ds.class_names), directory / "blank"
-        )
+        images = ds.store.fetch(blank.index.to_numpy())
+        plots.save_figure(blank_sheet(images, blank, ds.class_names), directory / "blank")
         written.append(directory / "blank.png")
     return written

@@ -1,13 +1,11 @@
 """Decides which row of a dataset goes into which file."""
 
-import os
 import re
-from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from ...common.text import shown_path
 from ...emotions import EMOTIONS, RAFDB_CODES
 from ..base import SPLITS, FaceDataset
 from ..images import IMAGE_SUFFIXES
@@ -24,48 +22,32 @@ REASONS = (UNUSED, NO_CLASS, NO_FACE, UNREADABLE)
 _LONGEST = 60
 
 
-class Form(Protocol):
-    """What `plan` reads of `Settings`: the layout and the format of the files."""
-
-    @property
-    def layout(self) -> str:
-        """A key of `LAYOUTS`."""
-
-    @property
-    def format(self) -> str:
-        """Suffix of the files without a dot."""
-
-
-def plan(ds: FaceDataset, settings: Form) -> pd.DataFrame:
+def plan(ds: FaceDataset, layout: str, suffix: str) -> pd.DataFrame:
     """The rows of a dataset and the files that they go into.
 
     Args:
         ds: `FaceDataset`.
-        settings: `Settings`.
+        layout: a key of `LAYOUTS`.
+        suffix: of the files, "jpg" or "png".
     Returns: DataFrame, one row for each image, in the order of `ds.table`: path (relative to the output folder, "" if
         the row is left out), label (emotion), split, dataset, source (its name in the dataset), subject ("" if
         unknown), row (in `ds.table`) and reason (why it is left out, "" if it is not).
     """
-    folders: dict = LAYOUTS[settings.layout]
+    folders: dict = LAYOUTS[layout]
     table = pd.DataFrame({"label": np.array(ds.class_names, object)[ds.table["label"].to_numpy()]})
     table["split"] = ds.table["split"].to_numpy()
     table["dataset"] = ds.name
-    table["source"] = [shown(name) for name in ds.table["name"]]
+    table["source"] = [shown_path(name) for name in ds.table["name"]]
     table["subject"] = _subjects(ds)
     table["row"] = np.arange(len(table))
     is_used, has_folder = table["split"].isin(SPLITS), table["label"].isin(list(folders))
     table["reason"] = np.where(~is_used, UNUSED, np.where(~has_folder, NO_CLASS, ""))
     paths = [
-        "" if row.reason else f"{row.split}/{folders[row.label]}/{_file_name(row, settings.format)}"
+        "" if row.reason else f"{row.split}/{folders[row.label]}/{_file_name(row, suffix)}"
         for row in table.itertuples()
     ]
     table.insert(0, "path", paths)
     return table
-
-
-def shown(text: str | Path) -> str:
-    """The text in a form that any csv can hold, also if it is a file name that is not UTF-8."""
-    return os.fsencode(str(text)).decode("utf-8", "backslashreplace")
 
 
 def _subjects(ds):

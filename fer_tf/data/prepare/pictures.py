@@ -64,17 +64,14 @@ def _as_they_are(store, rows, settings, channels, pool):
 
 
 def _cut_out(store, rows, settings, channels, pool):
+    options = {"margin": settings.margin, "align": settings.align, "missing": settings.missing}
     for batch in _originals(store, rows, pool):
-        crops = iter(_crops([image for _, image, _ in batch if image is not None], settings))
+        images = [image for _, image, _ in batch if image is not None]
+        crops = iter(crop_faces(images, settings.size, settings.detector, **options))
         yield [
             Picture(row, None, UNREADABLE, fault) if image is None else _picture(row, next(crops), channels)
             for row, image, fault in batch
         ]
-
-
-def _crops(images, settings):
-    options = {"margin": settings.margin, "align": settings.align, "missing": settings.missing}
-    return crop_faces(images, settings.size, settings.detector, **options)
 
 
 def _picture(row, crops, channels):

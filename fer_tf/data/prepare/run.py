@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ...common.checks import DataError, check_whole
 from ...common.paths import expanded
-from .layouts import LAYOUTS, NO_FACE, plan
+from ..faces.detectors import load_detector
+from .layouts import NO_FACE, plan
 from .pictures import pictures
 from .settings import Settings
 from .sources import check_apart, check_place, load_sources
@@ -67,9 +67,8 @@ def prepare_datasets(
         names: list of keys of `DATASETS`; several datasets are written into one.
         out: the folder to write: new, empty, or started by an earlier run with the same settings.
         data_dir, protocol, options, seed: see `load_sources`.
-        workers: number of threads that encode and write; default one for each core, at most 8. They are threads because
-            decoding, encoding and writing release Python's lock, and because a process with TensorFlow must not be
-            forked.
+        workers: number of threads that encode and write; default one for each core, at most 8. Threads suffice, because
+            this work releases Python's lock.
         force: True deletes what an earlier run wrote to `out` and starts again.
         **settings: see `Settings`.
     Returns: `Prepared`.
@@ -80,18 +79,18 @@ def prepare_datasets(
     workers = check_whole("workers", min(8, os.cpu_count() or 1) if workers is None else workers, 1, 64)
     out = expanded(out)
     check_place(names, out, data_dir)
-    chosen.wake_detector()
+    load_detector(chosen.detector)  # a missing library or file raises before anything is written
     sources = load_sources(names, data_dir, protocol, options, seed)
-    check_apart(sources, out)
+    datasets = [ds for ds, _ in sources]
+    check_apart(datasets, out)
     record = chosen.record() | {"seed": seed, "datasets": {ds.name: _identity(ds, own) for ds, own in sources}}
-    folders = {folder: emotion for emotion, folder in LAYOUTS[chosen.layout].items()}
-    notes = [f"{ds.name}: {note}" for ds, _ in sources for note in _notes(ds, chosen)]
-    plans = [plan(ds, chosen) for ds, _ in sources]
+    notes = [f"{ds.name}: {note}" for ds in datasets for note in _notes(ds, chosen)]
+    plans = [plan(ds, chosen.layout, chosen.format) for ds in datasets]
     target = Target(out)
     target.open(record, force)
     missing = _missing(plans, target)
-    target.describe(record, folders, notes, complete=False)
-    new = _write([ds for ds, _ in sources], plans, missing, chosen, target, workers)
+    target.describe(record, notes, complete=False)
+    new = _write(datasets, plans, missing, chosen, target, workers)
     labels, skipped, summary = results(plans, target.outcomes, chosen)
     save(out, labels, skipped, summary)
     if labels.empty:
@@ -100,9 +99,8 @@ def prepare_datasets(
         )
     if len(sources) > 1:
         notes += shared_pictures(out, labels)
-    target.describe(record, folders, notes, complete=True)
-    how = _how_to_load(out, chosen, [ds for ds, _ in sources])
-    return Prepared(out, labels, skipped, summary, notes, new, how)
+    target.describe(record, notes, complete=True)
+    return Prepared(out, labels, skipped, summary, notes, new, _how_to_load(out, chosen, datasets))
 
 
 def _how_to_load(out, settings, datasets):
@@ -113,11 +111,8 @@ def _how_to_load(out, settings, datasets):
 
 def _identity(ds, options):
     """What identifies a dataset: protocol, fingerprint of files, labels and splits, and options."""
-    return {
-        "protocol": ds.protocol,
-        "fingerprint": ds.fingerprint(),
-        "options": {k: str(v) for k, v in options.items()},
-    }
+    texts = {name: str(value) for name, value in options.items()}
+    return {"protocol": ds.protocol, "fingerprint": ds.fingerprint(), "options": texts}
 
 
 def _notes(ds, settings):
@@ -135,7 +130,7 @@ def _notes(ds, settings):
 
 def _missing(plans, target):
     """For each plan, the rows whose picture is not made yet, list of lists of int."""
-    existing = target.there({path for table in plans for path in table["path"] if path})
+    existing = target.existing({path for table in plans for path in table["path"] if path})
 
     def is_done(row):
         outcome = target.outcomes.get((row.dataset, row.row), ("", ""))[0]
@@ -147,20 +142,16 @@ def _missing(plans, target):
 def _write(datasets, plans, missing, settings, target, workers):
     """Makes the missing pictures; returns the number of pictures written."""
     total, new = sum(map(len, missing)), 0
-    bar = tqdm(total=total, desc="prepare", unit=" pictures", leave=False, disable=not sys.stderr.isatty())
+    bar = tqdm(total=total, desc="prepare", unit=" pictures", leave=False, disable=None)
     with bar, ThreadPoolExecutor(workers) as pool:
         for ds, table, rows in zip(datasets, plans, missing, strict=True):
             paths = table["path"].to_numpy()
             for folder in {os.path.dirname(path) for path in paths[rows]}:
                 (target.out / folder).mkdir(parents=True, exist_ok=True)
             for batch in pictures(ds, rows, settings, pool):
-                target.tell(ds.name, batch)
-                made = [picture for picture in batch if picture.image is not None]
-                shares = [
-                    [(paths[picture.row], picture.image) for picture in made[worker::workers]]
-                    for worker in range(workers)
-                ]
-                list(pool.map(target.add_all, shares))
-                new += len(made)
+                target.log(ds.name, batch)
+                files = [(paths[picture.row], picture.image) for picture in batch if picture.image is not None]
+                list(pool.map(target.add_all, (files[worker::workers] for worker in range(workers))))
+                new += len(files)
                 bar.update(len(batch))
     return new

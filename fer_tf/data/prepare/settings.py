@@ -5,7 +5,6 @@ from typing import Any
 
 from ...common.checks import InputError, check_choice, check_range, check_whole
 from ..faces import DETECTORS
-from ..faces.detectors import load_detector
 from .layouts import LAYOUTS
 
 FORMATS = ("jpg", "png")
@@ -54,10 +53,6 @@ class Settings:
         """True if faces are searched."""
         return self.detector != DETECTION_OFF
 
-    def wake_detector(self) -> None:
-        """Loads the detector, so that a missing library or file raises before anything is written."""
-        load_detector(self.detector)
-
     def record(self) -> dict[str, Any]:
         """The settings that change pixels and file names, as a dict for `prepare.json`."""
         kept = asdict(self)
@@ -66,16 +61,11 @@ class Settings:
         return kept | ({"quality": JPEG_QUALITY} if self.format == "jpg" else {})
 
 
-def differences(there: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two records.
-
-    Args:
-        there, now: dicts of values and of such dicts.
-    Returns: list of texts.
-    """
+def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[str]:
+    """What differs between two records (dicts of values and of such dicts), as texts."""
     texts = []
-    for key in sorted({*there, *now}):
-        old, new = there.get(key, "absent"), now.get(key, "absent")
+    for key in sorted({*stored, *current}):
+        old, new = stored.get(key, "absent"), current.get(key, "absent")
         if isinstance(old, dict) and isinstance(new, dict):
             texts += [f"{key}: {text}" for text in differences(old, new)]
         elif old != new and key == "fingerprint":

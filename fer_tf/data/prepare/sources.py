@@ -28,15 +28,10 @@ def check_place(names: Iterable[str], out: str | Path, data_dir: str | Path | No
             raise InputError(f"out: {out} lies in {raw}, the raw data of {name}; give a folder outside")
 
 
-def check_apart(sources: Iterable[tuple[FaceDataset, dict[str, Any]]], out: str | Path) -> None:
-    """Raises `InputError` if a picture to read is in `out`, also through a link or through a csv in another place.
-
-    Args:
-        sources: see `load_sources`.
-        out: the folder to write.
-    """
+def check_apart(datasets: Iterable[FaceDataset], out: str | Path) -> None:
+    """Raises `InputError` if a picture to read is in `out`, also through a link or through a csv in another place."""
     out = os.path.realpath(out)
-    for ds, _ in sources:
+    for ds in datasets:
         for folder in {os.path.dirname(path) for path in ds.store.paths} if ds.store.paths is not None else ():
             if Path(os.path.realpath(folder)).is_relative_to(out):
                 raise InputError(f"out: {out} holds pictures of {ds.name} ({folder}), which would be overwritten")
@@ -65,13 +60,13 @@ def load_sources(
     if not names or len(set(names)) != len(names):
         raise InputError(f"datasets: name one or more, each once; received {', '.join(names) or 'none'}")
     protocols, chosen = _protocols(names, protocol), _options(names, options)
-    return [(_load(name, data_dir, protocols.get(name), seed, chosen[name]), chosen[name]) for name in names]
-
-
-def _load(name, data_dir, protocol, seed, options):
-    # a streamed dataset knows its files and needs little memory, and a broken picture only fails when it is read
-    streamed = {"stream": True} if "stream" in DATASETS[name].options else {}
-    return load_dataset(name, data_dir, protocol, seed=seed, **{**streamed, **options})
+    sources = []
+    for name in names:
+        # a streamed dataset knows its files and needs little memory, and a broken picture only fails when it is read
+        streamed = {"stream": True} if "stream" in DATASETS[name].options else {}
+        ds = load_dataset(name, data_dir, protocols.get(name), seed=seed, **streamed, **chosen[name])
+        sources.append((ds, chosen[name]))
+    return sources
 
 
 def _protocols(names, protocol):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ...common.files import replacing
+from ...common.text import shown_path
 from ...emotions import EMOTIONS
 from ..base import SPLITS
-from .layouts import NO_FACE, REASONS, UNREADABLE, shown
+from .layouts import NO_FACE, REASONS, UNREADABLE
 from .settings import Settings
 from .target import RECORD
 
@@ -27,15 +28,14 @@ def results(
     Returns: (labels, skipped, summary), three DataFrames.
     """
     table = pd.concat(plans, ignore_index=True)
-    keys = zip(table["dataset"], table["row"], strict=True)
-    row_outcomes = [
-        outcomes.get(key, ("", "")) if path else ("", "") for key, path in zip(keys, table["path"], strict=True)
-    ]
-    table["outcome"], table["detail"] = zip(*row_outcomes, strict=True)
-    table["detail"] = table["detail"].map(shown)
+    keys = [(row.dataset, row.row if row.path else -1) for row in table.itertuples()]
+    table["outcome"], table["detail"] = zip(*(outcomes.get(key, ("", "")) for key in keys), strict=True)
+    table["detail"] = table["detail"].map(shown_path)
     failed = table["outcome"].isin((NO_FACE, UNREADABLE))
     table["reason"] = np.where(failed, table["outcome"], table["reason"])
-    return _labels(table, settings), _skipped(table), summarise(table, settings)
+    skipped = table[table["reason"] != ""].reset_index(drop=True)
+    skipped = skipped[["dataset", "row", "source", "label", "split", "reason", "detail"]]
+    return _labels(table, settings), skipped, summarise(table, settings)
 
 
 def _labels(table, settings):
@@ -46,11 +46,6 @@ def _labels(table, settings):
     if settings.detects:
         labels["detected"] = (written["outcome"] == "face").to_numpy()
     return labels
-
-
-def _skipped(table):
-    skipped = table[table["reason"] != ""]
-    return skipped[["dataset", "row", "source", "label", "split", "reason", "detail"]].reset_index(drop=True)
 
 
 def summarise(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from ...common.checks import DataError, InputError
 from ...common.files import write_text
 from ..base import SPLITS
 from ..folders import list_files
-from .layouts import OWN_NAME
+from .layouts import LAYOUTS, OWN_NAME
 from .pictures import Picture
 from .settings import JPEG_QUALITY, differences
 
@@ -93,7 +93,7 @@ class Target:
             outcomes[dataset, row] = outcome, detail
         return outcomes
 
-    def there(self, wanted: set[str]) -> set[str]:
+    def existing(self, wanted: set[str]) -> set[str]:
         """The pictures that exist already. Unfinished files of killed runs are deleted.
 
         Args:
@@ -111,12 +111,13 @@ class Target:
             )
         return {name for name, path in paths.items() if path.stat().st_size}
 
-    def describe(self, record: dict[str, Any], folders: dict[str, str], notes: list[str], complete: bool) -> None:
-        """Writes `prepare.json`; `folders` is a dict class folder -> emotion."""
+    def describe(self, record: dict[str, Any], notes: list[str], complete: bool) -> None:
+        """Writes `prepare.json`, with the emotion of each class folder."""
+        folders = {folder: emotion for emotion, folder in LAYOUTS[record["layout"]].items()}
         content = {"complete": complete, "folders": folders, "settings": record, "notes": notes}
         write_text(self.out / SETTINGS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
-    def tell(self, dataset: str, batch: Sequence[Picture]) -> None:
+    def log(self, dataset: str, batch: Sequence[Picture]) -> None:
         """Adds a batch to the journal. This comes before the files are written, so each file has a line."""
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps([dataset, int(picture.row), picture.outcome, picture.detail]) + "\n" for picture in batch]

@@ -11,14 +11,13 @@ import functools
 import hashlib
 import io
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ...common.checks import DataError, MissingDataError
 from ...emotions import AFFECTNET_CODES
@@ -200,7 +199,7 @@ def _read_numbers(paths, folder, kind):
             unit_scale=_CHUNK,
             unit=" files",
             leave=False,
-            disable=not sys.stderr.isatty(),
+            disable=None,
         )
         return np.array([number for chunk in bar for number in chunk], np.float64)
 

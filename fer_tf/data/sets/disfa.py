@@ -7,12 +7,11 @@ Its labels are twelve facial action units; `disfa_units.py` says how emotions ar
 
 import hashlib
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from ...common.checks import DataError, InputError, check_choice, check_whole
 from ...emotions import EMOTIONS
@@ -176,7 +175,7 @@ def _decode(files, camera, table, shape):
     """Frames of the table's rows: images uint8 [N, S, S, C], times float [N] (NaN: not in the video), notes."""
     images, times, notes = np.zeros((len(table), shape[0], *shape), np.uint8), np.full(len(table), np.nan), []
     groups = list(table.groupby("subject")["frame"])
-    for subject, frames in tqdm(groups, "disfa", leave=False, unit=" videos", disable=not sys.stderr.isatty()):
+    for subject, frames in tqdm(groups, "disfa", leave=False, unit=" videos", disable=None):
         decoded = _read(f"disfa-{subject}-{camera}", files[subject][0], frames.to_numpy() - 1, shape)
         rows = frames.index[np.isin(frames - 1, decoded["index"])]
         images[rows], times[rows] = decoded["images"], decoded["time"]
