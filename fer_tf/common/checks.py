@@ -59,17 +59,10 @@ def check_names(parameter: str, names: Iterable[str], allowed: Iterable[str]) ->
 
 def check_range(parameter: str, value: Number, low: float | None = None, high: float | None = None) -> Number:
     """Returns the number `value` if it is finite and low <= value <= high; raises `InputError` otherwise."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (
-        not is_number
-        or not math.isfinite(value)
-        or (low is not None and value < low)
-        or (high is not None and value > high)
-    ):
-        bounds = " and ".join(
-            text for text in (f">= {low}" if low is not None else "", f"<= {high}" if high is not None else "") if text
-        )
-        raise InputError(f"{parameter}: must be a number {bounds}; received {value!r}")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or (low is not None and value < low) or (high is not None and value > high):
+        bounds = [f"{sign} {bound}" for sign, bound in ((">=", low), ("<=", high)) if bound is not None]
+        raise InputError(f"{parameter}: must be a number {' and '.join(bounds)}; received {value!r}")
     return value
 
 

@@ -35,6 +35,8 @@ _NO_EMOTION_FOLDERS = {
     **dict.fromkeys(("10", "no face", "no-face", "noface", "non-face"), 10),
 }
 _UNLABELLED = -1
+# column of the table -> ending of its annotations' names
+_SUFFIXES = {"code": "_exp.npy", "valence": "_val.npy", "arousal": "_aro.npy"}
 _CHUNK = 256  # files in one task of the thread pool: a task for each file would take longer
 
 
@@ -94,9 +96,7 @@ def _with_emotion(table, notes):
 
 
 def _present(root, table, missing, notes):
-    """The rows whose picture exists, is not empty and has a label; other rows raise, or are counted
-    (missing="drop").
-    """
+    """The rows whose picture exists, is not empty and has a label; others raise, or are counted (missing="drop")."""
     faults = {
         "listed, but not there or empty": table["size"] <= 0,
         "there, but without its _exp.npy": (table["code"] == _UNLABELLED) & (table["size"] > 0),
@@ -162,7 +162,7 @@ def _stems(home, files):
 
 def _annotation_values(folder, stems, statuses):
     """Codes, valence and arousal of `stems`, dict of arrays; they come from the cache if no file has changed."""
-    files = [[f"{stem}_{suffix}.npy" for stem in stems] for suffix in ("exp", "val", "aro")]
+    files = [[f"{stem}{suffix}" for stem in stems] for suffix in _SUFFIXES.values()]
     sizes_and_times = np.array([[statuses.get(name, (-1, -1)) for name in column] for column in files], np.int64)
     digest = hashlib.sha256("\n".join(stems).encode("utf-8", "surrogateescape"))
     digest.update(np.ascontiguousarray(sizes_and_times))
@@ -170,37 +170,28 @@ def _annotation_values(folder, stems, statuses):
 
     def read():
         paths = [[f"{folder}/{name}" if name in statuses else None for name in column] for column in files]
-        exp, val, aro = (
-            _read_numbers(column, folder, suffix) for column, suffix in zip(paths, ("exp", "val", "aro"), strict=True)
-        )
-        _check_annotations(paths[0], exp)
-        codes = np.where(np.isnan(exp), _UNLABELLED, exp).astype(np.int64)
-        return {"code": codes, "valence": val, "arousal": aro}
+        values = {
+            key: _read_numbers(column, f"{folder.parent.name} {_SUFFIXES[key]}")
+            for key, column in zip(_SUFFIXES, paths, strict=True)
+        }
+        codes = values["code"]
+        wrong = np.flatnonzero(~np.isnan(codes) & ~np.isin(codes, range(11)))
+        if len(wrong):
+            path = paths[0][wrong[0]]
+            raise DataError(f"{path}: unknown expression {codes[wrong[0]]:g}; allowed are {ALLOWED_CODES}")
+        return {**values, "code": np.where(np.isnan(codes), _UNLABELLED, codes).astype(np.int64)}
 
-    arrays = cached_arrays("affectnet", digest.hexdigest(), read, ("code", "valence", "arousal"))
+    arrays = cached_arrays("affectnet", digest.hexdigest(), read, tuple(_SUFFIXES))
     return {**arrays, "valence": affect(arrays["valence"]), "arousal": affect(arrays["arousal"])}
 
 
-def _check_annotations(paths, codes):
-    wrong = np.flatnonzero(~np.isnan(codes) & ~np.isin(codes, range(11)))
-    if len(wrong):
-        raise DataError(f"{paths[wrong[0]]}: unknown expression {codes[wrong[0]]:g}; allowed are {ALLOWED_CODES}")
-
-
-def _read_numbers(paths, folder, kind):
+def _read_numbers(paths, title):
     """The numbers in many .npy files, float [N], NaN if the path is None; in threads, for slow disks."""
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(8) as pool:
         numbers = pool.map(lambda chunk: [np.nan if path is None else _read_number(path) for path in chunk], chunks)
-        bar = tqdm(
-            numbers,
-            f"reading {folder.parent.name} _{kind}.npy",
-            len(chunks),
-            unit_scale=_CHUNK,
-            unit=" files",
-            leave=False,
-            disable=None,
-        )
+        options = {"unit_scale": _CHUNK, "unit": " files", "leave": False, "disable": None}
+        bar = tqdm(numbers, f"reading {title}", len(chunks), **options)
         return np.array([number for chunk in bar for number in chunk], np.float64)
 
 
@@ -218,9 +209,7 @@ def _read_number(path):
 
 @functools.lru_cache(64)
 def _npy_type(header):
-    """The type of a .npy file's content. NumPy parses a header in 60 µs, and a million files have about five
-    headers.
-    """
+    """The type of a .npy file's content. NumPy parses a header in 60 µs; a million files have about five headers."""
     shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
     if int(np.prod(shape)) != 1 or dtype.hasobject:
         raise ValueError(f"it holds {dtype} {shape}")

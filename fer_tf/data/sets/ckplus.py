@@ -38,8 +38,7 @@ def load(
 
     Args:
         root: the ckplus folder. If it has several forms, the publisher's is read, else CK+48, else the csv.
-        protocol: "subject" or "random".
-        seed: of the random protocol; the folds do not depend on it.
+        protocol, seed: "subject" or "random", and its seed; the folds do not depend on it.
         fold: 0..9, for the subject protocol.
         neutral: True takes the first frame of each labelled sequence as neutral.
         crop: "landmarks" (the square around the 68 points, a fifth wider on each side), "center" (the largest square in

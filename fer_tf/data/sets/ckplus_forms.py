@@ -314,11 +314,10 @@ def _csv(root, neutral, crop, shape):
 def _without_neutral(table, neutral):
     """The wanted rows, with their old index, and notes."""
     is_neutral = table["emotion"] == "neutral"
-    if neutral and not is_neutral.any():
-        return table, ["this copy has no neutral images"]
-    if neutral or not is_neutral.any():
-        return table, []
-    return table[~is_neutral], [f"{is_neutral.sum():,} neutral images left out (neutral=False)"]
+    if neutral:
+        return table, [] if is_neutral.any() else ["this copy has no neutral images"]
+    note = f"{is_neutral.sum():,} neutral images left out (neutral=False)"
+    return table[~is_neutral], [note] if is_neutral.any() else []
 
 
 READERS = {"publisher": _publisher, "CK+48": _folder, CSV: _csv}

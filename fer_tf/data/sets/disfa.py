@@ -70,7 +70,7 @@ def load(
     """
     check_choice("camera", camera, ("left", "right"))
     check_whole("stride", stride, 1)
-    files, shape = _subjects(root, camera), (image_size, image_channels)
+    files, shape = _subjects(root, camera), (image_size, image_size, image_channels)
     table, notes = _derive(files, stride, anger)
     _check_memory(len(table), shape)
     images, times, complaints = _decode(files, camera, table, shape)
@@ -93,9 +93,7 @@ def load(
 
 
 def _subjects(root, camera):
-    """dict subject -> (video, label files in the order of `UNITS`); a video without labels, or labels without a video,
-    raise.
-    """
+    """dict subject -> (video, label files in the order of `UNITS`); one without the other raises."""
     videos, homes = _videos(root, camera), _label_folders(root)
     if not homes or not videos:
         what = "ActionUnit_Labels/SN001 and so on" if not homes else f"{camera.title()}VideoSN001_comp.avi and so on"
@@ -163,17 +161,17 @@ def _derive(files, stride, anger):
 
 
 def _check_memory(count, shape):
-    need = count * shape[0] * shape[0] * shape[1]
+    need = count * np.prod(shape)
     if need > MEMORY_LIMIT:
         raise InputError(
-            f"stride, image_size: {count:,} frames of {shape[0]}×{shape[0]}×{shape[1]} take {need / 2**30:.1f} GiB, "
+            f"stride, image_size: {count:,} frames of {'×'.join(map(str, shape))} take {need / 2**30:.1f} GiB, "
             f"at most {MEMORY_LIMIT / 2**30:.0f} are held; take a larger stride or a smaller image_size"
         )
 
 
 def _decode(files, camera, table, shape):
     """Frames of the table's rows: images uint8 [N, S, S, C], times float [N] (NaN: not in the video), notes."""
-    images, times, notes = np.zeros((len(table), shape[0], *shape), np.uint8), np.full(len(table), np.nan), []
+    images, times, notes = np.zeros((len(table), *shape), np.uint8), np.full(len(table), np.nan), []
     groups = list(table.groupby("subject")["frame"])
     for subject, frames in tqdm(groups, "disfa", leave=False, unit=" videos", disable=None):
         decoded = _read(f"disfa-{subject}-{camera}", files[subject][0], frames.to_numpy() - 1, shape)
@@ -184,14 +182,12 @@ def _decode(files, camera, table, shape):
 
 
 def _read(name, video, indices, shape):
-    """The frames at `indices`, cached: images uint8 [n, S, S, C], index int [n], time float [n] in seconds, fps float
-    [1].
-    """
+    """The frames at `indices`, cached: images uint8 [n, S, S, C], index int [n], time (s) float [n], fps float [1]."""
 
     def read():
-        reader = read_frames(video, indices=indices, size=(shape[0], shape[0]), channels=shape[1])
+        reader = read_frames(video, indices=indices, size=shape[:2], channels=shape[2])
         frames = list(reader)
-        images = np.array([frame.image for frame in frames], np.uint8).reshape(-1, shape[0], *shape)
+        images = np.array([frame.image for frame in frames], np.uint8).reshape(-1, *shape)
         index, time = ([getattr(frame, name) for frame in frames] for name in ("index", "time"))
         return {"images": images, "index": np.array(index, int), "time": time, "fps": [reader.info.fps or np.nan]}
 
@@ -202,16 +198,17 @@ def _read(name, video, indices, shape):
 
 
 def _faults(name, expected, decoded):
-    """Notes on one video: missing frames, and frames with times that fit another number (so their labels may be
-    wrong).
-    """
+    """Notes on one video: missing frames, and frames with times that fit another number."""
     lost, shift = expected - len(decoded["index"]), decoded["time"] - decoded["index"] / decoded["fps"]
     astray = int((np.abs(shift - shift[:1]) * decoded["fps"] > 0.5).sum())
-    notes = [f"{lost:,} of {expected:,} labelled frames dropped: {name} ends before them or cannot be decoded there"]
-    doubt = (
-        f"{name}: {astray:,} frames have times that do not fit their number; their labels may belong to other frames"
-    )
-    return (notes if lost else []) + ([doubt] if astray else [])
+    notes = []
+    if lost:
+        what = f"{name} ends before them or cannot be decoded there"
+        notes.append(f"{lost:,} of {expected:,} labelled frames dropped: {what}")
+    if astray:
+        what = "frames have times that do not fit their number; their labels may belong to other frames"
+        notes.append(f"{name}: {astray:,} {what}")
+    return notes
 
 
 def _split(files, subjects, fold, seed):
@@ -241,11 +238,8 @@ def check(root: Path) -> list[str]:
     read_units(labels[0])
     lines = [f"{root / 'ActionUnit_Labels'}: {len(homes)} of {len(PUBLISHED)} people"]
     for camera, filmed in videos.items():
-        lost = {
-            "labels but no video": sorted({*homes} - {*filmed}),
-            "video but no labels": sorted({*filmed} - {*homes}),
-        }
-        gaps = "".join(f"; {what}: {', '.join(people)}" for what, people in lost.items() if people)
+        people = {"labels but no video": {*homes} - {*filmed}, "video but no labels": {*filmed} - {*homes}}
+        gaps = "".join(f"; {what}: {', '.join(sorted(names))}" for what, names in people.items() if names)
         lines.append(f"{camera} camera: {len(filmed)} videos{gaps if filmed else ''}")
     return lines
 

@@ -50,9 +50,7 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
     """Loads FER2013 from `root`; see `load_dataset`. 7 classes, uint8 [35887, 48, 48, 1].
 
     Args:
-        root: the fer2013 folder.
-        protocol: a key of `PROTOCOLS`.
-        seed: for protocols that draw rows.
+        root, protocol, seed: the fer2013 folder, a key of `PROTOCOLS`, seed of protocols that draw rows.
         stream: see `image_store`; only for folder copies.
     Returns: `FaceDataset`.
     Raises: `MissingDataError` or `DataError` for the files.
@@ -74,9 +72,7 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
 
 
 def _deviation(labels, usage):
-    """How this copy's counts differ from the published ones; pixels are not compared (published copies differ in
-    them).
-    """
+    """How this copy's counts differ from the published ones. Pixels are not compared: published copies differ."""
     is_split = not (usage == UNKNOWN_TEST).any()
     counts = np.bincount(usage, minlength=3) if is_split else [(usage == 0).sum(), (usage != 0).sum()]
     published = PUBLISHED if is_split else (PUBLISHED[0], PUBLISHED[1] + PUBLISHED[2])
@@ -126,12 +122,11 @@ def _from_folders(root, stream):
     rows = class_pictures({split: root / split for split in ("train", "test")})
     if not rows:
         raise DataError(f"fer2013: {root}/train and {root}/test hold no class folder with a picture")
-    paths = [path for path, _, _ in rows]
-    try:
-        labels = np.array([CLASS_NAMES.index(emotion) for _, emotion, _ in rows], np.uint8)
-    except ValueError:
-        raise DataError(f"fer2013: {root} has a folder for contempt, which FER2013 does not know") from None
-    usage = np.array([_usage(path, split) for path, _, split in rows], np.uint8)
+    paths, emotions, splits = zip(*rows, strict=True)
+    if "contempt" in emotions:
+        raise DataError(f"fer2013: {root} has a folder for contempt, which FER2013 does not know")
+    labels = np.array([CLASS_NAMES.index(emotion) for emotion in emotions], np.uint8)
+    usage = np.array([_usage(path, split) for path, split in zip(paths, splits, strict=True)], np.uint8)
     if (usage == UNKNOWN_TEST).any():  # if only some names contain the usage, the split would be wrong
         usage[usage != 0] = UNKNOWN_TEST
     source = listing_fingerprint(root, paths)

@@ -35,9 +35,7 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, stream: boo
     """Loads FERG from `root`; see `load_dataset`. 7 classes, uint8 [N, image_size, image_size, 3].
 
     Args:
-        root: the ferg folder.
-        protocol: "characters" or "random".
-        seed: draws val, or all splits of "random".
+        root, protocol, seed: the ferg folder, "characters" or "random", seed of val, or of all splits ("random").
         image_size: side in pixels (256 as published).
         stream: see `image_store`.
     Returns: `FaceDataset`.

@@ -49,9 +49,7 @@ def load(
     fingerprint does not depend on them.
 
     Args:
-        root: the ferplus folder; pixels are read from the folder fer2013 next to it.
-        protocol: "official" or "six".
-        seed: not used.
+        root, protocol, seed: the ferplus folder (pixels come from fer2013 next to it), "official" or "six", not used.
         label_mode: a key of `LABEL_MODES` (Barsoum et al. 2016, §3); all but majority give soft labels.
         votes: "label" or "new", a key of `VOTES`.
         stream: see `fer2013.load`.
@@ -147,9 +145,7 @@ def _leading(votes):
 
 
 def _read(root, votes):
-    """Votes int [rows, 10], split object [rows] ("" if label.csv has no line), fingerprint of the files, rows by image
-    name.
-    """
+    """Votes int [rows, 10], split object [rows] ("": no line in label.csv), files' fingerprint, rows by image name."""
     new = root / "fer2013new.csv"
     files = [new] + ([root / "data" / folder / "label.csv" for folder in FOLDERS] if votes == "label" else [])
     missing = [str(path.relative_to(root)) for path in files if not path.is_file()]
@@ -199,9 +195,7 @@ def _splits(path, usage):
 
 
 def _check_rows(root, faces, split):
-    """Checks that votes and pictures have the same rows and splits; otherwise every face would get another face's
-    votes.
-    """
+    """Checks that votes and pictures have the same rows and splits, so that no face gets another face's votes."""
     theirs = faces.table["split"].to_numpy()
     if len(split) != len(theirs):
         raise DataError(

@@ -77,9 +77,7 @@ def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 
     """Loads JAFFE from `root`; see `load_dataset`. 7 classes, gray; uint8 [1335, S, S, 1] or [213, S, S, 1].
 
     Args:
-        root: the jaffe folder.
-        protocol: "augmented" or "subject".
-        seed: draws photos and copies of the augmented protocol; subject does not depend on it.
+        root, protocol, seed: the jaffe folder, "augmented" or "subject", seed of photos and copies ("augmented").
         fold: 0..9, for the subject protocol: which subject, in the order of their names, is the test set.
         image_size: side S in pixels (256 as published).
     Returns: `FaceDataset`.

@@ -63,16 +63,9 @@ def load_folder(
 def load_csv(
     root: Path, protocol: str, seed: int, image_size: int = 48, image_channels: int = 1, stream: bool | None = None
 ) -> FaceDataset:
-    """Loads the only csv in `root`: columns path (relative to it) and label, optionally split and subject; see
-        `load_dataset`.
+    """Loads the only csv in `root`: columns path (relative to it) and label, optionally split and subject.
 
-    Args:
-        root, protocol, seed: the folder, "stratified", seed of the split.
-        image_size: side in pixels; pictures are squeezed to a square.
-        image_channels: 1 or 3.
-        stream: see `image_store`.
-    Returns: `FaceDataset` with the classes that were found.
-    Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
+    Arguments, result and errors are those of `load_folder`.
     """
     root = _home(root)
     table, notes = _read_csv(_find_csv(root))

@@ -33,9 +33,7 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
     """Loads RAF-DB from `root`; see `load_dataset`. 7 classes, uint8 [15339, 100, 100, 3].
 
     Args:
-        root: the rafdb folder.
-        protocol: "official".
-        seed: draws val.
+        root, protocol, seed: the rafdb folder, "official", seed of the validation rows.
         stream: see `image_store`.
     Returns: `FaceDataset`.
     Raises: `MissingDataError` or `DataError` for the files.

@@ -37,9 +37,7 @@ def load(
     """Draws `count` faces (cached after the first time); see `load_dataset`. 8 classes, uint8 [count, S, S, 1].
 
     Args:
-        root: not used; the faces come from code.
-        protocol: "identity".
-        seed: draws other people and other pictures.
+        root, protocol, seed: not used (the faces come from code), "identity", seed of people and pictures.
         count: number of images, at least 40.
         image_size: side S in pixels, 16..1024.
         difficulty: a key of `drawn_faces.DIFFICULTIES`.

@@ -34,9 +34,7 @@ def load(root: Path, protocol: str, seed: int, image_size: int = 48, image_chann
     """Loads TFEID from `root`; see `load_dataset`. The classes found (8, or 7 without contempt), uint8 [N, S, S, C].
 
     Args:
-        root: the tfeid folder.
-        protocol: "subject".
-        seed: draws the subjects (or images) of val and test.
+        root, protocol, seed: the tfeid folder, "subject", seed that draws the subjects (or images) of val and test.
         image_size: side S in pixels; pictures are whole and squeezed to a square.
         image_channels: 1 or 3.
     Returns: `FaceDataset`.
