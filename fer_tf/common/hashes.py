@@ -18,12 +18,12 @@ def code_fingerprint(modules: Iterable) -> str:
         modules: modules, or paths of Python files.
     Returns: 16 hexadecimal digits.
     """
-    parts = []
+    definitions = []
     for module in modules:
         path = Path(getattr(module, "__file__", module))
-        about = path.stat()
-        parts += _definitions(path, about.st_mtime_ns, about.st_size)
-    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:16]
+        status = path.stat()
+        definitions += _definitions(path, status.st_mtime_ns, status.st_size)
+    return hashlib.sha256("\n".join(sorted(definitions)).encode()).hexdigest()[:16]
 
 
 @functools.cache

@@ -47,7 +47,6 @@ def models_root() -> Path:
 
 
 def bundled_root() -> Path:
-    """The folder of the trained models that ship with the kit: bundled/ in `models_root()`, else in the project's
-    models/."""
+    """The folder of the models that ship with the kit: bundled/ in `models_root()`, else in the project's models/."""
     own = models_root() / "bundled"
     return own if own.is_dir() else project_root() / "models" / "bundled"

@@ -68,8 +68,7 @@ def cached_arrays(
 def cached_parts(
     name: str, fingerprint: str, shape: tuple[int, ...], dtype: DTypeLike, parts: Callable[[], Iterable[np.ndarray]]
 ) -> np.ndarray:
-    """An array that may be larger than the memory. It is written to the cache in parts, and then read from there as
-    needed.
+    """An array that may be larger than the memory, written to the cache in parts and read from there as needed.
 
     Args:
         name, fingerprint: as in `cached_arrays`.

@@ -1,6 +1,7 @@
 """Reads pictures from disk in one form: upright, 8 bits, gray or RGB, at one size."""
 
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,13 @@ def is_litter(path: str | Path) -> bool:
     """True for files that operating systems leave in folders (`Thumbs.db`, `._x.jpg`, hidden files)."""
     name = Path(path).name
     return name.startswith(".") or name.lower() in _LITTER
+
+
+def picture_stem(name: str) -> str:
+    """A picture's name without folders and without the suffix of a picture; any other ending stays."""
+    last = re.split(r"[\\/]", name.rstrip("/"))[-1]
+    stem, dot, suffix = last.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else last
 
 
 # The formats of photographs. They are listed because Pillow would hand PostScript to Ghostscript, whatever the file's

@@ -73,15 +73,15 @@ def read_pixel_csv(
     Returns: images uint8 [N, side, side, 1], labels uint8 [N], usage uint8 [N] (index into the allowed usages).
     Raises: `DataError` that names the file, the line and the fault.
     """
-    parts = []
+    chunks = []
     bar = tqdm(desc=f"reading {path.name}", unit=" rows", leave=False, disable=None)
     with bar, open_csv(path, members) as file:
         for first, chunk in _chunks(path, file, columns):
-            parts.append(_parse(path, first, chunk, columns, side, codes))
+            chunks.append(_parse(path, first, chunk, columns, side, codes))
             bar.update(len(chunk))
-    if not parts:
+    if not chunks:
         raise DataError(f"{path}: has a header but no rows")
-    images, labels, usage = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    images, labels, usage = (np.concatenate(arrays) for arrays in zip(*chunks, strict=True))
     return images, labels, usage
 
 

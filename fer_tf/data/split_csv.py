@@ -74,8 +74,7 @@ def _places(ds, out):
 
 
 def kept_together(ds: FaceDataset, copies: np.ndarray | pd.Series) -> np.ndarray:
-    """Groups of images that must stay in one split: images of one subject, and copies of each other, joined through
-        both.
+    """Groups of images that must stay in one split: of one subject, or copies of each other, joined through both.
 
     Args:
         ds: `FaceDataset`; an image without a subject is only joined with its copies.
@@ -92,8 +91,7 @@ def kept_together(ds: FaceDataset, copies: np.ndarray | pd.Series) -> np.ndarray
 
 
 def deal(groups: np.ndarray, labels: np.ndarray, fractions: Sequence[float], seed: int) -> np.ndarray:
-    """Gives whole groups to splits. The largest group comes first, and each goes to the split that most lacks its
-    classes.
+    """Gives whole groups to splits. The largest comes first, and each goes to the split that most lacks its classes.
 
     Args:
         groups, labels: int [N].

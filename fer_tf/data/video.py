@@ -273,9 +273,7 @@ def _claims(capture):
 
 
 def _grabbed(capture, fps):
-    """Yields (index, time in seconds) of each frame. Times never decrease; without times in the file, the rate gives
-    them.
-    """
+    """Yields (index, time in seconds) of each frame. Times never decrease; without times, the rate gives them."""
     index, misses, time = 0, 0, 0.0
     while misses < MISSES:  # a damaged place looks like the end of the file, but more frames may follow
         if not capture.grab():

@@ -122,9 +122,7 @@ def _haar_face(gray, box, eyes):
 
 
 def _eye_pair(middles):
-    """The pair nearest to the usual places of eyes (0.30 and 0.70 across, 0.38 down; shares of the box's width), or
-    None.
-    """
+    """The pair nearest to the usual places of eyes (0.30 and 0.70 across, 0.38 down, in box widths), or None."""
     likely = [
         (abs(x1 - 0.3) + abs(x2 - 0.7) + abs(y1 - 0.38) + abs(y2 - 0.38), (x1, y1), (x2, y2))
         for x1, y1 in middles

@@ -8,7 +8,7 @@ import pandas as pd
 from ...common.text import shown_path
 from ...emotions import EMOTIONS, RAFDB_CODES
 from ..base import SPLITS, FaceDataset
-from ..images import IMAGE_SUFFIXES
+from ..images import picture_stem
 
 # Document [4]: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, the numbers of RAF-DB.
 LAYOUTS = {
@@ -60,10 +60,7 @@ def _subjects(ds):
 
 def _file_name(row, suffix):
     """`<dataset>-<row>-<name>.jpg`: the row makes it unique, and plain letters work in every archive."""
-    last = re.split(r"[\\/]", row.source)[-1]
-    stem, dot, end = last.rpartition(".")
-    stem = stem if dot and f".{end.lower()}" in IMAGE_SUFFIXES else last
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._-")[:_LONGEST]
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", picture_stem(row.source)).strip("._-")[:_LONGEST]
     return f"{row.dataset}-{row.row:07d}{f'-{plain}' if plain else ''}.{suffix}"
 
 

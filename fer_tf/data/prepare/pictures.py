@@ -81,19 +81,14 @@ def _picture(row, crops, channels):
 
 
 def _originals(store, rows, pool):
-    """Yields batches of (row, image or None, fault). Files are read at their own size: faces may be too small
-    otherwise.
-    """
+    """Yields batches of (row, image or None, fault). Files are read at their own size: smaller faces may be missed."""
     is_whole_files = store.streamed and store.boxes is None
     if store.streamed and not is_whole_files:
         store = store.converted((CUT_SIDE, CUT_SIDE), None)
     batch = []
-    for part in _parts(rows, 8):  # photographs may have 12 million pixels, so few are read at once
-        if is_whole_files:
-            results = list(pool.map(_read, store.paths[part]))
-        else:
-            results = _fetched(store, part)
-        batch += [(row, *result) for row, result in zip(part, results, strict=True)]
+    for few in _parts(rows, 8):  # photographs may have 12 million pixels, so few are read at once
+        results = pool.map(_read, store.paths[few]) if is_whole_files else _fetched(store, few)
+        batch += [(row, *result) for row, result in zip(few, results, strict=True)]
         if len(batch) >= DETECTED or sum(image.size for _, image, _ in batch if image is not None) >= PIXELS:
             yield batch
             batch = []

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from ...common.checks import DataError, check_whole
+from ...common.checks import check_whole
 from ...common.paths import expanded
 from ..faces.detectors import load_detector
 from .layouts import NO_FACE, plan
@@ -19,7 +19,7 @@ from .pictures import pictures
 from .settings import Settings
 from .sources import check_apart, check_place, load_sources
 from .tables import results, save, shared_pictures
-from .target import RECORD, Target
+from .target import Target
 
 # Pictures held in memory with a side below this (pixels) are too small for a good face search.
 _SMALL = 128
@@ -93,10 +93,6 @@ def prepare_datasets(
     new = _write(datasets, plans, missing, chosen, target, workers)
     labels, skipped, summary = results(plans, target.outcomes, chosen)
     save(out, labels, skipped, summary)
-    if labels.empty:
-        raise DataError(
-            f"{out}: none of {len(skipped):,} pictures could be written; see {RECORD}/skipped.csv for the reasons"
-        )
     if len(sources) > 1:
         notes += shared_pictures(out, labels)
     target.describe(record, notes, complete=True)
@@ -151,7 +147,9 @@ def _write(datasets, plans, missing, settings, target, workers):
             for batch in pictures(ds, rows, settings, pool):
                 target.log(ds.name, batch)
                 files = [(paths[picture.row], picture.image) for picture in batch if picture.image is not None]
-                list(pool.map(target.add_all, (files[worker::workers] for worker in range(workers))))
+                # a task for each picture would cost more than the writing
+                shares = (files[worker::workers] for worker in range(workers))
+                list(pool.map(lambda share: [target.add(*file) for file in share], shares))
                 new += len(files)
                 bar.update(len(batch))
     return new

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...common.checks import DataError
 from ...common.files import replacing
 from ...common.text import shown_path
 from ...emotions import EMOTIONS
@@ -70,13 +71,17 @@ def summarise(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def save(out: Path, labels: pd.DataFrame, skipped: pd.DataFrame, summary: pd.DataFrame) -> None:
-    """Writes the tables. labels.csv is next to the pictures, where the dataset `csv` looks for it; the others are in
-    record/.
+    """Writes the tables: labels.csv next to the pictures, where the dataset `csv` looks for it, the others in record/.
+
+    Raises: `DataError` if no picture was written.
     """
     places = {f"{RECORD}/skipped.csv": skipped, f"{RECORD}/summary.csv": summary, "labels.csv": labels}
     for name, frame in places.items():
-        with replacing(out / name) as part:
-            frame.to_csv(part, index=False)
+        with replacing(out / name) as path:
+            frame.to_csv(path, index=False)
+    if labels.empty:
+        reasons = f"see {RECORD}/skipped.csv for the reasons"
+        raise DataError(f"{out}: none of {len(skipped):,} pictures could be written; {reasons}")
 
 
 def shared_pictures(out: Path, labels: pd.DataFrame) -> list[str]:

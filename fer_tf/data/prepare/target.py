@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,8 @@ class Target:
         Returns: set of paths relative to the folder.
         Raises: `DataError` for any other picture: it would be loaded with the dataset.
         """
-        for part in self.out.glob(f"*/*/.*{_PART}"):
-            part.unlink()
+        for unfinished in self.out.glob(f"*/*/.*{_PART}"):
+            unfinished.unlink()
         paths = {path.relative_to(self.out).as_posix(): path for path in self._pictures()}
         foreign = sorted(set(paths) - wanted)
         if foreign:
@@ -127,15 +127,10 @@ class Target:
 
     def add(self, path: str, image: np.ndarray) -> None:
         """Writes uint8 [H, W, 1 or 3] to `path` (relative to the folder), in one step."""
-        whole = self.out / path
-        part = whole.with_name(f".{whole.name}{_PART}")
-        part.write_bytes(encoded(image, whole.suffix))
-        os.replace(part, whole)
-
-    def add_all(self, pictures: Iterable[tuple[str, np.ndarray]]) -> None:
-        """Writes several (path, image). A thread task for each picture would cost more than the writing."""
-        for path, image in pictures:
-            self.add(path, image)
+        final = self.out / path
+        unfinished = final.with_name(f".{final.name}{_PART}")
+        unfinished.write_bytes(encoded(image, final.suffix))
+        os.replace(unfinished, final)
 
 
 def encoded(image: np.ndarray, suffix: str) -> bytes:

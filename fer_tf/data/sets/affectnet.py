@@ -15,7 +15,7 @@ from ...common.checks import DataError, MissingDataError, check_choice
 from ...common.paths import expanded
 from ...emotions import AFFECTNET_CODES, EMOTIONS
 from ..base import DatasetSpec, FaceDataset
-from ..images import IMAGE_SUFFIXES
+from ..images import picture_stem
 from ..splits import mark_held_out, naming
 from ..stores import image_store
 from .affectnet_forms import read_listing
@@ -71,7 +71,9 @@ def load(
     table = rows[["split", "name", "valence", "arousal"]].copy()
     table.insert(0, "label", labels)
     deviation = _deviation(listing, len(names))
-    notes += _affect_notes(listing) + _cut_validation(root, table, seed)
+    if without := int(table[["valence", "arousal"]].isna().any(axis=1).sum()):
+        notes.append(f"{without:,} pictures have no valence or arousal (NaN)")
+    notes += _cut_validation(root, table, seed)
     if occluded is not None:
         table["occluded"], note = _occluded(root, table, occluded)
         notes.append(note)
@@ -96,13 +98,6 @@ def _deviation(listing, classes):
         f"this copy of AffectNet has {counts['train']:,} training and {counts['test']:,} validation pictures of "
         f"{classes} emotions, not {train:,} and {' or '.join(f'{count:,}' for count in test)}"
     )
-
-
-def _affect_notes(listing):
-    without = int(listing.table[["valence", "arousal"]].isna().any(axis=1).sum())
-    if not without:
-        return []
-    return [f"{without:,} pictures have no valence or arousal (NaN)"]
 
 
 def _cut_validation(root, table, seed):
@@ -130,8 +125,9 @@ def _occluded(root, table, occluded):
             "https://github.com/kaiwang960112/Challenge-condition-FER-dataset"
         )
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    listed = {_stem(line.split(",")[0].strip().strip('"')) for line in lines if line.strip()}
-    stems = table["name"].map(_stem)
+    # names in RAN's lists end in a slash (`val/0/bc9ad4…/`)
+    listed = {picture_stem(line.split(",")[0].strip().strip('"')) for line in lines if line.strip()}
+    stems = table["name"].map(picture_stem)
     is_listed = ((table["split"] == "test") & stems.isin(listed)).to_numpy()
     if not is_listed.any():
         raise DataError(
@@ -143,13 +139,6 @@ def _occluded(root, table, occluded):
     if len(twice):
         raise DataError(f"{path}: {twice.iloc[0]!r} names several test pictures ({len(twice)} such names)")
     return is_listed, f"occluded: {is_listed.sum():,} of the {len(listed):,} names in {path.name} are test pictures"
-
-
-def _stem(name):
-    """A picture's name without folders and suffix; names in RAN's lists end in a slash (`val/0/bc9ad4…/`)."""
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    stem, dot, suffix = last.rpartition(".")
-    return stem if dot and f".{suffix.lower()}" in IMAGE_SUFFIXES else last
 
 
 def check(root: Path) -> list[str]:

@@ -38,13 +38,10 @@ def scan(folder: Path) -> dict[str, tuple[int, int]]:
     """
     try:
         with os.scandir(folder) as entries:
-            return {entry.name: _size_and_time(entry.stat()) for entry in entries if entry.is_file()}
+            statuses = {entry.name: entry.stat() for entry in entries if entry.is_file()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-
-
-def _size_and_time(status):
-    return status.st_size, status.st_mtime_ns
+    return {name: (status.st_size, status.st_mtime_ns) for name, status in statuses.items()}
 
 
 def add_status(table: pd.DataFrame, statuses: Sequence[tuple[int, int] | None]) -> pd.DataFrame:
@@ -119,10 +116,8 @@ def _unique(table, path, notes):
     again = table["name"].duplicated()
     if again.any():
         contradict = int((table.drop_duplicates(["name", "code"])["name"].duplicated()).sum())
-        notes.append(
-            f"{path.name} lists {again.sum():,} pictures again, {contradict:,} of them with another label: "
-            "the first row counts"
-        )
+        count = f"{path.name} lists {again.sum():,} pictures again, {contradict:,} of them with another label"
+        notes.append(f"{count}: the first row counts")
     return table[~again]
 
 
@@ -141,7 +136,10 @@ def _read_list(path):
     )
     rows = rows[rows[NAME].str.strip() != ""]
     codes = pd.to_numeric(rows["expression"], errors="coerce")
-    _check_codes(path, rows["expression"], codes, 1 + has_header)
+    wrong = ~codes.isin(range(11))
+    if wrong.any():
+        line, text = rows.index[wrong][0] + 1 + has_header, rows["expression"][wrong].iloc[0]
+        raise DataError(f"{path}, line {line}: unknown expression {text!r}; allowed are {ALLOWED_CODES}")
     table = pd.DataFrame({"name": rows[NAME].str.strip().str.replace("\\", "/"), "code": codes.astype(np.int64)})
     for name in ("valence", "arousal"):
         table[name] = affect(rows[name]) if name in rows else np.float32(np.nan)
@@ -163,12 +161,3 @@ def _header(path):
         f"{path}: neither has a header with {NAME} and expression, nor the publisher's {len(COLUMNS)} columns "
         f"({', '.join(COLUMNS)}); its first line has {len(fields)}: {', '.join(fields)[:80]}"
     )
-
-
-def _check_codes(path, texts, codes, first_line):
-    wrong = ~codes.isin(range(11))
-    if wrong.any():
-        raise DataError(
-            f"{path}, line {texts.index[wrong][0] + first_line}: unknown expression {texts[wrong].iloc[0]!r}; "
-            f"allowed are {ALLOWED_CODES}"
-        )

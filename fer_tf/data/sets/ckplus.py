@@ -87,9 +87,7 @@ def _subject_split(subjects, fold):
 
 
 def check(root: Path) -> list[str]:
-    """Lists which parts of CK+ are in `root`, as lines of text; raises for names, labels or a csv that `load`
-    refuses.
-    """
+    """Lists which parts of CK+ are in `root`, as lines of text; raises for the files that `load` refuses."""
     form, *others = forms(root)
     if form == "publisher":
         rows, notes, deviation = labelled(root, neutral=True)

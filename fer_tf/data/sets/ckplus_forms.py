@@ -205,8 +205,13 @@ def _read_all(paths, points, crop, shape):
 
     def read(path, file):
         pixels = read_image(path, shape[2])
-        box = _face_box(file) if file else _center_box(pixels) if crop == "center" else None
-        return resize(pixels if box is None else cut(pixels, box), shape[:2])
+        if file:
+            pixels = cut(pixels, _face_box(file))
+        elif crop == "center":
+            height, width = pixels.shape[:2]
+            side = min(height, width)
+            pixels = cut(pixels, ((width - side) // 2, (height - side) // 2, side))
+        return resize(pixels, shape[:2])
 
     with ThreadPoolExecutor(4) as pool:  # decoding releases Python's lock
         return ArrayImages(np.stack(list(pool.map(read, paths, points))))
@@ -224,12 +229,6 @@ def _face_box(file):
     side = max(1, round((high - low).max() * (1 + 2 * MARGIN)))
     left, top = np.round((low + high - side) / 2).astype(int)
     return left, top, side
-
-
-def _center_box(pixels):
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    return (width - side) // 2, (height - side) // 2, side
 
 
 def cut(pixels: np.ndarray, box: tuple[int, int, int]) -> np.ndarray:
@@ -295,9 +294,7 @@ def read_csv_copy(root: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _csv(root, neutral, crop, shape):
-    """The csv copy: one peak and one first frame for each sequence, no names. Its column Usage is kept, but not
-    used.
-    """
+    """The csv copy: one peak and one first frame for each sequence, no names. Its Usage is kept, but not used."""
     _copy_crop(crop, CSV)
     images, labels, usage = read_csv_copy(root)
     table = pd.DataFrame({"emotion": [CKPLUS_CSV_CODES[code] for code in labels]})

@@ -217,10 +217,10 @@ def _split(files, subjects, fold, seed):
     if len(people) < 3:
         raise DataError(f"disfa: {len(people)} people cannot be split by subject; three or more are needed")
     if set(people) == set(PUBLISHED):
-        parts = np.array([PUBLISHED[subject] for subject in people])
+        folds = np.array([PUBLISHED[subject] for subject in people])
     else:
-        parts = group_split(people, dict.fromkeys(range(len(FOLDS)), 1 / len(FOLDS)), seed)
-    others = people[parts != fold]
+        folds = group_split(people, dict.fromkeys(range(len(FOLDS)), 1 / len(FOLDS)), seed)
+    others = people[folds != fold]
     split = dict(zip(others, group_split(others, {"train": 5 / 6, "val": 1 / 6}, seed), strict=True))
     return np.array([split.get(subject, "test") for subject in subjects], object)
 

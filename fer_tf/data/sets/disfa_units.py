@@ -30,7 +30,7 @@ RULES = {
     "sadness": ((1, 4), (15, 17)),
     "anger": ((4, 5, 17), ()),
 }
-BESIDE_DISGUST = (4, 9, 17)
+WITH_DISGUST = (4, 9, 17)
 
 
 def read_units(files: Sequence[Path]) -> np.ndarray:
@@ -55,7 +55,7 @@ def _read_unit(path):
         raise DataError(f"{path}: is empty")
     values = []
     for number, line in enumerate(lines, start=1):
-        frame, _, value = (part.strip() for part in line.partition(","))
+        frame, _, value = (text.strip() for text in line.partition(","))
         if frame != str(number):
             raise DataError(f"{path}, line {number}: must be frame {number} and its intensity; received {line[:40]!r}")
         if value not in ("0", "1", "2", "3", "4", "5"):
@@ -81,10 +81,10 @@ def emotions_of(units: np.ndarray, anger: bool = False) -> tuple[np.ndarray, dic
     matches = _matches(units >= PRESENT, anger)
     matches["neutral"] = (units <= 0).all(axis=1)
     names, table = list(matches), np.stack(list(matches.values()), axis=1)
-    how_many = table.sum(axis=1)
-    codes = np.where(how_many == 1, np.array([EMOTIONS.index(name) for name in names])[table.argmax(axis=1)], -1)
-    is_trace = (how_many == 0) & (units < PRESENT).all(axis=1)
-    counts = {"two_rules": how_many > 1, "trace": is_trace, "no_rule": (how_many == 0) & ~is_trace}
+    matching = table.sum(axis=1)
+    codes = np.where(matching == 1, np.array([EMOTIONS.index(name) for name in names])[table.argmax(axis=1)], -1)
+    is_trace = (matching == 0) & (units < PRESENT).all(axis=1)
+    counts = {"two_rules": matching > 1, "trace": is_trace, "no_rule": (matching == 0) & ~is_trace}
     return codes, {why: int(rows.sum()) for why, rows in counts.items()}
 
 
@@ -96,6 +96,6 @@ def _matches(present, anger):
         if emotion != "anger" or anger:
             has_any = np.any([column[unit] for unit in any_of], axis=0) if any_of else True
             matches[emotion] = np.all([column[unit] for unit in all_of], axis=0) & has_any
-    others = np.any([column[unit] for unit in UNITS if unit not in BESIDE_DISGUST], axis=0)
+    others = np.any([column[unit] for unit in UNITS if unit not in WITH_DISGUST], axis=0)
     matches["disgust"] = column[9] & ~others
     return matches

@@ -56,12 +56,7 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
     Raises: `MissingDataError` or `DataError` for the files.
     """
     path = find_csv(root)
-    if path is not None:
-        store, labels, usage, source, names = _from_csv(path)
-    elif (root / "train").is_dir() and (root / "test").is_dir():
-        store, labels, usage, source, names = _from_folders(root, stream)
-    else:
-        raise _missing(root)
+    store, labels, usage, source, names = _from_csv(path) if path else _from_folders(root, stream)
     table = pd.DataFrame(
         {"label": labels.astype(np.int64), "usage": pd.Categorical.from_codes(usage, (*USAGES, "test"))}
     )
@@ -81,16 +76,15 @@ def _deviation(labels, usage):
     return f"this copy of FER2013 has {len(labels):,} images ({', '.join(map(str, counts))}), not the published ones"
 
 
-def _missing(root):
-    what = f"none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}"
-    return missing_data(f"fer2013: {what}", root, HOW_TO_GET)
-
-
 def find_csv(root: Path) -> Path | None:
-    """The csv or archive in `root`, or None."""
+    """The csv or archive in `root`, None for the folders train/ and test/; raises `MissingDataError` without both."""
     candidates = [root / f"{name}{suffix}" for suffix in ("", ".gz", ".xz", ".zip") for name in CSV_NAMES]
     candidates += [root / name for name in ARCHIVES]
-    return next((path for path in candidates if path.is_file()), None)
+    path = next(filter(Path.is_file, candidates), None)
+    if path is None and not all((root / split).is_dir() for split in ("train", "test")):
+        what = f"none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}"
+        raise missing_data(f"fer2013: {what}", root, HOW_TO_GET)
+    return path
 
 
 def check(root: Path) -> list[str]:
@@ -98,9 +92,7 @@ def check(root: Path) -> list[str]:
     path = find_csv(root)
     if path is not None:
         return [f"{path} ({path.stat().st_size / 1e6:.0f} MB)"]
-    if (root / "train").is_dir() and (root / "test").is_dir():
-        return [f"{root / part}: {len(list_images(root / part))} images" for part in ("train", "test")]
-    raise _missing(root)
+    return [f"{root / split}: {len(list_images(root / split))} images" for split in ("train", "test")]
 
 
 def _from_csv(path):
@@ -169,8 +161,7 @@ def _balanced(labels, usage, seed):
 
 def _notes(protocol, usage):
     notes = []
-    mixed = int((usage == UNKNOWN_TEST).sum())
-    if mixed:
+    if mixed := int((usage == UNKNOWN_TEST).sum()):
         notes.append(_MIXED.format(count=mixed) + ": results on it are not official FER2013 results")
     if protocol == "folder":
         notes.append("test is PublicTest and PrivateTest together: not the official protocol")

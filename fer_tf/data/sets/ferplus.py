@@ -62,7 +62,9 @@ def load(
     lists = read_lists(root, row_of, len(split))
     faces = fer2013.load(root.parent / "fer2013", "official", seed, stream)
     _check_rows(root, faces, split)
-    shares = _split_shares(counts, split, label_mode)
+    shares = vote_shares(counts, "probability" if label_mode == "soft" else label_mode)
+    if label_mode == "soft":  # val and test have their majority
+        shares = np.where((split == "train")[:, None], shares, vote_shares(counts, "majority"))
     kept = np.flatnonzero((split != "") & (shares.sum(axis=1) > 0))
     order = [FERPLUS_COLUMNS.index(name) for name in EMOTIONS]
     shares = shares[kept][:, order]
@@ -74,30 +76,14 @@ def load(
     # "soft" has the test images and labels of "majority", so predictions of the two compare row by row
     tested_as = "majority" if label_mode == "soft" else label_mode
     soft = None if label_mode == "majority" else renormalised(shares)
-    ds = FaceDataset(
-        "ferplus",
-        protocol,
-        EMOTIONS,
-        table.reset_index(drop=True),
-        faces.store.taken(kept),
-        notes=_notes(counts, split, kept),
-        source=f"{faces.source[:20]}{source[:20]}{tested_as}{votes}",
-        probabilities=soft,
-        deviation=faces.deviation,
-    )
+    table, store, notes = table.reset_index(drop=True), faces.store.taken(kept), [_left_out(split, kept)]
+    source = f"{faces.source[:20]}{source[:20]}{tested_as}{votes}"
+    ds = FaceDataset("ferplus", protocol, EMOTIONS, table, store, notes, source, soft, deviation=faces.deviation)
     if protocol == "six":
         ds = ds.with_classes(EMOTIONS[:6])
         ds.store = ds.store.converted((64, 64), 3)
     ds.notes.extend(list_notes(ds, lists, tested_as))
     return ds
-
-
-def _split_shares(counts, split, label_mode):
-    """The votes that remain; with "soft", train has all of them and val and test their majority."""
-    if label_mode != "soft":
-        return vote_shares(counts, label_mode)
-    is_train = (split == "train")[:, None]
-    return np.where(is_train, vote_shares(counts, "probability"), vote_shares(counts, "majority"))
 
 
 def vote_shares(counts: np.ndarray, label_mode: str) -> np.ndarray:
@@ -208,13 +194,13 @@ def _check_rows(root, faces, split):
         )
 
 
-def _notes(counts, split, kept):
-    """How many rows are left out, and why."""
+def _left_out(split, kept):
+    """A note on how many rows are left out, and why."""
     unlisted = int((split == "").sum())
-    return [
+    return (
         f"{len(split) - len(kept)} of {len(split)} rows left out: {unlisted} not in the list of votes, the others "
         "because no emotion has enough votes for the label mode"
-    ]
+    )
 
 
 def check(root: Path) -> list[str]:

@@ -73,11 +73,10 @@ def list_notes(ds: FaceDataset, lists: dict[str, tuple[Path, pd.DataFrame]], lab
 
 def lists_text(root: Path, lists: dict[str, tuple[Path, pd.DataFrame]]) -> str:
     """A line of text on which lists exist."""
-    existing = [f"{path.name} ({len(listed):,} rows)" for path, listed in lists.values()]
-    absent = [LISTS[column][0] for column in LISTS if column not in lists]
-    parts = [", ".join(existing)] if existing else []
-    parts += [f"no {', no '.join(absent)} (only needed for accuracy on these faces)"] if absent else []
-    return f"{root / FOLDER}: {'; '.join(parts)}"
+    existing = ", ".join(f"{path.name} ({len(listed):,} rows)" for path, listed in lists.values())
+    absent = ", ".join(f"no {LISTS[column][0]}" for column in LISTS if column not in lists)
+    absent = absent and f"{absent} (only needed for accuracy on these faces)"
+    return f"{root / FOLDER}: {'; '.join(filter(None, (existing, absent)))}"
 
 
 def _read(path, row_of, rows):

@@ -111,13 +111,9 @@ def _pictures(root):
         if first != path:
             raise DataError(f"{path}: the same photo as {first}; move one of them away")
         rows.append((path, emotion, subject))
-    strange = [path for path in others if not _is_text(path)]
+    strange = [path for path in others if path.suffix.lower() != ".txt" and not path.name.lower().startswith("readme")]
     notes = [f"{len(strange)} files that are not pictures were not read"] if strange else []
     return pd.DataFrame(rows, columns=["path", "emotion", "subject"]), notes
-
-
-def _is_text(path):
-    return path.suffix.lower() == ".txt" or path.name.lower().startswith("readme")
 
 
 def _read_name(path):

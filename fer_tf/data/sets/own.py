@@ -53,7 +53,10 @@ def load_folder(
     rows = class_pictures(
         split_folders(root) or {"": root}, lambda folder: meanings.get(folder.name) or folder_emotion(folder)
     )
-    notes = _outside(root, {image for image, _, _ in rows})
+    read = {image for image, _, _ in rows}
+    unread = [path for path in sort_files(root)[0] if path not in read]
+    note = f"{len(unread)} pictures are outside the class folders and are not read, for example"
+    notes = [f"{note} {unread[0].name}"] if unread else []
     if not rows:
         raise missing_data(f"folder: {root} holds no class folder with a picture", root, FOLDER_SPEC.how_to_get)
     table = pd.DataFrame(rows, columns=["path", "emotion", "split"])
@@ -70,14 +73,6 @@ def load_csv(
     root = _home(root)
     table, notes = _read_csv(_find_csv(root))
     return _dataset("csv", root, protocol, seed, table, (image_size, image_channels, stream), notes)
-
-
-def _outside(root, read):
-    """A list with one note on pictures outside the class folders, or an empty list."""
-    outside = [path for path in sort_files(root)[0] if path not in read]
-    if not outside:
-        return []
-    return [f"{len(outside)} pictures are outside the class folders and are not read, for example {outside[0].name}"]
 
 
 def _home(root):

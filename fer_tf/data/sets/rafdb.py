@@ -70,14 +70,10 @@ def _publisher(root):
         split = name.split("_")[0]
         if split not in PUBLISHED or not name.lower().endswith(".jpg"):
             raise DataError(f"{path}, line {number}: {name!r} is not a name like train_00001.jpg or test_0001.jpg")
-        rows.append((root / "Image" / "aligned" / f"{name[:-4]}_aligned.jpg", _code(path, number, label), split))
+        if label.strip() not in map(str, RAFDB_CODES):
+            raise DataError(f"{path}, line {number}: unknown label {label.strip()!r}; allowed are 1..7")
+        rows.append((root / "Image" / "aligned" / f"{name[:-4]}_aligned.jpg", int(label), split))
     return _existing(path, rows)
-
-
-def _code(path, number, label):
-    if label.strip() not in map(str, RAFDB_CODES):
-        raise DataError(f"{path}, line {number}: unknown label {label.strip()!r}; allowed are 1..7")
-    return int(label)
 
 
 def _existing(path, rows):

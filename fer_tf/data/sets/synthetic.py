@@ -77,11 +77,10 @@ def _masks(settings, table, regions=False):
         return region_masks(table["drawn"].to_numpy(), identities=_people(settings), **region_settings)
     options = {**settings, "count": 1, "identities": _people(settings), "masks": True}
     redrawn = [draw_faces(**options, start=int(row)) for row in table["drawn"]]
-    parts = {"expression": "expression_masks", "occluder": "occluder_masks", "face": "face_masks"}
-    side = settings["size"]
+    none = np.zeros((0, settings["size"], settings["size"]), bool)
     return {
-        key: np.concatenate([np.zeros((0, side, side), bool), *(getattr(faces, name) for faces in redrawn)])
-        for key, name in parts.items()
+        truth: np.concatenate([none, *(getattr(faces, f"{truth}_masks") for faces in redrawn)])
+        for truth in ("expression", "occluder", "face")
     }
 
 
