@@ -24,8 +24,8 @@ import numpy as np
 
 from ..common.checks import InputError
 from ..common.quiet import quiet_stderr
-from .keras_files import ATTRIBUTE, _first_line
-from .runtimes import DESCRIPTION, required
+from .keras_files import ATTRIBUTE, DESCRIPTION, first_line
+from .runtimes import required
 
 # The operators that are quantised in ONNX files: the costly ones, and those between them that keep whole numbers.
 _ONNX_INT8 = ["Conv", "Gemm", "MatMul", "Relu", "Clip", "MaxPool"]
@@ -157,7 +157,7 @@ def _converting(model, form):
     except (InputError, OSError):
         raise
     except Exception as error:  # converters raise anything
-        raise InputError(f"{model.name}: cannot be written as {form}: {_first_line(error)}") from error
+        raise InputError(f"{model.name}: cannot be written as {form}: {first_line(error)}") from error
     finally:
         logging.disable(level)
         logging.root.handlers[:] = handlers  # `logging.warning` adds a handler
