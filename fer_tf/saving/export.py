@@ -35,7 +35,6 @@ from .writers import WRITERS
 SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": ""}
 # A SavedModel's folder must not end in one of these.
 MODEL_SUFFIXES = (".h5", ".keras", ".onnx", ".tflite")
-QUANTIZATIONS = ("float16", "int8")
 # The largest allowed difference of a probability from the Keras model's. Measured on five models trained on FER2013 and
 # FER+, with 512 pictures of PublicTest: up to 5e-6, 0.007 and 0.41.
 BOUNDS = {None: 1e-4, "float16": 0.02, "int8": 0.5}
@@ -140,7 +139,7 @@ def check_out(out: str | os.PathLike[str], form: str, quantize: str | None) -> P
         not TensorFlow.
     """
     check_choice("form", form, SUFFIXES)
-    check_choice("quantize", quantize, (None, *QUANTIZATIONS))
+    check_choice("quantize", quantize, BOUNDS)
     if form == "savedmodel" and quantize:
         raise InputError(f"quantize: a SavedModel holds only float32; {quantize} works for onnx and tflite")
     if keras.backend.backend() != "tensorflow":

@@ -166,10 +166,8 @@ def attach_description(model: Any, path: Path, description: dict | None) -> None
 
 
 def model_info(model: keras.Model) -> dict:
-    """The description of a model: class_names, input_shape (height, width, channels), pixel_range, provenance.
+    """The description of a model, also an exported one: class_names, input_shape, pixel_range, provenance.
 
-    Args:
-        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
     Raises: `ModelFileError` for a model without description whose number of outputs fits no list of emotions.
     """
     info = getattr(model, "fer_tf_info", None)
@@ -177,10 +175,8 @@ def model_info(model: keras.Model) -> dict:
 
 
 def model_shape(model: keras.Model) -> tuple[int, int, int]:
-    """(height, width, channels) of a model's images.
+    """(height, width, channels) of the images of a model, also an exported one.
 
-    Args:
-        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
     Raises: `InputError` if the size is not fixed, or there are not 1 or 3 channels.
     """
     shape = tuple(model.input_shape[1:])

@@ -200,12 +200,8 @@ def is_exported(path: str | os.PathLike[str]) -> bool:
 
 
 def open_exported(path: str | os.PathLike[str]) -> ExportedModel:
-    """Opens a model that `export` wrote.
+    """Opens a SavedModel's folder, or an `.onnx` or `.tflite` file, which `find_model` looks for.
 
-    Args:
-        path: `.onnx` or `.tflite`, searched as given, then in models/, then in models/bundled/; or a SavedModel's
-            folder.
-    Returns: `ExportedModel`.
     Raises: see `ExportedModel`.
     """
     opens = RUNTIMES.get(Path(path).suffix.lower()[1:])
@@ -213,12 +209,8 @@ def open_exported(path: str | os.PathLike[str]) -> ExportedModel:
 
 
 def required(module: str, package: str | None = None) -> ModuleType:
-    """Imports an optional module.
+    """Imports an optional module. `package` is what `pip` installs for it; None if it has the same name.
 
-    Args:
-        module: its name.
-        package: the package that `pip` installs; None if it has the same name.
-    Returns: the module.
     Raises: `InputError` with the `pip install` command if it is not installed.
     """
     package = package or module
