@@ -37,7 +37,7 @@ def blended(images: np.ndarray, maps: np.ndarray, side: int | None = None) -> np
     faces = np.stack([_enlarged(image, scale, cv2.INTER_CUBIC) for image in convert(images, channels=3)])
     empty = is_empty(maps)[:, None, None, None]
     known = np.nan_to_num(maps, nan=0, posinf=0, neginf=0).astype(np.float32)
-    shares = np.stack([_enlarged(item, scale, cv2.INTER_LINEAR) for item in known])
+    shares = np.stack([_enlarged(face_map, scale, cv2.INTER_LINEAR) for face_map in known])
     colours = 255 * matplotlib.colormaps[COLOURS](shares.clip(0, 1))[..., :3]
     gray = faces.mean(axis=-1, keepdims=True)
     mixed = np.where(empty, gray, colours)
@@ -197,9 +197,9 @@ def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
     """
     figure = Figure(figsize=(10, 5.2))
     grid = figure.add_gridspec(2, len(means), height_ratios=(1, 2.2))
-    for place, (name, item) in enumerate(means.items()):
+    for place, (name, face_map) in enumerate(means.items()):
         axis = figure.add_subplot(grid[0, place])
-        _show(axis, blended(faces[name][None], item[None], side=144)[0], name)
+        _show(axis, blended(faces[name][None], face_map[None], side=144)[0], name)
         axis.set_axis_off()
     axis, regions = figure.add_subplot(grid[1, :]), list(dict.fromkeys(table["region"]))
     for place, (name, rows) in enumerate(table.groupby("emotion", sort=False)):

@@ -129,13 +129,13 @@ def _changed(model, images, settings):
     return changed, empty
 
 
-def crop_box(item: np.ndarray, share: float) -> tuple[int, int, int, int]:
+def crop_box(face_map: np.ndarray, share: float) -> tuple[int, int, int, int]:
     """The box with the largest sum of a map, float [H, W] and not negative; `share` is its share of the map's sides.
 
     Returns: top, left, height and width in pixels. If several boxes have the largest sum, the one in their middle.
     """
-    height, width = (max(1, round(share * side)) for side in item.shape)
-    total = np.pad(item.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    height, width = (max(1, round(share * side)) for side in face_map.shape)
+    total = np.pad(face_map.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
     best = np.argwhere(sums >= sums.max() - 1e-9 * total[-1, -1])
     top, left = best[np.abs(best - best.mean(axis=0)).sum(axis=1).argmin()]
