@@ -4,7 +4,7 @@ from unittest import mock
 
 import pytest
 
-from fer_tf.predict.files import predict_files
+from fer_tf.predict.predict_files import predict_files
 
 
 class Stopped(Exception):

@@ -38,6 +38,14 @@ Size = Annotated[str, typer.Option(help="full, quick or smoke.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="One setting of `list settings`, name=value; can be repeated.")
 ]
+# Options of the commands that look for faces.
+BatchSize = Annotated[int, typer.Option(min=1, help="Pictures per step.")]
+NoDetect = Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")]
+Detector = Annotated[
+    str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster.")
+]
+FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the largest.")]
+FaceMargin = Annotated[float, typer.Option(help="Share of the face's side to add on every side.")]
 
 
 def tell(text: object) -> None:

@@ -126,8 +126,10 @@ def data_prepare(
     prepared = prepare_datasets(names, out, data_dir, protocol, options or [], seed, workers, force, **settings)
     _print_prepared(prepared)
     broken = prepared.skipped[prepared.skipped["reason"] == "cannot be read"]
+    for detail in broken["detail"].head(10):
+        print(f"not read: {detail}", file=sys.stderr)
     if len(broken):
-        _print_broken(broken, prepared.out)
+        print(f"{len(broken):,} pictures cannot be read: {prepared.out}/record/skipped.csv", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -138,13 +140,6 @@ def _print_prepared(prepared):
     counts = f"{prepared.new:,} of them new; {len(prepared.skipped):,} rows left out"
     print(f"{len(prepared.labels):,} pictures in {prepared.out}, {counts}")
     print(f"load them with: {prepared.how_to_load}")
-
-
-def _print_broken(broken, out):
-    """Prints the first ten pictures that cannot be read, their number, and the file that lists all of them."""
-    for row in broken.head(10).itertuples():
-        print(f"not read: {row.detail}", file=sys.stderr)
-    print(f"{len(broken):,} pictures cannot be read: {out}/record/skipped.csv", file=sys.stderr)
 
 
 def _load_with_files(name, data_dir, protocol, seed, options):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import app
+from .common import Detector, app
 
 
 @app.command(
@@ -22,10 +22,7 @@ def demo(
         "127.0.0.1"
     ),
     max_mb: Annotated[float, typer.Option(help="Largest size of a picture in megabytes.")] = 10.0,
-    detector: Annotated[
-        str | None,
-        typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster for live video."),
-    ] = None,
+    detector: Detector = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
 ) -> None:
     """Serves a page on this computer that predicts pictures and webcam frames, until you press Ctrl-C.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import app, tell
+from .common import BatchSize, Detector, FaceChoice, FaceMargin, NoDetect, app, tell
 
 
 @app.command(
@@ -28,13 +28,11 @@ def explain(
     target: Annotated[
         str | None, typer.Option(help="Class to explain, in upper or lower case [default: each face's prediction].")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = 64,
-    no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
-    detector: Annotated[
-        str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar].")
-    ] = None,
-    faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
-    margin: Annotated[float, typer.Option(help="Share of the face's side to add on every side.")] = 0.0,
+    batch_size: BatchSize = 64,
+    no_detect: NoDetect = False,
+    detector: Detector = None,
+    faces: FaceChoice = "all",
+    margin: FaceMargin = 0.0,
 ) -> None:
     """Draws where a model looks: for every face and method a picture of the face next to its map.
 
@@ -60,21 +58,21 @@ def explain(
     if explainer.remark:
         tell(explainer.remark)
     table = explainer.write(files, out, progress=sys.stderr.isatty())
-    failed = table[table["error"] != ""]
-    drawn = table[table["error"] == ""].drop_duplicates(["path", "face"])
-    _report_empty(table)
-    print(f"{len(drawn)} faces of {len(files) - len(failed)} of {len(files)} files explained; {out / TABLE}")
-    for path in drawn.loc[~drawn["detected"].astype(bool), "path"] if recognizer.detector != "none" else ():
-        tell(f"no face found: {path}: the whole picture was explained (detected is False)")
-    for path, error in zip(failed["path"], failed["error"], strict=True):
-        tell(f"not read: {path}: {error}")
-    if len(failed):
+    _report(table, len(files), out / TABLE, recognizer.detector != "none")
+    if (table["error"] != "").any():
         raise typer.Exit(1)
 
 
-def _report_empty(table):
-    """Prints for each method how many of its maps are empty, and why."""
+def _report(table, count, path, is_searched):
+    """Prints how many maps of each method are empty and why, what was explained, and what is wrong with files."""
     for method, rows in table[table["method"] != ""].groupby("method", sort=False):
         reasons = rows.loc[rows["empty"] != "", "empty"]
         if len(reasons):
             print(f"{method}: {len(reasons)} of {len(rows)} maps are empty: {reasons.iloc[0]}")
+    failed = table[table["error"] != ""]
+    faces = table[table["error"] == ""].drop_duplicates(["path", "face"])
+    print(f"{len(faces)} faces of {count - len(failed)} of {count} files explained; {path}")
+    for name in faces.loc[~faces["detected"].astype(bool), "path"] if is_searched else ():
+        tell(f"no face found: {name}: the whole picture was explained (detected is False)")
+    for name, error in zip(failed["path"], failed["error"], strict=True):
+        tell(f"not read: {name}: {error}")

@@ -37,14 +37,17 @@ def export(
     the dataset that the model was trained on. `fer-tf predict photos/ --model X.onnx` then uses the export.
     """
     import_keras()
+    from ..data import DATASETS
     from ..saving.export import check_out, default_out, export_model, sample_pictures
     from ..saving.keras_files import find_model, load_model, model_info, model_shape
 
     check_out(out or "model" + {"onnx": ".onnx", "tflite": ".tflite"}.get(to, ""), to, quantize)
     path = find_model(model)
     loaded = load_model(path)
-    target = out or default_out(path, to, quantize)
-    _tell_calibration(model_info(loaded), dataset, quantize)
+    target = Path(out or default_out(path, to, quantize))
+    trained_on = model_info(loaded).get("provenance", {}).get("dataset")
+    if quantize == "int8" and trained_on in DATASETS and trained_on != dataset:
+        print(f"note: calibrated on {dataset}; the model was trained on {trained_on}: use --dataset {trained_on}")
     pictures = sample_pictures(model_shape(loaded), dataset, data_dir, protocol)
     parity = export_model(loaded, target, to, quantize, pictures)
     print(f"{target}: {_megabytes(target):.2f} MB ({path.name}: {_megabytes(path):.2f} MB)")
@@ -55,17 +58,6 @@ def export(
     print(f"labels inside: {', '.join(model_info(loaded)['class_names'])}; raw 0..255 pixels in")
 
 
-def _tell_calibration(info, dataset, quantize):
-    """Prints a note if int8 is calibrated on another dataset than the model was trained on."""
-    from ..data import DATASETS
-
-    trained_on = info.get("provenance", {}).get("dataset")
-    if quantize == "int8" and trained_on in DATASETS and trained_on != dataset:
-        print(f"note: calibrated on {dataset}; the model was trained on {trained_on}: use --dataset {trained_on}")
-
-
 def _megabytes(path):
     """Size of a file or of all files in a folder, in 10⁶ bytes."""
-    path = Path(path)
-    files = [path] if path.is_file() else [item for item in path.rglob("*") if item.is_file()]
-    return sum(item.stat().st_size for item in files) / 1e6
+    return sum(item.stat().st_size for item in (path, *path.rglob("*")) if item.is_file()) / 1e6

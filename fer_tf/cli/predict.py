@@ -8,9 +8,46 @@ import typer
 
 from ..common.quiet import import_keras
 from ..common.text import one_line
-from .common import app, tell
+from .common import BatchSize, Detector, FaceChoice, FaceMargin, NoDetect, app, tell
 
 _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "error"]
+
+# Options that only `predict` has.
+Pictures = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Pictures, videos, folders with all their subfolders, patterns in quotes, csv files with a column path."
+    ),
+]
+ModelFile = Annotated[
+    str | None,
+    typer.Option(
+        help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (it is a program: use only those you "
+        "trust) [default: the bundled model]."
+    ),
+]
+Csv = Annotated[
+    Path | None, typer.Option(help="The csv to write; the same command resumes it [default: a table on the screen].")
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option(
+        help="keras, onnx or tflite [default: the model file's own]; for onnx and tflite a .h5 is exported once."
+    ),
+]
+Every = Annotated[int, typer.Option(min=1, help="Use every Nth frame of a video.")]
+Fps = Annotated[float | None, typer.Option(help="Use this number of frames per second of a video.")]
+Smooth = Annotated[
+    float, typer.Option(help="Seconds over which a face's probabilities in a video are averaged; 0 for no average.")
+]
+Copies = Annotated[
+    Path | None, typer.Option(help="Folder for copies with boxes, labels and bars: .jpg, for videos .mp4.")
+]
+Maps = Annotated[
+    str | None, typer.Option(help="Show in the copies where the model looks: auto, hirescam, gradcam, occlusion, ...")
+]
+Webcam = Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")]
+Seconds = Annotated[float | None, typer.Option(help="Stop the camera after this number of seconds.")]
 
 
 @app.command(
@@ -22,52 +59,22 @@ _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "e
     "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`"
 )
 def predict(
-    images: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Pictures, videos, folders with all their subfolders, patterns in quotes, and csv files with a column "
-            "path."
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (it is a program: use only those you "
-            "trust) [default: the bundled model]."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The csv to write; the same command resumes it [default: a table on the screen]."),
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = 64,
-    no_detect: Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")] = False,
-    detector: Annotated[
-        str | None,
-        typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster for video."),
-    ] = None,
-    faces: Annotated[str, typer.Option(help="all faces of a picture, or the largest.")] = "all",
-    margin: Annotated[float, typer.Option(help="Share of the face's side to add on every side.")] = 0.0,
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            help="keras, onnx or tflite [default: the model file's own]; for onnx and tflite a .h5 is exported once."
-        ),
-    ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Use every Nth frame of a video.")] = 1,
-    fps: Annotated[float | None, typer.Option(help="Use this number of frames per second of a video.")] = None,
-    smooth: Annotated[
-        float, typer.Option(help="Seconds over which a face's probabilities in a video are averaged; 0 for no average.")
-    ] = 0.0,
-    annotate: Annotated[
-        Path | None, typer.Option(help="Folder for copies with boxes, labels and bars: .jpg, for videos .mp4.")
-    ] = None,
-    explain: Annotated[
-        str | None,
-        typer.Option(help="Show in the copies where the model looks: auto, hirescam, gradcam, occlusion, ..."),
-    ] = None,
-    webcam: Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop the camera after this number of seconds.")] = None,
+    images: Pictures = None,
+    model: ModelFile = None,
+    out: Csv = None,
+    batch_size: BatchSize = 64,
+    no_detect: NoDetect = False,
+    detector: Detector = None,
+    faces: FaceChoice = "all",
+    margin: FaceMargin = 0.0,
+    runtime: Runtime = None,
+    every: Every = 1,
+    fps: Fps = None,
+    smooth: Smooth = 0.0,
+    annotate: Copies = None,
+    explain: Maps = None,
+    webcam: Webcam = None,
+    seconds: Seconds = None,
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
 
@@ -83,39 +90,46 @@ def predict(
     import_keras()
     from ..common.checks import InputError
     from ..predict import EmotionRecognizer, collect_files
-    from ..predict.files import FileStream, Options, predict_files, written_places
-    from ..predict.films import Camera, check_pace
+    from ..predict.films import Camera
+    from ..predict.predict_files import Options, written_places
 
     if webcam is not None and out is None:
         raise InputError("webcam: needs --out, the csv to write")
-    check_pace(every, fps)
     options = Options(every, fps, smooth, annotate, explain)
-    leave_out = written_places(out, options) if out else [annotate] if annotate else []
-    files: list[Path | Camera] = list(collect_files(images or [], leave_out, tell))
-    if not files and webcam is None:
+    cameras = [] if webcam is None else [Camera(webcam, seconds, every, fps)]
+    files = [*collect_files(images or [], written_places(out, options), tell), *cameras]
+    if not files:
         raise InputError(f"{', '.join(images or [])}: no files found")
     recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin, runtime=runtime)
-    files += [Camera(webcam, seconds, every, fps)] if webcam is not None else []
-    if out is None:
-        failed, cut_short = _print_table(FileStream(recognizer, files, options, sys.stderr.isatty()), len(files))
-    else:
-        failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), tell)
-        for path in timelines:
-            print(f"timeline  {path}.png")
-        print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
-    _report(failed, "not read")
-    _report(cut_short, "partly read")
+    failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)
+    for path, error in failed:
+        tell(f"not read: {path}: {error}")
+    for path, error in cut_short:
+        tell(f"partly read: {path}: {error}")
     if failed:
         raise typer.Exit(1)
 
 
-def _print_table(stream, count):
-    """Prints the rows of all `count` files. Returns (failed, cut short) as in `predict_files`."""
+def _write_csv(recognizer, files, options, out):
+    """Predicts files into the csv `out`. Returns (failed, cut short) as in `predict_files`."""
+    from ..predict.predict_files import predict_files
+
+    failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), tell)
+    for path in timelines:
+        print(f"timeline  {path}.png")
+    print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
+    return failed, cut_short
+
+
+def _print_table(recognizer, files, options, _):
+    """Prints the rows of all files. Returns (failed, cut short) as in `predict_files`."""
     import pandas as pd
     from tqdm.auto import tqdm
 
-    tables = []
-    with tqdm(total=count, disable=not stream.progress, unit="file", leave=False) as bar:
+    from ..predict.predict_files import FileStream
+
+    stream, tables = FileStream(recognizer, files, options, sys.stderr.isatty()), []
+    with tqdm(total=len(files), disable=not stream.progress, unit="file", leave=False) as bar:
         for table, position in stream.batches():
             tables += [table] if len(table) else []
             bar.update(position["file"] - bar.n if position else 0)
@@ -126,8 +140,3 @@ def _print_table(stream, count):
     broken = frame[frame["error"] != ""]
     faults = zip(broken["path"], broken["error"], strict=True)
     return [fault for fault in faults if fault not in stream.cut_short], stream.cut_short
-
-
-def _report(faults, what):
-    for path, error in faults:
-        tell(f"{what}: {path}: {error}")

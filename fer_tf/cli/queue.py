@@ -78,7 +78,7 @@ def _interrupt(*_):
 def _shown(table):
     """The status table as text, with rounded numbers and empty cells for missing values."""
     table = table.copy()
-    table["best val"] = [f"{value:.3f}" if value == value and value is not None else "" for value in table["best val"]]
-    for column in ("epoch", "of", "seconds an epoch", "minutes left"):
-        table[column] = [f"{value:.0f}" if value == value and value is not None else "" for value in table[column]]
+    for column in ("best val", "epoch", "of", "seconds an epoch", "minutes left"):
+        form = ".3f" if column == "best val" else ".0f"
+        table[column] = [format(value, form) if value == value and value is not None else "" for value in table[column]]
     return table.to_string(index=False)

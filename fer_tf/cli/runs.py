@@ -83,10 +83,10 @@ def train(
     from ..experiments.resolve import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
-    overrides |= {} if epochs is None else {"epochs": epochs}
-    overrides |= {"jit": "on"} if jit else {}
-    overrides |= {} if weights is None else {"weights": weights}
+    short_options = {"epochs": epochs, "jit": "on" if jit else None, "weights": weights}
+    overrides |= {key: value for key, value in short_options.items() if value is not None}
     from ..data import parse_options
+    from ..evaluation.comparison import folds_summary
     from ..training.run import run_experiment, run_folds
 
     resolved = resolve(experiment, size, overrides)
@@ -95,15 +95,10 @@ def train(
     dataset_options = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
     arguments = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
     if folds:
-        _print_folds(run_folds(experiment, dataset, dataset_options=dataset_options, **arguments))
+        runs = run_folds(experiment, dataset, dataset_options=dataset_options, **arguments)
+        print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
     else:
         print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
-
-
-def _print_folds(runs):
-    from ..evaluation.comparison import folds_summary
-
-    print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
 
 
 def print_run(run: "Run") -> None:

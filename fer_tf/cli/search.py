@@ -46,20 +46,10 @@ def search(
 
     if grid == bool(random):
         raise InputError("search: give either --grid or --random N")
-    dataset_options, overrides = parse_options(dataset, options or []), parse_overrides(" ".join(settings or []))
+    overrides, trials = parse_overrides(" ".join(settings or [])), random or 0
+    dataset_options = parse_options(dataset, options or [])
     run_search(
-        experiment,
-        space,
-        random or 0,
-        dataset,
-        protocol,
-        seed,
-        size,
-        data_dir,
-        dataset_options,
-        out,
-        retry,
-        **overrides,
+        experiment, space, trials, dataset, protocol, seed, size, data_dir, dataset_options, out, retry, **overrides
     )
 
 

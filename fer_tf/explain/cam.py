@@ -12,7 +12,8 @@ from ..common.checks import InputError
 from ..layers import RegionCrops, SpatialTransformer, crop_boxes
 from .gradients import score_gradients
 from .graph import cut_at_last_map
-from .scores import last_dense
+from .logits import last_dense
+from .maps import scaled
 from .windows import sampled_windows
 
 
@@ -88,8 +89,7 @@ def _on_face(maps, model, count):
     face = np.zeros((count, height, width), np.float32)
     for index, (left, top, w, h) in enumerate(boxes):
         for image in range(count):
-            resized = _resized(maps[image * len(boxes) + index], w, h)
-            face[image, top : top + h, left : left + w] += resized
+            face[image, top : top + h, left : left + w] += _resized(maps[image * len(boxes) + index], w, h)
     return scaled(face)
 
 
@@ -106,14 +106,3 @@ def _unwarped(maps, model, images):
 
 def _resized(item, width, height):
     return cv2.resize(item.astype(np.float32), (int(width), int(height)), interpolation=cv2.INTER_LINEAR)
-
-
-def scaled(maps: np.ndarray) -> np.ndarray:
-    """Divides each map by its largest value.
-
-    Args:
-        maps: float [N, H, W], not negative.
-    Returns: float [N, H, W], 0..1; a map of zeros stays zero.
-    """
-    highest = maps.max(axis=(1, 2), initial=0, keepdims=True)
-    return np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError, check_whole
-from .empty import is_empty
+from .maps import is_empty
 
 
 def mean_maps(maps: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -61,9 +61,8 @@ def region_shares(
         draws = rng.choice(chosen, size=(replicates, len(chosen)))
         low, high = np.percentile(mass[draws].mean(axis=1), [2.5, 97.5], axis=0)
         for place, region in enumerate(regions):
-            figures = {"mass": mass[chosen, place].mean(), "low": low[place], "high": high[place]}
-            about = {"emotion": emotion, "region": region, **counts}
-            rows.append({**about, **figures, "area": area[chosen, place].mean()})
+            row = {"emotion": emotion, "region": region, **counts, "mass": mass[chosen, place].mean()}
+            rows.append({**row, "low": low[place], "high": high[place], "area": area[chosen, place].mean()})
     return pd.DataFrame(rows, columns=["emotion", "region", "pictures", "empty", "mass", "low", "high", "area"])
 
 
@@ -96,17 +95,17 @@ def emotions_differ(
     return {"share": share_between, "p_value": p_value, "pictures": len(labels)}
 
 
-def regions_sentence(table: pd.DataFrame, found: dict, control: dict) -> str:
+def regions_sentence(table: pd.DataFrame, measured: dict, control: dict) -> str:
     """Says whether the measurements support document [3]: different emotions use different regions.
 
     Args:
         table: DataFrame from `region_shares`.
-        found: dict from `emotions_differ` for the maps of the net.
+        measured: dict from `emotions_differ` for the maps of the net.
         control: the same for the net with scrambled weights. Faces differ by emotion too, so there is some difference
             without any learning.
     Returns: a few sentences.
     """
-    supports = found["p_value"] < 0.05 and found["share"] > control["share"]
+    supports = measured["p_value"] < 0.05 and measured["share"] > control["share"]
     beyond = table.assign(excess=table["mass"] - table["area"])
     region = beyond.groupby("region", sort=False)["excess"].agg(np.ptp).idxmax()
     rows = beyond[beyond["region"] == region].sort_values("excess")
@@ -116,9 +115,9 @@ def regions_sentence(table: pd.DataFrame, found: dict, control: dict) -> str:
     ]
     return (
         "Document [3] states that different emotions use different regions. The measurements "
-        f"{'support' if supports else 'do not support'} this. The emotion explains {found['share']:.0%} of the "
-        f"variance of the masses minus the areas of the regions (permutation p = {found['p_value']:.3f}, "
-        f"{found['pictures']} faces). With scrambled weights it explains {control['share']:.0%}. "
+        f"{'support' if supports else 'do not support'} this. The emotion explains {measured['share']:.0%} of the "
+        f"variance of the masses minus the areas of the regions (permutation p = {measured['p_value']:.3f}, "
+        f"{measured['pictures']} faces). With scrambled weights it explains {control['share']:.0%}. "
         f"Emotions differ most in the region {region}: {ends[0]}, {ends[1]}."
     )
 

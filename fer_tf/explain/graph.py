@@ -1,6 +1,5 @@
 """Cuts a model in two at its last feature map, for class activation maps."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,7 +7,7 @@ import keras
 
 from ..common.checks import InputError
 from ..layers import FoldRegions
-from .scores import flat_layers, scores_model
+from .logits import flat_layers, logits_model
 
 # These layers compute no new map, and padding shifts positions.
 _NO_MAPS = (keras.layers.Dropout, keras.layers.ZeroPadding2D)
@@ -58,25 +57,6 @@ class Cut:
         return "" if self.is_non_negative or self.is_averaged else NEGATIVE
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A map where a model could be cut.
-
-    Attributes:
-        name: name of the layer.
-        tensor: symbolic tensor of the map.
-        halves: function that returns the two halves; raises `ValueError` if another path goes around the map.
-    """
-
-    name: str
-    tensor: keras.KerasTensor
-    halves: Callable
-
-    @property
-    def cells(self) -> int:
-        return self.tensor.shape[1] * self.tensor.shape[2]
-
-
 def cut_at_last_map(model: keras.Model) -> Cut:
     """Cuts a model at its last layer with a spatial map that is never negative, also inside a nested model.
 
@@ -85,39 +65,36 @@ def cut_at_last_map(model: keras.Model) -> Cut:
     map that is averaged before a linear layer is used whatever its sign, because class activation maps are exact there.
     If no late map is free of negative values, the model is cut at its last map, and `Cut.remark` says so.
 
-    Args:
-        model: a functional or Sequential `keras.Model` that ends in scores and a softmax.
-    Returns: the two halves and their properties.
     Raises: `InputError` if the model has no spatial map, or no scores before a softmax.
     """
-    last, cells = None, 0
-    for place in _places(scores_model(model)):
-        is_positive = _is_non_negative(place.tensor)
-        if last is not None and (not is_positive or place.cells > _TOO_FINE * cells):
+    last, last_cells = None, 0
+    for name, tensor, halves in _places(logits_model(model)):
+        is_positive, cells = _is_non_negative(tensor), tensor.shape[1] * tensor.shape[2]
+        if last is not None and (not is_positive or cells > _TOO_FINE * last_cells):
             continue
         try:
-            to_map, to_scores = place.halves()
+            to_map, to_scores = halves()
         except ValueError:  # a shortcut or dense connection goes around the map, or it belongs to another graph
             continue
-        cut = Cut(to_map, to_scores, place.name, _is_averaged(to_scores), is_positive)
+        cut = Cut(to_map, to_scores, name, _is_averaged(to_scores), is_positive)
         if is_positive or (last is None and cut.is_averaged):
             return cut
-        last, cells = cut, place.cells
+        last, last_cells = cut, cells
     if last is None:
         raise InputError(f"model: {model.name} has no spatial map to explain")
     return last
 
 
-def _places(model) -> Iterator[_Place]:
-    """The maps of a model, the last one first; after the output of a nested model come the maps inside it."""
+def _places(model):
+    """Yields (layer's name, map, function that returns the two halves), the last map first; nested models included."""
     are_folded = any(isinstance(layer, FoldRegions) for layer in model.layers)
     first = next((index for index, layer in enumerate(model.layers) if _convolves(layer)), len(model.layers))
     layers = model.layers[first:]
     for layer, after in reversed(list(zip(layers, [*layers[1:], None], strict=False))):
         for tensor in [] if are_folded else _maps(layer, after):
-            yield _Place(_path(layer), tensor, partial(_split, model.inputs[0], tensor, model.outputs[0]))
-        for inner in _places(layer) if isinstance(layer, keras.Model) else []:
-            yield _Place(f"{layer.name}/{inner.name}", inner.tensor, partial(_split_inside, model, layer, inner))
+            yield _path(layer), tensor, partial(_split, model.inputs[0], tensor, model.outputs[0])
+        for name, tensor, halves in _places(layer) if isinstance(layer, keras.Model) else []:
+            yield f"{layer.name}/{name}", tensor, partial(_split_inside, model, layer, halves)
 
 
 def _maps(layer, after):
@@ -149,9 +126,9 @@ def _split(start, tensor, end):
     return keras.Model(start, tensor), keras.Model(tensor, end)
 
 
-def _split_inside(model, inner, place):
+def _split_inside(model, inner, halves):
     """Like `_split` for a map inside the nested model `inner`: builds the graph again with `inner` in two parts."""
-    first, second = place.halves()
+    first, second = halves()
     seen = {}
 
     def call(layer, *inputs, **options):
@@ -172,11 +149,10 @@ def _is_non_negative(tensor):
     operation, number, place = tensor._keras_history
     if isinstance(operation, keras.Model):
         return _is_non_negative(operation.outputs[place])
-    if isinstance(operation, keras.layers.ReLU):
-        return not operation.negative_slope and operation.threshold >= 0
     activation = getattr(operation, "activation", None)
-    if isinstance(activation, keras.layers.ReLU):
-        return not activation.negative_slope and activation.threshold >= 0
+    for relu in (operation, activation):
+        if isinstance(relu, keras.layers.ReLU):
+            return not relu.negative_slope and relu.threshold >= 0
     names = {type(operation).__name__.lower(), getattr(activation, "__name__", "")}
     if names & _NEVER_NEGATIVE:
         return True

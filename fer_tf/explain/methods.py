@@ -1,6 +1,8 @@
 """`explain`: one function for all explanation methods."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -10,22 +12,46 @@ from ..emotions import known_name
 from ..models.inference import predict_probabilities
 from ..saving.keras_files import model_info
 from .cam import activation_maps
+from .gradients import integrated_gradients, smoothgrad
 from .graph import cut_at_last_map
-from .integrated import integrated_gradients
 from .occlusion import occlusion_maps
 from .regions import region_map
-from .scores import scores_model
-from .smooth import smoothgrad
 
-METHODS = ("cam", "gradcam", "gradcam++", "hirescam", "occlusion", "integrated_gradients", "smoothgrad", "attention")
 AUTO = "auto"
-# Names in captions for the methods that can be the default.
+# The class activation maps, which draw the map of one layer, and their names in captions.
 TITLES = {"cam": "CAM", "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
-_OPTIONS = {
-    "occlusion": {"size", "stride", "fill", "form", "batch_size"},
-    "integrated_gradients": {"steps", "baseline", "batch_size"},
-    "smoothgrad": {"samples", "noise", "seed", "squared", "batch_size"},
-    "attention": set(),
+
+
+class Method(NamedTuple):
+    """A line of the `METHODS` table.
+
+    Attributes:
+        maps: function (model, images, targets, **options) -> float [N, H, W], see `explain`. It also takes no images,
+            and then still raises `InputError` if the model does not fit.
+        options: names of its options.
+        has_target: False if its maps belong to all classes together.
+    """
+
+    maps: Callable[..., np.ndarray]
+    options: tuple[str, ...] = ("batch_size",)
+    has_target: bool = True
+
+
+def _attention_maps(model, images, _):
+    """`region_map`, with an error that explains which models have one."""
+    try:
+        return region_map(model, images)
+    except InputError as error:
+        need = "attention needs a model with weights for regions, such as ran or ran_facenet2expnet"
+        raise InputError(f"method: {need}; {str(error).removeprefix('model: ')}") from None
+
+
+METHODS = {
+    **{name: Method(partial(activation_maps, method=name)) for name in TITLES},
+    "occlusion": Method(occlusion_maps, ("size", "stride", "fill", "form", "batch_size")),
+    "integrated_gradients": Method(integrated_gradients, ("steps", "baseline", "batch_size")),
+    "smoothgrad": Method(smoothgrad, ("samples", "noise", "seed", "squared", "batch_size")),
+    "attention": Method(_attention_maps, (), has_target=False),
 }
 
 
@@ -51,35 +77,19 @@ def explain(
         the method.
     """
     method = resolve_method(model, method)
-    check_names(f"options of {method}", options, _OPTIONS.get(method, {"batch_size"}))
+    check_names(f"options of {method}", options, METHODS[method].options)
     check_whole("batch_size", options.get("batch_size", 1), low=1)
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1:] != tuple(model.input_shape[1:]):
         raise InputError(f"images: must be [N, {', '.join(map(str, model.input_shape[1:]))}]; received {images.shape}")
     if not len(images):
         return np.zeros(images.shape[:3], np.float32)
-    if method == "attention":
-        return _weighed_regions(model, images).astype(np.float32)
-    targets = _targets(model, images, target)
-    if method == "occlusion":
-        return occlusion_maps(model, images, targets, **options)
-    if method == "integrated_gradients":
-        return integrated_gradients(model, images, targets, **options)
-    if method == "smoothgrad":
-        return smoothgrad(model, images, targets, **options)
-    return activation_maps(model, images, targets, method, **options)
+    targets = _targets(model, images, target) if METHODS[method].has_target else None
+    return METHODS[method].maps(model, images, targets, **options).astype(np.float32, copy=False)
 
 
 def default_method(model: keras.Model) -> str:
-    """The method that fits the head of a model.
-
-    Grad-CAM averages gradients over positions. If a dense layer follows a flattened map, this average says little: most
-    Grad-CAM maps of such nets were empty. HiResCAM keeps a separate gradient at each position (Draelos & Carin 2020).
-
-    Args:
-        model: `keras.Model`.
-    Returns: the name from `method_of_head`; "occlusion" if the model has no spatial map or no scores.
-    """
+    """The method that fits a model: that of its head, or "occlusion" if it has no spatial map or no scores."""
     try:
         return method_of_head(model)
     except InputError:
@@ -89,8 +99,9 @@ def default_method(model: keras.Model) -> str:
 def method_of_head(model: keras.Model) -> str:
     """The CAM method that fits the head of a model.
 
-    Args:
-        model: `keras.Model`.
+    Grad-CAM averages gradients over positions. If a dense layer follows a flattened map, this average says little: most
+    Grad-CAM maps of such nets were empty. HiResCAM keeps a separate gradient at each position (Draelos & Carin 2020).
+
     Returns: "hirescam" if a dense layer follows the flattened map or its maximum; "gradcam" if it follows the mean.
     Raises: `InputError` if the model has no spatial map or no scores.
     """
@@ -98,14 +109,7 @@ def method_of_head(model: keras.Model) -> str:
 
 
 def resolve_method(model: keras.Model, method: str | None = None) -> str:
-    """Replaces None and "auto" by the default method of a model.
-
-    Args:
-        model: `keras.Model`.
-        method: one of `METHODS`, "auto" or None.
-    Returns: one of `METHODS`.
-    Raises: `InputError` for an unknown name.
-    """
+    """Replaces None and "auto" by the default method of a model. An unknown name raises `InputError`."""
     if method is None or method == AUTO:
         return default_method(model)
     return check_choice("method", method, (*METHODS, AUTO))
@@ -123,38 +127,18 @@ def check_method(model: keras.Model, method: str | None = None, target: str | No
     method = resolve_method(model, method)
     if target is not None:
         class_name(model, target)
-    no_images = np.zeros((0, *model.input_shape[1:]), np.float32)
-    if method == "attention":
-        _weighed_regions(model, np.zeros((1, *no_images.shape[1:]), np.float32))
-    elif method in ("integrated_gradients", "smoothgrad"):
-        scores_model(model)
-    elif method != "occlusion":
-        activation_maps(model, no_images, np.zeros(0, int), method)
-        return cut_at_last_map(model).name
-    return ""
+    METHODS[method].maps(model, np.zeros((0, *model.input_shape[1:]), np.float32), np.zeros(0, int))
+    return cut_at_last_map(model).name if method in TITLES else ""
 
 
 def class_name(model: keras.Model, target: str) -> str:
-    """Finds a class of a model by name; other spellings such as "Fear" or "scared" for "fear" also work.
+    """The name that a model uses for a class; other spellings such as "Fear" or "scared" for "fear" also work.
 
-    Args:
-        model: `keras.Model` with class names.
-        target: name of a class.
-    Returns: the name that the model uses.
     Raises: `InputError` with the allowed names.
     """
     names = list(model_info(model)["class_names"])
     alike = [name for name in names if known_name(name) == known_name(target)]
     return check_choice("target", alike[0] if len(alike) == 1 else target, names)
-
-
-def _weighed_regions(model, images):
-    """`region_map`, with an error that explains which models have one."""
-    try:
-        return region_map(model, images)
-    except InputError as error:
-        about = "attention needs a model with weights for regions, such as ran or ran_facenet2expnet"
-        raise InputError(f"method: {about}; {str(error).removeprefix('model: ')}") from None
 
 
 def _targets(model, images, target):

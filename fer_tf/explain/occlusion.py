@@ -5,6 +5,7 @@ import numpy as np
 
 from ..common.checks import check_choice, check_whole
 from ..models.inference import predict_probabilities
+from .maps import scaled
 
 FORMS = ("drop", "change")
 
@@ -71,10 +72,10 @@ def _effects(model, images, targets, before, places, size, fill, form, batch_siz
 
 
 def _blanked(images, corners, size, fill):
-    rows, columns = (np.arange(side) for side in images.shape[1:3])
-    inside = lambda line, first: (line >= first[:, None]) & (line < first[:, None] + size)  # noqa: E731
-    square = inside(rows, corners[:, 0])[:, :, None] & inside(columns, corners[:, 1])[:, None, :]
-    return np.where(square[..., None], np.asarray(fill, images.dtype), images)
+    copies = np.array(images)
+    for copy, (y, x) in zip(copies, corners, strict=True):
+        copy[y : y + size, x : x + size] = fill
+    return copies
 
 
 def _spread(effects, places, size, height, width, form):
@@ -84,8 +85,4 @@ def _spread(effects, places, size, height, width, form):
         total[:, y : y + size, x : x + size] += effects[:, index, None, None]
         count[y : y + size, x : x + size] += 1
     maps = total / np.maximum(count, 1)
-    if form == "change":
-        return maps
-    maps = np.maximum(maps, 0)
-    highest = maps.max(axis=(1, 2), keepdims=True)
-    return np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
+    return maps if form == "change" else scaled(np.maximum(maps, 0))

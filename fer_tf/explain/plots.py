@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from ..common.checks import InputError
+from ..data.images import convert
 from ..plots import _COLOURS, _show, _styled
-from .empty import empty_reason, is_empty
+from .maps import empty_reason, is_empty
 
 # Looks evenly spaced, also to people who cannot distinguish red from green, and in black-and-white print.
 COLOURS = "viridis"
@@ -33,35 +34,36 @@ def blended(images: np.ndarray, maps: np.ndarray, side: int | None = None) -> np
     Returns: uint8 [N, H', W', 3]. A face with an empty map is gray, without colour.
     """
     scale = side / max(images.shape[1:3]) if side else 1
-    faces = np.stack([_enlarged(_rgb(image), scale, cv2.INTER_CUBIC) for image in images])
+    faces = np.stack([_enlarged(image, scale, cv2.INTER_CUBIC) for image in convert(images, channels=3)])
     empty = is_empty(maps)[:, None, None, None]
     known = np.nan_to_num(maps, nan=0, posinf=0, neginf=0).astype(np.float32)
-    shares = np.stack([_enlarged(item, scale, cv2.INTER_LINEAR) for item in known])
+    shares = np.stack([_enlarged(face_map, scale, cv2.INTER_LINEAR) for face_map in known])
     colours = 255 * matplotlib.colormaps[COLOURS](shares.clip(0, 1))[..., :3]
     gray = faces.mean(axis=-1, keepdims=True)
     mixed = np.where(empty, gray, colours)
     return (_STRENGTH * mixed + (1 - _STRENGTH) * gray).round().astype(np.uint8)
 
 
-def _rgb(image):
-    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-
-
 def _enlarged(pixels, scale, how):
     return pixels if scale == 1 else cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
 
 
-def mark_empty(pixels: np.ndarray, reason: str) -> np.ndarray:
-    """Writes on a picture that its map is empty, and why.
+def map_tile(image: np.ndarray, face_map: np.ndarray, side: int, reason: str = "") -> np.ndarray:
+    """A face with its map. If the map is empty, the picture says why.
 
     Args:
-        pixels: uint8 [H, W, 3], at least 60 pixels wide.
-        reason: text, see `fer_tf.explain.empty_reason`.
-    Returns: uint8 [H, W, 3].
+        image: uint8 [H, W, 1 or 3].
+        face_map: float [H, W], 0..1.
+        side: the longer side of the result in pixels, at least 60.
+        reason: text on an empty map, see `fer_tf.explain.empty_reason`.
+    Returns: uint8 [H', W', 3].
     """
+    pixels = blended(image[None], face_map[None], side)[0]
+    if not is_empty(face_map):
+        return pixels
     tile = Image.fromarray(pixels)
     draw, font = ImageDraw.Draw(tile), ImageFont.load_default(12)
-    text = textwrap.fill(reason, max(8, int(0.9 * tile.width / 6.5)))
+    text = textwrap.fill(reason or empty_reason(), max(8, int(0.9 * tile.width / 6.5)))
     box = draw.multiline_textbbox((tile.width / 2, tile.height - 6), text, font, "md", align="center")
     draw.rectangle((box[0] - 4, box[1] - 3, box[2] + 4, box[3] + 3), fill="black")
     draw.multiline_text((tile.width / 2, tile.height - 6), text, "white", font, "md", align="center")
@@ -69,22 +71,17 @@ def mark_empty(pixels: np.ndarray, reason: str) -> np.ndarray:
 
 
 def face_beside_map(
-    image: np.ndarray, item: np.ndarray, caption: str, side: int = 288, reason: str = ""
+    image: np.ndarray, face_map: np.ndarray, caption: str, side: int = 288, reason: str = ""
 ) -> Image.Image:
     """An enlarged face, next to it the same face with its map, and below them a caption and the colour scale.
 
     Args:
-        image: uint8 [H, W, C].
-        item: the map, float [H, W], 0..1.
+        image, face_map, side, reason: see `map_tile`.
         caption: a line of text.
-        side: side of each of the two pictures in pixels.
-        reason: text on an empty map, see `fer_tf.explain.empty_reason`.
     Returns: PIL image.
     """
-    face = _enlarged(_rgb(image), side / max(image.shape[:2]), cv2.INTER_CUBIC)
-    shown = blended(image[None], item[None], side)[0]
-    shown = mark_empty(shown, reason or empty_reason()) if is_empty(item) else shown
-    both = np.concatenate([face, shown], axis=1)
+    face = _enlarged(convert(image[None], channels=3)[0], side / max(image.shape[:2]), cv2.INTER_CUBIC)
+    both = np.concatenate([face, map_tile(image, face_map, side, reason)], axis=1)
     picture = Image.new("RGB", (both.shape[1], both.shape[0] + _CAPTION), "white")
     picture.paste(Image.fromarray(both))
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
@@ -180,9 +177,8 @@ def map_scores(table: pd.DataFrame) -> Figure:
         axis.barh(places, table[key], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.65)
         axis.axvline(area, color=_COLOURS[1], linestyle="--", label="the region's area")
         axis.set(xlabel=f"{label}, 95 % interval", xlim=(0, 1))
-    names = [
-        f"{row['method']} ({row['empty']:.0%} empty)" if row["empty"] else row["method"] for _, row in table.iterrows()
-    ]
+    shares = zip(table["method"], table["empty"], strict=True)
+    names = [f"{method} ({empty:.0%} empty)" if empty else method for method, empty in shares]
     axes[0].set_yticks(places, names)
     axes[1].legend(fontsize=8, loc="lower right")
     figure.suptitle(f"Maps against the true region, {table['pictures'].iloc[0]:,} pictures", fontsize=11)
@@ -201,9 +197,9 @@ def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
     """
     figure = Figure(figsize=(10, 5.2))
     grid = figure.add_gridspec(2, len(means), height_ratios=(1, 2.2))
-    for place, (name, item) in enumerate(means.items()):
+    for place, (name, face_map) in enumerate(means.items()):
         axis = figure.add_subplot(grid[0, place])
-        _show(axis, blended(faces[name][None], item[None], side=144)[0], name)
+        _show(axis, blended(faces[name][None], face_map[None], side=144)[0], name)
         axis.set_axis_off()
     axis, regions = figure.add_subplot(grid[1, :]), list(dict.fromkeys(table["region"]))
     for place, (name, rows) in enumerate(table.groupby("emotion", sort=False)):
@@ -211,14 +207,8 @@ def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
         spread = rows[["low", "high"]].sub(rows["mass"], axis=0).abs().T.to_numpy()
         axis.errorbar(at, rows["mass"], spread, fmt="o", markersize=4, color=_COLOURS[place], label=name)
     areas = table.groupby("region", sort=False)["area"].mean().reindex(regions)
-    axis.hlines(
-        areas,
-        np.arange(len(regions)) - 0.42,
-        np.arange(len(regions)) + 0.42,
-        "gray",
-        "dashed",
-        label="area of the region",
-    )
+    centres = np.arange(len(regions))
+    axis.hlines(areas, centres - 0.42, centres + 0.42, "gray", "dashed", label="area of the region")
     axis.set(ylabel="share of the map's mass", ylim=(0, None))
     axis.set_xticks(range(len(regions)), regions)
     axis.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)

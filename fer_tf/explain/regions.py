@@ -6,6 +6,7 @@ from scipy.stats import permutation_test, rankdata
 
 from ..common.checks import InputError, check_choice
 from ..layers import RegionCrops, RegionRelationAttention, RegionSelfAttention, StrongestRegion, crop_boxes
+from .maps import scaled
 
 KINDS = ("final", "self", "relation")
 
@@ -28,10 +29,11 @@ def region_weights(model: keras.Model, images: np.ndarray, kind: str = "final", 
     if mu_layer is None or (kind == "relation" and nu_layer is None):
         missing = "region attention" if mu_layer is None else "relation-attention"
         raise InputError(f"model: {model.name} has no {missing}")
-    outputs = [mu_layer.output[0]] + ([nu_layer.output[0]] if nu_layer else [])
-    weights_by_layer = _predicted(keras.Model(model.input, outputs), images, batch_size)
-    mu = weights_by_layer[0]
-    nu = weights_by_layer[1] if nu_layer else np.ones_like(mu)
+    if not len(images):
+        return np.zeros((0, mu_layer.output[0].shape[1]), np.float32)
+    outputs = [layer.output[0] for layer in (mu_layer, nu_layer) if layer]
+    weights = keras.Model(model.input, outputs).predict(images, batch_size, verbose=0)
+    mu, nu = weights if nu_layer else (weights, np.ones_like(weights))
     if kind != "final":
         return mu if kind == "self" else nu
     if _layer(model, StrongestRegion) is not None:
@@ -41,23 +43,16 @@ def region_weights(model: keras.Model, images: np.ndarray, kind: str = "final", 
 
 
 def region_boxes(model: keras.Model) -> np.ndarray:
-    """The regions of a model.
+    """The regions of a model: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face.
 
-    Args:
-        model: `keras.Model` with regions.
-    Returns: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face.
     Raises: `InputError` if the model has no regions.
     """
     return crop_boxes(_crops(model).crops, *model.input_shape[1:3])
 
 
 def region_pictures(model: keras.Model, images: np.ndarray) -> np.ndarray:
-    """The regions as the model sees them.
+    """The regions of images [N, H, W, C], raw 0..255, as the model sees them: uint8 [N, R, H, W, C].
 
-    Args:
-        model: `keras.Model` with regions.
-        images: [N, H, W, C], raw 0..255.
-    Returns: uint8 [N, R, H, W, C].
     Raises: `InputError` if the model has no regions.
     """
     regions = keras.ops.convert_to_numpy(_crops(model)(np.asarray(images, np.float32)))
@@ -90,18 +85,11 @@ def region_map(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """
     height, width = model.input_shape[1:3]
     inside = region_masks(region_boxes(model), height, width)
-    total = np.einsum("nr,rhw->nhw", region_weights(model, images)[:, 1:], inside[1:])
-    return total / np.maximum(total.max(axis=(1, 2), keepdims=True), 1e-7)
+    return scaled(np.einsum("nr,rhw->nhw", region_weights(model, images)[:, 1:], inside[1:]))
 
 
 def region_masks(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Masks of boxes.
-
-    Args:
-        boxes: float [R, 4], (left, top, width, height) in pixels.
-        height, width: size of the masks in pixels.
-    Returns: float [R, H, W], 1 for pixels whose centre lies in the box, otherwise 0.
-    """
+    """Masks of boxes [R, 4], see `region_boxes`: float [R, height, width], 1 where a pixel's centre is in the box."""
     x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
     left, top, w, h = (side[:, None] for side in np.asarray(boxes).T)
     columns, rows = (x >= left) & (x <= left + w), (y >= top) & (y <= top + h)
@@ -109,12 +97,9 @@ def region_masks(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def covered_shares(boxes: np.ndarray, occluders: np.ndarray) -> np.ndarray:
-    """The share of each region that an occluder covers.
+    """The share of each region that an occluder covers: float [N, R], 0..1.
 
-    Args:
-        boxes: float [R, 4], see `region_boxes`.
-        occluders: bool [N, H, W], true where the face is covered.
-    Returns: float [N, R], 0..1.
+    `boxes` are from `region_boxes`; `occluders` are bool [N, H, W], true where the face is covered.
     """
     inside = region_masks(boxes, *occluders.shape[1:])
     return np.einsum("nhw,rhw->nr", occluders.astype(float), inside) / inside.sum(axis=(1, 2))
@@ -176,12 +161,3 @@ def _crops(model):
 
 def _layer(model, cls):
     return next((layer for layer in model.layers if isinstance(layer, cls)), None)
-
-
-def _predicted(model, images, batch_size):
-    """The outputs of a model for all images, a list of arrays."""
-    batches = [
-        model.predict_on_batch(images[start : start + batch_size]) for start in range(0, len(images), batch_size)
-    ]
-    batches = [batch if isinstance(batch, list) else [batch] for batch in batches]
-    return [np.concatenate(column) for column in zip(*batches, strict=True)]

@@ -9,13 +9,7 @@ from ..saving.keras_files import model_info
 
 
 def scrambled(model: keras.Model, seed: int = 0) -> keras.Model:
-    """A copy of a model with the values of each weight in random order: the same architecture without knowledge.
-
-    Args:
-        model: `keras.Model`; it stays as it is.
-        seed: seed of the random order.
-    Returns: `keras.Model` with the same class names.
-    """
+    """A copy of a model with the values of each weight in random order: the same architecture without knowledge."""
     rng = np.random.default_rng(seed)
     clone = keras.models.clone_model(model)
     clone.set_weights([rng.permutation(weight.ravel()).reshape(weight.shape) for weight in model.get_weights()])

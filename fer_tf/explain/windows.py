@@ -25,10 +25,7 @@ def sampled_windows(model: keras.Model, images: np.ndarray, batch_size: int = 25
     if not transformers:
         raise InputError(f"model: {model.name} has no spatial transformer")
     locate = keras.Model(model.input, transformers[0].input[1])
-    batches = [
-        locate.predict_on_batch(images[start : start + batch_size]) for start in range(0, len(images), batch_size)
-    ]
-    theta = np.concatenate(batches)
+    theta = locate.predict(images, batch_size, verbose=0)
     corners = np.einsum("nij,kj->nki", theta.reshape(-1, 2, 3), _CORNERS)
     height, width = images.shape[1:3]
     return theta, (corners + 1) / 2 * np.array([width - 1, height - 1])

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..explain.empty import empty_reason, is_empty
-from ..explain.plots import blended, mark_empty
+from ..data.images import convert
+from ..explain.maps import empty_reason
+from ..explain.plots import map_tile
 from ..plots import _COLOURS
+from .pictures import Faces
 
 # Limits for the longer side of an annotated picture, in pixels. Smaller pictures are enlarged to make room for labels.
 SHORTEST, LONGEST = 320, 1600
@@ -37,6 +39,27 @@ class Shown(NamedTuple):
     crop: np.ndarray | None = None
     map: np.ndarray | None = None
     reason: str = ""
+
+
+def faces_to_draw(faces: Faces, maps: np.ndarray | None = None, method: str = "") -> list[list[Shown]]:
+    """Recognised faces as `annotate` takes them.
+
+    Args:
+        faces: the faces of some pictures, or of a film's frames with the tracks of `follow_faces`.
+        maps: float [M, H, W], 0..1, for the crops; None draws neither crops nor maps.
+        method: the method of the maps, which says why a map is empty.
+    Returns: a list for each picture; a face without a track is left out.
+    """
+    shown: list[list[Shown]] = [[] for _ in range(faces.rows[-1]["picture"] + 1)]
+    no_images = [None] * len(faces.crops)
+    crops, face_maps = (no_images, no_images) if maps is None else (faces.crops, maps)
+    read_rows = [row for row in faces.rows if not row["error"]]
+    for row, shares, crop, face_map in zip(read_rows, faces.probabilities, crops, face_maps, strict=True):
+        number = row.get("track", row["face"])
+        if number is not None:
+            box = tuple(row[side] for side in "xywh") if row["detected"] else None
+            shown[row["picture"]].append(Shown(number, box, shares, crop, face_map, empty_reason(method)))
+    return shown
 
 
 def annotate(
@@ -81,7 +104,7 @@ def annotate(
 
 
 def _scaled(pixels, scale):
-    pixels = np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
+    pixels = convert(pixels[None], channels=3)[0]
     if scale == 1:
         return pixels
     size = tuple(max(1, round(side * scale)) for side in pixels.shape[1::-1])
@@ -137,9 +160,7 @@ def _paste_faces(canvas, face, corner):
     side = _FACE - 8
     tiles = [face.crop]
     if face.map is not None:
-        tiles.append(blended(face.crop[None], face.map[None], side)[0])
-        if is_empty(face.map):
-            tiles[-1] = mark_empty(tiles[-1], face.reason or empty_reason())
+        tiles.append(map_tile(face.crop, face.map, side, face.reason))
     for index, pixels in enumerate(tiles):
         tile = Image.fromarray(_scaled(pixels, side / max(pixels.shape[:2])))
         canvas.paste(tile, (corner[0] + index * (side + 8), corner[1]))

@@ -23,6 +23,7 @@ from ..explain import (
     resolve_method,
 )
 from ..explain import plots as explain_plots
+from .inputs import plain_stem
 from .pictures import in_chunks, read_picture
 from .recognizer import BOX_COLUMNS, EmotionRecognizer
 
@@ -95,35 +96,27 @@ class FileExplainer:
 
     def _explained(self, paths, pictures, first, out, sheets):
         """Writes the maps of some files, which start at position `first` of all files; returns their rows as dicts."""
-        frame, crops = self.recognizer.predict_with_crops(pictures)
-        numbers = (frame["face"] == 0).cumsum() - 1  # every file has a face 0, even if it was not read
-        maps = self._maps(crops, frame.loc[frame["error"] == "", "label"])
-        rows, crop = [], 0
-        for row, number in zip(frame.to_dict("records"), numbers, strict=True):
+        faces = self.recognizer.recognise(pictures)
+        targets = self.target or faces.probabilities.argmax(axis=1)
+        maps = {method: explain(self.recognizer.model, faces.crops, method, targets) for method in self.layers}
+        table = self.recognizer.table(faces.rows, faces.probabilities).to_dict("records")
+        positions, rows, crops = [row["picture"] for row in faces.rows], [], enumerate(faces.crops)
+        for row, position in zip(table, positions, strict=True):
             if row["error"]:
                 rows.append(row | {"target": "", "method": "", "layer": "", "empty": "", "file": ""})
                 continue
-            face_maps = {method: all_maps[crop] for method, all_maps in maps.items()}
-            name = f"{first + number + 1:04d}-{_plain(paths[number])}-face{row['face']}"
-            rows += [
-                self._write_map(row, crops[crop], method, face_map, out, name) for method, face_map in face_maps.items()
-            ]
-            sheets.add(crops[crop], face_maps, _title(row, first + number + 1, self.target))
-            crop += 1
+            index, crop = next(crops)
+            face_maps = {method: all_maps[index] for method, all_maps in maps.items()}
+            number = first + position + 1
+            name = f"{number:04d}-{plain_stem(paths[position])}-face{row['face']}"
+            for method, face_map in face_maps.items():
+                rows.append(self._write_map(row, crop, method, face_map, out, name))
+            sheets.add(crop, face_maps, _title(row, number, self.target))
         return rows
-
-    def _maps(self, crops, labels):
-        """dict method -> maps [M, H, W] of the target class, or of the predicted classes."""
-        targets = self.target or [self.recognizer.class_names.index(label) for label in labels]
-        return {
-            method: explain(self.recognizer.model, crops, method, None if method == "attention" else targets)
-            for method in self.layers
-        }
 
     def _write_map(self, row, crop, method, face_map, out, name):
         """Writes one face's map and returns its row of the table."""
-        # attention weights belong to all classes together
-        target = "" if method == "attention" else self.target or row["label"]
+        target = (self.target or row["label"]) if METHODS[method].has_target else ""
         explained = f"{method} of {target}" if target else method
         reason = empty_reason(method) if is_empty(face_map) else ""
         caption = f"{row['label']} {row['confidence']:.2f}: {explained}{reason and ', empty'}"
@@ -158,13 +151,7 @@ class _Sheets:
 
 def _title(row, number, target):
     """The text next to a face on a sheet, in short lines and with letters that every font has."""
-    name = _plain(row["path"], 16).encode("latin-1", "replace").decode("latin-1")
+    name = plain_stem(row["path"], 16).encode("latin-1", "replace").decode("latin-1")
     face = f", face {row['face']}" if row["face"] else ""
     explained = [f"map of {target}"] if target and target != row["label"] else []
     return "\n".join([f"{number}: {name}{face}", f"{row['label']} {row['confidence']:.2f}", *explained])
-
-
-def _plain(path, length=40):
-    """A file's name without suffix, with letters that every file system accepts."""
-    stem = Path(os.fsencode(path).decode("utf-8", "replace")).stem
-    return re.sub(r"[^\w.-]+", "_", stem)[:length]

@@ -26,23 +26,6 @@ CAMERA_FPS = 10.0
 LONGEST_PAUSE = 10.0
 
 
-def check_pace(every: int = 1, fps: float | None = None) -> tuple[int, float | None]:
-    """Checks the choice of frames.
-
-    Args:
-        every: use every Nth frame, at least 1.
-        fps: frames per second, above 0, or None.
-    Returns: (every, fps).
-    Raises: `InputError` for values out of range, or if both are given.
-    """
-    check_whole("every", every, 1)
-    if fps is not None and check_range("fps", fps, 0) == 0:
-        raise InputError("fps: must be above 0 frames per second; received 0")
-    if fps is not None and every > 1:
-        raise InputError("every and fps: give only one of them")
-    return every, fps
-
-
 class FileFilm:
     """The frames of a video file as `Picture`s.
 
@@ -254,11 +237,8 @@ def written_film(path: str | Path, fps: float) -> Iterator[FilmWriter]:
     There is no file if no picture was added or the block fails.
     """
     with contextlib.suppress(_EmptyFilm), replacing(path) as part:
-        film = FilmWriter(part, fps)
-        try:
+        with contextlib.closing(FilmWriter(part, fps)) as film:
             yield film
-        finally:
-            film.close()
         if not part.is_file():
             raise _EmptyFilm
 

@@ -1,5 +1,6 @@
 """Finds the pictures and films that are meant by files, folders, patterns and lists."""
 
+import contextlib
 import csv
 import os
 import re
@@ -18,32 +19,9 @@ LIST_COLUMN = "path"
 # The folder with a csv's film figures has the csv's name with this ending.
 TIMELINES = "-timelines"
 # Suffixes of files that lie next to pictures in folders and are not pictures. All other files in a folder are tried.
-BESIDE_PICTURES = {
-    ".aae",
-    ".csv",
-    ".h5",
-    ".htm",
-    ".html",
-    ".ini",
-    ".json",
-    ".keras",
-    ".log",
-    ".md",
-    ".npy",
-    ".npz",
-    ".old",
-    ".part",
-    ".pdf",
-    ".py",
-    ".thm",
-    ".tsv",
-    ".txt",
-    ".xml",
-    ".xmp",
-    ".yaml",
-    ".yml",
-    ".zip",
-}
+_TEXTS = {".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
+_SIDECARS = {".aae", ".ini", ".thm", ".xmp"}
+BESIDE_PICTURES = _TEXTS | _SIDECARS | {".h5", ".keras", ".npy", ".npz", ".old", ".part", ".zip"}
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # as text, and with a preview
 
 
@@ -185,23 +163,24 @@ def is_film(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
+def plain_stem(path: str | Path, length: int = 40) -> str:
+    """A file's name without suffix, with letters that every file system accepts, at most `length` of them."""
+    return re.sub(r"[^\w.-]+", "_", Path(path).stem)[:length]
+
+
 def check_harmless(path: str | os.PathLike[str]) -> None:
     """Raises `DataError` for a file that must not be opened as a picture or a film, whatever its suffix.
 
     Reading a pipe, socket or device may never end. PostScript is a program: Pillow lets Ghostscript run it.
     """
-    fault = _harm(path)
+    fault = ""
+    with contextlib.suppress(OSError, ValueError):  # its reader reports a missing file
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            with open(path, "rb") as file:
+                is_program = file.read(4) in _POSTSCRIPT
+            fault = "is PostScript, which is a program and not a picture" if is_program else ""
+        elif not stat.S_ISDIR(mode):
+            fault = "is a pipe or a device, not a file"
     if fault:
         raise DataError(f"{path}: {fault}")
-
-
-def _harm(path):
-    """Why the file must not be opened, or "". A missing file gives "" too, because its reader reports it."""
-    try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):
-            return "" if stat.S_ISDIR(mode) else "is a pipe or a device, not a file"
-        with open(path, "rb") as file:
-            return "is PostScript, which is a program and not a picture" if file.read(4) in _POSTSCRIPT else ""
-    except (OSError, ValueError):
-        return ""

@@ -75,7 +75,7 @@ class Picture(NamedTuple):
     time: float | None = None
 
 
-class Found(NamedTuple):
+class Faces(NamedTuple):
     """The faces in some pictures.
 
     Attributes:

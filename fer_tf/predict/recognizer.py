@@ -18,7 +18,7 @@ from ..saving.bundled import bundled_path
 from ..saving.keras_files import model_info, model_shape
 from ..saving.opening import open_in_runtime
 from ..saving.runtimes import ExportedModel
-from .pictures import Found, Picture, in_chunks, read_picture
+from .pictures import Faces, Picture, in_chunks, read_picture
 
 # One picture: a path, an array or a PIL image.
 AnyPicture = str | os.PathLike[str] | np.ndarray | Image.Image
@@ -115,27 +115,18 @@ class EmotionRecognizer:
             probabilities.append(recognised.probabilities)
         return self.table(rows, np.concatenate(probabilities))
 
-    def predict_with_crops(self, pictures: Sequence[Picture]) -> tuple[pd.DataFrame, np.ndarray]:
-        """Predicts pictures and also returns the face crops that the model saw.
-
-        Returns: DataFrame, see `predict`; uint8 [M, H, W, C] at the model's size, one crop for each row without an
-            error.
-        """
-        recognised = self.recognise(pictures)
-        return self.table(recognised.rows, recognised.probabilities), recognised.crops
-
-    def recognise(self, pictures: Sequence[Picture]) -> Found:
+    def recognise(self, pictures: Sequence[Picture]) -> Faces:
         """Finds the faces in pictures and predicts their probabilities."""
         faces_of_pictures = iter(self._crop([picture.pixels for picture in pictures if picture.pixels is not None]))
         rows, face_crops = [], []
         for position, picture in enumerate(pictures):
             unread = [({"face": 0, "detected": False}, None)]
             picture_faces = unread if picture.pixels is None else next(faces_of_pictures)
-            about = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
-            rows += [{**about, "error": picture.error, **row} for row, _ in picture_faces]
+            origin = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
+            rows += [{**origin, "error": picture.error, **row} for row, _ in picture_faces]
             face_crops += [crop for _, crop in picture_faces if crop is not None]
         crops = np.stack(face_crops) if face_crops else np.zeros((0, *self.shape), np.uint8)
-        return Found(rows, crops, self._probabilities(crops))
+        return Faces(rows, crops, self._probabilities(crops))
 
     def table(
         self, rows: Sequence[dict], probabilities: np.ndarray, columns: Sequence[str] | None = None
@@ -143,7 +134,7 @@ class EmotionRecognizer:
         """Makes the DataFrame that `predict` returns.
 
         Args:
-            rows: the rows of `Found`.
+            rows: the rows of `Faces`.
             probabilities: float [M, classes], for the rows without an error, in the same order.
             columns: columns of the DataFrame, such as `film_columns`; None for `columns`.
         """
@@ -162,16 +153,15 @@ class EmotionRecognizer:
 
     def _probabilities(self, crops):
         """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
-        if not len(crops):
-            return np.zeros((0, len(self.class_names)), np.float32)
         return predict_probabilities(self.model, crops, self.batch_size)
 
     def _crop(self, pictures):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""
         size = max(self.shape[:2])
         if self.detector == "none" or not pictures:
-            return [[_face_row(0, None, pixels, self._fitted(pixels))] for pixels in pictures]
-        face_crops = faces.crop_faces(pictures, size, self.detector, **self.cropping)
+            face_crops = [[faces.FaceCrop(pixels)] for pixels in pictures]
+        else:
+            face_crops = faces.crop_faces(pictures, size, self.detector, **self.cropping)
         return [
             [
                 _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
@@ -186,7 +176,7 @@ class EmotionRecognizer:
     def predict_to_csv(
         self, paths: Sequence[str | Path], out: str | Path, progress: bool = True
     ) -> list[tuple[str, str]]:
-        """Predicts files and writes a csv. `fer_tf.predict.files.predict_files` has more options, such as for films.
+        """Predicts files and writes a csv. `predict_files.predict_files` has more options, such as for films.
 
         Args:
             paths: the files.
@@ -194,7 +184,7 @@ class EmotionRecognizer:
             progress: show a progress bar.
         Returns: list of (path, error) of the files that could not be read.
         """
-        from .files import predict_files  # here, because that module builds on this one
+        from .predict_files import predict_files  # here, because that module builds on this one
 
         return predict_files(self, paths, out, progress=progress).failed
 

@@ -5,7 +5,6 @@ which job they belong to and up to which byte they are complete. Rows that canno
 `scores.csv.part1.old`, `scores.csv.part2.old`, ...
 """
 
-import contextlib
 import csv
 import errno
 import io
@@ -35,7 +34,7 @@ def unfinished_files(out: str | Path) -> list[Path]:
 
 
 class ResumableCsv:
-    """Writes tables one after another into a csv.
+    """Writes tables one after another into a csv. After a `with` block without an error it moves the csv to its path.
 
     Text is quoted. In the columns path and error it is also safe against formulas in spreadsheets (`safe_cell`).
     Numbers have six decimals. A missing value gives an empty cell.
@@ -78,7 +77,7 @@ class ResumableCsv:
         """(state, number of bytes) of the complete rows of the same job; (None, 0) if there are none."""
         try:
             note = json.loads(self.note.read_text(encoding="utf-8"))
-            is_ours = note["job"] == self.job and 0 < note["bytes"] <= self._size()
+            is_ours = note["job"] == self.job and 0 < note["bytes"] <= self.part.stat().st_size
             return (note["state"], note["bytes"]) if is_ours else (None, 0)
         except (OSError, ValueError, KeyError, TypeError):
             return None, 0
@@ -116,16 +115,17 @@ class ResumableCsv:
             self._write_note(state)
 
     def _write_note(self, state):
-        write_text(self.note, json.dumps({"job": self.job, "bytes": self._size(), "state": state}))
+        note = {"job": self.job, "bytes": self.part.stat().st_size, "state": state}
+        write_text(self.note, json.dumps(note))
 
-    def _size(self):
-        return os.fstat(self.file.fileno()).st_size
+    def __enter__(self) -> "ResumableCsv":
+        return self
 
-    def finish(self) -> None:
-        """Moves the complete csv to its path."""
-        self.file.close()
-        os.replace(self.part, self.out)
-        self.note.unlink(missing_ok=True)
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        self.close()
+        if kind is None:
+            os.replace(self.part, self.out)
+            self.note.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Closes the file. The written rows stay, so that the job can be resumed."""
@@ -157,17 +157,6 @@ def _cell(name, value):
         return safe_cell(value) if name in FOREIGN and value else value
     value = value.item() if hasattr(value, "item") else value
     return round(value, 6) if isinstance(value, float) else str(value) if isinstance(value, bool) else value
-
-
-@contextlib.contextmanager
-def written_csv(out: str | Path, columns: Sequence[str], job: str) -> Iterator[ResumableCsv]:
-    """Gives a `ResumableCsv` that is completed after the block. If the block fails, it can be resumed."""
-    rows = ResumableCsv(out, columns, job)
-    try:
-        yield rows
-        rows.finish()
-    finally:
-        rows.close()
 
 
 def read_rows(path: str | Path) -> Iterator[dict[str, str]]:

@@ -21,11 +21,8 @@ def timeline(table: pd.DataFrame, class_names: Sequence[str], title: str = "") -
 
     A gray background marks the times when the face was lost.
 
-    Args:
-        table: DataFrame with time (seconds), track (number of the face, missing if none was found) and one column per
-            class, 0..1.
-        class_names: the classes.
-        title: title of the figure.
+    `table` is a DataFrame with time (seconds), track (number of the face, missing if none was found) and one column per
+    class, 0..1.
     """
     seen = table.dropna(subset=["track"])
     numbers = seen["track"].value_counts(sort=False).sort_values(ascending=False, kind="stable").index[:FACES]

@@ -3,6 +3,7 @@
 It does not identify people: a face that overlaps a face of the frame before counts as the same one.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 from ..common.checks import check_range
+from .pictures import Faces
 
 # Two boxes belong to the same face if their intersection over union is at least this.
 OVERLAP = 0.3
@@ -39,13 +41,7 @@ class Track:
 
 
 def overlaps(boxes: ArrayLike, others: ArrayLike) -> np.ndarray:
-    """Intersection over union (IoU) of each box with each other box.
-
-    Args:
-        boxes: [N, 4], x, y, w, h.
-        others: [M, 4], x, y, w, h.
-    Returns: float [N, M], 0..1.
-    """
+    """Intersection over union (IoU) of boxes [N, 4] with other boxes [M, 4], x, y, w, h each: float [N, M], 0..1."""
     boxes, others = (np.asarray(array, float).reshape(-1, 4) for array in (boxes, others))
     starts = np.maximum(boxes[:, None, :2], others[None, :, :2])
     ends = np.minimum((boxes[:, :2] + boxes[:, 2:])[:, None], (others[:, :2] + others[:, 2:])[None])
@@ -98,7 +94,9 @@ class Follower:
             row[:] = self._averaged(track, time, row)
             track.box, track.time, track.probabilities = [float(side) for side in box], time, row.tolist()
             seen.append(track)
-        self._forget(seen)
+        for track in self.tracks:
+            track.missing = 0 if track in seen else track.missing + 1
+        self.tracks = [track for track in self.tracks if track.missing <= PATIENCE]
         return [track.number for track in seen], averaged
 
     def _matched(self, boxes):
@@ -114,8 +112,23 @@ class Follower:
         before = np.array(track.probabilities)
         return before + weight * (row - before)
 
-    def _forget(self, seen):
-        present = {track.number for track in seen}
-        for track in self.tracks:
-            track.missing = 0 if track.number in present else track.missing + 1
-        self.tracks = [track for track in self.tracks if track.missing <= PATIENCE]
+
+def follow_faces(faces: Faces, follower: Follower, detector: str) -> Faces:
+    """Follows the faces of some frames and averages their probabilities.
+
+    Args:
+        faces: the recognised faces of the frames, in order of time.
+        follower: it is changed by the frames.
+        detector: with "none" the whole frame counts as a face.
+    Returns: the faces with averaged probabilities; their rows have a `track`, None where no face was found.
+    """
+    averaged, tracks = faces.probabilities.astype(float), dict.fromkeys(range(len(faces.rows)))
+    for _, frame_rows in itertools.groupby(enumerate(faces.rows), lambda pair: pair[1]["picture"]):
+        rows = dict(frame_rows)
+        followed = [index for index, row in rows.items() if row["detected"] or detector == "none"]
+        boxes = [[rows[index][side] for side in "xywh"] for index in followed]
+        time = next(iter(rows.values()))["time"]
+        numbers, averaged[followed] = follower.follow(boxes, time, averaged[followed])
+        tracks.update(zip(followed, numbers, strict=True))
+    rows_with_track = [{**row, "track": tracks[index]} for index, row in enumerate(faces.rows)]
+    return Faces(rows_with_track, faces.crops, averaged)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..explain import empty_reason, explain, resolve_method
-from . import annotate as drawing
+from ..explain import explain, resolve_method
+from .annotate import annotate, faces_to_draw
 from .demo.answers import Demo
 from .pictures import Picture
 from .recognizer import EmotionRecognizer
@@ -48,25 +48,17 @@ def look(
     Returns: uint8 [H', W', 3], the picture with boxes, and for each face its crop, its map and one bar per class;
         DataFrame, one row per face (see `EmotionRecognizer.predict`).
     """
-    recognised = recognizer.recognise([Picture("", pixels)])
-    rows, crops, probabilities = recognised.rows, recognised.crops, recognised.probabilities
+    faces = recognizer.recognise([Picture("", pixels)])
     method = resolve_method(recognizer.model, method)
-    maps = explain(recognizer.model, crops, method, probabilities.argmax(axis=1))
-    boxes = [tuple(row[side] for side in "xywh") if row["detected"] else None for row in rows]
-    faces = [
-        drawing.Shown(row["face"], box, shares, crop, face_map, empty_reason(method))
-        for row, box, shares, crop, face_map in zip(rows, boxes, probabilities, crops, maps, strict=True)
-    ]
-    return drawing.annotate(pixels, faces, recognizer.class_names), recognizer.table(rows, probabilities)
+    maps = explain(recognizer.model, faces.crops, method, faces.probabilities.argmax(axis=1))
+    [shown] = faces_to_draw(faces, maps, method)
+    return annotate(pixels, shown, recognizer.class_names), recognizer.table(faces.rows, faces.probabilities)
 
 
 def upload_widget(recognizer: EmotionRecognizer) -> "ipywidgets.VBox":
     """A button to choose a picture from your computer. It shows its faces, bars and the map of the largest face.
 
     The result is lost when the kernel stops, unless the notebook is saved with the state of its widgets.
-
-    Args:
-        recognizer: the model and its detector.
     """
     import ipywidgets
 

@@ -20,10 +20,8 @@ def bundled_records() -> list[dict]:
 
 
 def bundled_path(name: str = DEFAULT) -> Path:
-    """The path of a bundled model. Its checksum is verified first.
+    """The path of a bundled model by its file name. Its checksum is verified first.
 
-    Args:
-        name: its file name.
     Raises: `ModelFileError` if the file is missing, or is not the file that was measured.
     """
     path = bundled_root() / name

@@ -16,7 +16,6 @@ between them; the sampling grids of spatial transformers stay exact. Calibration
 
 import contextlib
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +28,13 @@ from ..common.files import replacing
 from ..common.paths import expanded
 from ..data import DATASETS, load_dataset
 from ..models.inference import predict_probabilities
-from .keras_files import load_model, model_info, model_shape
-from .runtimes import DESCRIPTION, RUNTIMES, ExportedModel, open_exported, runtime_name
+from .keras_files import DESCRIPTION, load_model, model_info, model_shape
+from .runtimes import ExportedModel, open_exported
 from .writers import WRITERS
 
 SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": ""}
 # A SavedModel's folder must not end in one of these.
 MODEL_SUFFIXES = (".h5", ".keras", ".onnx", ".tflite")
-QUANTIZATIONS = ("float16", "int8")
 # The largest allowed difference of a probability from the Keras model's. Measured on five models trained on FER2013 and
 # FER+, with 512 pictures of PublicTest: up to 5e-6, 0.007 and 0.41.
 BOUNDS = {None: 1e-4, "float16": 0.02, "int8": 0.5}
@@ -141,7 +139,7 @@ def check_out(out: str | os.PathLike[str], form: str, quantize: str | None) -> P
         not TensorFlow.
     """
     check_choice("form", form, SUFFIXES)
-    check_choice("quantize", quantize, (None, *QUANTIZATIONS))
+    check_choice("quantize", quantize, BOUNDS)
     if form == "savedmodel" and quantize:
         raise InputError(f"quantize: a SavedModel holds only float32; {quantize} works for onnx and tflite")
     if keras.backend.backend() != "tensorflow":
@@ -162,28 +160,6 @@ def default_out(path: str | os.PathLike[str], form: str, quantize: str | None = 
     path = Path(path)
     ending = f"-{quantize}" if quantize else ""
     return path.with_name(f"{path.stem}{ending}{SUFFIXES[form] or '-savedmodel'}")
-
-
-def in_runtime(model: keras.Model | ExportedModel, runtime: str | None = None) -> keras.Model | ExportedModel:
-    """Converts a Keras model to another runtime in memory, checked like an export. It takes some seconds.
-
-    Args:
-        model: `keras.Model`, or a `fer_tf.saving.runtimes.ExportedModel`, which already has its runtime.
-        runtime: "keras", "onnx" or "tflite" (also "litert"); None for the model's own.
-    Returns: the model itself, or an `ExportedModel`.
-    Raises: `InputError` for an exported model of another runtime.
-    """
-    runtime = runtime_name(runtime)
-    if isinstance(model, ExportedModel):
-        if runtime not in (None, *(name for name, known in RUNTIMES.items() if isinstance(model, known.opens))):
-            raise InputError(f"runtime: {model.path.name} is run by {model.runtime}; received {runtime!r}")
-        return model
-    if runtime in (None, "keras"):
-        return model
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model{SUFFIXES[runtime]}"
-        export_model(model, path, runtime)
-        return open_exported(path)
 
 
 def measure_parity(exported: ExportedModel, expected: np.ndarray, images: np.ndarray) -> Parity:
@@ -219,10 +195,10 @@ def _check_parity(parity, out, quantize, pictures):
 
 def _described(model, form, quantize, pictures):
     """The model's description, with this export added to its provenance."""
-    info = model_info(model)
-    made = {"form": form, "quantize": quantize or "none"}
-    made |= {"calibrated_on": f"{len(pictures.calibration)} of {pictures.source}"} if quantize == "int8" else {}
-    return {**info, "provenance": {**info.get("provenance", {}), "export": made}}
+    info, export = model_info(model), {"form": form, "quantize": quantize or "none"}
+    if quantize == "int8":
+        export["calibrated_on"] = f"{len(pictures.calibration)} of {pictures.source}"
+    return {**info, "provenance": {**info.get("provenance", {}), "export": export}}
 
 
 def _in_single_precision(model):
@@ -245,12 +221,9 @@ def _replacing_folder(path):
     if path.exists() and not (path / "assets.extra" / DESCRIPTION).is_file():
         raise InputError(f"out: {path} exists and is not a SavedModel of the kit; give another name")
     path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        part = folder / path.name
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as folder:
+        part = Path(folder, path.name)
         yield part
         if path.exists():
-            os.replace(path, folder / "before")
+            os.replace(path, Path(folder, "before"))
         os.replace(part, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -20,6 +21,8 @@ from ..common.paths import bundled_root, expanded, models_root
 from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
 
 ATTRIBUTE = "fer_tf"
+# Name of the file with the description inside a `.keras` file and inside exported models.
+DESCRIPTION = f"{ATTRIBUTE}.json"
 PIXEL_RANGE = (0, 255)
 SUFFIXES = (".h5", ".keras")
 FACENET2EXPNET = "FaceNet2ExpNet.h5"
@@ -51,7 +54,7 @@ def save_model(
         else:
             model.save(part)
             with zipfile.ZipFile(part, "a") as archive:
-                archive.writestr(f"{ATTRIBUTE}.json", json.dumps(description))
+                archive.writestr(DESCRIPTION, json.dumps(description))
 
 
 def save_h5(model: keras.Model, path: str | Path) -> None:
@@ -139,22 +142,32 @@ def load_model(path: str | os.PathLike[str]) -> keras.Model:
     try:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises anything from KeyError to RuntimeError on a broken file
-        raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({_first_line(error)})") from None
+        raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({first_line(error)})") from None
     sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
     if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
         raise ModelFileError(f"{path}: does not hold a Keras model with one image input and one output [N, classes]")
-    model.fer_tf_info = _checked_description(path, model, description)
-    absent = model.fer_tf_info.get("provenance", {}).get("absent_classes")
-    if absent:
-        warnings.warn(f"{path} was trained without {', '.join(absent)}: these outputs are always 0", stacklevel=2)
+    attach_description(model, path, description)
     return model
 
 
-def model_info(model: keras.Model) -> dict:
-    """The description of a model: class_names, input_shape (height, width, channels), pixel_range, provenance.
+def attach_description(model: Any, path: Path, description: dict | None) -> None:
+    """Checks the description in a model file and makes it the model's `fer_tf_info`; see `load_model`.
 
     Args:
-        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
+        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel` from the file `path`.
+        path: the file, for messages.
+        description: what the file says; None if it says nothing.
+    Raises: `ModelFileError` if the description contradicts the model.
+    """
+    model.fer_tf_info = _checked_description(path, model, description)
+    absent = model.fer_tf_info.get("provenance", {}).get("absent_classes")
+    if absent:
+        warnings.warn(f"{path} was trained without {', '.join(absent)}: these outputs are always 0", stacklevel=3)
+
+
+def model_info(model: keras.Model) -> dict:
+    """The description of a model, also an exported one: class_names, input_shape, pixel_range, provenance.
+
     Raises: `ModelFileError` for a model without description whose number of outputs fits no list of emotions.
     """
     info = getattr(model, "fer_tf_info", None)
@@ -162,10 +175,8 @@ def model_info(model: keras.Model) -> dict:
 
 
 def model_shape(model: keras.Model) -> tuple[int, int, int]:
-    """(height, width, channels) of a model's images.
+    """(height, width, channels) of the images of a model, also an exported one.
 
-    Args:
-        model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
     Raises: `InputError` if the size is not fixed, or there are not 1 or 3 channels.
     """
     shape = tuple(model.input_shape[1:])
@@ -174,7 +185,8 @@ def model_shape(model: keras.Model) -> tuple[int, int, int]:
     return shape
 
 
-def _first_line(error):
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, at most 200 characters; the error's type if it has no message."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
@@ -187,13 +199,13 @@ def read_description(path: Path) -> dict | None:
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
-                return (
-                    json.loads(archive.read(f"{ATTRIBUTE}.json")) if f"{ATTRIBUTE}.json" in archive.namelist() else None
-                )
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (only weights, or other data)")
-            return json.loads(file.attrs[ATTRIBUTE]) if ATTRIBUTE in file.attrs else None
+                text = archive.read(DESCRIPTION) if DESCRIPTION in archive.namelist() else None
+        else:
+            with h5py.File(path, "r") as file:
+                if "model_config" not in file.attrs:
+                    raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (only weights, or other data)")
+                text = file.attrs.get(ATTRIBUTE)
+        return None if text is None else json.loads(text)
     except json.JSONDecodeError:
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description is not JSON") from None
     except ModelFileError:
@@ -213,21 +225,21 @@ def _checked_description(path, model, description):
     if description is None:
         has_label_order = any(isinstance(layer, _layers.ClassOrder) for layer in model.layers)
         names = EMOTION_LABELS if has_label_order else _default_names(outputs)
-        warnings.warn(f"{path} does not say its classes; they are taken as {', '.join(names)}", stacklevel=3)
+        warnings.warn(f"{path} does not say its classes; they are taken as {', '.join(names)}", stacklevel=4)
         return describe(model, names)
     if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no class_names")
-    names = description["class_names"]
-    if not all(isinstance(name, str) for name in names):
-        names = [str(name) for name in names]
+    names = [str(name) for name in description["class_names"]]
     if len(names) != outputs or len(set(names)) != len(names):
         raise ModelFileError(f"{path}: names {len(names)} classes ({', '.join(names)}) but has {outputs} outputs")
     if fault := _provenance_fault(description.get("provenance", {})):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description's provenance {fault}")
     _check_input(path, model, description)
-    for name in names:
-        if name not in EMOTION_LABELS:
-            _check_emotion(path, name)
+    for name in [name for name in names if name not in EMOTION_LABELS]:
+        try:
+            canonical_emotion(name)
+        except InputError as error:
+            raise ModelFileError(f"{path}: is a model of other classes: {error}") from None
     return description
 
 
@@ -252,10 +264,3 @@ def _provenance_fault(provenance):
     absent = provenance.get("absent_classes") or []
     is_list = isinstance(absent, list | tuple) and all(isinstance(name, str) for name in absent)
     return "" if is_list else "has absent_classes that are not a list of names"
-
-
-def _check_emotion(path, name):
-    try:
-        canonical_emotion(name)
-    except InputError as error:
-        raise ModelFileError(f"{path}: is a model of other classes: {error}") from None

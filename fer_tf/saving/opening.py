@@ -3,19 +3,21 @@
 import contextlib
 import importlib.util
 import os
+import tempfile
 import warnings
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import keras
 
-from ..common.checks import InputError, ModelFileError
+from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.hashes import code_fingerprint, fingerprint
 from ..common.paths import cache_root
 from ..data.cache import file_fingerprint
 from . import export, writers
-from .export import export_model, in_runtime
+from .export import export_model
 from .keras_files import find_model, load_model
-from .runtimes import RUNTIMES, ExportedModel, is_exported, open_exported, runtime_name
+from .runtimes import RUNTIMES, ExportedModel, is_exported, open_exported
 
 
 def open_in_runtime(
@@ -23,8 +25,8 @@ def open_in_runtime(
 ) -> keras.Model | ExportedModel:
     """Opens a model for prediction in the chosen runtime.
 
-    For "onnx" and "tflite" a Keras file is exported once, which takes some seconds. The export is checked like every
-    other one and kept in the cache under the checksum of the Keras file.
+    For "onnx" and "tflite" a Keras model is exported, which takes some seconds. The export is checked like every other
+    one. That of a Keras file is kept in the cache under the checksum of the file.
 
     Args:
         model: a loaded model, or the path of a `.h5`, `.keras`, `.onnx` or `.tflite` file or of a SavedModel's folder.
@@ -33,21 +35,17 @@ def open_in_runtime(
     Raises: `InputError` if the runtime is not installed, or cannot run the exported model; `ModelFileError` if the
         file holds no usable model.
     """
-    runtime = runtime_name(runtime)
+    runtime = check_choice("runtime", "tflite" if runtime == "litert" else runtime, (None, "keras", *RUNTIMES))
     if isinstance(model, str | os.PathLike):
         if is_exported(model):
             model = open_exported(model)
         elif runtime in (None, "keras"):
             return load_model(model)
         else:
-            return _kept_export(find_model(model), runtime)
-    if isinstance(model, ExportedModel):
-        return _in_its_own(model, runtime)
-    return model if runtime in (None, "keras") else _converted(model, runtime)
-
-
-def _in_its_own(model, runtime):
-    if runtime is not None and (runtime == "keras" or not isinstance(model, RUNTIMES[runtime].opens)):
+            return _cached_export(find_model(model), runtime)
+    if not isinstance(model, ExportedModel):
+        return model if runtime in (None, "keras") else _converted(model, runtime)
+    if runtime is not None and not isinstance(model, RUNTIMES.get(runtime, keras.Model)):
         raise InputError(
             f"runtime: only {model.runtime} can run {model.path.name}; leave runtime out, or give the Keras model "
             f"(.h5 or .keras); received {runtime!r}"
@@ -55,23 +53,24 @@ def _in_its_own(model, runtime):
     return model
 
 
-def _kept_export(path, runtime):
+def _cached_export(path, runtime):
     """Opens the export of a Keras model file from the cache. It is made first if it is not there."""
-    kept = cache_root() / "exports" / f"{path.stem[:60]}-{file_fingerprint(path)[:20]}-{_maker(runtime)}.{runtime}"
-    if kept.is_file():
+    name = f"{path.stem[:60]}-{file_fingerprint(path)[:20]}-{_export_code(runtime)}.{runtime}"
+    cached = cache_root() / "exports" / name
+    if cached.is_file():
         with contextlib.suppress(ModelFileError):  # damaged: export again
-            return open_exported(kept)
+            return open_exported(cached)
     _check_installed(runtime)
     model = load_model(path)
     try:
-        export_model(model, kept, runtime)
+        export_model(model, cached, runtime)
     except OSError as error:
-        warnings.warn(f"{kept}: cannot be written ({error.strerror}); each call exports again", stacklevel=4)
+        warnings.warn(f"{cached}: cannot be written ({error.strerror}); each call exports again", stacklevel=4)
         return _converted(model, runtime)
-    return open_exported(kept)
+    return open_exported(cached)
 
 
-def _maker(runtime):
+def _export_code(runtime):
     """Hash of the code and packages that make an export. A cached export is not used after one of them changed."""
     packages = [*RUNTIMES[runtime].packages.values(), "tensorflow", "keras"]
     with contextlib.suppress(PackageNotFoundError):
@@ -81,8 +80,12 @@ def _maker(runtime):
 
 
 def _converted(model, runtime):
+    """Exports a loaded Keras model into a temporary file and opens it."""
     _check_installed(runtime)
-    return in_runtime(model, runtime)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"model.{runtime}")
+        export_model(model, path, runtime)
+        return open_exported(path)
 
 
 def _check_installed(runtime):

@@ -9,10 +9,8 @@ import importlib
 import json
 import os
 import threading
-import warnings
 import zipfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -20,13 +18,11 @@ from typing import NoReturn
 import keras
 import numpy as np
 
-from ..common.checks import InputError, ModelFileError, check_choice
+from ..common.checks import InputError, ModelFileError
 from ..common.paths import expanded
 from ..common.quiet import quiet_stderr
-from .keras_files import ATTRIBUTE, _checked_description, _first_line, find_model, load_model
+from .keras_files import ATTRIBUTE, DESCRIPTION, attach_description, find_model, first_line
 
-# File name of the description in a TFLite file's appended zip and in a SavedModel's assets.extra.
-DESCRIPTION = f"{ATTRIBUTE}.json"
 _DESCRIPTION_LIMIT = 1_000_000  # bytes; a real one has a few thousand
 
 
@@ -45,9 +41,11 @@ class ExportedModel(ABC):
         output_shape: (None, C).
         fer_tf_info: dict, see `fer_tf.saving.keras_files.model_info`.
         runtime: name of the library that runs it.
+        packages: dict of a module that an export to this form imports -> the package to install.
     """
 
     runtime = ""
+    packages: dict[str, str] = {}
     input_shape: tuple[None, int, int, int]
     output_shape: tuple[None, int]
 
@@ -59,16 +57,13 @@ class ExportedModel(ABC):
         except InputError:
             raise
         except Exception as error:  # on a broken file the runtimes raise ValueError, their own errors and others
-            raise ModelFileError(f"{path}: cannot be opened by {self.runtime} ({_first_line(error)})") from None
+            raise ModelFileError(f"{path}: cannot be opened by {self.runtime} ({first_line(error)})") from None
         if len(self.input_shape) != 4 or len(self.output_shape) != 2:
             raise ModelFileError(
                 f"{path}: takes {self.input_shape} and returns {self.output_shape}; it must take images and return "
                 "one probability for each class"
             )
-        self.fer_tf_info = _checked_description(self.path, self, description)
-        absent = self.fer_tf_info.get("provenance", {}).get("absent_classes")
-        if absent:
-            warnings.warn(f"{path} was trained without {', '.join(absent)}: these outputs are always 0", stacklevel=2)
+        attach_description(self, self.path, description)
 
     @abstractmethod
     def _open(self) -> dict:
@@ -107,6 +102,7 @@ class OnnxModel(ExportedModel):
     """An `.onnx` file, opened with ONNX Runtime; see `ExportedModel`."""
 
     runtime = "ONNX Runtime"
+    packages = {"onnx": "onnx", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}
 
     def _open(self):
         runtime = required("onnxruntime")
@@ -133,6 +129,7 @@ class LiteRTModel(ExportedModel):
     """A `.tflite` file, opened with LiteRT; see `ExportedModel`."""
 
     runtime = "LiteRT"
+    packages = {"ai_edge_litert": "ai-edge-litert"}
 
     def _open(self):
         description = self._read_description()
@@ -193,70 +190,27 @@ class SavedModel(ExportedModel):
         return np.asarray(self._layer(images))
 
 
-# Suffix of a model file -> the class that opens it. A folder is a SavedModel.
-EXPORTED: dict[str, type[ExportedModel]] = {".onnx": OnnxModel, ".tflite": LiteRTModel}
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """A runtime other than Keras.
-
-    Attributes:
-        opens: the class of its models.
-        packages: dict of a module that an export to it imports -> the package to install.
-    """
-
-    opens: type[ExportedModel]
-    packages: dict[str, str]
-
-
-# Runtimes other than keras, by the form that they run.
-RUNTIMES = {
-    "onnx": Runtime(OnnxModel, {"onnx": "onnx", "tf2onnx": "tf2onnx", "onnxruntime": "onnxruntime"}),
-    "tflite": Runtime(LiteRTModel, {"ai_edge_litert": "ai-edge-litert"}),
-}
-
-
-def runtime_name(runtime: str | None) -> str | None:
-    """Checks the name of a runtime: "keras", a key of `RUNTIMES`, or None for the model's own.
-
-    "litert" is another name of "tflite". Any other text raises `InputError`.
-    """
-    name = "tflite" if runtime == "litert" else runtime
-    return check_choice("runtime", name, (None, "keras", *RUNTIMES))
+# Runtimes other than keras: the form that they run, which is also the suffix of its files -> the class of their models.
+RUNTIMES: dict[str, type[ExportedModel]] = {"onnx": OnnxModel, "tflite": LiteRTModel}
 
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
     """True if `path` has the suffix of an exported model, or is the folder of a SavedModel."""
-    return Path(path).suffix.lower() in EXPORTED or (expanded(path) / "saved_model.pb").is_file()
+    return Path(path).suffix.lower()[1:] in RUNTIMES or (expanded(path) / "saved_model.pb").is_file()
 
 
 def open_exported(path: str | os.PathLike[str]) -> ExportedModel:
-    """Opens a model that `export` wrote.
+    """Opens a SavedModel's folder, or an `.onnx` or `.tflite` file, which `find_model` looks for.
 
-    Args:
-        path: `.onnx` or `.tflite`, searched as given, then in models/, then in models/bundled/; or a SavedModel's
-            folder.
-    Returns: `ExportedModel`.
     Raises: see `ExportedModel`.
     """
-    if Path(path).suffix.lower() not in EXPORTED:
-        return SavedModel(expanded(path))
-    return EXPORTED[Path(path).suffix.lower()](find_model(path))
-
-
-def open_model(path: str | os.PathLike[str]) -> keras.Model | ExportedModel:
-    """Opens any model file for prediction: exported models by `open_exported`, others by `fer_tf.load_model`."""
-    return open_exported(path) if is_exported(path) else load_model(path)
+    opens = RUNTIMES.get(Path(path).suffix.lower()[1:])
+    return opens(find_model(path)) if opens else SavedModel(expanded(path))
 
 
 def required(module: str, package: str | None = None) -> ModuleType:
-    """Imports an optional module.
+    """Imports an optional module. `package` is what `pip` installs for it; None if it has the same name.
 
-    Args:
-        module: its name.
-        package: the package that `pip` installs; None if it has the same name.
-    Returns: the module.
     Raises: `InputError` with the `pip install` command if it is not installed.
     """
     package = package or module

@@ -1,6 +1,7 @@
 """Writes a model as ONNX, TFLite or SavedModel, with its description inside; `fer_tf.saving.export` checks the result.
 
-Each writer is a function (model, path, description, quantize, calibration):
+Each writer is a function (model, path, description, quantize, calibration). It raises `InputError` if the model cannot
+be converted, or if a weight is too large for float16.
 
 - model: a `keras.Model` in float32 that was called at least once.
 - path: the file or folder to write.
@@ -24,8 +25,8 @@ import numpy as np
 
 from ..common.checks import InputError
 from ..common.quiet import quiet_stderr
-from .keras_files import ATTRIBUTE, _first_line
-from .runtimes import DESCRIPTION, required
+from .keras_files import ATTRIBUTE, DESCRIPTION, first_line
+from .runtimes import required
 
 # The operators that are quantised in ONNX files: the costly ones, and those between them that keep whole numbers.
 _ONNX_INT8 = ["Conv", "Gemm", "MatMul", "Relu", "Clip", "MaxPool"]
@@ -37,10 +38,7 @@ _SMALL = 16  # a weight with at most this many numbers stays in single precision
 def write_onnx(
     model: keras.Model, path: Path, description: dict, quantize: str | None, calibration: np.ndarray
 ) -> None:
-    """Writes an ONNX file; see the module for the arguments.
-
-    Raises: `InputError` if the model cannot be converted, or a weight is too large for float16.
-    """
+    """Writes an ONNX file; see the module for the arguments."""
     onnx = required("onnx")
     required("tf2onnx")
     with _converting(model, "onnx"):
@@ -108,10 +106,7 @@ def _halve(proto):
 def write_tflite(
     model: keras.Model, path: Path, description: dict, quantize: str | None, calibration: np.ndarray
 ) -> None:
-    """Writes a TFLite file that uses only LiteRT's built-in operators; see the module for the arguments.
-
-    Raises: `InputError` if the model cannot be converted.
-    """
+    """Writes a TFLite file that uses only LiteRT's built-in operators; see the module for the arguments."""
     import tensorflow as tf
 
     options: dict = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
@@ -131,10 +126,7 @@ def write_tflite(
 def write_savedmodel(
     model: keras.Model, path: Path, description: dict, quantize: str | None, calibration: np.ndarray
 ) -> None:
-    """Writes a SavedModel's folder with one endpoint, `serve`; see the module for the arguments.
-
-    Raises: `InputError` if the model cannot be converted.
-    """
+    """Writes a SavedModel's folder with one endpoint, `serve`; see the module for the arguments."""
     with _converting(model, "savedmodel"):
         model.export(str(path), format="tf_saved_model", verbose=False)
     extra = Path(path) / "assets.extra"
@@ -157,7 +149,7 @@ def _converting(model, form):
     except (InputError, OSError):
         raise
     except Exception as error:  # converters raise anything
-        raise InputError(f"{model.name}: cannot be written as {form}: {_first_line(error)}") from error
+        raise InputError(f"{model.name}: cannot be written as {form}: {first_line(error)}") from error
     finally:
         logging.disable(level)
         logging.root.handlers[:] = handlers  # `logging.warning` adds a handler

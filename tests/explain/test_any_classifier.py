@@ -9,7 +9,7 @@ from keras import layers
 
 from fer_tf.common.checks import InputError
 from fer_tf.explain import cut_at_last_map, default_method, explain, mass_inside
-from fer_tf.explain.scores import scores_model
+from fer_tf.explain.logits import logits_model
 from fer_tf.saving import load_model
 
 SHAPE = (32, 32, 1)
@@ -84,7 +84,7 @@ def test_the_map_finds_the_planted_patch(trained, method):
 
 def test_scores_and_softmax_are_the_models_answer(trained):
     images = planted(10, 2)[0]
-    scores = keras.ops.convert_to_numpy(scores_model(trained)(images.astype(np.float32)))
+    scores = keras.ops.convert_to_numpy(logits_model(trained)(images.astype(np.float32)))
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     expected = trained.predict_on_batch(images)
     np.testing.assert_allclose(powers / powers.sum(axis=1, keepdims=True), expected, atol=1e-5)
@@ -122,7 +122,7 @@ ENDS = {
 def test_every_form_of_the_end_is_read(end):
     model, images = of(*ENDS[end]()), np.random.default_rng(0).integers(0, 256, (5, *SHAPE), dtype=np.uint8)
     config, weights = model.get_config(), model.get_weights()
-    scores = keras.ops.convert_to_numpy(scores_model(model)(images.astype(np.float32)))
+    scores = keras.ops.convert_to_numpy(logits_model(model)(images.astype(np.float32)))
     expected = model.predict_on_batch(images)
     np.testing.assert_allclose(scores - scores[:, :1], np.log(expected / expected[:, :1]), atol=1e-3)
     maps = explain(model, images, target=np.array([0, 1, 2, 0, 1]))
@@ -152,7 +152,7 @@ def test_a_whole_net_inside_another_has_the_same_maps(whole):
 def test_what_ends_in_no_softmax_is_refused(end):
     kind = type(end[-1]).__name__
     with pytest.raises(InputError, match=f"has no scores to explain: it ends in {kind}, not in a dense layer with a"):
-        scores_model(of(*end))
+        logits_model(of(*end))
 
 
 def test_a_model_of_ones_own_class_is_refused():
@@ -162,4 +162,4 @@ def test_a_model_of_ones_own_class_is_refused():
 
     model = Own(name="own")
     with pytest.raises(InputError, match="model: own is not a functional or Sequential model, so its scores cannot be"):
-        scores_model(model)
+        logits_model(model)

@@ -64,10 +64,10 @@ def test_a_map_that_is_not_finite_is_drawn_in_gray(images, maps):
 
 
 def test_a_marked_tile_has_white_letters_on_black():
-    tile = np.full((96, 104, 3), 128, np.uint8)
-    marked = explain_plots.mark_empty(tile, empty_reason("gradcam"))
-    assert (tile == 128).all()
-    assert marked.shape == tile.shape
+    face = np.full((48, 52, 1), 128, np.uint8)
+    marked = explain_plots.map_tile(face, np.zeros((48, 52)), 104, empty_reason("gradcam"))
+    assert (face == 128).all()
+    assert marked.shape == (96, 104, 3)
     assert (marked == 0).all(axis=-1).sum() > 500
     assert (marked > 200).all(axis=-1).sum() > 100
     assert (marked[:20] == 128).all()

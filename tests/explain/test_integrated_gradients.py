@@ -7,7 +7,7 @@ from keras import layers
 
 from fer_tf.common.checks import InputError
 from fer_tf.explain import explain
-from fer_tf.explain.integrated import integrated_gradients
+from fer_tf.explain.gradients import integrated_gradients
 from fer_tf.models import build_model
 
 SHAPE = (48, 40, 1)

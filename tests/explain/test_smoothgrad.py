@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from fer_tf.common.checks import InputError
 from fer_tf.explain import check_method, explain
-from fer_tf.explain.smooth import smoothgrad
+from fer_tf.explain.gradients import smoothgrad
 from fer_tf.models import MODELS, build_model, model_options
 
 SHAPE = (32, 24, 1)

@@ -77,7 +77,7 @@ def test_a_picture_shows_the_face_beside_its_map(capsys, pictures, averaged_path
     shown = read_image(f"maps/{row['file']}").astype(int)
     assert shown.shape == (288 + 26, 2 * 288, 3)
     recognizer = EmotionRecognizer(averaged_path, detector="none")
-    _, crops = recognizer.predict_with_crops([read_picture(face)])
+    crops = recognizer.recognise([read_picture(face)]).crops
     item = explain(recognizer.model, crops, "integrated_gradients", "fear")
     np.testing.assert_array_equal(shown[:288, 288:], blended(crops, item, 288)[0])
     left = shown[:288, :288]

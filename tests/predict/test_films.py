@@ -18,8 +18,8 @@ from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.video import read_frames
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer
-from fer_tf.predict.files import FileStream, Options, predict_files, timelines_folder
 from fer_tf.predict.films import LONGEST_PAUSE, Camera, FileFilm, FilmWriter, written_film
+from fer_tf.predict.predict_files import FileStream, Options, predict_files, timelines_folder
 from fer_tf.predict.timeline import timeline
 from fer_tf.predict.tracking import Follower
 

@@ -26,8 +26,8 @@ from PIL import Image
 from fer_tf.common.checks import ModelFileError
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
-from fer_tf.predict.files import predict_files
 from fer_tf.predict.pictures import read_picture
+from fer_tf.predict.predict_files import predict_files
 from fer_tf.saving import load_model, save_model
 
 CLASSES = list(EMOTIONS[:7])

@@ -19,10 +19,10 @@ from fer_tf.saving.export import (
     SamplePictures,
     default_out,
     export_model,
-    in_runtime,
     measure_parity,
     sample_pictures,
 )
+from fer_tf.saving.opening import open_in_runtime
 from fer_tf.saving.runtimes import open_exported
 
 pytestmark = pytest.mark.extras
@@ -297,18 +297,18 @@ def test_default_names_stand_beside_the_model():
 
 @pytest.mark.parametrize("runtime", ["onnx", "tflite", "litert"])
 def test_a_model_in_another_runtime_answers_alike(runtime, decided, pictures):
-    other = in_runtime(decided, runtime)
+    other = open_in_runtime(decided, runtime)
     expected = decided.predict_on_batch(pictures.checked)
     np.testing.assert_allclose(other.predict_on_batch(pictures.checked), expected, atol=1e-5)
-    assert in_runtime(other, runtime) is other is in_runtime(other)
-    with pytest.raises(InputError, match="runtime: model.* is run by .*; received 'keras'"):
-        in_runtime(other, "keras")
+    assert open_in_runtime(other, runtime) is other is open_in_runtime(other)
+    with pytest.raises(InputError, match="runtime: only .* can run model.*; received 'keras'"):
+        open_in_runtime(other, "keras")
 
 
 def test_a_model_stays_in_keras_unless_another_runtime_is_named(decided):
-    assert in_runtime(decided, "keras") is decided is in_runtime(decided)
+    assert open_in_runtime(decided, "keras") is decided is open_in_runtime(decided)
     with pytest.raises(InputError, match="runtime: allowed are None, keras, onnx, tflite; received 'torch'"):
-        in_runtime(decided, "torch")
+        open_in_runtime(decided, "torch")
 
 
 # the command

@@ -14,7 +14,8 @@ from fer_tf.explain import explain
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.saving import describe, model_info, model_shape, runtimes
 from fer_tf.saving.export import export_model
-from fer_tf.saving.runtimes import DESCRIPTION, ExportedModel, is_exported, open_exported, open_model
+from fer_tf.saving.opening import open_in_runtime
+from fer_tf.saving.runtimes import DESCRIPTION, ExportedModel, is_exported, open_exported
 
 pytestmark = pytest.mark.extras
 
@@ -26,7 +27,7 @@ FORMS = list(NAMES)
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_exported_file_has_what_prediction_asks_for(form, exported, decided):
-    loaded = open_model(exported[form])
+    loaded = open_in_runtime(exported[form])
     assert isinstance(loaded, ExportedModel)
     assert is_exported(exported[form])
     assert model_shape(loaded) == (48, 48, 1)
@@ -69,7 +70,7 @@ def test_several_threads_may_ask_at_once(form, exported, decided, pictures):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_recognizer_takes_them(form, exported, decided, pictures):
     expected = EmotionRecognizer(decided, detector="none").predict(pictures.checked)
-    found = EmotionRecognizer(open_model(exported[form]), detector="none").predict(pictures.checked)
+    found = EmotionRecognizer(open_in_runtime(exported[form]), detector="none").predict(pictures.checked)
     assert list(found["label"]) == list(expected["label"])
     assert found["label"].nunique() > 2
     names = list(CLASSES)
@@ -89,14 +90,14 @@ def test_occlusion_needs_no_layers_and_other_maps_are_refused(exported, decided,
 def test_files_are_found_in_the_models_folder(fresh_home, exported):
     (fresh_home / "models").mkdir()
     (fresh_home / "models" / "small.onnx").write_bytes(exported["onnx"].read_bytes())
-    assert open_model("small.onnx").output_shape == (None, 7)
+    assert open_in_runtime("small.onnx").output_shape == (None, 7)
     with pytest.raises(ModelFileError, match="no model file lost.tflite; looked at"):
-        open_model("lost.tflite")
+        open_in_runtime("lost.tflite")
 
 
 def test_keras_files_are_opened_as_ever(tiny_model_path):
     assert not is_exported(tiny_model_path)
-    assert len(open_model(tiny_model_path).layers) > 3
+    assert len(open_in_runtime(tiny_model_path).layers) > 3
 
 
 def test_absent_classes_are_named(tmp_path, decided, pictures):
@@ -183,12 +184,12 @@ def test_a_folder_without_an_export_names_the_fault(tmp_path, exported):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "saved_model.pb").write_bytes(b"x")
     with pytest.raises(ModelFileError, match="does not say its classes"):
-        open_model(tmp_path / "m")
+        open_in_runtime(tmp_path / "m")
     extra = tmp_path / "m" / "assets.extra"
     extra.mkdir()
     (extra / DESCRIPTION).write_bytes((exported["savedmodel"] / "assets.extra" / DESCRIPTION).read_bytes())
     with pytest.raises(ModelFileError, match="m: cannot be opened by TensorFlow"):
-        open_model(tmp_path / "m")
+        open_in_runtime(tmp_path / "m")
 
 
 @pytest.mark.parametrize(

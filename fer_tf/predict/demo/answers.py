@@ -30,7 +30,7 @@ from ...saving.keras_files import model_info
 from .. import annotate as drawing
 from ..pictures import Picture
 from ..recognizer import EmotionRecognizer
-from ..tracking import Follower
+from ..tracking import Follower, follow_faces
 
 if TYPE_CHECKING:
     import keras
@@ -88,12 +88,7 @@ class Demo:
             self.no_map = str(error)
 
     def picture(self, data: str | None) -> Answer:
-        """Answers to a picture.
-
-        Args:
-            data: the picture as a data URL.
-        Returns: `Answer`; anything wrong with the picture becomes its message.
-        """
+        """Answers to a picture that comes as a data URL. Anything wrong with it becomes the answer's message."""
         return self._catch_errors(lambda: self._answer(read_upload(data, self.max_mb)), Answer)
 
     def frame(self, data: str | None, state: dict | None = None, now: float | None = None) -> tuple[str, dict]:
@@ -122,10 +117,7 @@ class Demo:
 
     def _answer(self, pixels):
         recognised = self.recognizer.recognise([Picture("", pixels)])
-        faces = [
-            _face_to_draw(row, shares) for row, shares in zip(recognised.rows, recognised.probabilities, strict=True)
-        ]
-        image = self._drawn(pixels, faces, PICTURE_SIDE)
+        image = self._drawn(pixels, drawing.faces_to_draw(recognised)[0], PICTURE_SIDE)
         bars = dict(zip(self.recognizer.class_names, map(float, recognised.probabilities[0]), strict=True))
         label = max(bars, key=bars.get)
         subject = "The largest" if recognised.rows[0]["detected"] else "Its label"
@@ -159,26 +151,16 @@ class Demo:
         return f"<figure>{picture_tag(np.asarray(image), caption)}<figcaption>{text}</figcaption></figure>"
 
     def _table(self, recognised):
-        names = self.recognizer.class_names
-        rows = zip(recognised.rows, recognised.probabilities, strict=True)
-        return [
-            [
-                row["face"] + 1,
-                names[shares.argmax()],
-                round(float(shares.max()), 3),
-                *(row[side] for side in "xywh"),
-                "yes" if row["detected"] else "no: whole picture",
-            ]
-            for row, shares in rows
-        ]
+        table = self.recognizer.table(recognised.rows, recognised.probabilities)
+        table["found"] = np.where(table["detected"].astype(bool), "yes", "no: whole picture")
+        table["face"] += 1
+        return table.round({"confidence": 3})[list(COLUMNS)].astype(object).to_numpy().tolist()
 
     def _live(self, pixels, follower, now):
-        recognised = self.recognizer.recognise([Picture("", pixels)])
-        is_whole_frame = self.recognizer.detector == "none"
-        indices = [index for index, row in enumerate(recognised.rows) if is_whole_frame or row["detected"]]
-        boxes = [[recognised.rows[index][side] for side in "xywh"] for index in indices]
-        tracks, averaged = follower.follow(boxes, now, recognised.probabilities[indices])
-        faces = [drawing.Shown(*face) for face in zip(tracks, map(tuple, boxes), averaged, strict=True)]
+        recognised = self.recognizer.recognise([Picture("", pixels, time=now)])
+        [faces] = drawing.faces_to_draw(follow_faces(recognised, follower, self.recognizer.detector))
+        whole_frame = (0, 0, pixels.shape[1], pixels.shape[0])  # it gets a box too, for its label
+        faces = [face._replace(box=face.box or whole_frame) for face in faces]
         names = self.recognizer.class_names
         labels = [f"{face.number + 1} {names[face.probabilities.argmax()]}" for face in faces]
         message = ", ".join(labels) or "no face found"
@@ -224,11 +206,6 @@ def _decoded(content):
         raise DataError(f"the picture is broken ({type(error).__name__})") from None
 
 
-def _face_to_draw(row, probabilities):
-    box = tuple(row[side] for side in "xywh") if row["detected"] else None
-    return drawing.Shown(row["face"], box, probabilities)
-
-
 def notice(text: str, is_fault: bool = False) -> str:
     """Makes an HTML line of a text. Screen readers read a fault aloud at once."""
     style, role = ("fault", "alert") if is_fault else ("note", "status")
@@ -237,12 +214,7 @@ def notice(text: str, is_fault: bool = False) -> str:
 
 
 def picture_tag(pixels: np.ndarray, about: str) -> str:
-    """Makes an HTML tag that contains a picture as a JPEG.
-
-    Args:
-        pixels: uint8 [H, W, 3].
-        about: text that describes the picture; screen readers read it aloud.
-    """
+    """Makes an HTML tag that contains a picture, uint8 [H, W, 3], as a JPEG. Screen readers read `about` aloud."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90)
     text = base64.b64encode(file.getvalue()).decode()

@@ -25,27 +25,14 @@ if TYPE_CHECKING:
 
 PACKAGE = "gradio>=6,<7"
 _SWITCHED_OFF = {
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "GRADIO_RUN_HISTORY": "False",
-    "GRADIO_MCP_SERVER": "False",
-    "GRADIO_SSR_MODE": "False",
-    "GRADIO_SHARE": "False",
+    **{f"GRADIO_{name}": "False" for name in ("ANALYTICS_ENABLED", "RUN_HISTORY", "MCP_SERVER", "SSR_MODE", "SHARE")},
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
 }
 # The addresses that the page uses. Gradio has many more, and some of them store files or load from other servers.
 _API = "/gradio_api"
-_READ = {
-    "/",
-    "/config",
-    "/theme.css",
-    "/favicon.ico",
-    "/manifest.json",
-    "/robots.txt",
-    f"{_API}/theme.css",
-    f"{_API}/startup-events",
-    f"{_API}/queue/data",
-}
+_READ = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"}
+_READ |= {f"{_API}/{name}" for name in ("theme.css", "startup-events", "queue/data")}
 _READ_BELOW = ("/static/", "/assets/", f"{_API}/heartbeat/")
 _SENT = {f"{_API}/queue/join", f"{_API}/cancel", f"{_API}/reset"}
 _POLICY = (
@@ -114,7 +101,10 @@ class Guard:
         """Answers a request; see the ASGI specification for the arguments."""
         refused = self._refusal(scope) if scope["type"] == "http" else None
         if refused:
-            await _answer(send, *refused)
+            from starlette.responses import PlainTextResponse
+
+            status, text = refused
+            await PlainTextResponse(text, status, {"connection": "close"})(scope, receive, send)
             return
 
         async def guarded(message):
@@ -139,23 +129,9 @@ class Guard:
         return None
 
 
-async def _answer(send, status, text):
-    content = text.encode()
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(content)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
-
-
 def open_port(host: str, port: int) -> socket.socket:
-    """Opens a listening socket.
+    """Opens a listening socket on an address (IPv4, IPv6 or a name) and a port, 0 to 65535; 0 takes any free port.
 
-    Args:
-        host: address, IPv4, IPv6 or a name.
-        port: 0 to 65535; 0 takes any free port.
     Raises: `InputError` if the address cannot be opened.
     """
     check_whole("port", port, 0, 65535)
@@ -169,13 +145,7 @@ def open_port(host: str, port: int) -> socket.socket:
 
 
 def serve(app: "fastapi.FastAPI", listening: socket.socket, open_browser: bool = True) -> None:
-    """Answers requests until Ctrl-C.
-
-    Args:
-        app: the application from `make_app`.
-        listening: the socket from `open_port`.
-        open_browser: open the page in the default browser.
-    """
+    """Answers requests to the application of `make_app` on the socket of `open_port`, until Ctrl-C."""
     import uvicorn
 
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

@@ -11,7 +11,6 @@ test pictures. And the second model only works together with the first one.
 
 import hashlib
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,13 +18,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..common.checks import InputError, check_choice, check_names, check_range
+from ..common.hashes import code_fingerprint
 from ..data.base import ArrayImages, FaceDataset
 from ..data.cache import cached_arrays
 from ..data.images import resize
 from ..saving.keras_files import model_info, model_shape
 from . import occlusion
-from .cam import scaled
-from .empty import is_empty
+from .maps import is_empty, scaled
 from .methods import explain
 
 FORMS = ("weight", "crop")
@@ -115,42 +114,28 @@ def _changed(model, images, settings):
     """Changed pictures, uint8 [N, H, W, C], and which ones have an empty map and stay the same, bool [N]."""
     images = np.asarray(images)
     size = settings.size or max(2, min(images.shape[1:3]) // 4)
-    options = {
-        "size": size,
-        "stride": settings.stride or max(1, size // 2),
-        "fill": settings.fill,
-        "form": settings.map_form,
-    }
-    maps = scaled(explain(model, images, "occlusion", **options))
+    squares = {"size": size, "stride": settings.stride or max(1, size // 2), "fill": settings.fill}
+    maps = scaled(explain(model, images, "occlusion", form=settings.map_form, **squares))
     empty = is_empty(maps)
     changed = images.round().clip(0, 255).astype(np.uint8)
-    change = _weighted if settings.form == "weight" else _cropped
     for row in np.flatnonzero(~empty):
-        changed[row] = change(images[row], maps[row], settings)
+        if settings.form == "weight":
+            share = settings.floor + (1 - settings.floor) * maps[row, ..., None]
+            changed[row] = (images[row] * share).round().clip(0, 255).astype(np.uint8)
+        else:
+            top, left, height, width = crop_box(maps[row], settings.share)
+            pixels = changed[row, top : top + height, left : left + width]
+            changed[row] = resize(np.ascontiguousarray(pixels), images.shape[1:3])
     return changed, empty
 
 
-def _weighted(image, item, settings):
-    share = settings.floor + (1 - settings.floor) * item[..., None]
-    return (image * share).round().clip(0, 255).astype(np.uint8)
+def crop_box(face_map: np.ndarray, share: float) -> tuple[int, int, int, int]:
+    """The box with the largest sum of a map, float [H, W] and not negative; `share` is its share of the map's sides.
 
-
-def _cropped(image, item, settings):
-    top, left, height, width = crop_box(item, settings.share)
-    pixels = image[top : top + height, left : left + width].round().clip(0, 255).astype(np.uint8)
-    return resize(np.ascontiguousarray(pixels), image.shape[:2])
-
-
-def crop_box(item: np.ndarray, share: float) -> tuple[int, int, int, int]:
-    """The box with the largest sum of a map.
-
-    Args:
-        item: the map, float [H, W], not negative.
-        share: sides of the box as a share of the map's sides, 0.1..1.
     Returns: top, left, height and width in pixels. If several boxes have the largest sum, the one in their middle.
     """
-    height, width = (max(1, round(share * side)) for side in item.shape)
-    total = np.pad(item.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    height, width = (max(1, round(share * side)) for side in face_map.shape)
+    total = np.pad(face_map.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
     best = np.argwhere(sums >= sums.max() - 1e-9 * total[-1, -1])
     top, left = best[np.abs(best - best.mean(axis=0)).sum(axis=1).argmin()]
@@ -185,8 +170,7 @@ def _fingerprint(model, images, settings):
         digest.update(weight.path.encode())
         digest.update(np.ascontiguousarray(weight.numpy()))
     digest.update(np.ascontiguousarray(images))
-    for module in (__file__, occlusion.__file__):
-        digest.update(Path(module).read_bytes())
+    digest.update(code_fingerprint([__file__, occlusion]).encode())
     return digest.hexdigest()
 
 

@@ -19,8 +19,8 @@ from fer_tf.common.checks import InputError, ModelFileError
 from fer_tf.common.text import one_line, read_cell, safe_cell
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
-from fer_tf.predict.files import Options, predict_files, written_places
 from fer_tf.predict.pictures import in_chunks, read_picture
+from fer_tf.predict.predict_files import Options, predict_files, written_places
 from fer_tf.predict.resumable_csv import ResumableCsv
 
 CLASSES = list(EMOTIONS[:7])
@@ -196,7 +196,7 @@ def test_a_stopped_call_goes_on_after_its_last_whole_batch(recognizer, faces, ho
     with open(home / "out.csv.part", "a") as part:  # a row that was being written
         part.write('"faces/9.pn')
     read, remarks = [], []
-    with mock.patch("fer_tf.predict.files.read_picture", lambda path: read.append(path) or read_picture(path)):
+    with mock.patch("fer_tf.predict.predict_files.read_picture", lambda path: read.append(path) or read_picture(path)):
         summary = predict_files(recognizer, files, home / "out.csv", progress=False, say=remarks.append)
     assert read == files[8:]
     assert remarks == [f"{home / 'out.csv'}: resumes after 8 of 11 files"]

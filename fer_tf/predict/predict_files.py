@@ -3,13 +3,11 @@
 import contextlib
 import hashlib
 import itertools
-import json
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,18 +15,19 @@ import pandas as pd
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..common.checks import DataError, InputError
+from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
+from ..common.hashes import fingerprint
 from ..common.text import one_line, read_cell, shown_path
-from ..explain import check_method, empty_reason, explain, resolve_method
+from ..explain import check_method, explain, resolve_method
 from ..plots import save_figure
-from . import annotate as drawing
-from .films import Camera, FileFilm, check_pace, written_film
-from .inputs import TIMELINES, is_film
-from .pictures import Found, in_chunks, read_picture
-from .resumable_csv import read_rows, unfinished_files, written_csv
+from .annotate import annotate, faces_to_draw
+from .films import Camera, FileFilm, written_film
+from .inputs import TIMELINES, is_film, plain_stem
+from .pictures import in_chunks, read_picture
+from .resumable_csv import ResumableCsv, read_rows, unfinished_files
 from .timeline import timeline
-from .tracking import Follower
+from .tracking import Follower, follow_faces
 
 # The longer side of an annotated film is at most this, in pixels.
 FILM_SIDE = 960
@@ -56,7 +55,11 @@ class Options:
     explain: str | None = None
 
     def __post_init__(self) -> None:
-        check_pace(self.every, self.fps)
+        check_whole("every", self.every, 1)
+        if self.fps is not None and check_range("fps", self.fps, 0) == 0:
+            raise InputError("fps: must be above 0 frames per second; received 0")
+        if self.fps is not None and self.every > 1:
+            raise InputError("every and fps: give only one of them")
         Follower(self.smooth)
         if self.explain and not self.annotate:
             raise InputError(
@@ -78,9 +81,9 @@ class Summary(NamedTuple):
     timelines: list[Path]
 
 
-def written_places(out: str | Path, options: Options | None = None) -> list[Path]:
-    """The files and folders that `predict_files` writes. They must not be predicted."""
-    places = [Path(out), *unfinished_files(out), timelines_folder(out)]
+def written_places(out: str | Path | None, options: Options | None = None) -> list[Path]:
+    """The files and folders that `predict_files` writes (`out` None: only copies). They must not be predicted."""
+    places = [] if out is None else [Path(out), *unfinished_files(out), timelines_folder(out)]
     return places + ([Path(options.annotate)] if options and options.annotate else [])
 
 
@@ -89,33 +92,8 @@ def timelines_folder(out: str | Path) -> Path:
     return Path(out).with_name(f"{Path(out).stem}{TIMELINES}")
 
 
-class Recognizer(Protocol):
-    """The parts of `EmotionRecognizer` that predicting files uses."""
-
-    model: Any
-    class_names: Any
-    batch_size: int
-    detector: str
-    cropping: dict
-    shape: tuple
-
-    @property
-    def columns(self) -> list:
-        """Names of the csv's columns."""
-
-    @property
-    def film_columns(self) -> list:
-        """The same for films, with time, frame and track."""
-
-    def recognise(self, pictures: list) -> Any:
-        """Faces, boxes and probabilities of pictures."""
-
-    def table(self, rows: list, probabilities: np.ndarray, columns: list) -> pd.DataFrame:
-        """The table of these rows."""
-
-
 def predict_files(
-    recognizer: Recognizer,
+    recognizer: Any,  # `EmotionRecognizer`, whose module builds on this one
     files: Sequence[str | Path | Camera],
     out: str | Path,
     options: Options | None = None,
@@ -141,7 +119,7 @@ def predict_files(
     Raises: `InputError` if another process writes the csv, or the model does not support the explanation.
     """
     stream = FileStream(recognizer, files, options, progress)
-    with written_csv(out, stream.columns, _job(stream)) as rows:
+    with ResumableCsv(out, stream.columns, _job(stream)) as rows:
         if rows.put_aside:
             say(
                 f"{rows.part}: cannot be resumed (other files, a changed file, another model or settings, or a "
@@ -154,7 +132,9 @@ def predict_files(
             for table, position in stream.batches(start):
                 rows.write(table, position)
                 bar.update(position["file"] - bar.n if position else 0)
-    return Summary(_failed(out, stream.cut_short), stream.cut_short, _write_timelines(recognizer, out, stream))
+    faults = ((read_cell(row["path"]), read_cell(row["error"])) for row in read_rows(out) if row["error"])
+    failed = [fault for fault in faults if fault not in stream.cut_short]
+    return Summary(failed, stream.cut_short, _write_timelines(recognizer, out, stream))
 
 
 class FileStream:
@@ -162,21 +142,25 @@ class FileStream:
 
     Attributes:
         columns: the columns of the tables.
-        films: for each file, whether it is a film or a camera.
+        films: dict position of a film or a camera in the files -> its name as text.
         cut_short: list of (path, error) of the films that were read in part so far.
     """
 
     def __init__(
         self,
-        recognizer: Recognizer,
+        recognizer: Any,
         files: Sequence[str | Path | Camera],
         options: Options | None = None,
         progress: bool = False,
     ) -> None:
         self.recognizer, self.files, self.options = recognizer, list(files), options or Options()
         self.progress = progress
-        self.films = [isinstance(file, Camera) or is_film(file) for file in self.files]
-        self.columns = recognizer.film_columns if any(self.films) else recognizer.columns
+        self.films = {
+            number: str(file) if isinstance(file, Camera) else shown_path(file)
+            for number, file in enumerate(self.files)
+            if isinstance(file, Camera) or is_film(file)
+        }
+        self.columns = recognizer.film_columns if self.films else recognizer.columns
         self.cut_short: list[tuple[str, str]] = []
         self.method: str | None = None
         if self.options.explain:
@@ -194,11 +178,11 @@ class FileStream:
         number = position.get("file", 0)
         self.cut_short = [(path, error) for path, error in position.get("cut_short", [])]
         while number < len(self.files):
-            if self.films[number]:
+            if number in self.films:
                 yield from self._film(number, position)
                 number, position = number + 1, {}
             else:
-                end = next((film for film in range(number, len(self.files)) if self.films[film]), len(self.files))
+                end = min((film for film in self.films if film > number), default=len(self.files))
                 yield from self._pictures(number, end)
                 number = end
 
@@ -213,130 +197,76 @@ class FileStream:
         pictures = map(read_picture, self.files[number:end])
         for chunk in in_chunks(pictures, self.recognizer.batch_size):
             recognised = self.recognizer.recognise(chunk)
-            if self.options.annotate:
-                for index, faces in enumerate(self._faces_to_draw(recognised, len(chunk))):
-                    self._write_copy(number + index, chunk[index], faces)
+            for index, (picture, faces) in enumerate(self._annotated(chunk, recognised), number):
+                if picture.pixels is not None:
+                    image = annotate(picture.pixels, faces, self.recognizer.class_names)
+                    with replacing(self._copy_path(index, picture.path, ".jpg")) as part:
+                        Image.fromarray(image).save(part, quality=92)
             number += len(chunk)
             yield self._table(recognised.rows, recognised.probabilities), self._position(number)
 
-    def _write_copy(self, number, picture, faces):
-        """Writes a picture's annotated copy."""
-        if picture.pixels is None:
-            return
-        image = drawing.annotate(picture.pixels, faces, self.recognizer.class_names)
-        with replacing(Path(self.options.annotate) / f"{copy_name(number, picture.path)}.jpg") as part:
-            Image.fromarray(image).save(part, quality=92)
+    def _copy_path(self, number, path, suffix):
+        """The path of a file's annotated copy; None if no copies are wanted."""
+        folder = self.options.annotate
+        return Path(folder) / f"{_copy_name(number, path)}{suffix}" if folder else None
 
-    def _faces_to_draw(self, recognised, count, numbers=None):
-        """For each of `count` pictures the faces to draw.
-
-        `numbers` are the numbers of the rows; by default a face has its number in the picture. A row whose number is
-        None (a film's frame without a face) is left out.
-        """
-        read_rows = [row for row in recognised.rows if not row["error"]]
-        maps = self._maps(recognised)
-        faces = [[] for _ in range(count)]
-        for index, row in enumerate(read_rows):
-            number = row["face"] if numbers is None else numbers[index]
-            if number is not None:
-                box = tuple(row[side] for side in "xywh") if row["detected"] else None
-                crop = recognised.crops[index] if self.options.explain else None
-                reason = empty_reason(self.method or "")
-                face = drawing.Shown(number, box, recognised.probabilities[index], crop, maps[index], reason)
-                faces[row["picture"]].append(face)
-        return faces
-
-    def _maps(self, recognised):
-        """The faces' maps of their most probable class, or None for each face if no maps are drawn."""
-        method = self.method
-        if not method or not len(recognised.crops):
-            return [None] * len(recognised.crops)
-        target = None if method == "attention" else recognised.probabilities.argmax(axis=1)
-        return explain(self.recognizer.model, recognised.crops, method, target)
+    def _annotated(self, pictures, recognised):
+        """Pairs of a picture and the faces to draw on its copy, with the maps of their most probable class."""
+        maps = None
+        if not self.options.annotate:
+            return ()
+        if self.method:
+            targets = recognised.probabilities.argmax(axis=1)
+            maps = explain(self.recognizer.model, recognised.crops, self.method, targets)
+        return zip(pictures, faces_to_draw(recognised, maps, self.method or ""), strict=True)
 
     def _film(self, number, start):
         """Yields the rows of one film, with a last row for the error if it cannot be read, or only in part."""
-        error, is_begun = "", start.get("frame", 0) > 0
+        error, first, file, name = "", start.get("frame", 0), self.files[number], self.films[number]
+        every, fps, is_begun = self.options.every, self.options.fps, first > 0
+        path = self._copy_path(number, name, ".mp4")
         try:
-            film = self._opened(self.files[number], start.get("frame", 0))
-            with self._copy(number, film) as copy:
+            film = file if isinstance(file, Camera) else FileFilm(file, every, fps, first, self.progress)
+            with written_film(path, film.fps) if path else contextlib.nullcontext() as copy:
                 for table, position in self._frames(film, number, start, copy):
                     is_begun = True
                     yield table, position
             error = film.complaint
         except (DataError, cv2.error) as fault:
-            error = str(fault).removeprefix(f"{self.files[number]}: ")
-        name = str(self.files[number]) if isinstance(self.files[number], Camera) else shown_path(self.files[number])
+            error = str(fault).removeprefix(f"{file}: ")
         last_rows = [{"path": name, "face": 0, "detected": False, "error": one_line(error)}] if error else []
         if error and is_begun:
             self.cut_short.append((name, one_line(error)))
         yield self._table(last_rows, np.zeros((0, len(self.recognizer.class_names)))), self._position(number + 1)
 
-    def _opened(self, film, first):
-        if isinstance(film, Camera):
-            return film
-        return FileFilm(film, self.options.every, self.options.fps, first, self.progress)
-
-    def _copy(self, number, film):
-        """The writer of the annotated film, as a context; it gives None if no copies are wanted."""
-        if not self.options.annotate:
-            return contextlib.nullcontext()
-        return written_film(Path(self.options.annotate) / f"{copy_name(number, film.name)}.mp4", film.fps)
-
     def _frames(self, film, number, start, copy):
         follower = Follower(self.options.smooth, start.get("faces"))
         count = 1 if film.is_live else self.recognizer.batch_size
         for chunk in in_chunks(film, count):
-            recognised, numbers = self._followed(self.recognizer.recognise(chunk), follower)
-            if copy:
-                for picture, faces in zip(chunk, self._faces_to_draw(recognised, len(chunk), numbers), strict=True):
-                    copy.add(self._drawn(picture, faces), picture.time)
+            recognised = follow_faces(self.recognizer.recognise(chunk), follower, self.recognizer.detector)
+            for picture, faces in self._annotated(chunk, recognised):
+                names, with_crops = self.recognizer.class_names, bool(self.method)
+                image = annotate(picture.pixels, faces, names, FILM_SIDE, steady=True, with_crops=with_crops)
+                copy.add(image, picture.time)
             position = self._position(number, frame=chunk[-1].frame + 1, faces=follower.state)
             yield self._table(recognised.rows, recognised.probabilities), None if copy or film.is_live else position
 
-    def _drawn(self, picture, faces):
-        names, with_crops = self.recognizer.class_names, bool(self.options.explain)
-        return drawing.annotate(picture.pixels, faces, names, FILM_SIDE, steady=True, with_crops=with_crops)
 
-    def _followed(self, recognised, follower):
-        """(`Found` with tracks and averaged probabilities, the rows' tracks); a row without a face has track None."""
-        averaged, numbers = recognised.probabilities.astype(float), [None] * len(recognised.rows)
-        for _, group in itertools.groupby(enumerate(recognised.rows), lambda pair: pair[1]["picture"]):
-            frame_rows = list(group)
-            faces = [index for index, row in frame_rows if row["detected"] or self.recognizer.detector == "none"]
-            boxes = [[recognised.rows[index][side] for side in "xywh"] for index in faces]
-            tracks, averaged[faces] = follower.follow(boxes, frame_rows[0][1]["time"], averaged[faces])
-            for index, track in zip(faces, tracks, strict=True):
-                numbers[index] = track
-        rows = [{**row, "track": track} for row, track in zip(recognised.rows, numbers, strict=True)]
-        return Found(rows, recognised.crops, averaged), numbers
-
-
-def copy_name(number: int, path: str | Path) -> str:
-    """The name, without suffix, of a file's annotated copy, with letters that every system accepts.
-
-    Args:
-        number: position of the file, from 0.
-        path: the file.
-    """
-    stem = re.sub(r"[^\w.-]+", "_", Path(path).stem)[:40]
-    return f"{number + 1:06d}-{stem}"
+def _copy_name(number, path):
+    """The name, without suffix, of the annotated copy of the file at a position from 0."""
+    return f"{number + 1:06d}-{plain_stem(path)}"
 
 
 def _job(stream):
     """A text that changes with everything that decides the rows: model, settings, files and their state on disk."""
-    recognizer = stream.recognizer
-    digest = hashlib.sha256()
-    if hasattr(recognizer.model, "get_weights"):
-        for weight in recognizer.model.get_weights():
-            digest.update(np.ascontiguousarray(weight).tobytes())
-    else:  # an exported model: its file
-        digest.update(_stamp(recognizer.model.path).encode("utf-8", "backslashreplace"))
+    recognizer, model = stream.recognizer, stream.recognizer.model
+    if hasattr(model, "get_weights"):
+        weights = [hashlib.sha256(np.ascontiguousarray(weight).tobytes()).hexdigest() for weight in model.get_weights()]
+    else:  # an exported model
+        weights = [_stamp(model.path)]
     settings = {"detector": recognizer.detector, **recognizer.cropping, **asdict(stream.options)}
-    digest.update(json.dumps([stream.columns, recognizer.shape, settings], default=str).encode())
-    for file in stream.files:
-        digest.update(f"{_stamp(file)}\n".encode("utf-8", "backslashreplace"))
-    return digest.hexdigest()
+    files = [_stamp(file) for file in stream.files]
+    return fingerprint([weights, stream.columns, recognizer.shape, settings, files])
 
 
 def _stamp(file):
@@ -344,35 +274,23 @@ def _stamp(file):
     if isinstance(file, Camera):
         return f"{file} {os.urandom(16).hex()}"
     try:
-        about = os.stat(file)
-        return f"{file!r} {about.st_size} {about.st_mtime_ns}"
+        status = os.stat(file)
+        return f"{file!r} {status.st_size} {status.st_mtime_ns}"
     except (OSError, ValueError):
         return f"{file!r}"
 
 
-def _failed(out, cut_short):
-    """(path, error) of the csv's rows with an error, without the films that were read in part."""
-    faults = ((read_cell(row["path"]), read_cell(row["error"])) for row in read_rows(out) if row["error"])
-    return [fault for fault in faults if fault not in cut_short]
-
-
 def _write_timelines(recognizer, out, stream):
     """Draws the timelines of a csv's films, one film's rows at a time; returns their paths without suffix."""
-    if not any(stream.films):
-        return []
     columns, written = ["time", "track", *recognizer.class_names], []
-    numbers = {
-        str(file) if isinstance(file, Camera) else shown_path(file): number
-        for number, file in enumerate(stream.files)
-        if stream.films[number]
-    }
-    for cell, rows in itertools.groupby(read_rows(out), lambda row: row["path"]):
+    numbers = {name: number for number, name in stream.films.items()}
+    for cell, rows in itertools.groupby(read_rows(out), lambda row: row["path"]) if numbers else ():
         name = read_cell(cell)
         values = [[float(row[column] or "nan") for column in columns] for row in rows if row["label"]]
         if name in numbers and values:
             table = pd.DataFrame(values, columns=columns)
             title = f"Emotions over time in {one_line(Path(name).name)}"
             figure = timeline(table, recognizer.class_names, title)
-            written.append(timelines_folder(out) / copy_name(numbers[name], name))
+            written.append(timelines_folder(out) / _copy_name(numbers[name], name))
             save_figure(figure, written[-1], title)
     return written

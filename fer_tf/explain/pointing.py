@@ -6,10 +6,9 @@ from scipy.stats import permutation_test
 
 from ..common.checks import InputError, check_range, check_whole
 from ..evaluation.intervals import wilson
-from .empty import is_empty
+from .maps import is_empty
 
 CENTRE, UNIFORM = "centre Gaussian", "uniform"
-BASELINES = (CENTRE, UNIFORM)
 
 
 def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -81,7 +80,7 @@ def score_maps(
     """
     masks = np.asarray(masks)
     check_whole("replicates", replicates, low=1)
-    reserved = sorted(set(maps_by_method) & set(BASELINES))
+    reserved = sorted(set(maps_by_method) & {CENTRE, UNIFORM})
     if reserved:
         raise InputError(
             f"maps_by_method: {', '.join(reserved)} is the name of a baseline; give the method another name"
@@ -91,7 +90,9 @@ def score_maps(
     if not has_region.any():
         raise InputError(f"masks: none of the {len(masks)} pictures has a true region")
     masks = masks[has_region].astype(bool)
-    known = {name: maps[has_region] for name, (maps, _) in pairs.items()} | _baselines(masks, sigma)
+    known = {name: maps[has_region] for name, (maps, _) in pairs.items()}
+    known[CENTRE] = np.broadcast_to(centre_gaussian(masks.shape[1], masks.shape[2], sigma), masks.shape)
+    known[UNIFORM] = np.ones(masks.shape)
     scores = {name: (pointing_game(maps, masks), mass_inside(maps, masks)) for name, maps in known.items()}
     rows = [_row(name, of_method, scores[CENTRE], replicates, seed) for name, of_method in scores.items()]
     table = pd.DataFrame(rows)
@@ -100,11 +101,6 @@ def score_maps(
     table.insert(len(table.columns) - 2, "area", masks.mean())
     table.insert(len(table.columns) - 2, "empty", [is_empty(maps).mean() for maps in known.values()])
     return table
-
-
-def _baselines(masks, sigma):
-    centre = centre_gaussian(*masks.shape[1:], sigma)
-    return {CENTRE: np.broadcast_to(centre, masks.shape), UNIFORM: np.ones(masks.shape)}
 
 
 def _row(name, of_method, reference, replicates, seed):

@@ -1,4 +1,4 @@
-"""Finds the scores before the softmax of a Keras classifier. Gradients and class activation maps start from them."""
+"""Finds the logits of a Keras classifier: its scores before the softmax. Gradients and activation maps use them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from ..common.checks import InputError
 from ..layers import ClassOrder
 
 
-def scores_model(model: keras.Model) -> keras.Model:
+def logits_model(model: keras.Model) -> keras.Model:
     """The part of a model up to its scores before the softmax.
 
     The softmax can be a separate layer, the activation of the last dense layer, or inside a nested or Sequential model.
@@ -66,7 +66,7 @@ def _scores(tensor):
         scores = _scores(before)
         return None if scores is None else ClassOrder(operation.sources)(scores)
     if isinstance(operation, keras.Model):
-        return scores_model(operation)(before)
+        return logits_model(operation)(before)
     if isinstance(operation, keras.layers.Dense):
         return _without_softmax(operation, tensor, before)
     if _is_softmax(operation) or _is_softmax(getattr(operation, "activation", None)):

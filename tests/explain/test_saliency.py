@@ -13,13 +13,13 @@ from fer_tf.common.checks import InputError
 from fer_tf.data.base import ArrayImages, FileImages
 from fer_tf.emotions import EMOTIONS
 from fer_tf.explain import explain, salient, salient_dataset
-from fer_tf.explain.salient_pictures import crop_box
+from fer_tf.explain.saliency import crop_box
 from fer_tf.models import build_model
 from fer_tf.models.inference import predict_probabilities
 
 # few, large squares: these tests are not about fine maps
 QUICK = {"size": 16, "stride": 8}
-saliency = explain_package.salient_pictures
+saliency = explain_package.saliency
 
 
 def net(seed=0):

@@ -1,4 +1,4 @@
-"""Empty maps: maps without any information. Figures mark them as empty and never draw them as a plain picture."""
+"""What all maps share: their scale, and empty maps, which figures mark as empty and never draw as a plain picture."""
 
 import numpy as np
 
@@ -15,13 +15,14 @@ _REASONS = {
 }
 
 
-def is_empty(maps: np.ndarray) -> np.ndarray:
-    """Which maps are empty: 0 everywhere, or with a value that is not finite.
+def scaled(maps: np.ndarray) -> np.ndarray:
+    """Maps, float [N, H, W] and not negative, each divided by its largest value: 0..1; a map of zeros stays zero."""
+    highest = maps.max(axis=(1, 2), initial=0, keepdims=True)
+    return np.divide(maps, highest, out=np.zeros_like(maps), where=highest > 0)
 
-    Args:
-        maps: float [..., H, W].
-    Returns: bool [...].
-    """
+
+def is_empty(maps: np.ndarray) -> np.ndarray:
+    """Which maps, float [..., H, W], are 0 everywhere or have a value that is not finite: bool [...]."""
     maps = np.asarray(maps)
     return ~(np.isfinite(maps).all(axis=(-2, -1)) & maps.any(axis=(-2, -1)))
 
@@ -29,9 +30,7 @@ def is_empty(maps: np.ndarray) -> np.ndarray:
 def empty_reason(method: str = "") -> str:
     """The caption of an empty map, such as "empty: nothing in the last map supports this class".
 
-    Args:
-        method: one of `METHODS`, or a title that begins with one ("gradcam, scrambled").
-    Returns: text.
+    `method` is one of `METHODS`, or a title that begins with one ("gradcam, scrambled").
     """
     reasons = [reason for name, reason in _REASONS.items() if method.startswith(name)]
     return f"empty: {reasons[0] if reasons else 'nothing supports this class'}"
