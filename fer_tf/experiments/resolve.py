@@ -122,7 +122,7 @@ def changed_since(record: dict) -> str:
         return ""
     known = Experiment("").settings()
     then = Experiment(**{key: value for key, value in record["settings"].items() if key in known})
-    named = set(re.split(r"; |, |: ", record["reduced"].replace(f" ({EARLIER})", "")))
+    named = set(re.split(r"; |, |: ", record["reduced"]))
     items = differences(record["experiment"], then).split(", ")
     changed = ", ".join(item for item in items if item not in named)
     return changed and f"{changed} ({EARLIER})"
