@@ -46,7 +46,7 @@ def queue(
     from ..common.paths import data_root
     from ..training.queue import Settings, run_queue, status
     from ..training.queue import pack as write_pack
-    from ..training.queue_file import parse_budget, read_queue
+    from ..training.queue_entries import parse_budget, read_queue
 
     if what == "status":
         print(_shown(status(read_queue(file or DEFAULT))))

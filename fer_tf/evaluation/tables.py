@@ -54,7 +54,10 @@ def markdown(frame: pd.DataFrame, digits: int = 3) -> str:
     """
     header = [str(name) for name in frame.columns]
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(_rule(frame[name]) for name in frame.columns) + "|"]
-    lines += ["| " + " | ".join(_cell(value, digits) for value in row) + " |" for row in frame.itertuples(index=False)]
+    lines += [
+        "| " + " | ".join(_cell(value, digits).replace("|", "\\|") for value in row) + " |"
+        for row in frame.itertuples(index=False)
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -65,24 +68,7 @@ def _rule(column):
 def _cell(value, digits):
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
-    if isinstance(value, float | np.floating):
-        return f"{value:.{digits}f}"
-    return str(value).replace("|", "\\|")
-
-
-# Characters with a meaning in LaTeX. One pass over the text replaces them, so no replacement is replaced again.
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+    return f"{value:.{digits}f}" if isinstance(value, float | np.floating) else str(value)
 
 
 # What fits on an A4 page with margins of 2 cm: characters in a line at normal size, rows on a page, and characters in
@@ -111,9 +97,8 @@ def latex(frame: pd.DataFrame, caption: str = "", label: str = "", digits: int =
     Returns: text. Numbers are right-aligned and text is left-aligned. Special characters such as %, _ and & are escaped
         everywhere except in the label.
     """
-    styled = frame.reset_index(drop=True).style.hide(axis="index")
-    styled = styled.format(precision=digits, na_rep="", escape="latex").format_index(escape="latex", axis=1)
-    texts = _texts(frame, digits)
+    styled = _styled(frame, digits)
+    texts = [[str(name), *(_cell(value, digits) for value in frame[name])] for name in frame]
     is_wide = sum(max(map(len, column)) + _GAP for column in texts) > _LINE
     is_float = not is_wide and len(frame) <= _PAGE
     sides = "".join("r" if kind.kind in "iuf" else "l" for kind in frame.dtypes)
@@ -132,15 +117,15 @@ def latex(frame: pd.DataFrame, caption: str = "", label: str = "", digits: int =
     )
 
 
-def _texts(frame, digits):
-    """A list for each column: its heading and its cells as they are printed."""
-    return [[str(name), *(_printed(value, digits) for value in frame[name])] for name in frame]
+def _styled(frame, digits):
+    """The frame as a pandas Styler without its index, with rounded numbers and escaped text."""
+    styled = frame.reset_index(drop=True).style.hide(axis="index")
+    return styled.format(precision=digits, na_rep="", escape="latex").format_index(escape="latex", axis=1)
 
 
-def _printed(value, digits):
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.{digits}f}"
-    return "" if value is None else str(value)
+def _escaped(text):
+    """The text with characters such as %, _ and & escaped for LaTeX."""
+    return _styled(pd.DataFrame({"": [text]}), 0).hide(axis="columns").to_string().strip()
 
 
 def _broken_columns(texts, sides):
@@ -149,14 +134,16 @@ def _broken_columns(texts, sides):
     Each column has room for its longest word. The rest of the line is shared by the columns that need more, in
     proportion to their need.
     """
-    words = [max(len(word) for text in column for word in re.split(r"[\s_/-]", text)) for column in texts]
-    full = [max(map(len, column)) for column in texts]
-    free = max(0, _LANDSCAPE - _GAP * len(texts) - sum(words)) / max(1, sum(full) - sum(words))
-    widths = [_GAP + word + (needed - word) * min(1, free) for word, needed in zip(words, full, strict=True)]
-    ragged, whole = {"l": r"\raggedright", "r": r"\raggedleft"}, max(_LANDSCAPE, sum(widths))
-    shares = [rf"\dimexpr {int(1000 * width / whole) / 1000:.3f}\linewidth-2\tabcolsep" for width in widths]
-    pairs = zip(shares, sides, strict=True)
-    return "".join(rf">{{{ragged[side]}\arraybackslash}}p{{{share}}}" for share, side in pairs)
+    words = np.array([max(len(word) for text in column for word in re.split(r"[\s_/-]", text)) for column in texts])
+    spare = np.array([max(map(len, column)) for column in texts]) - words
+    free = max(0, _LANDSCAPE - (_GAP + words).sum()) / max(1, spare.sum())
+    widths = _GAP + words + spare * min(1, free)
+    ragged = {"l": r"\raggedright", "r": r"\raggedleft"}
+    shares = np.floor(1000 * widths / max(_LANDSCAPE, widths.sum())) / 1000
+    return "".join(
+        rf">{{{ragged[side]}\arraybackslash}}p{{\dimexpr {share:.3f}\linewidth-2\tabcolsep}}"
+        for side, share in zip(sides, shares, strict=True)
+    )
 
 
 def _on_landscape(text):
@@ -165,10 +152,6 @@ def _on_landscape(text):
     broken = text[body:end].replace(r"\_", r"\_\allowbreak{}").replace("/", r"/\allowbreak{}")
     text = text[:body] + broken + text[end:]
     return f"{_WIDE}{text}\\end{{landscape}}\n"
-
-
-def _escaped(text):
-    return "".join(_SPECIAL.get(character, character) for character in text)
 
 
 def write_table(path: str | Path, frame: pd.DataFrame, caption: str = "", digits: int = 3) -> list[Path]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..explain.empty import empty_reason, is_empty
 from ..explain.plots import blended, mark_empty
-from ..plots import _COLOURS
+from ..plots import PALETTE
 
 # Limits for the longer side of an annotated picture, in pixels. Smaller pictures are enlarged to make room for labels.
 SHORTEST, LONGEST = 320, 1600
@@ -89,7 +89,7 @@ def _scaled(pixels, scale):
 
 
 def _colour(number):
-    return tuple(round(255 * share) for share in _COLOURS[number % len(_COLOURS)])
+    return tuple(round(255 * share) for share in PALETTE[number % len(PALETTE)])
 
 
 def _ink(colour):

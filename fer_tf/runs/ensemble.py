@@ -12,9 +12,9 @@ from ..common.files import write_json
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
 from . import evaluate, records
+from .averaged_views import NOTE, VIEWS, AveragedViews
 from .datasets import dataset_of
 from .environment import environment
-from .views import VIEWS, AveragedViews, _tta_notes
 
 
 def ensemble_runs(
@@ -46,7 +46,8 @@ def ensemble_runs(
     check_choice("tta", tta, VIEWS)
     runs = [records.read_run(records.run_directory(run)) for run in names]
     _check_same_test(runs)
-    datasets = _shared_splits(runs, _load_all(runs, data_dir))
+    loaded: dict = {}
+    datasets = _shared_splits(runs, [dataset_of(run, data_dir, loaded) for run in runs])
     models = [saving.load_model(run.model_path) for run in runs]
     labels = datasets[0].val.labels
     val = np.stack([_predict(model, ds, "val", tta) for model, ds in zip(models, datasets, strict=True)])
@@ -96,8 +97,8 @@ def _checked_weights(names, weights, select):
 
 
 def _check_same_test(runs):
-    first = runs[0]
-    for run in runs[1:]:
+    first, *others = runs
+    for run in others:
         if _tested(run) != _tested(first):
             names = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
             raise InputError(
@@ -109,12 +110,6 @@ def _tested(run):
     """What decides which images a run is tested on."""
     limit = run.record["settings"]["limit"]
     return run.record["test_fingerprint"], limit, run.record["seed"] if limit else None
-
-
-def _load_all(runs, data_dir):
-    """Each run's dataset with pictures as its model takes them; equal ones are loaded once."""
-    loaded = {}
-    return [dataset_of(run, data_dir, loaded) for run in runs]
 
 
 def _shared_splits(runs, datasets):
@@ -197,6 +192,6 @@ def _record(runs, members, ds, select, tta, name):
         "class_names": list(ds.class_names),
         "test_fingerprint": first["test_fingerprint"],
         "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
-        "notes": [*ds.notes, how, *_tta_notes(tta)],
+        "notes": [*ds.notes, how, *([] if tta == "none" else [NOTE.format(tta)])],
         "environment": environment(),
     }

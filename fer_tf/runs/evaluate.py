@@ -122,7 +122,7 @@ def evaluate_model(
         ds: `FaceDataset`.
         name: of the model, for the folder and the record.
         out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
-        tta: for the record, the views that the model averages over (`views.evaluate_with_tta`).
+        tta: for the record, the views that the model averages over (`averaged_views.evaluate_with_tta`).
     Returns: `Run` (not among reports/runs/).
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"

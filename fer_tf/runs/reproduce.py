@@ -49,7 +49,7 @@ def reproduce(names: list | None, parameters: dict, force: bool = False) -> list
         started = time.perf_counter()
         results.append(_run(path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}"))
         seconds[path.stem] = time.perf_counter() - started
-    from .page import build_report
+    from .report import build_report
 
     report = build_report()
     print("\n".join(f"{stem:32} {time_text(value):>12}" for stem, value in seconds.items()))

@@ -121,11 +121,7 @@ def _record(name, experiment, ds, size, seed, options):
     changes += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
     about = {
         "evaluation_code": evaluate.evaluation_code(),
-        "reduced": records.reduced_note(changes, options, ds),
-        "source": experiment.source,
-        "claims": list(experiment.claims),
-        "notes": ds.notes,
-        "counts": ds.counts().to_dict(),
+        **records.about_run(experiment, ds, options, changes),
         "backend": "scikit-learn",
     }
     return {**basis, "fingerprint": hashes.fingerprint(basis), **about}

@@ -24,7 +24,7 @@ from ..experiments.resolve import is_used
 from ..experiments.settings import Experiment
 from ..runs import records
 from . import checkpoint
-from .queue_file import ENSEMBLE, Entry
+from .queue_entries import ENSEMBLE, Entry
 
 OUT_OF_TIME, INTERRUPTED = 75, 130
 # A process that a signal ends (out of memory, say) is started at most so often.

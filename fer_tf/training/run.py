@@ -150,11 +150,7 @@ def run_record(
     about = {
         "evaluation_code": evaluate.evaluation_code(),
         "size": size,
-        "reduced": records.reduced_note([experiments.differences(name, experiment, size)], options, ds),
-        "source": experiment.source,
-        "claims": list(experiment.claims),
-        "notes": ds.notes,
-        "counts": ds.counts().to_dict(),
+        **records.about_run(experiment, ds, options, [experiments.differences(name, experiment, size)]),
         "backend": keras.backend.backend(),
         "teacher_runs": list(teacher.runs) if teacher else [],
     }

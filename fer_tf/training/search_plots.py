@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..plots import _styled
+from ..plots import styled
 
 
 def _plane(settings):
@@ -19,7 +19,7 @@ def _plain(setting):
     return setting.replace("_", " ")
 
 
-@_styled
+@styled
 def heat_map(table: pd.DataFrame, settings: list) -> Figure:
     """The best validation accuracy over two settings, the maximum over all others; empty where nothing was tried.
 
@@ -40,7 +40,7 @@ def heat_map(table: pd.DataFrame, settings: list) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def parallel_coordinates(table: pd.DataFrame, settings: list) -> Figure:
     """Every trial as a line through its settings to its validation accuracy, which also is its colour.
 

@@ -22,7 +22,7 @@ from fer_tf.common.files import as_json, write_json
 from fer_tf.runs import records
 from fer_tf.training import checkpoint, fitting, queue, search
 from fer_tf.training.queue import Settings, run_queue, state, status
-from fer_tf.training.queue_file import Entry, read_queue
+from fer_tf.training.queue_entries import Entry, read_queue
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks and signals are those of POSIX")
 

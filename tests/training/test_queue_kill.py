@@ -15,7 +15,7 @@ import pytest
 
 from fer_tf.runs import records
 from fer_tf.training import checkpoint, queue
-from fer_tf.training.queue_file import read_queue
+from fer_tf.training.queue_entries import read_queue
 
 pytestmark = [
     pytest.mark.slow,

@@ -16,7 +16,7 @@ from ..common.paths import reports_root
 from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
-from ..runs.views import VIEWS
+from ..runs.averaged_views import VIEWS
 from .classical import CLASSICAL
 from .teachers import teacher_names
 

@@ -17,9 +17,10 @@ from ..common.files import write_text
 from ..common.paths import reports_root
 from ..data import parse_options
 from ..evaluation import comparison, document_tables, tables
+from ..evaluation import plots as evaluation_plots
 from . import records
-from .compare import CLAIM_COLUMNS, all_runs, as_of_now, claims, compare, documents, released_runs, shown
 from .environment import environment
+from .result_tables import all_runs, as_of_now, claims, compare, documents, released_runs, shown, shown_claims
 
 # Captions of the figures that a run leaves in its own folder.
 RUN_FIGURES = {
@@ -32,8 +33,7 @@ def build_report() -> Path:
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
     local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()
-    claimed = answered[CLAIM_COLUMNS]
-    shown_documents = documents(local, all_runs())
+    claimed, shown_documents = shown_claims(answered), documents(local, all_runs())
     document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
     parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
     pages = [_released(key, part) for key, part in parts]
@@ -88,7 +88,7 @@ def _group(key, part, members):
         "anchor": f"{key[0]}-{key[1]}-{whole.record.get('test_fingerprint', '')}",
         "verdict": _verdict(part),
         "table": _table(shown(_short_names(part)), caption),
-        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(part))),
         "counts": _table(counts, "Images per class and split"),
         "notes": whole.record["notes"],
         "runs": [_run(run) for run in members],
@@ -145,7 +145,7 @@ def _released(key, part):
     return {
         "dataset": key[0],
         "protocol": key[1],
-        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(part))),
         "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}"),
     }
 
