@@ -93,7 +93,6 @@ def keep(figure: Figure, name: str, caption: str, section: str = "") -> Figure:
         name: name of the files, without suffix.
         caption: a sentence that says what the figure shows. The report prints it, and screen readers read it aloud.
         section: one of `SECTIONS`, where the report shows the figure. "": the figure stays in the notebook.
-    Returns: the same figure.
     Raises: `InputError` for an empty caption or an unknown section.
     """
     if not caption.strip():

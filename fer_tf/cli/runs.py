@@ -228,8 +228,8 @@ def release(
     import_keras()
     from ..common.checks import InputError
     from ..runs.release import add_runs, render_results
-    from ..training.queue import finished_names
     from ..training.queue_entries import read_queue
+    from ..training.queue_state import finished_names
 
     if bool(runs) == bool(queue):
         raise InputError("release: give the names of runs, or --queue FILE")

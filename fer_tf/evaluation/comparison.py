@@ -26,7 +26,6 @@ def has_learned(test: dict) -> bool:
 
     Args:
         test: test metrics of a run, `run.metrics["test"]`, or `scores_of` its predictions.
-    Returns: bool.
     """
     return test["intervals"]["accuracy"][0] > commonest_share(test)
 
@@ -97,7 +96,6 @@ def run_row(name: str, record: dict[str, Any], metrics: dict[str, Any]) -> dict[
     Args:
         name: name of the run.
         record, metrics: dicts as in the json files of the run.
-    Returns: dict column -> value.
     """
     test, training = metrics["test"], metrics["training"]
     low, high = test["intervals"]["accuracy"]
@@ -318,7 +316,6 @@ def measured_in_full(claimed: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         claimed: DataFrame from `claims_table`.
-    Returns: DataFrame with the same columns.
     """
     is_measured = (claimed["claimed"] != "") & (claimed["reproduced"] != "") & (claimed["reduced"] == "")
     return claimed[is_measured & (claimed["measured under"] == claimed["claimed under"])]
@@ -329,7 +326,6 @@ def claims_sentence(claimed: pd.DataFrame) -> str:
 
     Args:
         claimed: DataFrame from `claims_table`.
-    Returns: a sentence.
     """
     measured, figures = measured_in_full(claimed), claimed[claimed["claimed"] != ""]
     counts = {

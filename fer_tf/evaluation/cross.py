@@ -37,12 +37,7 @@ def _row(record, test):
 
 
 def _origin(record):
-    """(model, dataset that it was trained on).
-
-    A run's own record and an ensemble's are tests on the dataset of the training. A model file says both in its
-    provenance; a file of an earlier version has no experiment there and goes by its name. Averaged over several views,
-    it is another model.
-    """
+    """(model, dataset that it was trained on); averaged over several views, a model is another one."""
     if "experiment" in record:
         return record["experiment"], record["dataset"]
     if "members" in record:

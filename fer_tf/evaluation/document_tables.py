@@ -226,18 +226,18 @@ def document_tables(
         "document2": document2_table,
         "document4": document4_table,
     }
-    found = {}
+    tables_by_name = {}
     for name, make in makers.items():
         members = _members(runs, experiments, name)
         if members:
-            found[name] = _with_place(make(members), members)
+            tables_by_name[name] = _with_place(make(members), members)
     if _members(runs, experiments, "document3"):
-        found["document3"] = document3_table(answers or runs, datasets)
+        tables_by_name["document3"] = document3_table(answers or runs, datasets)
     asked = ablations.questions(experiments)
     compared = [run for run in runs if run.record["experiment"] in set().union(*asked.values())]
     triples = [(run.record, run.metrics, run.predictions) for run in compared]
     more = {"lists": lists_table(runs, datasets), "ablations": ablations.ablations_table(triples, asked)}
-    return dict(sorted(found.items())) | {name: table for name, table in more.items() if len(table)}
+    return dict(sorted(tables_by_name.items())) | {name: table for name, table in more.items() if len(table)}
 
 
 def write_tables(folder: Path, tables_by_name: dict[str, pd.DataFrame]) -> list[Path]:
@@ -246,7 +246,6 @@ def write_tables(folder: Path, tables_by_name: dict[str, pd.DataFrame]) -> list[
     Args:
         folder: the target folder.
         tables_by_name: dict key of `CAPTIONS` -> DataFrame.
-    Returns: list of paths.
     """
     for name in set(CAPTIONS) - set(tables_by_name):  # their runs no longer exist
         for suffix in (".md", ".tex", ".csv"):

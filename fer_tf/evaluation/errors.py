@@ -24,8 +24,7 @@ def confusions(predictions: pd.DataFrame, by: str = "images", examples: int = 5)
     """
     check_choice("by", by, ("images", "share"))
     check_whole("examples", examples, low=0)
-    _check_columns(predictions, "name", "truth", "label", "confidence")
-    wrong = _surest_first(predictions[predictions["label"] != predictions["truth"]])
+    wrong = _surest_errors(predictions)
     table = wrong.groupby(["truth", "label"], observed=True).agg(
         images=("name", "size"),
         confidence=("confidence", "mean"),
@@ -49,8 +48,7 @@ def confident_errors(predictions: pd.DataFrame, count: int = 20) -> pd.DataFrame
     Raises: `InputError` for a missing column or a value that is not allowed.
     """
     check_whole("count", count, low=1)
-    _check_columns(predictions, "name", "truth", "label", "confidence")
-    wrong = _surest_first(predictions[predictions["label"] != predictions["truth"]]).head(count)
+    wrong = _surest_errors(predictions).head(count)
     classes = [name for name in EMOTIONS if name in predictions]
     probabilities = [row.get(row["truth"], np.nan) for _, row in wrong.iterrows()]
     table = wrong[["name", "truth", "label", "confidence"]].assign(truth_probability=np.array(probabilities, float))
@@ -58,15 +56,14 @@ def confident_errors(predictions: pd.DataFrame, count: int = 20) -> pd.DataFrame
     return table.assign(rank=(higher + 1).where(table["truth_probability"].notna())).reset_index(drop=True)
 
 
-def _surest_first(wrong):
+def _surest_errors(predictions):
     """Errors sorted by falling confidence; ties are sorted by name, so that the order is always the same."""
-    return wrong.sort_values(["confidence", "name"], ascending=[False, True])
-
-
-def _check_columns(predictions, *columns):
+    columns = ("name", "truth", "label", "confidence")
     missing = [name for name in columns if name not in predictions]
     if missing:
         raise InputError(f"predictions: must have the columns {', '.join(columns)}; {', '.join(missing)} is missing")
+    wrong = predictions[predictions["label"] != predictions["truth"]]
+    return wrong.sort_values(["confidence", "name"], ascending=[False, True])
 
 
 def spread(table: pd.DataFrame) -> dict[str, Any]:

@@ -89,7 +89,6 @@ def on_same_images(predictions: dict[str, pd.DataFrame]) -> dict[str, pd.DataFra
 
     Args:
         predictions: see `subset_accuracy`.
-    Returns: dict model -> DataFrame.
     Raises: `InputError` for no model, unknown labels, an image that appears twice, or other images or truths.
     """
     if not predictions:

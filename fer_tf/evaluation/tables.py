@@ -50,19 +50,15 @@ def markdown(frame: pd.DataFrame, digits: int = 3) -> str:
     Args:
         frame: DataFrame; its index is not shown.
         digits: decimal places of floats; missing values are empty.
-    Returns: text.
     """
     header = [str(name) for name in frame.columns]
-    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(_rule(frame[name]) for name in frame.columns) + "|"]
+    rules = ["---:" if pd.api.types.is_numeric_dtype(frame[name]) else "---" for name in frame.columns]
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(rules) + "|"]
     lines += [
         "| " + " | ".join(_cell(value, digits).replace("|", "\\|") for value in row) + " |"
         for row in frame.itertuples(index=False)
     ]
     return "\n".join(lines) + "\n"
-
-
-def _rule(column):
-    return "---:" if pd.api.types.is_numeric_dtype(column) else "---"
 
 
 def _cell(value, digits):
@@ -129,11 +125,7 @@ def _escaped(text):
 
 
 def _broken_columns(texts, sides):
-    """The format of columns with line breaks in their cells; together they are at most as wide as the line.
-
-    Each column has room for its longest word. The rest of the line is shared by the columns that need more, in
-    proportion to their need.
-    """
+    """The format of columns with line breaks in their cells: room for the longest word, the rest by need."""
     words = np.array([max(len(word) for text in column for word in re.split(r"[\s_/-]", text)) for column in texts])
     spare = np.array([max(map(len, column)) for column in texts]) - words
     free = max(0, _LANDSCAPE - (_GAP + words).sum()) / max(1, spare.sum())
@@ -162,7 +154,6 @@ def write_table(path: str | Path, frame: pd.DataFrame, caption: str = "", digits
         frame: DataFrame; its index is not written. Columns that are empty in every row are only in the csv file.
         caption: text above the Markdown and LaTeX tables; the LaTeX label is tab:<name of the file>.
         digits: decimal places of floats in Markdown and LaTeX.
-    Returns: list of the three paths.
     """
     path = Path(path)
     paths = [path.with_name(path.name + suffix) for suffix in (".md", ".tex", ".csv")]

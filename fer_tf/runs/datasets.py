@@ -18,7 +18,6 @@ def dataset_of(run: records.Run, data_dir: str | None = None, loaded: dict | Non
         run: `Run`.
         data_dir: see `load_dataset`.
         loaded: dict that keeps what was loaded for other runs; None keeps nothing.
-    Returns: `FaceDataset`.
     Raises: `InputError` if the dataset now holds other test images than the run was tested on.
     """
     loaded = {} if loaded is None else loaded

@@ -113,10 +113,7 @@ def _tested(run):
 
 
 def _shared_splits(runs, datasets):
-    """The datasets with one split for all: train is what any run learned from, val what all of them held out.
-
-    Protocols that draw val by seed give every run another one; the few images that no run learned from are left.
-    """
+    """The datasets with one split for all: train is what any run learned from, val what all of them held out."""
     splits = np.stack([ds.table["split"].to_numpy(str) for ds in datasets])
     names = [ds.table["name"].to_numpy(str) for ds in datasets]
     if (
@@ -143,7 +140,7 @@ def _predict(model, ds, split, tta):
 
 def _mean(probabilities, weights):
     """The weighted mean of float [N, C] arrays; those of weight 0 may be None."""
-    return sum(weight * found for weight, found in zip(weights, probabilities, strict=True) if weight)
+    return sum(weight * member for weight, member in zip(weights, probabilities, strict=True) if weight)
 
 
 def greedy_weights(probabilities: np.ndarray, labels: np.ndarray, rounds: int = 25) -> np.ndarray:
@@ -177,13 +174,13 @@ def _score(probabilities, labels):
 
 def _record(runs, members, ds, select, tta, name):
     first = runs[0].record
-    made = fingerprint([[run.record["fingerprint"] for run in runs], [m["weight"] for m in members], tta])
+    digest = fingerprint([[run.record["fingerprint"] for run in runs], [member["weight"] for member in members], tta])
     used = sum(member["weight"] > 0 for member in members)
     how = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
-        "fingerprint": made,
+        "fingerprint": digest,
         "evaluation_code": evaluate.evaluation_code(),
-        "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{made[:8]}",
+        "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{digest[:8]}",
         "members": members,
         "select": select,
         "tta": tta,

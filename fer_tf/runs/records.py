@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
@@ -122,20 +122,32 @@ def _finished_below(root):
     return runs
 
 
+def lock_file(path: Path) -> IO | None:
+    """An open file that holds a lock as long as it is open, in this process or in one that inherits it.
+
+    Returns: None if another process has the lock. On a system without file locks there is always a file: two runs of
+        one name at once are then up to the user.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "w")  # noqa: SIM115
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+    return file
+
+
 @contextlib.contextmanager
 def locked(name: str) -> Iterator:
     """Keeps a second process from writing the same run; the lock goes with its process, also if that is killed."""
-    path = run_directory(f".{name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # a system without file locks: two runs of one name at once are then up to the user
-        except OSError:
-            raise InputError(f"{name}: is being run by another process; wait for it, or stop it") from None
+    file = lock_file(run_directory(f".{name}.lock"))
+    if file is None:
+        raise InputError(f"{name}: is being run by another process; wait for it, or stop it")
+    with file:
         yield
 
 
