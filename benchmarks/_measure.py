@@ -1,6 +1,7 @@
 """Measuring variants side by side: each in a process of its own (so memory is its own), in one run, as ratios."""
 
 import json
+import math
 import os
 import resource
 import subprocess
@@ -22,8 +23,12 @@ def in_own_process(script, variant, *arguments):
 
 def report(**values):
     """Prints a variant's figures for `in_own_process`, with the process's peak memory."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(json.dumps({**values, "peak MB": round(peak)}))
+    print(json.dumps({**values, "peak MB": peak()}))
+
+
+def peak():
+    """Most resident memory of this process so far, MB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 def best_of(function, repeats=3):
@@ -34,6 +39,13 @@ def best_of(function, repeats=3):
         function()
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def answers_per_second(ask, images):
+    """Images a second, the best of five rounds of calls that take some tenths of a second together."""
+    ask(images)
+    calls = max(1, math.ceil(0.2 / best_of(lambda: ask(images))))
+    return len(images) * calls / best_of(lambda: [ask(images) for _ in range(calls)], repeats=5)
 
 
 def print_table(rows, column, reference, faster="higher"):

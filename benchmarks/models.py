@@ -15,7 +15,7 @@ import math
 import sys
 
 import numpy as np
-from _measure import best_of, in_own_process, print_table, report
+from _measure import answers_per_second, in_own_process, print_table, report
 from training_step import StepClock
 
 BATCH, IMAGES, STEPS, WARM_UP = 64, 28_709, 15, 3
@@ -81,13 +81,6 @@ def multiply_adds(model, shape):
     builder = tf.compat.v1.profiler.ProfileOptionBuilder
     options = builder(builder.float_operation()).with_empty_output().build() | {"account_type_regexes": COUNTED}
     return tf.compat.v1.profiler.profile(graph, options=options, cmd="op").total_float_ops / 2
-
-
-def answers_per_second(ask, images):
-    """Images a second, the best of five rounds of calls that take some tenths of a second together."""
-    ask(images)
-    calls = max(1, math.ceil(0.2 / best_of(lambda: ask(images))))
-    return len(images) * calls / best_of(lambda: [ask(images) for _ in range(calls)], repeats=5)
 
 
 def seconds_per_step(model, experiment, shape, steps, rng):

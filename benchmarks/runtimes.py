@@ -7,13 +7,12 @@ finding faces. Each variant in a process of its own, asked for one picture at a 
 `times predict` compares with what a student writes first: `model.predict(picture[None])` in a loop.
 """
 
-import math
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from _measure import best_of, in_own_process, print_table, report
+from _measure import answers_per_second, in_own_process, print_table, report
 
 BATCHES = (1, 256)
 # name -> (form, quantize) of an export, or None: the Keras model, asked in one of the ways below
@@ -46,13 +45,6 @@ def main():
     print(table[[]].assign(**ratios).to_string())
     for variant, meaning in MEANINGS.items():
         print(f"{variant:8} {meaning}")
-
-
-def answers_per_second(ask, images):
-    """Images a second, the best of five rounds of calls that take some tenths of a second together."""
-    ask(images)
-    calls = max(1, math.ceil(0.2 / best_of(lambda: ask(images))))
-    return len(images) * calls / best_of(lambda: [ask(images) for _ in range(calls)], repeats=5)
 
 
 def asker(variant, model):

@@ -10,7 +10,6 @@ each is at least the one before it.
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from _measure import in_own_process
+from _measure import in_own_process, peak
 
 COUNT, FACES, SIDE, BATCH = 100_000, 400, 96, 64
 TEST_SHARE = 50  # every 50th picture is a test picture
@@ -58,11 +57,6 @@ def write_picture(home, number, faces, noise):
     (folder / "images" / f"{number}.jpg").write_bytes(coded.tobytes())
     for kind, value in (("exp", number // TEST_SHARE % 8), ("val", -0.25), ("aro", 0.5)):
         np.save(folder / "annotations" / f"{number}_{kind}.npy", np.array(str(value)))
-
-
-def peak():
-    """Most resident memory of this process so far, MB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
 
 
 def timed(function):

@@ -28,10 +28,11 @@ def main():
     table = measure()
     print(table.to_string(index=False))
     from fer_tf import plots
+    from fer_tf.evaluation.plots import ablation
     from fer_tf.evaluation.tables import write_csv
 
     write_csv(out / "synthetic_ablation.csv", table.round(4))
-    plots.save_figure(plots.ablation(table), out / "figures" / "synthetic_ablation")
+    plots.save_figure(ablation(table), out / "figures" / "synthetic_ablation")
 
 
 def measure():
@@ -67,7 +68,7 @@ def score(model, names, fixed, value, **options):
     found["label"] = np.array(names)[predict_probabilities(model, faces.images).argmax(axis=1)]
     if fixed == "intensity":
         found = found[found["truth"] != "neutral"]
-    row = accuracy_by(found, np.zeros(len(found))).iloc[0].drop("group")
+    row = accuracy_by(found, np.zeros(len(found))).iloc[0].drop(["group", "macro F1"])
     return {"fixed": fixed, "value": value, **row, "n": int(row["n"])}
 
 

@@ -30,18 +30,18 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "fer_tf",
     "figure.constrained_layout.use": True,
 }
-_COLOURS = sns.color_palette("colorblind")
+PALETTE = sns.color_palette("colorblind")
 
 
-def _styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draws a figure in the kit's style."""
+def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Decorates a function that draws a figure: it draws in the kit's style."""
 
     @functools.wraps(function)
-    def styled(*arguments, **options):
+    def drawn(*arguments, **options):
         with matplotlib.rc_context(_STYLE):
             return function(*arguments, **options)
 
-    return styled
+    return drawn
 
 
 def save_figure(
@@ -93,7 +93,6 @@ def keep(figure: Figure, name: str, caption: str, section: str = "") -> Figure:
         name: name of the files, without suffix.
         caption: a sentence that says what the figure shows. The report prints it, and screen readers read it aloud.
         section: one of `SECTIONS`, where the report shows the figure. "": the figure stays in the notebook.
-    Returns: the same figure.
     Raises: `InputError` for an empty caption or an unknown section.
     """
     if not caption.strip():
@@ -104,7 +103,8 @@ def keep(figure: Figure, name: str, caption: str, section: str = "") -> Figure:
     return figure
 
 
-def _grid(rows, columns, width=1.15, height=1.15):
+def picture_grid(rows: int, columns: int, width: float = 1.15, height: float = 1.15) -> tuple[Figure, np.ndarray]:
+    """A figure for pictures, width × height inches each, and its axes [rows, columns], which are switched off."""
     figure = Figure(figsize=(columns * width, rows * height))
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.ravel():
@@ -112,20 +112,20 @@ def _grid(rows, columns, width=1.15, height=1.15):
     return figure, axes
 
 
-def _show(axis, image, title=""):
+def show_picture(axis: Any, image: np.ndarray, title: str = "") -> None:
+    """Shows a picture, 0..255 [H, W, C], on an axis."""
     image = np.asarray(image)
     is_gray = image.shape[-1] == 1
     axis.imshow(image[..., 0] if is_gray else image, cmap="gray" if is_gray else None, vmin=0, vmax=255)
     axis.set_title(title, fontsize=8)
 
 
-@_styled
+@styled
 def class_counts(counts: pd.DataFrame) -> Figure:
     """Number of images in each class and split, as bars.
 
     Args:
         counts: DataFrame from `FaceDataset.counts()`.
-    Returns: figure.
     """
     table = counts.drop(index="all", columns="all").melt(ignore_index=False, var_name="split", value_name="images")
     figure = Figure(figsize=(8, 3.4))
@@ -135,7 +135,7 @@ def class_counts(counts: pd.DataFrame) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def sample_sheet(
     images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], per_class: int = 10, seed: int = 0
 ) -> Figure:
@@ -147,24 +147,23 @@ def sample_sheet(
         class_names: C names.
         per_class: pictures in a row.
         seed: seed of the random choice.
-    Returns: figure.
     """
     rng = np.random.default_rng(seed)
-    figure, axes = _grid(len(class_names), per_class, 0.95, 0.95)
+    figure, axes = picture_grid(len(class_names), per_class, 0.95, 0.95)
     for code, name in enumerate(class_names):
         rows = np.flatnonzero(labels == code)
         for axis, row in zip(axes[code], rng.permutation(rows)[:per_class], strict=False):
-            _show(axis, images[row])
-        _row_name(axes[code, 0], name)
+            show_picture(axis, images[row])
+        name_row(axes[code, 0], name)
     return figure
 
 
-def _row_name(axis, name):
+def name_row(axis: Any, name: str) -> None:
     """Writes the name of a row to the left of its first picture; as text, because axes are switched off."""
     axis.text(-0.1, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9)
 
 
-@_styled
+@styled
 def mean_faces(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     """The mean picture of each class, and its difference from the mean of all pictures (white: no difference).
 
@@ -172,22 +171,21 @@ def mean_faces(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str
         images: uint8 [N, H, W, C].
         labels: int [N], codes of `class_names`.
         class_names: C names.
-    Returns: figure.
     """
     gray = images.mean(axis=-1)
     overall = gray.mean(axis=0)
-    figure, axes = _grid(2, len(class_names), 1.3, 1.35)
+    figure, axes = picture_grid(2, len(class_names), 1.3, 1.35)
     for code, name in enumerate(class_names):
         of_class = gray[labels == code]
         mean = of_class.mean(axis=0) if len(of_class) else overall
-        _show(axes[0, code], mean[..., None], name)
+        show_picture(axes[0, code], mean[..., None], name)
         axes[1, code].imshow(mean - overall, cmap="RdBu_r", vmin=-30, vmax=30)
-    _row_name(axes[0, 0], "mean")
-    _row_name(axes[1, 0], "minus all")
+    name_row(axes[0, 0], "mean")
+    name_row(axes[1, 0], "minus all")
     return figure
 
 
-@_styled
+@styled
 def intensity(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Brightness of the pictures: a histogram of all pixels, and the mean of each picture by class.
 
@@ -195,53 +193,50 @@ def intensity(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
         images: uint8 [N, H, W, C].
         labels: int [N], codes of `class_names`.
         class_names: C names.
-    Returns: figure.
     """
     figure = Figure(figsize=(9, 3.2))
     left, right = figure.subplots(1, 2)
     counts = np.bincount(images.ravel(), minlength=256)
-    left.fill_between(np.arange(256), counts / counts.sum(), color=_COLOURS[0], linewidth=0)
+    left.fill_between(np.arange(256), counts / counts.sum(), color=PALETTE[0], linewidth=0)
     left.set(xlabel="pixel value (0..255)", ylabel="share of pixels", title="All pixels")
     means = images.mean(axis=(1, 2, 3))
-    sns.boxplot(x=np.array(class_names)[labels], y=means, order=class_names, ax=right, color=_COLOURS[0], fliersize=1)
+    sns.boxplot(x=np.array(class_names)[labels], y=means, order=class_names, ax=right, color=PALETTE[0], fliersize=1)
     right.set(xlabel="", ylabel="mean pixel value", title="Mean brightness of a picture")
     right.tick_params(axis="x", rotation=45)
     return figure
 
 
-@_styled
+@styled
 def picture(image: np.ndarray) -> Figure:
     """One picture without a frame.
 
     Args:
         image: uint8 [H, W, C].
-    Returns: figure.
     """
     figure = Figure(figsize=(image.shape[1] / 100, image.shape[0] / 100))
     axis = figure.subplots()
-    _show(axis, image)
+    show_picture(axis, image)
     axis.axis("off")
     return figure
 
 
-@_styled
+@styled
 def image_row(images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) -> Figure:
     """Pictures with titles, at most ten in a row.
 
     Args:
         images: N pictures, uint8 [H, W, C].
         titles: N texts.
-    Returns: figure.
     """
     columns = max(1, min(10, len(images)))
     rows = max(1, -(-len(images) // columns))
-    figure, axes = _grid(rows, columns, 1.2, 1.45)
+    figure, axes = picture_grid(rows, columns, 1.2, 1.45)
     for axis, image, title in zip(axes.ravel(), images, titles, strict=False):
-        _show(axis, image, title)
+        show_picture(axis, image, title)
     return figure
 
 
-@_styled
+@styled
 def windows(images: np.ndarray, corners: np.ndarray, titles: Sequence[str]) -> Figure:
     """Pictures with the window that a spatial transformer samples; the thick side becomes the top.
 
@@ -249,22 +244,21 @@ def windows(images: np.ndarray, corners: np.ndarray, titles: Sequence[str]) -> F
         images: uint8 [N, H, W, C].
         corners: float [N, 4, 2], (x, y) in pixels, clockwise from the corner that becomes the top left.
         titles: N texts.
-    Returns: figure.
     """
-    figure, axes = _grid(1, len(images), 1.35, 1.6)
+    figure, axes = picture_grid(1, len(images), 1.35, 1.6)
     height, width = images.shape[1:3]
     for axis, image, outline, title in zip(axes[0], images, corners, titles, strict=True):
-        _show(axis, image, title)
+        show_picture(axis, image, title)
         closed = np.vstack([outline, outline[:1]])
-        axis.plot(closed[:, 0], closed[:, 1], color=_COLOURS[1], linewidth=1.5)
-        axis.plot(closed[:2, 0], closed[:2, 1], color=_COLOURS[1], linewidth=3)
+        axis.plot(closed[:, 0], closed[:, 1], color=PALETTE[1], linewidth=1.5)
+        axis.plot(closed[:2, 0], closed[:2, 1], color=PALETTE[1], linewidth=3)
         # parts of the window can lie outside the picture
         axis.set_xlim(min(-1, closed[:, 0].min() - 2), max(width, closed[:, 0].max() + 2))
         axis.set_ylim(max(height, closed[:, 1].max() + 2), min(-1, closed[:, 1].min() - 2))
     return figure
 
 
-@_styled
+@styled
 def region_weights(images: np.ndarray, boxes: np.ndarray, weights: np.ndarray, titles: Sequence[str]) -> Figure:
     """Pictures with the outlines of their crops; a thicker line means a higher weight.
 
@@ -276,14 +270,13 @@ def region_weights(images: np.ndarray, boxes: np.ndarray, weights: np.ndarray, t
         boxes: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face, which is not drawn.
         weights: float [N, R].
         titles: N texts.
-    Returns: figure.
     """
     columns = max(1, min(6, len(images)))
-    figure, axes = _grid(max(1, -(-len(images) // columns)), columns, 1.7, 2.1)
+    figure, axes = picture_grid(max(1, -(-len(images) // columns)), columns, 1.7, 2.1)
     for axis, image, row, title in zip(axes.ravel(), images, weights, titles, strict=False):
         order = 1 + np.argsort(row[1:])
         texts = [f"I{index} {row[index]:.3f}" for index in (0, order[-1], order[0])]
-        _show(axis, image, f"{title}\n{texts[0]}\n{texts[1]}, {texts[2]}")
+        show_picture(axis, image, f"{title}\n{texts[0]}\n{texts[1]}, {texts[2]}")
         spread = max(np.ptp(row[1:]), 1e-7)
         for index in order:
             _outline(axis, boxes[index], index, (row[index] - row[order[0]]) / spread, index == order[-1])
@@ -295,12 +288,12 @@ def _outline(axis, box, index, share, is_strongest):
     left, top, width, height = box
     inset = 0.004 * index * (width + height)
     corner = (left - 0.5 + inset, top - 0.5 + inset)
-    colour = _COLOURS[1 if is_strongest else 0]
+    colour = PALETTE[1 if is_strongest else 0]
     style = {"edgecolor": colour, "linewidth": 0.4 + 2.2 * share, "alpha": 0.35 + 0.65 * share}
     axis.add_patch(Rectangle(corner, width - 2 * inset, height - 2 * inset, fill=False, **style))
 
 
-@_styled
+@styled
 def value_curves(table: pd.DataFrame, x: str, y: str, group: str, xlabel: str, ylabel: str) -> Figure:
     """Lines of y over x, one for each group, with a band from low to high if the table has these columns.
 
@@ -308,11 +301,10 @@ def value_curves(table: pd.DataFrame, x: str, y: str, group: str, xlabel: str, y
         table: DataFrame with the columns `x`, `y` and `group`, and optionally low and high.
         x, y, group: names of columns.
         xlabel, ylabel: labels of the axes.
-    Returns: figure.
     """
     figure = Figure(figsize=(6, 3.5))
     axis = figure.subplots()
-    for colour, (name, rows) in zip(itertools.cycle(_COLOURS), table.groupby(group, sort=False)):
+    for colour, (name, rows) in zip(itertools.cycle(PALETTE), table.groupby(group, sort=False)):
         places = rows[x].astype(str) if rows[x].dtype.kind not in "fi" else rows[x]
         axis.plot(places, rows[y], marker="o", color=colour, label=name)
         if {"low", "high"} <= set(rows):
@@ -322,14 +314,13 @@ def value_curves(table: pd.DataFrame, x: str, y: str, group: str, xlabel: str, y
     return figure
 
 
-@_styled
+@styled
 def sheet(picture: np.ndarray, columns: Sequence[str], rows: Sequence[str] = ()) -> Figure:
     """A contact sheet that is one picture, with names above its columns and to the left of its rows.
 
     Args:
         picture: uint8 [H, W] or [H, W, 3].
         columns, rows: names of columns and rows of equal size.
-    Returns: figure.
     """
     height, width = picture.shape[:2]
     figure = Figure(figsize=(9, 9 * height / width + 0.3))
@@ -342,7 +333,7 @@ def sheet(picture: np.ndarray, columns: Sequence[str], rows: Sequence[str] = ())
     return figure
 
 
-@_styled
+@styled
 def marked_masks(images: np.ndarray, masks: dict[str, np.ndarray], titles: Sequence[str]) -> Figure:
     """Gray pictures with coloured masks on top.
 
@@ -350,7 +341,6 @@ def marked_masks(images: np.ndarray, masks: dict[str, np.ndarray], titles: Seque
         images: uint8 [N, H, W, C].
         masks: dict name -> bool [N, H, W]; the first mask is orange, the second blue.
         titles: N texts.
-    Returns: figure.
     """
     layers = np.repeat(images.mean(axis=-1, keepdims=True), 3, axis=-1)
     for colour, mask in zip(((222, 143, 5), (1, 115, 178)), masks.values(), strict=False):
@@ -358,62 +348,16 @@ def marked_masks(images: np.ndarray, masks: dict[str, np.ndarray], titles: Seque
     return image_row(layers.astype(np.uint8), titles)
 
 
-@_styled
-def accuracy_by(table: pd.DataFrame, label: str) -> Figure:
-    """Accuracy in groups with 95 % intervals.
-
-    The dashed line is the accuracy of a model that always predicts the most frequent class of the group.
-
-    Args:
-        table: DataFrame from `evaluation.comparison.accuracy_by`.
-        label: name of the grouping, for the axis.
-    Returns: figure.
-    """
-    figure = Figure(figsize=(6, 3.2))
-    groups = [f"{group}\n{count} images" for group, count in zip(table["group"], table["n"], strict=True)]
-    _accuracies(figure.subplots(), table, groups, label)
-    return figure
-
-
-def _accuracies(axis, table, groups, label):
-    """Points with intervals, and a dashed line for the share of the most frequent class."""
-    places = np.arange(len(table))
-    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
-    axis.errorbar(places, table["accuracy"], yerr=spread, fmt="o", color=_COLOURS[0], capsize=3)
-    axis.plot(places, table["commonest"], "--", color=_COLOURS[1], label="most frequent class")
-    axis.set_xticks(places, groups)
-    axis.set(ylim=(0, 1), xlabel=label, ylabel="accuracy, 95 % interval")
-    axis.legend(fontsize=8)
-
-
-@_styled
-def ablation(table: pd.DataFrame) -> Figure:
-    """Accuracy with one property fixed at a time, one panel for each property.
-
-    Args:
-        table: DataFrame with the columns fixed (the property), value, accuracy, low, high and commonest.
-    Returns: figure.
-    """
-    panels = table["fixed"].unique()
-    figure = Figure(figsize=(4 * len(panels), 3.4))
-    for axis, fixed in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        rows = table[table["fixed"] == fixed]
-        _accuracies(axis, rows, rows["value"], fixed)
-        axis.tick_params(axis="x", rotation=45)
-    return figure
-
-
-@_styled
+@styled
 def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
     """Loss and accuracy by epoch; training is dashed and validation solid.
 
     Args:
         histories: dict name -> DataFrame with epoch, loss, accuracy, val_loss and val_accuracy.
-    Returns: figure.
     """
     figure = Figure(figsize=(9, 3.4))
     axes = figure.subplots(1, 2)
-    for (name, history), colour in zip(histories.items(), _COLOURS * 9, strict=False):
+    for (name, history), colour in zip(histories.items(), PALETTE * 9, strict=False):
         for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
             axis.plot(history["epoch"], history[metric], "--", color=colour, alpha=0.6)
             axis.plot(history["epoch"], history[f"val_{metric}"], "-", color=colour, label=name, marker=".")
@@ -425,7 +369,7 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def confusion_matrices(confusion: np.ndarray | list[list[int]], class_names: Sequence[str], title: str = "") -> Figure:
     """The confusion matrix as counts and as shares of each true class; rows are the truth.
 
@@ -433,7 +377,6 @@ def confusion_matrices(confusion: np.ndarray | list[list[int]], class_names: Seq
         confusion: int [C, C], rows are the truth.
         class_names: C names.
         title: first words of both titles.
-    Returns: figure.
     """
     confusion = np.asarray(confusion)
     support = confusion.sum(axis=1, keepdims=True)
@@ -447,28 +390,4 @@ def confusion_matrices(confusion: np.ndarray | list[list[int]], class_names: Seq
     for axis, name in ((left, "counts"), (right, "share of each true class")):
         axis.set(xlabel="predicted", ylabel="truth", title=f"{title} {name}".strip())
         axis.tick_params(axis="x", rotation=45)
-    return figure
-
-
-@_styled
-def accuracy_bars(table: pd.DataFrame) -> Figure:
-    """Test accuracy of each run with its 95 % interval.
-
-    Args:
-        table: DataFrame with run, accuracy, low, high and reduced; runs that differ from their source are pale.
-    Returns: figure.
-    """
-    figure = Figure(figsize=(8, 0.9 + 0.32 * len(table)))
-    axis = figure.subplots()
-    places = np.arange(len(table))[::-1]
-    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
-    colours = [(*_COLOURS[0], 0.45 if reduced else 1.0) for reduced in table["reduced"]]
-    axis.barh(places, table["accuracy"], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.6)
-    names = [
-        f"{run}{' (reduced)' if reduced else ''}" for run, reduced in zip(table["run"], table["reduced"], strict=True)
-    ]
-    axis.set_yticks(places, names)
-    axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1), ylim=(-0.7, len(table) - 0.3))
-    for place, value, high in zip(places, table["accuracy"], table["high"], strict=True):
-        axis.text(high + 0.01, place, f"{value:.3f}", va="center", fontsize=9)
     return figure

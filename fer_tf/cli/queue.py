@@ -44,9 +44,10 @@ def queue(
     import_keras(wake=False)  # leaves the accelerator's memory to the runs
     from ..common.checks import InputError
     from ..common.paths import data_root
-    from ..training.queue import Settings, run_queue, status
+    from ..training.queue import Settings, run_queue
     from ..training.queue import pack as write_pack
-    from ..training.queue_file import parse_budget, read_queue
+    from ..training.queue_entries import parse_budget, read_queue
+    from ..training.queue_state import status
 
     if what == "status":
         print(_shown(status(read_queue(file or DEFAULT))))

@@ -141,7 +141,7 @@ def evaluate(
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
     from ..data import load_dataset, parse_options
-    from ..runs.views import evaluate_with_tta
+    from ..runs.averaged_views import evaluate_with_tta
     from ..saving.bundled import model_name
     from ..saving.keras_files import find_model, load_model
 
@@ -206,7 +206,7 @@ def reproduce(
 def report() -> None:
     """Builds reports/index.html from the run records on disk."""
     import_keras()
-    from ..runs.page import build_report
+    from ..runs.report import build_report
 
     print(build_report())
 
@@ -223,8 +223,8 @@ def release(
     import_keras()
     from ..common.checks import InputError
     from ..runs.release import add_runs, render_results
-    from ..training.queue import finished_names
-    from ..training.queue_file import read_queue
+    from ..training.queue_entries import read_queue
+    from ..training.queue_state import finished_names
 
     if bool(runs) == bool(queue):
         raise InputError("release: give the names of runs, or --queue FILE")

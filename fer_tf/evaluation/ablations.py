@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .intervals import percent_interval
 from .metrics import holm_of_made
 from .significance import mcnemar_matrix
 
@@ -69,11 +70,10 @@ def _rows(question, group, experiments):
     by_models = {(pair.first, pair.second): pair for pair in pairs.itertuples()}
     names = [record["experiment"] for record, _, _ in group]
     against = [by_models[names[0], name] for name in names[1:]]
-    tests = [{}]
+    tests = [dict.fromkeys(("difference", "p", "p Holm", "p to the row above"), "")]
     for above, pair, p_holm in zip(names, against, holm_of_made([pair.p_value for pair in against]), strict=False):
-        step = by_models[above, pair.second]
-        test = {"difference": _difference(pair), "p": _shown(pair.p_value), "p Holm": _shown(p_holm)}
-        tests.append({**test, "p to the row above": _shown(step.p_value)})
+        p_values = pair.p_value, p_holm, by_models[above, pair.second].p_value
+        tests.append(dict(zip(tests[0], (_difference(pair), *map(_shown, p_values)), strict=True)))
     return [
         _row(question, record, metrics, test, group[0][0])
         for (record, metrics, _), test in zip(group, tests, strict=True)
@@ -81,8 +81,6 @@ def _rows(question, group, experiments):
 
 
 def _row(question, record, metrics, test, reference):
-    low, high = metrics["test"]["intervals"]["accuracy"]
-    empty = dict.fromkeys(("difference", "p", "p Holm", "p to the row above"), "")
     return {
         "question": question,
         "dataset": record["dataset"],
@@ -91,8 +89,7 @@ def _row(question, record, metrics, test, reference):
         "seed": record["seed"],
         "model": record["experiment"],
         "accuracy": 100 * metrics["test"]["accuracy"],
-        "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
-        **empty,
+        "95 % interval": percent_interval(metrics["test"]["intervals"]["accuracy"]),
         **test,
         "trained otherwise": _otherwise(record, reference),
         "reduced": record["reduced"],
@@ -101,13 +98,12 @@ def _row(question, record, metrics, test, reference):
 
 def _otherwise(record, reference):
     """Settings that differ between a run and its reference, except for the models themselves."""
-    ours, theirs = ({"pictures": _pictures(each), **each.get("settings", {})} for each in (record, reference))
+    ours, theirs = (
+        {"pictures": "×".join(map(str, run.get("image_shape", []))), **run.get("settings", {})}
+        for run in (record, reference)
+    )
     differing = (key for key in ("pictures", *TRAINING) if ours.get(key) != theirs.get(key))
     return ", ".join(f"{key} {ours.get(key)} for {theirs.get(key)}" for key in differing)
-
-
-def _pictures(record):
-    return "×".join(map(str, record.get("image_shape", [])))
 
 
 def _difference(pair):

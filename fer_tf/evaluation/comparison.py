@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
+from numpy.typing import ArrayLike
+from sklearn.metrics import confusion_matrix, f1_score
 
+from ..common.checks import InputError, check_whole
 from ..emotions import known_name
-from .intervals import wilson
-from .metrics import bootstrap_intervals, holm_of_made, mcnemar
+from .intervals import percent_interval, percent_mean, wilson
+from .metrics import bootstrap_intervals
 
 CLAIMS_FILE = Path(__file__).with_name("claims.csv")
 NO_COMPARISON = "neither has learned: no comparison"
@@ -24,7 +26,6 @@ def has_learned(test: dict) -> bool:
 
     Args:
         test: test metrics of a run, `run.metrics["test"]`, or `scores_of` its predictions.
-    Returns: bool.
     """
     return test["intervals"]["accuracy"][0] > commonest_share(test)
 
@@ -95,24 +96,15 @@ def run_row(name: str, record: dict[str, Any], metrics: dict[str, Any]) -> dict[
     Args:
         name: name of the run.
         record, metrics: dicts as in the json files of the run.
-    Returns: dict column -> value.
     """
     test, training = metrics["test"], metrics["training"]
     low, high = test["intervals"]["accuracy"]
+    scores = {"balanced accuracy": "balanced_accuracy", "macro F1": "macro_f1", "top-2": "top2", "ECE": "ece"}
     return {
         "run": name,
-        "experiment": record["experiment"],
-        "dataset": record["dataset"],
-        "protocol": record["protocol"],
-        "seed": record["seed"],
-        "accuracy": test["accuracy"],
-        "low": low,
-        "high": high,
-        "learned": has_learned(test),
-        "balanced accuracy": test["balanced_accuracy"],
-        "macro F1": test["macro_f1"],
-        "top-2": test["top2"],
-        "ECE": test["ece"],
+        **{key: record[key] for key in ("experiment", "dataset", "protocol", "seed")},
+        **{"accuracy": test["accuracy"], "low": low, "high": high, "learned": has_learned(test)},
+        **{column: test[key] for column, key in scores.items()},
         "val accuracy": metrics["val"]["accuracy"],
         "accuracy without copies": metrics["without_copies"].get("accuracy"),
         "accuracy without near copies": metrics.get("without_near_copies", {}).get("accuracy"),
@@ -136,8 +128,8 @@ def comparison_table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
     if table.empty:
         return table
     table["is model"] = table["experiment"] != "majority"
-    table = table.sort_values(["dataset", "protocol", "is model", "accuracy"], kind="stable")
-    return table.drop(columns="is model").reset_index(drop=True)
+    order = ["dataset", "protocol", "is model", "accuracy"]
+    return table.sort_values(order, kind="stable", ignore_index=True).drop(columns="is model")
 
 
 def seeds_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -148,12 +140,10 @@ def seeds_table(table: pd.DataFrame) -> pd.DataFrame:
     Returns: DataFrame, one row for each dataset, protocol, experiment and reduction: seeds, accuracy, accuracy sd,
         macro F1, macro F1 sd.
     """
-    keys = ["dataset", "protocol", "experiment", "reduced"]
-    grouped = table.groupby(keys, sort=False)
     columns = {"seeds": ("seed", "nunique")}
     for metric in ("accuracy", "macro F1"):
         columns |= {metric: (metric, "mean"), f"{metric} sd": (metric, "std")}
-    return grouped.agg(**columns).reset_index()
+    return table.groupby(["dataset", "protocol", "experiment", "reduced"], sort=False).agg(**columns).reset_index()
 
 
 def range_groups(values: np.ndarray, edges: Sequence[float]) -> pd.Categorical:
@@ -168,46 +158,37 @@ def range_groups(values: np.ndarray, edges: Sequence[float]) -> pd.Categorical:
     return pd.cut(np.asarray(values, float), [-np.inf, *edges], labels=names)
 
 
-def accuracy_by(predictions: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
-    """Accuracy in groups of test images: by intensity, occluder, subject, ...
+def accuracy_by(predictions: pd.DataFrame, groups: np.ndarray, least: int = 1) -> pd.DataFrame:
+    """Accuracy and macro F1 in groups of test images: by intensity, occluder, subject, ...
 
     Args:
         predictions: DataFrame with the columns truth and label; "Happiness", "happy" and "happiness" are the same.
         groups: [N], the group of each row; rows without a group are left out.
+        least: smallest number of images of a group in the table, at least 1.
     Returns: DataFrame, one row for each group in sorted order: group, n, accuracy, low, high (95 % Wilson interval),
-        commonest (the share of the most frequent true class of the group).
+        commonest (the share of the most frequent true class of the group), macro F1 (see `macro_f1`).
+    Raises: `InputError` for groups that do not fit, or a `least` that is not allowed.
     """
+    check_whole("least", least, low=1)
+    groups = np.asarray(groups)
+    if groups.shape != (len(predictions),):
+        raise InputError(
+            f"groups: must have one group for each of the {len(predictions)} rows; received {groups.shape}"
+        )
+    named = pd.DataFrame({side: predictions[side].map(known_name) for side in ("truth", "label")})
     rows = []
-    for group, members in predictions.groupby(np.asarray(groups), observed=True):
-        hits = (members["truth"].map(known_name) == members["label"].map(known_name)).sum()
-        low, high = wilson(hits, len(members))
-        shares = {"accuracy": hits / len(members), "low": low, "high": high}
-        commonest = members["truth"].value_counts(normalize=True).max()
-        rows.append({"group": group, "n": len(members), **shares, "commonest": commonest})
-    return pd.DataFrame(rows, columns=["group", "n", "accuracy", "low", "high", "commonest"])
+    for group, members in named.groupby(groups, observed=True):
+        truth, label, count = members["truth"], members["label"], len(members)
+        hits = (truth == label).sum()
+        commonest = truth.value_counts(normalize=True).max()
+        rows.append((group, count, hits / count, *wilson(hits, count), commonest, macro_f1(truth, label)))
+    table = pd.DataFrame(rows, columns=["group", "n", "accuracy", "low", "high", "commonest", "macro F1"])
+    return table[table["n"] >= least].reset_index(drop=True)
 
 
-def mcnemar_against(reference: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """McNemar tests of one run against others on the same test images.
-
-    Args:
-        reference: DataFrame of predictions with the columns name, truth and label.
-        others: dict run name -> DataFrame with the same columns.
-    Returns: DataFrame, one row for each other run: run, images, only_reference, only_other (images that only one of the
-        two gets right), p_value, p_holm (corrected for the number of tests), verdict (of the other run against the
-        reference, see `verdict`). If neither has learned, both p values are missing.
-    """
-    rows, reference_learned = [], has_learned(scores_of(reference))
-    for name, predictions in others.items():
-        both = reference.merge(predictions, on=["name", "truth"], suffixes=("_first", "_second"))
-        test = mcnemar(both["label_first"] == both["truth"], both["label_second"] == both["truth"])
-        counts = {"only_reference": test["only_first"], "only_other": test["only_second"]}
-        p_value = test["p_value"] if reference_learned or has_learned(scores_of(predictions)) else np.nan
-        rows.append({"run": name, "images": len(both), **counts, "p_value": p_value})
-    table = pd.DataFrame(rows, columns=["run", "images", "only_reference", "only_other", "p_value"])
-    table["p_holm"] = holm_of_made(table["p_value"])
-    gained = table["only_other"] - table["only_reference"]
-    return table.assign(verdict=[verdict(*pair) for pair in zip(gained, table["p_holm"], strict=True)])
+def macro_f1(truth: ArrayLike, label: ArrayLike) -> float:
+    """Macro F1 over the classes with an image, 0..1; truth and label are [N] names or codes."""
+    return float(f1_score(truth, label, labels=np.unique(truth), average="macro", zero_division=0))
 
 
 def folds_summary(runs: Iterable[tuple[str, dict[str, Any]]]) -> pd.DataFrame:
@@ -238,13 +219,13 @@ def read_claims() -> pd.DataFrame:
     return pd.read_csv(CLAIMS_FILE, keep_default_na=False)
 
 
-# Metrics that claims can be about, and how to read them from the test metrics of a run, in per cent.
+# Metrics that claims can be about, and how to read them from the test metrics of a run.
 _MEASURES = {
-    "accuracy": lambda test: 100 * test["accuracy"],
-    "macro precision": lambda test: 100 * test["macro_precision"],
-    "macro recall": lambda test: 100 * test["macro_recall"],
-    "macro f1": lambda test: 100 * test["macro_f1"],
-    "f1 per class": lambda test: np.array([100 * scores["f1"] for scores in test["per_class"].values()]),
+    "accuracy": lambda test: test["accuracy"],
+    "macro precision": lambda test: test["macro_precision"],
+    "macro recall": lambda test: test["macro_recall"],
+    "macro f1": lambda test: test["macro_f1"],
+    "f1 per class": lambda test: [scores["f1"] for scores in test["per_class"].values()],
 }
 
 
@@ -263,64 +244,64 @@ def claims_table(
     rows = []
     for claim in read_claims().itertuples():
         facts = datasets[claim.dataset]
-        answers = _answers(claim, runs, facts)
-        rows += [_claim_row(claim, protocol, group, facts) for protocol, group in answers.items()] or [
-            _claim_row(claim, "", [], facts)
-        ]
+        for (protocol, reduced), members in (answers(claim, runs, facts) or {("", ""): []}).items():
+            rows.append(_claim_row(claim, protocol, reduced, members, facts))
     return pd.DataFrame(rows)
 
 
-def _answers(claim, runs, facts):
-    """Runs that answer the claim, by protocol: first the claim's own one, then the honest one of the dataset."""
-    answers, protocols = {}, (claim.protocol, facts.honest_protocol)
+def answers(claim: Any, runs: Iterable[tuple[str, dict[str, Any], dict[str, Any]]], facts: Any) -> dict[tuple, list]:
+    """Runs that answer a claim.
+
+    Args:
+        claim: row of `read_claims`.
+        runs, facts: see `claims_table`.
+    Returns: dict (protocol, reduced) -> triples of `runs`: first the claim's own protocol, then the honest one.
+    """
+    groups, protocols = {}, (claim.protocol, facts.honest_protocol)
     for name, record, metrics in runs:
         is_of_claim = claim.id in record["claims"] and record["dataset"] == claim.dataset
         if is_of_claim and record["protocol"] in protocols and claim.metric in _MEASURES:
-            answers.setdefault((record["protocol"], record["reduced"]), []).append((name, record, metrics))
-    return dict(sorted(answers.items(), key=lambda item: (item[0][0] != claim.protocol, bool(item[0][1]), item[0])))
+            groups.setdefault((record["protocol"], record["reduced"]), []).append((name, record, metrics))
+    return dict(sorted(groups.items(), key=lambda item: (item[0][0] != claim.protocol, bool(item[0][1]), item[0])))
 
 
-def _claim_row(claim, answer, group, facts):
-    row = {
+def measured(claim: Any, protocol: str, members: list) -> dict[str, Any]:
+    """What runs have measured of a claim, as text in per cent.
+
+    Args:
+        claim: row of `read_claims`.
+        protocol, members: a group of `answers`; no member: nothing was measured.
+    Returns: dict: measured under, reproduced, 95 % interval (of one run's accuracy) and seeds; "" where there is none.
+    """
+    tests = [metrics["test"] for _, _, metrics in members]
+    has_interval = claim.metric == "accuracy" and len(tests) == 1
+    return {
+        "measured under": protocol,
+        "reproduced": percent_mean([_MEASURES[claim.metric](test) for test in tests]),
+        "95 % interval": percent_interval(tests[0]["intervals"]["accuracy"]) if has_interval else "",
+        "seeds": len(tests) or "",
+    }
+
+
+def _claim_row(claim, protocol, reduced, members, facts):
+    reason = (reduced and f"reduced: {reduced}") if members else why_not(claim, facts)
+    return {
         "id": claim.id,
         "document": claim.document,
         "model": claim.model,
         "dataset": claim.dataset,
         "claimed under": claim.protocol,
-        "settings": claim.settings,
-        "kind": claim.kind,
-        "metric": claim.metric,
+        **{key: getattr(claim, key) for key in ("settings", "kind", "metric")},
         "claimed": claim.value,
-        "measured under": "",
-        "reproduced": "",
-        "95 % interval": "",
-        "seeds": "",
-        "device": "",
-        "reduced": "",
-        "remark": claim.note,
+        **measured(claim, protocol, members),
+        "device": ", ".join(sorted({record["environment"]["device"] for _, record, _ in members})),
+        "reduced": reduced,
+        "remark": "; ".join(filter(None, [claim.note, reason])),
     }
-    if not group:
-        row["remark"] = "; ".join(filter(None, [claim.note, _why_not(claim, facts)]))
-        return row
-    values = np.array([_MEASURES[claim.metric](metrics["test"]) for _, _, metrics in group])
-    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 and values.ndim == 1 else ""
-    mean = (
-        "/".join(f"{value:.0f}" for value in np.atleast_1d(values.mean(axis=0)))
-        if values.ndim > 1
-        else f"{values.mean():.1f}"
-    )
-    protocol, reduced = answer
-    row |= {"measured under": protocol, "reproduced": f"{mean}{spread}", "seeds": len(values), "reduced": reduced}
-    if claim.metric == "accuracy" and len(values) == 1:
-        low, high = group[0][2]["test"]["intervals"]["accuracy"]
-        row["95 % interval"] = f"{100 * low:.1f} to {100 * high:.1f}"
-    row["device"] = ", ".join(sorted({record["environment"]["device"] for _, record, _ in group}))
-    row["remark"] = "; ".join(filter(None, [claim.note, reduced and f"reduced: {reduced}"]))
-    return row
 
 
-def _why_not(claim, facts):
-    """Why we have no result for a claim."""
+def why_not(claim: Any, facts: Any) -> str:
+    """Why there is no result for a claim, a row of `read_claims`; facts of its dataset as in `claims_table`."""
     if "needs ImageNet weights" in claim.note:
         return "not measurable here: the weights of VGG16 must be downloaded (58 MB from Keras)"
     if claim.kind == "quoted" or not claim.protocol:
@@ -335,7 +316,6 @@ def measured_in_full(claimed: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         claimed: DataFrame from `claims_table`.
-    Returns: DataFrame with the same columns.
     """
     is_measured = (claimed["claimed"] != "") & (claimed["reproduced"] != "") & (claimed["reduced"] == "")
     return claimed[is_measured & (claimed["measured under"] == claimed["claimed under"])]
@@ -346,7 +326,6 @@ def claims_sentence(claimed: pd.DataFrame) -> str:
 
     Args:
         claimed: DataFrame from `claims_table`.
-    Returns: a sentence.
     """
     measured, figures = measured_in_full(claimed), claimed[claimed["claimed"] != ""]
     counts = {

@@ -7,20 +7,8 @@ import pandas as pd
 
 from ..common.checks import InputError, check_choice
 
-COLUMNS = (
-    "model",
-    "trained_on",
-    "tested_on",
-    "protocol",
-    "n",
-    "accuracy",
-    "low",
-    "high",
-    "classes",
-    "reduced",
-    "notes",
-)
-NEEDED = COLUMNS[:8]
+NEEDED = ("model", "trained_on", "tested_on", "protocol", "n", "accuracy", "low", "high")
+COLUMNS = (*NEEDED, "classes", "reduced", "notes")
 VALUES = ("accuracy", "low", "high", "n", "change")
 
 
@@ -39,31 +27,17 @@ def cross_rows(records: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> list
 
 
 def _row(record, test):
-    model, trained_on = _origin(record)
-    low, high = test["intervals"]["accuracy"]
     values = (
-        model,
-        trained_on,
-        record["dataset"],
-        record["protocol"],
-        test["n"],
-        test["accuracy"],
-        low,
-        high,
-        ", ".join(record["class_names"]),
-        record.get("reduced", ""),
-        "; ".join(record.get("notes", [])),
+        *_origin(record),
+        *(record["dataset"], record["protocol"], test["n"], test["accuracy"]),
+        *test["intervals"]["accuracy"],
+        *(", ".join(record["class_names"]), record.get("reduced", ""), "; ".join(record.get("notes", []))),
     )
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def _origin(record):
-    """(model, dataset that it was trained on).
-
-    A run's own record and an ensemble's are tests on the dataset of the training. A model file says both in its
-    provenance; a file of an earlier version has no experiment there and goes by its name. Averaged over several views,
-    it is another model.
-    """
+    """(model, dataset that it was trained on); averaged over several views, a model is another one."""
     if "experiment" in record:
         return record["experiment"], record["dataset"]
     if "members" in record:

@@ -1,14 +1,12 @@
-"""Errors of a model: confused classes, confident errors, and accuracy in groups. Functions take and return frames."""
+"""Errors of a model: confused classes, confident errors, and how groups differ. Functions take and return frames."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score
 
 from ..common.checks import InputError, check_choice, check_whole
-from ..emotions import EMOTIONS, known_name
-from .comparison import accuracy_by
+from ..emotions import EMOTIONS
 
 
 def confusions(predictions: pd.DataFrame, by: str = "images", examples: int = 5) -> pd.DataFrame:
@@ -26,8 +24,7 @@ def confusions(predictions: pd.DataFrame, by: str = "images", examples: int = 5)
     """
     check_choice("by", by, ("images", "share"))
     check_whole("examples", examples, low=0)
-    _check_columns(predictions, "name", "truth", "label", "confidence")
-    wrong = _surest_first(predictions[predictions["label"] != predictions["truth"]])
+    wrong = _surest_errors(predictions)
     table = wrong.groupby(["truth", "label"], observed=True).agg(
         images=("name", "size"),
         confidence=("confidence", "mean"),
@@ -51,8 +48,7 @@ def confident_errors(predictions: pd.DataFrame, count: int = 20) -> pd.DataFrame
     Raises: `InputError` for a missing column or a value that is not allowed.
     """
     check_whole("count", count, low=1)
-    _check_columns(predictions, "name", "truth", "label", "confidence")
-    wrong = _surest_first(predictions[predictions["label"] != predictions["truth"]]).head(count)
+    wrong = _surest_errors(predictions).head(count)
     classes = [name for name in EMOTIONS if name in predictions]
     probabilities = [row.get(row["truth"], np.nan) for _, row in wrong.iterrows()]
     table = wrong[["name", "truth", "label", "confidence"]].assign(truth_probability=np.array(probabilities, float))
@@ -60,52 +56,21 @@ def confident_errors(predictions: pd.DataFrame, count: int = 20) -> pd.DataFrame
     return table.assign(rank=(higher + 1).where(table["truth_probability"].notna())).reset_index(drop=True)
 
 
-def _surest_first(wrong):
+def _surest_errors(predictions):
     """Errors sorted by falling confidence; ties are sorted by name, so that the order is always the same."""
-    return wrong.sort_values(["confidence", "name"], ascending=[False, True])
-
-
-def _check_columns(predictions, *columns):
+    columns = ("name", "truth", "label", "confidence")
     missing = [name for name in columns if name not in predictions]
     if missing:
         raise InputError(f"predictions: must have the columns {', '.join(columns)}; {', '.join(missing)} is missing")
-
-
-def breakdown(predictions: pd.DataFrame, groups: np.ndarray, least: int = 1) -> pd.DataFrame:
-    """Accuracy and macro F1 in groups of test images (subjects, characters, ages, ...), the worst group first.
-
-    Args:
-        predictions: DataFrame with the columns truth and label.
-        groups: [N], the group of each row; rows without a group are left out.
-        least: smallest number of images of a group in the table, at least 1.
-    Returns: DataFrame, one row for each group: group, n, accuracy, low, high (95 % Wilson interval), commonest (see
-        `comparison.accuracy_by`), macro F1 (over the classes with an image in the group).
-    Raises: `InputError` for arrays that do not fit or a value that is not allowed.
-    """
-    check_whole("least", least, low=1)
-    groups = np.asarray(groups)
-    if groups.shape != (len(predictions),):
-        raise InputError(
-            f"groups: must have one group for each of the {len(predictions)} rows; received {groups.shape}"
-        )
-    table = accuracy_by(predictions, groups)
-    scores = {group: _macro_f1(rows) for group, rows in predictions.groupby(groups, observed=True)}
-    table["macro F1"] = table["group"].map(scores).astype(float)
-    table = table[table["n"] >= least]
-    return table.sort_values(["accuracy", "group"], ignore_index=True)
-
-
-def _macro_f1(predictions):
-    truth, label = predictions["truth"].map(known_name), predictions["label"].map(known_name)
-    present = sorted(set(truth))
-    return f1_score(truth, label, labels=present, average="macro", zero_division=0)
+    wrong = predictions[predictions["label"] != predictions["truth"]]
+    return wrong.sort_values(["confidence", "name"], ascending=[False, True])
 
 
 def spread(table: pd.DataFrame) -> dict[str, Any]:
     """How much the accuracy differs between groups.
 
     Args:
-        table: DataFrame from `breakdown`.
+        table: DataFrame from `comparison.accuracy_by`.
     Returns: dict: groups (their number), mean and sd (of the accuracies, each group counts once; sd is NaN for one
         group), worst and best (their names), worst_accuracy, best_accuracy, gap (best minus worst).
     Raises: `InputError` for a table without groups.

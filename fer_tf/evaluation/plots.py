@@ -8,14 +8,80 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..plots import _COLOURS, _grid, _row_name, _show, _styled
+from ..plots import PALETTE, name_row, picture_grid, show_picture, styled
 
 _STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 # Different marks distinguish the lines in black-and-white print.
 _MARKS = "osD^vPX*"
 
 
-@_styled
+@styled
+def accuracy_by(table: pd.DataFrame, label: str) -> Figure:
+    """Accuracy in groups with 95 % intervals.
+
+    The dashed line is the accuracy of a model that always predicts the most frequent class of the group.
+
+    Args:
+        table: DataFrame from `evaluation.comparison.accuracy_by`.
+        label: name of the grouping, for the axis.
+    """
+    figure = Figure(figsize=(6, 3.2))
+    groups = [f"{group}\n{count} images" for group, count in zip(table["group"], table["n"], strict=True)]
+    _accuracies(figure.subplots(), table, groups, label)
+    return figure
+
+
+def _accuracies(axis, table, groups, label):
+    """Points with intervals, and a dashed line for the share of the most frequent class."""
+    places = np.arange(len(table))
+    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    axis.errorbar(places, table["accuracy"], yerr=spread, fmt="o", color=PALETTE[0], capsize=3)
+    axis.plot(places, table["commonest"], "--", color=PALETTE[1], label="most frequent class")
+    axis.set_xticks(places, groups)
+    axis.set(ylim=(0, 1), xlabel=label, ylabel="accuracy, 95 % interval")
+    axis.legend(fontsize=8)
+
+
+@styled
+def ablation(table: pd.DataFrame) -> Figure:
+    """Accuracy with one property fixed at a time, one panel for each property.
+
+    Args:
+        table: DataFrame with the columns fixed (the property), value, accuracy, low, high and commonest.
+    """
+    panels = table["fixed"].unique()
+    figure = Figure(figsize=(4 * len(panels), 3.4))
+    for axis, fixed in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        rows = table[table["fixed"] == fixed]
+        _accuracies(axis, rows, rows["value"], fixed)
+        axis.tick_params(axis="x", rotation=45)
+    return figure
+
+
+@styled
+def accuracy_bars(table: pd.DataFrame) -> Figure:
+    """Test accuracy of each run with its 95 % interval.
+
+    Args:
+        table: DataFrame with run, accuracy, low, high and reduced; runs that differ from their source are pale.
+    """
+    figure = Figure(figsize=(8, 0.9 + 0.32 * len(table)))
+    axis = figure.subplots()
+    places = np.arange(len(table))[::-1]
+    spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
+    colours = [(*PALETTE[0], 0.45 if reduced else 1.0) for reduced in table["reduced"]]
+    axis.barh(places, table["accuracy"], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.6)
+    names = [
+        f"{run}{' (reduced)' if reduced else ''}" for run, reduced in zip(table["run"], table["reduced"], strict=True)
+    ]
+    axis.set_yticks(places, names)
+    axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1), ylim=(-0.7, len(table) - 0.3))
+    for place, value, high in zip(places, table["accuracy"], table["high"], strict=True):
+        axis.text(high + 0.01, place, f"{value:.3f}", va="center", fontsize=9)
+    return figure
+
+
+@styled
 def reliability_diagram(tables: dict[str, pd.DataFrame]) -> Figure:
     """Accuracy against confidence with 95 % intervals, and below it the number of images; one column for each table.
 
@@ -24,7 +90,6 @@ def reliability_diagram(tables: dict[str, pd.DataFrame]) -> Figure:
     Args:
         tables: dict title -> DataFrame from `evaluation.calibration.reliability`, for example before and after
             temperature scaling.
-    Returns: figure.
     """
     figure = Figure(figsize=(0.6 + 3.6 * len(tables), 4.6))
     axes = figure.subplots(2, len(tables), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1))
@@ -34,18 +99,18 @@ def reliability_diagram(tables: dict[str, pd.DataFrame]) -> Figure:
         filled = table[table["images"] > 0]
         spread = [filled["accuracy"] - filled["accuracy_low"], filled["accuracy_high"] - filled["accuracy"]]
         above.errorbar(
-            filled["confidence"], filled["accuracy"], yerr=spread, fmt="o-", color=_COLOURS[0], capsize=2, clip_on=False
+            filled["confidence"], filled["accuracy"], yerr=spread, fmt="o-", color=PALETTE[0], capsize=2, clip_on=False
         )
         above.set(xlim=(0, 1), ylim=(0, 1), title=f"{title}\nECE {gap:.3f}")
         width = table["high"] - table["low"]
-        below.bar(table["low"], table["images"], width, align="edge", color=_COLOURS[0], edgecolor="white")
+        below.bar(table["low"], table["images"], width, align="edge", color=PALETTE[0], edgecolor="white")
         below.set_xlabel("confidence (probability of the answer)")
     axes[0, 0].set_ylabel("accuracy, 95 % interval")
     axes[1, 0].set_ylabel("images")
     return figure
 
 
-@_styled
+@styled
 def mcnemar_heat_map(differences: pd.DataFrame, p_values: pd.DataFrame) -> Figure:
     """Difference in accuracy between all pairs of models, row minus column, in percentage points.
 
@@ -53,7 +118,6 @@ def mcnemar_heat_map(differences: pd.DataFrame, p_values: pd.DataFrame) -> Figur
 
     Args:
         differences, p_values: DataFrames from `evaluation.significance.square` for "difference" and "p_holm".
-    Returns: figure.
     """
     points = 100 * differences
     texts = np.vectorize(_difference)(points.to_numpy(), p_values.reindex_like(points).to_numpy())
@@ -93,7 +157,7 @@ def _slant(axis):
     axis.tick_params(axis="y", rotation=0)
 
 
-@_styled
+@styled
 def robustness_curves(tables: dict[str, pd.DataFrame]) -> Figure:
     """Accuracy against the level of each corruption; pictures get worse to the right.
 
@@ -101,7 +165,6 @@ def robustness_curves(tables: dict[str, pd.DataFrame]) -> Figure:
 
     Args:
         tables: dict model -> DataFrame from `evaluation.robustness.robustness_curves`.
-    Returns: figure.
     """
     names = list(dict.fromkeys(name for table in tables.values() for name in table["corruption"]))
     columns = min(3, len(names))
@@ -121,7 +184,7 @@ def robustness_curves(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def _panel(axis, name, tables):
-    looks = zip(itertools.cycle(_COLOURS), itertools.cycle(_MARKS), tables.items(), strict=False)
+    looks = zip(itertools.cycle(PALETTE), itertools.cycle(_MARKS), tables.items(), strict=False)
     for colour, mark, (model, table) in looks:
         rows = table[table["corruption"] == name]
         axis.plot(rows["level"], rows["accuracy"], marker=mark, markersize=4, color=colour, label=model)
@@ -135,33 +198,31 @@ def _panel(axis, name, tables):
         axis.invert_xaxis()
 
 
-@_styled
+@styled
 def confusion_examples(pairs: pd.DataFrame, pictures: dict[str, np.ndarray]) -> Figure:
     """Pictures of confused classes, one row for each pair, with the confidence of each wrong prediction.
 
     Args:
         pairs: first rows of the DataFrame from `evaluation.errors.confusions`.
         pictures: dict name -> uint8 [H, W, C] for all names in examples.
-    Returns: figure.
     """
     columns = max(1, *(len(names) for names in pairs["examples"]), 1) if len(pairs) else 1
-    figure, axes = _grid(max(1, len(pairs)), columns, 1.15, 1.3)
+    figure, axes = picture_grid(max(1, len(pairs)), columns, 1.15, 1.3)
     rows: Any = pairs.itertuples()
     for row, pair in zip(axes, rows, strict=False):
         for axis, name, sure in zip(row, pair.examples, pair.sureness, strict=False):
-            _show(axis, pictures[name], f"{sure:.2f}")
-        _row_name(row[0], f"{pair.truth}\nas {pair.label}\n{pair.images} ({100 * pair.share:.0f} %)")
+            show_picture(axis, pictures[name], f"{sure:.2f}")
+        name_row(row[0], f"{pair.truth}\nas {pair.label}\n{pair.images} ({100 * pair.share:.0f} %)")
     return figure
 
 
-@_styled
+@styled
 def cross_heat_map(matrix: pd.DataFrame, label: str = "accuracy") -> Figure:
     """Results of models trained on one dataset (rows) and tested on another (columns); empty if nothing was tested.
 
     Args:
         matrix: DataFrame from `evaluation.cross.cross_matrix`.
         label: name of the values; for "change" the colours are centred at zero.
-    Returns: figure.
     """
     figure = Figure(figsize=(2.8 + 0.9 * matrix.shape[1], 1.6 + 0.65 * matrix.shape[0]))
     axis = figure.subplots()
@@ -177,15 +238,14 @@ def cross_heat_map(matrix: pd.DataFrame, label: str = "accuracy") -> Figure:
     return figure
 
 
-@_styled
+@styled
 def group_bars(table: pd.DataFrame, label: str, overall: float | None = None) -> Figure:
     """Accuracy of each group with its 95 % interval, the best group on top; the dashed line is the overall accuracy.
 
     Args:
-        table: DataFrame from `evaluation.errors.breakdown`.
+        table: DataFrame from `evaluation.comparison.accuracy_by`.
         label: name of the grouping ("subject").
         overall: accuracy over all images; None for the images of the groups in the table.
-    Returns: figure.
     """
     if overall is None:
         overall = np.average(table["accuracy"], weights=table["n"])
@@ -194,8 +254,8 @@ def group_bars(table: pd.DataFrame, label: str, overall: float | None = None) ->
     axis = figure.subplots()
     places = np.arange(len(table))
     spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
-    axis.barh(places, table["accuracy"], xerr=spread, color=_COLOURS[0], ecolor="black", capsize=2, height=0.65)
-    axis.axvline(overall, linestyle="--", color=_COLOURS[1], label="all")
+    axis.barh(places, table["accuracy"], xerr=spread, color=PALETTE[0], ecolor="black", capsize=2, height=0.65)
+    axis.axvline(overall, linestyle="--", color=PALETTE[1], label="all")
     axis.set_yticks(places, [f"{group} ({n:,})" for group, n in zip(table["group"], table["n"], strict=True)])
     axis.set(xlim=(0, 1), ylim=(-0.6, len(table) - 0.4), xlabel="accuracy, 95 % interval", ylabel=f"{label} (images)")
     axis.legend(fontsize=8, loc="lower right")

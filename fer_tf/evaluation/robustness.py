@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pandas as pd
-from sklearn.metrics import f1_score
 from tqdm.auto import tqdm
 
 from ..common.checks import InputError, check_names, check_range, check_whole
 from ..data.base import stratified_sample
+from .comparison import macro_f1
 from .intervals import wilson
 from .metrics import _checked
-from .occluders import occluder
+from .photo_occluders import occluder
 
 BATCH = 512  # pictures that are changed and predicted in one step
 
@@ -127,7 +127,7 @@ def corrupt(images: np.ndarray, name: str, level: float, seed: int = 0) -> np.nd
     same way, whatever its position and the other pictures are. A block or a hand keeps its place at all levels.
 
     Args:
-        images: uint8 [N, H, W, C], C is 1 or 3; they are not modified. Faces fill their pictures (see `occluders`).
+        images: uint8 [N, H, W, C], C is 1 or 3; faces fill their pictures. They are not modified.
         name: a key of `CORRUPTIONS`.
         level: number within the corruption's low..high; its first level returns the pictures as they are.
         seed: seed of the random numbers.
@@ -139,10 +139,8 @@ def corrupt(images: np.ndarray, name: str, level: float, seed: int = 0) -> np.nd
     check_range(f"level of {name}", level, spec.low, spec.high)
     if level == spec.levels[0]:
         return images.copy()
-    key = zlib.crc32(name.encode())
-    changed = [
-        spec.change(image, level, np.random.default_rng([seed, key, zlib.crc32(image.tobytes())])) for image in images
-    ]
+    keys = [[seed, zlib.crc32(name.encode()), zlib.crc32(image.tobytes())] for image in images]
+    changed = [spec.change(image, level, np.random.default_rng(key)) for image, key in zip(images, keys, strict=True)]
     return np.reshape(changed, images.shape).astype(np.uint8)
 
 
@@ -195,9 +193,8 @@ def robustness_curves(
         scores = clean if is_clean else _scores(predict, images, labels, class_names, name, level, seed)
         about = {"corruption": name, "level": float(level), "unit": spec.unit}
         rows.append({**about, **scores, "change": scores["accuracy"] - clean["accuracy"]})
-    table = pd.DataFrame(rows)
-    order = list(dict.fromkeys(table["corruption"]))
-    return table.assign(corruption=pd.Categorical(table["corruption"], order, ordered=True))
+    names = [row["corruption"] for row in rows]
+    return pd.DataFrame(rows).assign(corruption=pd.Categorical(names, dict.fromkeys(names), ordered=True))
 
 
 def _steps(corruptions):
@@ -226,5 +223,5 @@ def _scores(predict, images, labels, class_names, name=None, level=None, seed=0)
     y_pred = y_prob.argmax(axis=1)
     hits = int((y_pred == y_true).sum())
     low, high = wilson(hits, len(y_true))
-    macro = f1_score(y_true, y_pred, labels=np.unique(y_true), average="macro", zero_division=0)
-    return {"images": len(y_true), "accuracy": hits / len(y_true), "low": low, "high": high, "macro F1": float(macro)}
+    shares = {"accuracy": hits / len(y_true), "low": low, "high": high, "macro F1": macro_f1(y_true, y_pred)}
+    return {"images": len(y_true), **shares}

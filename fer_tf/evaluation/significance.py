@@ -9,7 +9,7 @@ from ..common.checks import InputError, check_choice
 from .comparison import NO_COMPARISON, has_learned, scores_of, verdict
 from .intervals import wilson
 from .metrics import holm, holm_of_made, mcnemar
-from .subsets import _by_name, _check_same
+from .subsets import on_same_images
 
 __all__ = [
     "has_learned",
@@ -24,7 +24,6 @@ __all__ = [
 
 # Columns that change their sign when the two models swap places, and columns that stay the same.
 MIRRORED, SAME = ("difference",), ("p_value", "p_holm", "images")
-SIDES = ("before", "after")
 # Columns that are missing if neither of two models has learned.
 TESTED = ("difference", "low", "high", "p_value")
 # All verdicts, in their order in a sentence.
@@ -49,14 +48,12 @@ def mcnemar_matrix(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """
     if len(predictions) < 2:
         raise InputError(f"predictions: must have at least two models; received {', '.join(predictions) or 'none'}")
-    frames = {model: _by_name(model, frame) for model, frame in predictions.items()}
-    _check_same(frames)
+    frames = on_same_images(predictions)
     right = {model: (frame["truth"] == frame["label"]).to_numpy() for model, frame in frames.items()}
     learned = {model: has_learned(scores_of(frame)) for model, frame in frames.items()}
     table = pd.DataFrame([_pair(right, learned, *models) for models in itertools.combinations(right, 2)])
-    for place in ("first", "second"):
-        table[place] = pd.Categorical(table[place], list(right), ordered=True)
-    return table.assign(p_holm=holm_of_made(table["p_value"]))
+    places = {place: pd.Categorical(table[place], list(right), ordered=True) for place in ("first", "second")}
+    return table.assign(**places, p_holm=holm_of_made(table["p_value"]))
 
 
 def paired_changes(pairs: dict[str, tuple]) -> pd.DataFrame:
@@ -66,33 +63,36 @@ def paired_changes(pairs: dict[str, tuple]) -> pd.DataFrame:
         pairs: dict question -> (before, after) or (before, after, names). before and after are DataFrames with the
             columns name, truth and label. names are the images to use; without them all images are used.
     Returns: DataFrame, one row for each question with at least one image; the question is the index. Columns: images,
-        before, after (accuracies), learned (whether at least one model has, on all its test images), difference (after
-        minus before), low, high (its 95 % interval), p_value (McNemar's exact test), p_holm (corrected for the number
-        of questions). If neither has learned, the last five are missing.
+        before, after (accuracies), only_before, only_after (images that only one of the two gets right), learned
+        (whether at least one model has, on all its test images), difference (after minus before), low, high (its 95 %
+        interval), p_value (McNemar's exact test), p_holm (corrected for the number of questions). If neither has
+        learned, the last five are missing.
     Raises: `InputError` if the two frames have different truths for an image, or contain an image twice.
     """
     rows = {}
     for question, (before, after, *names) in pairs.items():
         common = set(before["name"]) & set(after["name"]) & set(*names or [before["name"]])
-        kept = [
-            _by_name(side, frame[frame["name"].isin(common)])
-            for side, frame in zip(SIDES, (before, after), strict=True)
-        ]
         if common:
             learned = any(has_learned(scores_of(frame)) for frame in (before, after))
-            rows[question] = _change(kept[0], kept[1], learned)
+            sides = {"after": after, "before": before}
+            sides = {side: frame[frame["name"].isin(common)] for side, frame in sides.items()}
+            rows[question] = _change(on_same_images(sides), learned)
     table = pd.DataFrame(rows.values(), index=list(rows))
     return table.assign(p_holm=holm_of_made(table["p_value"])) if len(table) else table
 
 
-def _change(before, after, learned):
-    """A row of `paired_changes` from two frames with the same images."""
-    frames = {"after": after, "before": before}
-    _check_same(frames)
+def _change(frames, learned):
+    """A row of `paired_changes` from the predictions "after" and "before", with the same images."""
     right = {side: (frame["truth"] == frame["label"]).to_numpy() for side, frame in frames.items()}
     pair = _pair(right, dict.fromkeys(right, learned), "after", "before")
-    results = {key: pair[key] for key in ("learned", *TESTED)}
-    return {"images": pair["images"], **{side: right[side].mean() for side in SIDES}, **results}
+    return {
+        "images": pair["images"],
+        "before": right["before"].mean(),
+        "after": right["after"].mean(),
+        "only_before": pair["only_second"],
+        "only_after": pair["only_first"],
+        **{key: pair[key] for key in ("learned", *TESTED)},
+    }
 
 
 def sentence(change: pd.Series) -> str:
@@ -125,13 +125,16 @@ def verdicts(changes: pd.DataFrame) -> str:
 
 def _pair(right, learned, first, second):
     test = mcnemar(right[first], right[second])
-    only = test["only_first"], test["only_second"]
+    only_first, only_second = test["only_first"], test["only_second"]
     both, images = int((right[first] & right[second]).sum()), len(right[first])
-    low, high = paired_interval(both, *only, images - both - sum(only))
-    counts = {"images": images, "only_first": only[0], "only_second": only[1]}
-    about = {"first": first, "second": second, "learned": learned[first] or learned[second], **counts}
-    results = ((only[0] - only[1]) / images, low, high, test["p_value"])
-    return about | (dict(zip(TESTED, results, strict=True)) if about["learned"] else dict.fromkeys(TESTED, np.nan))
+    low, high = paired_interval(both, only_first, only_second, images - both - only_first - only_second)
+    results = ((only_first - only_second) / images, low, high, test["p_value"])
+    has_learned_one = learned[first] or learned[second]
+    return {
+        **{"first": first, "second": second, "learned": has_learned_one, "images": images},
+        **{"only_first": only_first, "only_second": only_second},
+        **dict(zip(TESTED, results if has_learned_one else [np.nan] * len(TESTED), strict=True)),
+    }
 
 
 def paired_interval(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:

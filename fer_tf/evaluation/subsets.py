@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix
 
 from ..common.checks import InputError, check_names
 from ..emotions import EMOTIONS
-from .comparison import accuracy_by, range_groups
+from .comparison import accuracy_by, macro_f1, range_groups
 from .metrics import bootstrap_intervals
 
 EDGES = (0, 0.1, 0.2, 0.3, 0.4, 0.5, 1)
@@ -31,8 +31,7 @@ def subset_accuracy(
         model.
     Raises: `InputError` if the images of the models differ, or if a mask is not bool or lacks a test image.
     """
-    frames = {model: _by_name(model, frame) for model, frame in predictions.items()}
-    _check_same(frames)
+    frames = on_same_images(predictions)
     parts = _checked_masks(pd.DataFrame(masks), next(iter(frames.values())).index)
     parts.insert(0, "all", True)
     rows = [
@@ -85,22 +84,28 @@ def _joined(edges, share, least):
     return [*(kept[:-1] if kept[-1:] != [0] else kept), edges[-1]]
 
 
-def _by_name(model, frame):
-    check_names(f"labels of {model}", {*frame["truth"], *frame["label"]}, EMOTIONS)
-    if frame["name"].duplicated().any():
-        raise InputError(f"predictions of {model}: {frame['name'][frame['name'].duplicated()].iloc[0]} appears twice")
-    return frame.set_index("name")
+def on_same_images(predictions: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The predictions of models with the image's name as index, all in the order of the first model.
 
-
-def _check_same(frames):
-    """Replaces the frames in the dict by frames in the order of the first; `InputError` if images or truths differ."""
-    if not frames:
+    Args:
+        predictions: see `subset_accuracy`.
+    Raises: `InputError` for no model, unknown labels, an image that appears twice, or other images or truths.
+    """
+    if not predictions:
         raise InputError("predictions: must have at least one model; received none")
-    first, truth = next((model, frame["truth"]) for model, frame in frames.items())
-    for model, frame in frames.items():
+    frames: dict[str, pd.DataFrame] = {}
+    for model, frame in predictions.items():
+        check_names(f"labels of {model}", {*frame["truth"], *frame["label"]}, EMOTIONS)
+        twice = frame["name"][frame["name"].duplicated()]
+        if len(twice):
+            raise InputError(f"predictions of {model}: {twice.iloc[0]} appears twice")
+        frame = frame.set_index("name")
+        first, reference = next(iter(frames.items()), (model, frame))
+        truth = reference["truth"]
         if set(frame.index) != set(truth.index) or (frame["truth"].reindex(truth.index) != truth).any():
             raise InputError(f"predictions: {model} was tested on other images or labels than {first}")
         frames[model] = frame.loc[truth.index]
+    return frames
 
 
 def _checked_masks(masks, names):
@@ -120,9 +125,8 @@ def _scores(predictions, seed):
     # the order of `EMOTIONS`, as in the metrics of a run, so that the same seed gives the same interval
     confusion = confusion_matrix(truth, label, labels=[name for name in EMOTIONS if name in {*truth, *label}])
     low, high = bootstrap_intervals(confusion, seed=seed)["accuracy"]
-    present = sorted(set(truth))
-    macro = f1_score(truth, label, labels=present, average="macro", zero_division=0)
-    return scores | {"accuracy": float((truth == label).mean()), "low": low, "high": high, "macro F1": macro}
+    accuracy = float((truth == label).mean())
+    return scores | {"accuracy": accuracy, "low": low, "high": high, "macro F1": macro_f1(truth, label)}
 
 
 def _right(model, hits, count):

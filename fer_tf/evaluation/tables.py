@@ -50,39 +50,21 @@ def markdown(frame: pd.DataFrame, digits: int = 3) -> str:
     Args:
         frame: DataFrame; its index is not shown.
         digits: decimal places of floats; missing values are empty.
-    Returns: text.
     """
     header = [str(name) for name in frame.columns]
-    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(_rule(frame[name]) for name in frame.columns) + "|"]
-    lines += ["| " + " | ".join(_cell(value, digits) for value in row) + " |" for row in frame.itertuples(index=False)]
+    rules = ["---:" if pd.api.types.is_numeric_dtype(frame[name]) else "---" for name in frame.columns]
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(rules) + "|"]
+    lines += [
+        "| " + " | ".join(_cell(value, digits).replace("|", "\\|") for value in row) + " |"
+        for row in frame.itertuples(index=False)
+    ]
     return "\n".join(lines) + "\n"
-
-
-def _rule(column):
-    return "---:" if pd.api.types.is_numeric_dtype(column) else "---"
 
 
 def _cell(value, digits):
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
-    if isinstance(value, float | np.floating):
-        return f"{value:.{digits}f}"
-    return str(value).replace("|", "\\|")
-
-
-# Characters with a meaning in LaTeX. One pass over the text replaces them, so no replacement is replaced again.
-_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
+    return f"{value:.{digits}f}" if isinstance(value, float | np.floating) else str(value)
 
 
 # What fits on an A4 page with margins of 2 cm: characters in a line at normal size, rows on a page, and characters in
@@ -111,9 +93,8 @@ def latex(frame: pd.DataFrame, caption: str = "", label: str = "", digits: int =
     Returns: text. Numbers are right-aligned and text is left-aligned. Special characters such as %, _ and & are escaped
         everywhere except in the label.
     """
-    styled = frame.reset_index(drop=True).style.hide(axis="index")
-    styled = styled.format(precision=digits, na_rep="", escape="latex").format_index(escape="latex", axis=1)
-    texts = _texts(frame, digits)
+    styled = _styled(frame, digits)
+    texts = [[str(name), *(_cell(value, digits) for value in frame[name])] for name in frame]
     is_wide = sum(max(map(len, column)) + _GAP for column in texts) > _LINE
     is_float = not is_wide and len(frame) <= _PAGE
     sides = "".join("r" if kind.kind in "iuf" else "l" for kind in frame.dtypes)
@@ -132,31 +113,29 @@ def latex(frame: pd.DataFrame, caption: str = "", label: str = "", digits: int =
     )
 
 
-def _texts(frame, digits):
-    """A list for each column: its heading and its cells as they are printed."""
-    return [[str(name), *(_printed(value, digits) for value in frame[name])] for name in frame]
+def _styled(frame, digits):
+    """The frame as a pandas Styler without its index, with rounded numbers and escaped text."""
+    styled = frame.reset_index(drop=True).style.hide(axis="index")
+    return styled.format(precision=digits, na_rep="", escape="latex").format_index(escape="latex", axis=1)
 
 
-def _printed(value, digits):
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:.{digits}f}"
-    return "" if value is None else str(value)
+def _escaped(text):
+    """The text with characters such as %, _ and & escaped for LaTeX."""
+    return _styled(pd.DataFrame({"": [text]}), 0).hide(axis="columns").to_string().strip()
 
 
 def _broken_columns(texts, sides):
-    """The format of columns with line breaks in their cells; together they are at most as wide as the line.
-
-    Each column has room for its longest word. The rest of the line is shared by the columns that need more, in
-    proportion to their need.
-    """
-    words = [max(len(word) for text in column for word in re.split(r"[\s_/-]", text)) for column in texts]
-    full = [max(map(len, column)) for column in texts]
-    free = max(0, _LANDSCAPE - _GAP * len(texts) - sum(words)) / max(1, sum(full) - sum(words))
-    widths = [_GAP + word + (needed - word) * min(1, free) for word, needed in zip(words, full, strict=True)]
-    ragged, whole = {"l": r"\raggedright", "r": r"\raggedleft"}, max(_LANDSCAPE, sum(widths))
-    shares = [rf"\dimexpr {int(1000 * width / whole) / 1000:.3f}\linewidth-2\tabcolsep" for width in widths]
-    pairs = zip(shares, sides, strict=True)
-    return "".join(rf">{{{ragged[side]}\arraybackslash}}p{{{share}}}" for share, side in pairs)
+    """The format of columns with line breaks in their cells: room for the longest word, the rest by need."""
+    words = np.array([max(len(word) for text in column for word in re.split(r"[\s_/-]", text)) for column in texts])
+    spare = np.array([max(map(len, column)) for column in texts]) - words
+    free = max(0, _LANDSCAPE - (_GAP + words).sum()) / max(1, spare.sum())
+    widths = _GAP + words + spare * min(1, free)
+    ragged = {"l": r"\raggedright", "r": r"\raggedleft"}
+    shares = np.floor(1000 * widths / max(_LANDSCAPE, widths.sum())) / 1000
+    return "".join(
+        rf">{{{ragged[side]}\arraybackslash}}p{{\dimexpr {share:.3f}\linewidth-2\tabcolsep}}"
+        for side, share in zip(sides, shares, strict=True)
+    )
 
 
 def _on_landscape(text):
@@ -167,10 +146,6 @@ def _on_landscape(text):
     return f"{_WIDE}{text}\\end{{landscape}}\n"
 
 
-def _escaped(text):
-    return "".join(_SPECIAL.get(character, character) for character in text)
-
-
 def write_table(path: str | Path, frame: pd.DataFrame, caption: str = "", digits: int = 3) -> list[Path]:
     """Writes a frame as <path>.md, <path>.tex and <path>.csv (the csv file has all digits).
 
@@ -179,7 +154,6 @@ def write_table(path: str | Path, frame: pd.DataFrame, caption: str = "", digits
         frame: DataFrame; its index is not written. Columns that are empty in every row are only in the csv file.
         caption: text above the Markdown and LaTeX tables; the LaTeX label is tab:<name of the file>.
         digits: decimal places of floats in Markdown and LaTeX.
-    Returns: list of the three paths.
     """
     path = Path(path)
     paths = [path.with_name(path.name + suffix) for suffix in (".md", ".tex", ".csv")]

@@ -6,21 +6,11 @@ from .resolve import (
     default_size,
     differences,
     equal_steps,
-    is_used,
     parse_overrides,
     resolve,
     settings_note,
 )
-from .settings import (
-    ABOUT,
-    OPTIMIZERS,
-    PRECISIONS,
-    SALIENCIES,
-    SCHEDULES,
-    SETTINGS,
-    Experiment,
-    Setting,
-)
+from .settings import ABOUT, SALIENCIES, SETTINGS, Experiment, Setting
 from .spaces import SPACES, Space, read_space
 from .table import EXPERIMENTS
 
@@ -28,10 +18,7 @@ __all__ = [
     "ABOUT",
     "EXPERIMENTS",
     "Experiment",
-    "OPTIMIZERS",
-    "PRECISIONS",
     "SALIENCIES",
-    "SCHEDULES",
     "SETTINGS",
     "SIZES",
     "SPACES",
@@ -41,7 +28,6 @@ __all__ = [
     "default_size",
     "differences",
     "equal_steps",
-    "is_used",
     "parse_overrides",
     "read_space",
     "resolve",

@@ -25,7 +25,6 @@ def resolve(name: str, size: str = "full", overrides: dict | None = None) -> Exp
         size: "full", "quick" or "smoke".
         overrides: dict setting -> value; an unknown name, a value of the wrong type or one that is not allowed, and a
             setting that the experiment is defined by raise `InputError`.
-    Returns: `Experiment`.
     """
     experiment = EXPERIMENTS[check_choice("experiment", name, EXPERIMENTS)]
     smaller = {} if check_choice("size", size, SIZES) == "full" else getattr(experiment, size)
@@ -122,7 +121,7 @@ def changed_since(record: dict) -> str:
         return ""
     known = Experiment("").settings()
     then = Experiment(**{key: value for key, value in record["settings"].items() if key in known})
-    named = set(re.split(r"; |, |: ", record["reduced"].replace(f" ({EARLIER})", "")))
+    named = set(re.split(r"; |, |: ", record["reduced"]))
     items = differences(record["experiment"], then).split(", ")
     changed = ", ".join(item for item in items if item not in named)
     return changed and f"{changed} ({EARLIER})"
@@ -179,17 +178,21 @@ def equal_steps(name: str, share: float, size: str = "full", overrides: dict | N
     return {key: round(value / share) for key, value in epochs.items() if value}
 
 
+# Settings that count only where another one is on.
+_NEEDS = {
+    "saliency": "salient_by",
+    **dict.fromkeys(("teacher_share", "temperature", "teacher_views"), "teacher"),
+    **dict.fromkeys(("face_net_epochs", "matching_rate", "matching_power"), "matching_epochs"),
+}
+
+
 def is_used(key: str, experiment: Experiment) -> bool:
     """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
     `make reproduce` is no difference to those that do not take it."""
-    if key == "saliency":
-        return bool(experiment.salient_by)
-    if key in ("teacher_share", "temperature", "teacher_views"):
-        return bool(experiment.teacher)
-    if key in ("face_net_epochs", "matching_rate", "matching_power"):
-        return bool(experiment.matching_epochs)
-    if key == "face_net":
-        return bool(experiment.matching_epochs) or key in model_options(experiment.model)
+    if key in _NEEDS:
+        return bool(getattr(experiment, _NEEDS[key]))
+    if key == "face_net" and experiment.matching_epochs:
+        return True
     if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and not is_pretrained(experiment):
         return False
     of_models = {option for model in MODELS for option in model_options(model)}

@@ -61,16 +61,12 @@ class Setting:
         return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
 
 
-def _number(default, help, low, high=None, for_all=True) -> Any:
+def _setting(default, help, low=None, high=None, for_all=True) -> Any:
     return field(default=default, metadata={"help": help, "low": low, "high": high, "for_all": for_all})
 
 
 def _text(default, help, choices=None, for_all=True) -> Any:
     return field(default=default, metadata={"help": help, "choices": choices and tuple(choices), "for_all": for_all})
-
-
-def _switch(default, help, for_all=True) -> Any:
-    return field(default=default, metadata={"help": help, "for_all": for_all})
 
 
 @dataclass(frozen=True)
@@ -110,26 +106,26 @@ class Experiment:
     optimizer: str = _text(
         "adam", "sgd has Nesterov momentum 0.9; adamw leaves biases and normalisation out of the decay.", OPTIMIZERS
     )
-    learning_rate: float = _number(1e-3, "Rate of the optimizer, before the schedule.", 1e-8, 10)
-    batch_size: int = _number(64, "Images in one step of the optimizer.", 1, 65536)
-    epochs: int = _number(30, "Passes over the training images.", 0, 100000)
+    learning_rate: float = _setting(1e-3, "Rate of the optimizer, before the schedule.", 1e-8, 10)
+    batch_size: int = _setting(64, "Images in one step of the optimizer.", 1, 65536)
+    epochs: int = _setting(30, "Passes over the training images.", 0, 100000)
     schedule: str = _text(
         "constant",
         "cosine falls to zero; plateau multiplies the rate by 0.3 after `plateau` epochs without a better validation "
         "loss.",
         SCHEDULES,
     )
-    plateau: int = _number(3, "Epochs that schedule plateau waits.", 1)
-    warmup: float = _number(
+    plateau: int = _setting(3, "Epochs that schedule plateau waits.", 1)
+    warmup: float = _setting(
         0.0,
         "With schedule cosine: epochs (0.5 is possible) in which the rate rises from zero, step by step; the cosine "
         "then falls step by step, too.",
         0,
     )
-    clip_norm: float = _number(
+    clip_norm: float = _setting(
         0.0, "Gradients are scaled down where the norm of all of them together is larger; 0: never.", 0
     )
-    ema: float = _number(
+    ema: float = _setting(
         0.0,
         "Decay (such as 0.999) of an exponential moving average of the weights, which is validated and kept; 0: the "
         "weights themselves.",
@@ -142,40 +138,40 @@ class Experiment:
         "head; the best epoch is one at the last size. Empty: all epochs with the pictures as they are.",
         for_all=False,
     )
-    patience: int = _number(0, "Epochs without a better validation loss after which training stops; 0: never.", 0)
-    dropout: float = _number(0.5, "Dropout rate of the model's head.", 0, 0.99)
-    width: float = _number(1.0, "Scales the model's channel counts.", 0.01, 16)
-    class_weights: bool = _switch(False, "Weight classes inversely to their frequency.")
+    patience: int = _setting(0, "Epochs without a better validation loss after which training stops; 0: never.", 0)
+    dropout: float = _setting(0.5, "Dropout rate of the model's head.", 0, 0.99)
+    width: float = _setting(1.0, "Scales the model's channel counts.", 0.01, 16)
+    class_weights: bool = _setting(False, "Weight classes inversely to their frequency.")
     sampling: str = _text("shuffle", "balanced draws all classes equally often.", SAMPLINGS)
     loss: str = _text("crossentropy", "squared_hinge is the loss of an L2-SVM.", LOSSES)
-    label_smoothing: float = _number(0.0, "Share of the label that is spread over all classes.", 0, 0.99)
-    mixup: float = _number(0.0, "α of the Beta distribution that mixes pairs of pictures; 0: no mixing.", 0)
-    weight_decay: float = _number(0.0, "Of the optimizer, decoupled from the gradient.", 0, 1)
-    l2: float = _number(0.0, "λ on the weights of the last dense layers, in the loss.", 0, 1)
+    label_smoothing: float = _setting(0.0, "Share of the label that is spread over all classes.", 0, 0.99)
+    mixup: float = _setting(0.0, "α of the Beta distribution that mixes pairs of pictures; 0: no mixing.", 0)
+    weight_decay: float = _setting(0.0, "Of the optimizer, decoupled from the gradient.", 0, 1)
+    l2: float = _setting(0.0, "λ on the weights of the last dense layers, in the loss.", 0, 1)
 
     # pictures and model
-    image_size: int = _number(0, "Side that pictures are converted to; 0: as the dataset is.", 0, 4096)
-    image_channels: int = _number(0, "1 (gray) or 3; 0: as the dataset is.", 0, 3)
+    image_size: int = _setting(0, "Side that pictures are converted to; 0: as the dataset is.", 0, 4096)
+    image_channels: int = _setting(0, "1 (gray) or 3; 0: as the dataset is.", 0, 3)
     backbone: str = _text(
         "DenseNet121", "Of akhand and ran: a network of keras.applications or of the kit.", for_all=False
     )
     weights: str = _text("none", "Pretrained weights of the backbone: none, imagenet or a file.")
-    resolution: int = _number(0, "Side that pictures are resized to inside the model; 0: their own.", 0, 1024)
+    resolution: int = _setting(0, "Side that pictures are resized to inside the model; 0: their own.", 0, 1024)
     stem: str = _text("standard", "First layers of ResNet18: small keeps the size of the picture.", STEMS)
-    head_epochs: int = _number(
+    head_epochs: int = _setting(
         0,
         "The first of `epochs`, with the pretrained part frozen, at head_learning_rate. Not used with weights none.",
         0,
         for_all=False,
     )
-    head_learning_rate: float = _number(1e-3, "Rate in the head's epochs.", 1e-8, 10)
+    head_learning_rate: float = _setting(1e-3, "Rate in the head's epochs.", 1e-8, 10)
     unfreeze: str = _text(
         "",
         "What learns after the head's epochs: empty for all, a layer's name, a share of the layers, or several of "
         "these with commas, which share the epochs.",
         for_all=False,
     )
-    freeze_norm: bool = _switch(True, "Keep the pretrained part's batch normalisation as it is.")
+    freeze_norm: bool = _setting(True, "Keep the pretrained part's batch normalisation as it is.")
     crops: str = _text("fixed6", "The regions of the region attention networks.", CROP_SETS)
     attention: str = _text("relation", "Of ran: which attention modules it has.", ATTENTIONS, for_all=False)
     normalise: str = _text(
@@ -184,12 +180,12 @@ class Experiment:
         NORMALISES,
         for_all=False,
     )
-    margin: float = _number(0.02, "α of the region-biased loss.", 0, 1)
-    bias_weight: float = _number(1.0, "Weight of the region-biased loss; 0: without it.", 0, for_all=False)
+    margin: float = _setting(0.02, "α of the region-biased loss.", 0, 1)
+    bias_weight: float = _setting(1.0, "Weight of the region-biased loss; 0: without it.", 0, for_all=False)
     reading: str = _text(
         "combined", "Of ran_facenet2expnet: strongest classifies the crop with the highest weight.", READINGS, False
     )
-    depth: int = _number(512, "Channels of FaceNet2ExpNet's last map; those of the face network.", 1)
+    depth: int = _setting(512, "Channels of FaceNet2ExpNet's last map; those of the face network.", 1)
 
     # face networks
     face_net: str = _text(
@@ -197,14 +193,14 @@ class Experiment:
         "The face network that stage 1 matches or that is fine-tuned: identities, keras_facenet or a Keras model's "
         "file.",
     )
-    face_net_epochs: int = _number(
+    face_net_epochs: int = _setting(
         0, "Epochs in which the face network first learns expressions; 0: as it is.", 0, for_all=False
     )
     frozen_until: str = _text(
         "", "Of face_transfer: the last layer of the face network that does not learn; empty: all learn.", None, False
     )
     shape: str = _text("tapered", "Of compact: how its blocks grow.", SHAPES, for_all=False)
-    pair_relu: bool = _switch(False, "Of deepfer: a ReLU between the two convolutions of a pair.", for_all=False)
+    pair_relu: bool = _setting(False, "Of deepfer: a ReLU between the two convolutions of a pair.", for_all=False)
 
     # distillation
     teacher: str = _text(
@@ -213,8 +209,8 @@ class Experiment:
         'the same data with the same seed), with "+" between them.',
         for_all=False,
     )
-    teacher_share: float = _number(0.5, "λ: the teacher's part of the loss.", 0, 1, for_all=False)
-    temperature: float = _number(1.5, "T of the teacher's and the student's answers.", 0.01, 100, for_all=False)
+    teacher_share: float = _setting(0.5, "λ: the teacher's part of the loss.", 0, 1, for_all=False)
+    temperature: float = _setting(1.5, "T of the teacher's and the student's answers.", 0.01, 100, for_all=False)
     teacher_views: str = _text(
         "once",
         "once: the teacher's mean answer to a picture and its mirror image, computed once; augmented: its answer to "
@@ -224,9 +220,9 @@ class Experiment:
     )
 
     # stage 1 of FaceNet2ExpNet
-    matching_epochs: int = _number(0, "Epochs of stage 1, before `epochs`; 0: without it.", 0, for_all=False)
-    matching_rate: float = _number(1e-3, "Learning rate of stage 1 (Adam, cosine).", 1e-8, 10)
-    matching_power: float = _number(2.0, "p of the distance that stage 1 makes small.", 1, 16)
+    matching_epochs: int = _setting(0, "Epochs of stage 1, before `epochs`; 0: without it.", 0, for_all=False)
+    matching_rate: float = _setting(1e-3, "Learning rate of stage 1 (Adam, cosine).", 1e-8, 10)
+    matching_power: float = _setting(2.0, "p of the distance that stage 1 makes small.", 1, 16)
 
     precision: str = _text(
         "float32",
@@ -243,17 +239,17 @@ class Experiment:
     saliency: str = _text("weight", "What those maps do: weigh the pixels, or crop the picture.", SALIENCIES)
 
     # augmentation
-    rotation: float = _number(0.0, "Degrees to either side, at most.", 0, 180)
-    zoom: float = _number(0.0, "The face grows or shrinks by at most this share.", 0, 0.9)
-    shift: float = _number(0.0, "Moves by at most this share of the side, in x and y.", 0, 1)
-    flip: bool = _switch(False, "Mirrors half of the pictures.")
-    brightness: float = _number(0.0, "At most this share of 255 is added or taken.", 0, 1)
-    contrast: float = _number(0.0, "Differences from the picture's mean grow or shrink by at most this share.", 0, 1)
-    color: float = _number(0.0, "Each channel of an RGB picture is scaled by at most this share.", 0, 1)
-    perspective: float = _number(0.0, "Tilt; 0.1 makes one side about a tenth nearer.", 0, 0.45)
-    erase: float = _number(0.0, "Share of the pictures that get a gray rectangle.", 0, 1)
+    rotation: float = _setting(0.0, "Degrees to either side, at most.", 0, 180)
+    zoom: float = _setting(0.0, "The face grows or shrinks by at most this share.", 0, 0.9)
+    shift: float = _setting(0.0, "Moves by at most this share of the side, in x and y.", 0, 1)
+    flip: bool = _setting(False, "Mirrors half of the pictures.")
+    brightness: float = _setting(0.0, "At most this share of 255 is added or taken.", 0, 1)
+    contrast: float = _setting(0.0, "Differences from the picture's mean grow or shrink by at most this share.", 0, 1)
+    color: float = _setting(0.0, "Each channel of an RGB picture is scaled by at most this share.", 0, 1)
+    perspective: float = _setting(0.0, "Tilt; 0.1 makes one side about a tenth nearer.", 0, 0.45)
+    erase: float = _setting(0.0, "Share of the pictures that get a gray rectangle.", 0, 1)
 
-    limit: int = _number(0, "At most so many images in each split (0: all); marks a run as reduced.", 0)
+    limit: int = _setting(0, "At most so many images in each split (0: all); marks a run as reduced.", 0)
     jit: str = _text("auto", "Compile with XLA; auto: on an accelerator.", JITS)
 
     def settings(self) -> dict[str, Any]:
@@ -265,19 +261,8 @@ class Experiment:
         return Augmentation(**{item.name: getattr(self, item.name) for item in fields(Augmentation)})
 
 
-# What describes an experiment and is no setting of a run.
-ABOUT = (
-    "source",
-    "claims",
-    "printed",
-    "defining",
-    "small_of",
-    "tables",
-    "printed_as",
-    "ablations",
-    "quick",
-    "smoke",
-)
+# What describes an experiment and is not a setting of a run: the fields without a help text.
+ABOUT = tuple(item.name for item in fields(Experiment) if not item.metadata and item.name != "model")
 # Every setting that a run can be given, by name.
 SETTINGS = MappingProxyType(
     {

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..common.checks import InputError
 from ..data.images import convert
-from ..plots import _COLOURS, _show, _styled
+from ..plots import PALETTE, show_picture, styled
 from .maps import empty_reason, is_empty
 
 # Looks evenly spaced, also to people who cannot distinguish red from green, and in black-and-white print.
@@ -101,7 +101,7 @@ def _fitting(draw, text, width, font):
     return text
 
 
-@_styled
+@styled
 def overlays(
     images: np.ndarray,
     maps: dict[str, np.ndarray],
@@ -128,7 +128,7 @@ def overlays(
     shown = {"": images} | {name: blended(images, of_method, side=192) for name, of_method in maps.items()}
     for column, (name, pictures) in enumerate(shown.items()):
         for row, axis in enumerate(axes[:, column]):
-            _show(axis, pictures[row])
+            show_picture(axis, pictures[row])
             axis.set(xticks=[], yticks=[], frame_on=False)
             if masks is not None:
                 _outline(axis, masks[row], pictures[row].shape)
@@ -158,7 +158,7 @@ def _outline(axis, mask, shape):
         axis.contour(xs, ys, mask.astype(float), [0.5], colors="white", linewidths=1)
 
 
-@_styled
+@styled
 def map_scores(table: pd.DataFrame) -> Figure:
     """How often maps point into the true region, and the share of their mass inside it.
 
@@ -170,12 +170,12 @@ def map_scores(table: pd.DataFrame) -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     panels = {"pointing": "share of maps that point into the region", "mass inside": "mean share of a map inside"}
     places, area = np.arange(len(table))[::-1], table["area"].iloc[0]
-    colours = [(0.6, 0.6, 0.6) if row >= len(table) - 2 else _COLOURS[0] for row in range(len(table))]
+    colours = [(0.6, 0.6, 0.6) if row >= len(table) - 2 else PALETTE[0] for row in range(len(table))]
     for axis, (key, label) in zip(axes, panels.items(), strict=True):
         ends = [f"{key.split()[0]} {end}" for end in ("low", "high")]
         spread = table[ends].sub(table[key], axis=0).abs().T.to_numpy()
         axis.barh(places, table[key], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.65)
-        axis.axvline(area, color=_COLOURS[1], linestyle="--", label="the region's area")
+        axis.axvline(area, color=PALETTE[1], linestyle="--", label="the region's area")
         axis.set(xlabel=f"{label}, 95 % interval", xlim=(0, 1))
     shares = zip(table["method"], table["empty"], strict=True)
     names = [f"{method} ({empty:.0%} empty)" if empty else method for method, empty in shares]
@@ -185,7 +185,7 @@ def map_scores(table: pd.DataFrame) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
     """The mean map of each emotion, and the share of its mass in each region with its 95 % interval.
 
@@ -199,13 +199,13 @@ def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
     grid = figure.add_gridspec(2, len(means), height_ratios=(1, 2.2))
     for place, (name, face_map) in enumerate(means.items()):
         axis = figure.add_subplot(grid[0, place])
-        _show(axis, blended(faces[name][None], face_map[None], side=144)[0], name)
+        show_picture(axis, blended(faces[name][None], face_map[None], side=144)[0], name)
         axis.set_axis_off()
     axis, regions = figure.add_subplot(grid[1, :]), list(dict.fromkeys(table["region"]))
     for place, (name, rows) in enumerate(table.groupby("emotion", sort=False)):
         at = np.array([regions.index(region) for region in rows["region"]]) + (place - (len(means) - 1) / 2) * 0.09
         spread = rows[["low", "high"]].sub(rows["mass"], axis=0).abs().T.to_numpy()
-        axis.errorbar(at, rows["mass"], spread, fmt="o", markersize=4, color=_COLOURS[place], label=name)
+        axis.errorbar(at, rows["mass"], spread, fmt="o", markersize=4, color=PALETTE[place], label=name)
     areas = table.groupby("region", sort=False)["area"].mean().reindex(regions)
     centres = np.arange(len(regions))
     axis.hlines(areas, centres - 0.42, centres + 0.42, "gray", "dashed", label="area of the region")

@@ -19,8 +19,8 @@ from .facenet2expnet import facenet2expnet, ran_facenet2expnet
 from .majority import majority
 from .ran import ran
 from .resnet import resnet18
+from .spatial_transformers import deep_emotion, deepfer
 from .transfer import akhand, is_pretrained, mobilenet, vgg16
-from .transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
 from .vgg_bn import vgg_bn
 

@@ -10,7 +10,7 @@ from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .compact import compact
 from .resnet import resnet18
-from .transformers import deep_emotion, deepfer
+from .spatial_transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
 from .vgg_bn import vgg_bn
 

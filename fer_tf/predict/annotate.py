@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..data.images import convert
 from ..explain.maps import empty_reason
 from ..explain.plots import map_tile
-from ..plots import _COLOURS
+from ..plots import PALETTE
 from .pictures import Faces
 
 # Limits for the longer side of an annotated picture, in pixels. Smaller pictures are enlarged to make room for labels.
@@ -112,7 +112,7 @@ def _scaled(pixels, scale):
 
 
 def _colour(number):
-    return tuple(round(255 * share) for share in _COLOURS[number % len(_COLOURS)])
+    return tuple(round(255 * share) for share in PALETTE[number % len(PALETTE)])
 
 
 def _ink(colour):

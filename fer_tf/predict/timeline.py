@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..plots import _COLOURS, _styled
+from ..plots import PALETTE, styled
 
 # The largest number of faces in a figure (those seen longest), and of points in a line (more are averaged over time).
 FACES, POINTS = 4, 600
@@ -15,7 +15,7 @@ GAP = 3
 _DASHES = ("-", "--", "-.", ":")
 
 
-@_styled
+@styled
 def timeline(table: pd.DataFrame, class_names: Sequence[str], title: str = "") -> Figure:
     """Draws the probabilities of all classes over a film's time, for each face that was followed.
 
@@ -54,7 +54,7 @@ def _draw(axis, rows, class_names, step):
         values = np.insert(rows[name].to_numpy(float), breaks, np.nan)
         dash = _DASHES[code % len(_DASHES)]
         marker = "." if len(times) < 3 else None
-        axis.plot(np.insert(times, breaks, np.nan), values, dash, color=_COLOURS[code], marker=marker, label=name)
+        axis.plot(np.insert(times, breaks, np.nan), values, dash, color=PALETTE[code], marker=marker, label=name)
 
 
 def _thinned(rows, class_names, step):

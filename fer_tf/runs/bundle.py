@@ -14,11 +14,12 @@ from ..common.paths import models_root
 from ..data import DATASETS
 from ..data.base import FaceDataset
 from ..evaluation import comparison, tables
+from ..evaluation.intervals import percent_interval
 from ..experiments.table import EXPERIMENTS
 from ..saving.bundled import bundled_records, sha256
 from ..saving.keras_files import FACENET2EXPNET, load_model, read_description, save_facenet2expnet
 from . import evaluate, records
-from .datasets import dataset_of
+from .datasets import dataset_of, typed_options
 
 LARGEST = 5_000_000
 # Shares of the test set: half precision may cost so much, by accuracy, before a file is refused.
@@ -37,7 +38,6 @@ def bundle_run(name: str, file: str, data_dir: str | None = None) -> dict:
         name: of a finished run.
         file: name of the shipped file, ends in .h5; FaceNet2ExpNet.h5 gets the proposal's label order.
         data_dir: where the run's dataset lies, see `load_dataset`.
-    Returns: the record, a dict.
     Raises: `InputError` if the file is larger than 5 MB, or half precision costs more than a thousandth of accuracy.
     """
     if Path(file).suffix != ".h5" or Path(file).name != str(file):
@@ -88,18 +88,15 @@ def _copy(source, target):
 
 
 def measure(path: str | Path, ds: FaceDataset) -> dict:
-    """The figures of a model file on a dataset's test split, as they stand in a record."""
+    """The figures of a model file on a dataset's test split, as a record has them."""
     with tempfile.TemporaryDirectory() as folder:
         run = evaluate.evaluate_model(load_model(path), ds, Path(path).stem, folder)
         test, near = run.metrics["test"], run.metrics["without_near_copies"]
         light = _by_brightness(run.predictions, ds)
-    figures = {key: test[key] for key in TEST_FIGURES}
-    recall = {name: scores["recall"] for name, scores in test["per_class"].items()}
-    without = {key: near[key] for key in ("n", "accuracy") if key in near}
     return {
-        **figures,
-        "recall": recall,
-        "without_near_copies": without,
+        **{key: test[key] for key in TEST_FIGURES},
+        "recall": {name: scores["recall"] for name, scores in test["per_class"].items()},
+        "without_near_copies": {key: near[key] for key in ("n", "accuracy") if key in near},
         "lists": run.metrics["lists"],
         "brightness": light,
     }
@@ -110,39 +107,31 @@ def _by_brightness(predictions, ds):
     names = ds.table["name"].iloc[ds.test.rows]
     mean = pd.Series([float(image.mean()) for image in ds.test.images], index=names).loc[predictions["name"]]
     groups = pd.qcut(mean.rank(method="first").to_numpy(), 4, labels=QUARTERS)
-    found = comparison.accuracy_by(predictions, groups).set_index("group").reindex(list(QUARTERS))
-    return found.reset_index().to_dict("records")
+    table = comparison.accuracy_by(predictions, groups).set_index("group").reindex(list(QUARTERS))
+    return table.drop(columns="macro F1").reset_index().to_dict("records")
 
 
 def _measured(run, shipped, ds):
-    whole, half = load_model(run.model_path), load_model(shipped)
-    few = ds.val.images[:256]
-    both = [evaluate.class_probabilities(model, few, ds.class_names) for model in (whole, half)]
-    difference = np.abs(both[0] - both[1]).max()
-    return {"test": measure(shipped, ds), "float16_difference": float(difference)}
+    images = ds.val.images[:256]
+    models = load_model(run.model_path), load_model(shipped)
+    whole, half = (evaluate.class_probabilities(model, images, ds.class_names) for model in models)
+    return {"test": measure(shipped, ds), "float16_difference": float(np.abs(whole - half).max())}
 
 
 def _record(run, shipped):
-    about = {key: run.record[key] for key in ("experiment", "dataset", "protocol", "seed", "reduced", "source")}
+    facts = ("experiment", "dataset", "protocol", "seed", "reduced", "source", "fingerprint", "image_shape")
+    facts += ("dataset_options", "typed_options", "settings", "test_fingerprint", "notes")
     training = run.metrics["training"]
     return {
         "file": shipped.name,
         "sha256": sha256(shipped),
         "bytes": shipped.stat().st_size,
         "run": run.name,
-        **about,
+        **{key: run.record[key] for key in facts if key in run.record},
         "command": command(run.record),
-        "fingerprint": run.record["fingerprint"],
         "class_names": read_description(shipped)["class_names"],
-        "image_shape": run.record["image_shape"],
-        "dataset_options": run.record["dataset_options"],
-        "settings": run.record["settings"],
-        "test_fingerprint": run.record["test_fingerprint"],
-        "parameters": training["parameters"],
-        "epochs": training["epochs"],
-        "best_epoch": training["best_epoch"],
+        **{key: training[key] for key in ("parameters", "epochs", "best_epoch")},
         "trained_on": training["environment"],
-        "notes": run.record["notes"],
         "test_accuracy_of_the_run": run.metrics["test"]["accuracy"],
     }
 
@@ -151,15 +140,15 @@ def command(record: dict) -> str:
     """The command that trains a run's model again, by its `closest_experiment`."""
     experiment = closest_experiment(record)
     changed = _changed(experiment, record)
-    parts = ["fer-tf train", experiment, "--dataset", record["dataset"], "--protocol", record["protocol"]]
-    parts += ["--seed", str(record["seed"]), *(f"--set {name}={value}" for name, value in changed.items())]
-    return " ".join([*parts, *(f"--option {key}={value}" for key, value in record["dataset_options"].items())])
+    words = ["fer-tf", "train", experiment, "--dataset", record["dataset"], "--protocol", record["protocol"]]
+    words += ["--seed", str(record["seed"]), *records.setting_words(changed)]
+    return " ".join([*words, *records.option_words(typed_options(record))])
 
 
 def closest_experiment(record: dict) -> str:
     """The experiment of the same model that needs the fewest changes to be a run's settings."""
     model = EXPERIMENTS[record["experiment"]].model
-    changes = {name: len(_changed(name, record)) for name, each in EXPERIMENTS.items() if each.model == model}
+    changes = {name: len(_changed(name, record)) for name, entry in EXPERIMENTS.items() if entry.model == model}
     return min(changes, key=lambda name: (changes[name], name != record["experiment"]))
 
 
@@ -183,28 +172,27 @@ def _check(record, run):
 def write_index() -> None:
     """Writes SHA256SUMS (for `sha256sum -c`) and README.md of models/bundled/ from the records in it."""
     cards = bundled_records()
-    write_text(_folder() / "SHA256SUMS", "".join(f"{each['sha256']}  {each['file']}\n" for each in cards))
+    write_text(_folder() / "SHA256SUMS", "".join(f"{card['sha256']}  {card['file']}\n" for card in cards))
     write_text(_folder() / "README.md", _readme(cards))
 
 
 def _readme(cards):
-    source = (
-        "Written by `fer-tf bundle` from the records next to the files; figures were measured again from the shipped"
-    )
-    parts = [f"# Models that ship\n\n{source} files, on the protocol's test split; nothing was chosen by them.\n"]
-    parts += [tables.markdown(index(cards))]
-    parts += [_limits(each) for each in cards]
+    parts = [
+        "# Models that ship\n\nWritten by `fer-tf bundle` from the records next to the files; figures were measured "
+        "again from the shipped files, on the protocol's test split; nothing was chosen by them.\n",
+        tables.markdown(index(cards)),
+        *map(_limits, cards),
+    ]
     return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"
 
 
 def index(cards: list) -> pd.DataFrame:
     """A row a bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
-    return pd.DataFrame([_row(each) for each in cards])
+    return pd.DataFrame(map(_row, cards))
 
 
 def _row(record):
     test = record["test"]
-    low, high = (100 * value for value in test["intervals"]["accuracy"])
     near = test["without_near_copies"].get("accuracy")
     return {
         "file": record["file"],
@@ -213,7 +201,7 @@ def _row(record):
         "trained on": f"{record['dataset']} {record['protocol']}, seed {record['seed']}",
         "epochs": record["epochs"],
         "test accuracy": f"{100 * test['accuracy']:.1f}",
-        "95 % interval": f"{low:.1f} to {high:.1f}",
+        "95 % interval": percent_interval(test["intervals"]["accuracy"]),
         "without near copies": "" if near is None else f"{100 * near:.1f}",
         "macro F1": f"{100 * test['macro_f1']:.1f}",
         "MB": f"{record['bytes'] / 1e6:.1f}",
@@ -228,7 +216,7 @@ def _limits(record):
         for name, scores in test["lists"].items()
     ]
     brightness = ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"])
-    about = [
+    lines = [
         f"## {record['file']}\n",
         f"- Trained by `{record['command']}` on {environment['device']} ({environment['cores']} cores), revision "
         f"{environment['revision']}, best epoch {record['best_epoch']} of {record['epochs']}"
@@ -241,7 +229,7 @@ def _limits(record):
         f"- By brightness of the picture (%): {brightness}.",
         f"- Limits: {record.get('limits') or limits(record)}.",
     ]
-    return "\n".join(about) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _teacher(settings):
@@ -262,8 +250,4 @@ def limits(record: dict) -> str:
 def weakness(recall: dict) -> str:
     """The classes that a model never got right, or the one that it is worst at; recall: dict class -> 0..1."""
     missed = [name for name, value in recall.items() if value == 0]
-    return (
-        f"never right on {' and '.join(missed)}"
-        if missed
-        else f"weakest at {min(recall, key=lambda name: recall[name])}"
-    )
+    return f"never right on {' and '.join(missed)}" if missed else f"weakest at {min(recall, key=recall.__getitem__)}"

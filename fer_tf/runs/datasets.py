@@ -1,6 +1,7 @@
 """The dataset that an experiment or a finished run was trained and tested on."""
 
 import ast
+import contextlib
 
 from .. import data
 from ..common.checks import InputError
@@ -17,35 +18,34 @@ def dataset_of(run: records.Run, data_dir: str | None = None, loaded: dict | Non
         run: `Run`.
         data_dir: see `load_dataset`.
         loaded: dict that keeps what was loaded for other runs; None keeps nothing.
-    Returns: `FaceDataset`.
     Raises: `InputError` if the dataset now holds other test images than the run was tested on.
     """
     loaded = {} if loaded is None else loaded
-    about = [run.record[key] for key in ("dataset", "protocol", "seed", "dataset_options")]
-    about += [run.record["settings"][key] for key in ("image_size", "image_channels")]
-    if run.record["settings"].get("salient_by"):
+    record, settings, options = run.record, run.record["settings"], typed_options(run.record)
+    if settings.get("salient_by"):
         raise InputError(f"{run.name}: was tested on pictures that another model's maps change; leave it out")
-    key = fingerprint(about)
+    shape = {key: settings[key] for key in ("image_size", "image_channels")}
+    dataset, protocol, seed = (record[key] for key in ("dataset", "protocol", "seed"))
+    key = fingerprint([dataset, protocol, seed, options, shape])
     if key not in loaded:
-        loaded[key] = _load(data_dir, *about)
-    ds, limit = loaded[key], run.record["settings"]["limit"]
-    if ds.test_fingerprint() != run.record["test_fingerprint"]:
-        raise InputError(f"{run.name}: was tested on other images than {run.record['dataset']} holds now")
-    return ds.limited(limit, run.record["seed"]) if limit else ds
+        loaded[key] = load_for(Experiment("", **shape), dataset, data_dir, protocol, seed, options)
+    ds, limit = loaded[key], settings["limit"]
+    if ds.test_fingerprint() != record["test_fingerprint"]:
+        raise InputError(f"{run.name}: was tested on other images than {dataset} holds now")
+    return ds.limited(limit, seed) if limit else ds
 
 
-def _load(data_dir, dataset, protocol, seed, options, image_size, image_channels):
-    experiment = Experiment("", image_size=image_size, image_channels=image_channels)
-    options = {key: _value(text) for key, text in options.items()}
-    return load_for(experiment, dataset, data_dir, protocol, seed, options)
+def typed_options(record: dict) -> dict:
+    """The options of a run's dataset with their types; older records have them as text only."""
+    return record["typed_options"] if "typed_options" in record else _typed(record["dataset_options"])
 
 
-def _value(text):
-    """An option's value out of its text in a record: a number, True, None, a tuple, else the text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+def _typed(texts):
+    options = dict(texts)
+    for key, text in texts.items():
+        with contextlib.suppress(ValueError, SyntaxError):  # a text such as "soft" is no literal
+            options[key] = ast.literal_eval(text)
+    return options
 
 
 def load_for(

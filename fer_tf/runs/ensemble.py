@@ -12,9 +12,9 @@ from ..common.files import write_json
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
 from . import evaluate, records
+from .averaged_views import NOTE, VIEWS, AveragedViews
 from .datasets import dataset_of
 from .environment import environment
-from .views import VIEWS, AveragedViews, _tta_notes
 
 
 def ensemble_runs(
@@ -46,7 +46,8 @@ def ensemble_runs(
     check_choice("tta", tta, VIEWS)
     runs = [records.read_run(records.run_directory(run)) for run in names]
     _check_same_test(runs)
-    datasets = _shared_splits(runs, _load_all(runs, data_dir))
+    loaded: dict = {}
+    datasets = _shared_splits(runs, [dataset_of(run, data_dir, loaded) for run in runs])
     models = [saving.load_model(run.model_path) for run in runs]
     labels = datasets[0].val.labels
     val = np.stack([_predict(model, ds, "val", tta) for model, ds in zip(models, datasets, strict=True)])
@@ -96,8 +97,8 @@ def _checked_weights(names, weights, select):
 
 
 def _check_same_test(runs):
-    first = runs[0]
-    for run in runs[1:]:
+    first, *others = runs
+    for run in others:
         if _tested(run) != _tested(first):
             names = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
             raise InputError(
@@ -111,17 +112,8 @@ def _tested(run):
     return run.record["test_fingerprint"], limit, run.record["seed"] if limit else None
 
 
-def _load_all(runs, data_dir):
-    """Each run's dataset with pictures as its model takes them; equal ones are loaded once."""
-    loaded = {}
-    return [dataset_of(run, data_dir, loaded) for run in runs]
-
-
 def _shared_splits(runs, datasets):
-    """The datasets with one split for all: train is what any run learned from, val what all of them held out.
-
-    Protocols that draw val by seed give every run another one; the few images that no run learned from are left.
-    """
+    """The datasets with one split for all: train is what any run learned from, val what all of them held out."""
     splits = np.stack([ds.table["split"].to_numpy(str) for ds in datasets])
     names = [ds.table["name"].to_numpy(str) for ds in datasets]
     if (
@@ -148,7 +140,7 @@ def _predict(model, ds, split, tta):
 
 def _mean(probabilities, weights):
     """The weighted mean of float [N, C] arrays; those of weight 0 may be None."""
-    return sum(weight * found for weight, found in zip(weights, probabilities, strict=True) if weight)
+    return sum(weight * member for weight, member in zip(weights, probabilities, strict=True) if weight)
 
 
 def greedy_weights(probabilities: np.ndarray, labels: np.ndarray, rounds: int = 25) -> np.ndarray:
@@ -182,13 +174,13 @@ def _score(probabilities, labels):
 
 def _record(runs, members, ds, select, tta, name):
     first = runs[0].record
-    made = fingerprint([[run.record["fingerprint"] for run in runs], [m["weight"] for m in members], tta])
+    digest = fingerprint([[run.record["fingerprint"] for run in runs], [member["weight"] for member in members], tta])
     used = sum(member["weight"] > 0 for member in members)
     how = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
-        "fingerprint": made,
+        "fingerprint": digest,
         "evaluation_code": evaluate.evaluation_code(),
-        "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{made[:8]}",
+        "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{digest[:8]}",
         "members": members,
         "select": select,
         "tta": tta,
@@ -197,6 +189,6 @@ def _record(runs, members, ds, select, tta, name):
         "class_names": list(ds.class_names),
         "test_fingerprint": first["test_fingerprint"],
         "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
-        "notes": [*ds.notes, how, *_tta_notes(tta)],
+        "notes": [*ds.notes, how, *([] if tta == "none" else [NOTE.format(tta)])],
         "environment": environment(),
     }

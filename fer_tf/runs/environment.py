@@ -1,5 +1,6 @@
 """What a run was made with: revision, package versions, device and memory."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -7,7 +8,6 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from ..common.hashes import code_fingerprint  # noqa: F401
 from ..common.paths import project_root
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "opencv-python-headless")
@@ -28,13 +28,11 @@ def environment() -> dict:
 
 def package_versions() -> dict:
     """Versions of the packages that figures depend on."""
-    found = {}
+    versions = {}
     for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        with contextlib.suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def git_revision() -> str:

@@ -77,8 +77,7 @@ def write_scores(directory: Path, ds: FaceDataset, val_prob: np.ndarray, test_pr
 
 
 def _near_copies(ds):
-    """Test images with a near copy in train or val; None where nothing is searched: each drawn
-    face is a new drawing, and a set above `NEAR_LIMIT` takes as long as a training (`data doctor` does it)."""
+    """Test images with a near copy in train or val; None for drawn faces, which are all new, and for large sets."""
     if ds.truth is not None or len(ds.table) > NEAR_LIMIT:
         return None
     return near_copies_of_test(ds, progress=sys.stderr.isatty())
@@ -122,7 +121,7 @@ def evaluate_model(
         ds: `FaceDataset`.
         name: of the model, for the folder and the record.
         out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
-        tta: for the record, the views that the model averages over (`views.evaluate_with_tta`).
+        tta: for the record, the views that the model averages over (`averaged_views.evaluate_with_tta`).
     Returns: `Run` (not among reports/runs/).
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
@@ -148,10 +147,7 @@ def evaluate_model(
 
 
 def _training_overlap(provenance, ds, converted):
-    """A warning, as a list of none or one, if the model was trained on another split of this dataset.
-
-    It may have been trained at the dataset's own size or, `converted`, at the model's.
-    """
+    """A warning, as a list of none or one, if the model was trained on another split of this dataset, at any size."""
     trained_on = provenance.get("dataset")
     is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), converted.fingerprint())
     shares_pictures = has_same_pictures(trained_on, ds.name)

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import pandas as pd
 
@@ -56,16 +57,26 @@ NAMED_OPTIONS = ("label_mode", "classes", "fold", "train_share", "difficulty")
 
 
 def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: dict | None = None) -> str:
-    """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by options that make another task."""
-    chosen = options or {}
-    parts = [_named(key, chosen[key]) for key in NAMED_OPTIONS if chosen.get(key) is not None]
-    return "-".join([experiment, dataset, protocol, *parts, f"seed{seed}"])
+    """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by the `task_names` of the options."""
+    return "-".join([experiment, dataset, protocol, *task_names(options or {}), f"seed{seed}"])
 
 
-def _named(key, value):
-    if isinstance(value, tuple | list):
-        return "_".join(value)
-    return value if isinstance(value, str) else f"{key}{value}"
+def task_names(options: dict) -> list[str]:
+    """The parts of a run's name for options of its dataset that make it another task."""
+    chosen = {key: options[key] for key in NAMED_OPTIONS if options.get(key) is not None}
+    names = {key: "_".join(value) if isinstance(value, tuple | list) else value for key, value in chosen.items()}
+    return [name if isinstance(name, str) else f"{key}{name}" for key, name in names.items()]
+
+
+def option_words(options: dict) -> list[str]:
+    """A dataset's options as words of a command line."""
+    texts = {key: ",".join(value) if isinstance(value, tuple | list) else value for key, value in options.items()}
+    return [word for key, text in texts.items() for word in ("--option", f"{key}={text}")]
+
+
+def setting_words(settings: dict) -> list[str]:
+    """Settings of an experiment as words of a command line."""
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
 def run_directory(name: str) -> Path:
@@ -94,37 +105,49 @@ def read_record(directory: Path) -> dict:
 
 def finished_runs(root: str | Path | None = None) -> list:
     """All finished runs of experiments below reports/runs/ (or `root`), by name; unfinished ones are passed over."""
-    root = Path(root) if root else reports_root() / "runs"
-    found = []
-    for path in sorted(root.glob("*/metrics.json")):
-        with contextlib.suppress(InputError):
-            found.append(read_run(path.parent))
-    return [run for run in found if "experiment" in run.record]
+    runs = _finished_below(Path(root) if root else reports_root() / "runs")
+    return [run for run in runs if "experiment" in run.record]
 
 
 def finished_evaluations() -> list:
     """All evaluations of saved models on a set's test split below reports/evaluations/, by name."""
-    found = []
-    for path in sorted((reports_root() / "evaluations").glob("*/metrics.json")):
+    return _finished_below(reports_root() / "evaluations")
+
+
+def _finished_below(root):
+    runs = []
+    for path in sorted(root.glob("*/metrics.json")):
         with contextlib.suppress(InputError):
-            found.append(read_run(path.parent))
-    return found
+            runs.append(read_run(path.parent))
+    return runs
+
+
+def lock_file(path: Path) -> IO | None:
+    """An open file that holds a lock as long as it is open, in this process or in one that inherits it.
+
+    Returns: None if another process has the lock. On a system without file locks there is always a file: two runs of
+        one name at once are then up to the user.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "w")  # noqa: SIM115
+    with contextlib.suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+    return file
 
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator:
     """Keeps a second process from writing the same run; the lock goes with its process, also if that is killed."""
-    path = run_directory(f".{name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # a system without file locks: two runs of one name at once are then up to the user
-        except OSError:
-            raise InputError(f"{name}: is being run by another process; wait for it, or stop it") from None
+    file = lock_file(run_directory(f".{name}.lock"))
+    if file is None:
+        raise InputError(f"{name}: is being run by another process; wait for it, or stop it")
+    with file:
         yield
 
 
@@ -141,18 +164,26 @@ def data_facts(ds: FaceDataset, options: dict) -> dict:
     }
 
 
-def reduced_note(settings_changes: list, options: dict, ds: FaceDataset) -> str:
-    """In which ways a run is less than its source's, "" if it is not.
+def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes: list) -> dict:
+    """What a record of any kind of run also says, besides that on which its results depend.
 
     Args:
-        settings_changes: sentences on its settings.
-        options: of the dataset. Another fold or label mode is another task, named in the run, and not a reduction.
-        ds: its `deviation` says how the copy on disk differs from the published set.
+        experiment: with its source and claims.
+        ds, options: its dataset and the options of it. `ds.deviation` says how the copy on disk differs from the
+            published set. Another fold or label mode is another task, named in the run, and not a reduction.
+        settings_changes: sentences on how its settings are less than the source's.
+    Returns: dict; "reduced" says in which ways the run is less than its source's, "" if it is not.
     """
-    usual = DATASETS[ds.name].options
-    other_tasks = ("fold", "label_mode")
+    usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode")
     chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
-    return "; ".join(text for text in [*settings_changes, ", ".join(chosen), ds.deviation] if text)
+    return {
+        "reduced": "; ".join(filter(None, [*settings_changes, ", ".join(chosen), ds.deviation])),
+        "source": experiment.source,
+        "claims": list(experiment.claims),
+        "typed_options": options,
+        "notes": ds.notes,
+        "counts": ds.counts().to_dict(),
+    }
 
 
 def begin(directory: Path, record: dict) -> dict:
@@ -181,39 +212,26 @@ def swap_in(name: str, wanted: str) -> None:
     A finished run of another fingerprint moves to reports/replaced/ with its model. The wanted run comes back from
     there if it was put aside before.
     """
-    current = read_json(run_directory(name) / "metrics.json").get("fingerprint")
+    directory, aside = run_directory(name), _aside(name, wanted)
+    current = read_json(directory / "metrics.json").get("fingerprint")
     if current == wanted:
         return
     if current:
-        _put_aside(name, current)
-    if is_aside(name, wanted):
-        _bring_back(name, wanted)
-
-
-def is_aside(name: str, wanted: str) -> bool:
-    """True if `swap_in` would bring back a finished run of this fingerprint."""
-    return (_aside(name, wanted) / "metrics.json").is_file()
+        kept = _aside(name, current)
+        swap_folder(directory, kept)
+        if model_path(name).is_file():
+            shutil.move(model_path(name), kept / "model.h5")
+        print(f"{name}: the finished run with other settings is kept in {kept}", flush=True)
+    if (aside / "metrics.json").is_file():
+        if (aside / "model.h5").is_file():
+            model_path(name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(aside / "model.h5", model_path(name))
+        swap_folder(aside, directory)
 
 
 def has_model_aside(name: str, wanted: str) -> bool:
     """True if a finished run of this fingerprint was put aside together with its model."""
-    return is_aside(name, wanted) and (_aside(name, wanted) / "model.h5").is_file()
-
-
-def _put_aside(name, current):
-    aside = _aside(name, current)
-    swap_folder(run_directory(name), aside)
-    if model_path(name).is_file():
-        shutil.move(model_path(name), aside / "model.h5")
-    print(f"{name}: the finished run with other settings is kept in {aside}", flush=True)
-
-
-def _bring_back(name, wanted):
-    aside = _aside(name, wanted)
-    if (aside / "model.h5").is_file():
-        model_path(name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(aside / "model.h5", model_path(name))
-    swap_folder(aside, run_directory(name))
+    return all((_aside(name, wanted) / file).is_file() for file in ("metrics.json", "model.h5"))
 
 
 def swap_folder(source: Path, target: Path) -> None:
@@ -232,10 +250,9 @@ def comparable_runs(ds: FaceDataset) -> list:
     them. Synthetic faces of another seed are other pictures, so their runs are not comparable image by image."""
     wanted = ds.test_fingerprint()
     runs = [run for run in finished_runs() if run.record.get("test_fingerprint") == wanted]
-    dataset, protocol = ds.name, ds.protocol
-    if not any(run.record["experiment"] != "majority" for run in runs):
+    if all(run.record["experiment"] == "majority" for run in runs):
         raise InputError(
-            f"no trained model on {dataset} {protocol} yet: run 02_custom_cnn, or `fer-tf train cnn`, first"
+            f"no trained model on {ds.name} {ds.protocol} yet: run 02_custom_cnn, or `fer-tf train cnn`, first"
         )
     return runs
 

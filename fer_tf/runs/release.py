@@ -3,15 +3,13 @@
 import re
 import shutil
 
-import pandas as pd
-
 from ..common.checks import InputError
 from ..common.files import write_text
 from ..common.paths import project_root, results_root
 from ..evaluation import comparison, document_tables, tables
-from ..experiments.resolve import EARLIER
 from . import records
-from .compare import CLAIM_COLUMNS, claims, compare, documents, released_runs, shown
+from .datasets import typed_options
+from .result_tables import as_of_now, claims, compare, documents, released_runs, shown, shown_claims
 
 FILES = (
     "record.json",
@@ -51,64 +49,53 @@ def add_runs(names: list, reduced: bool = False) -> None:
 
 def render_results() -> list:
     """Renders the released tables and README's block from the released records; returns the written paths."""
-    runs = released_runs()
-    table = compare(runs)
-    claimed = claims(runs)
-    root = results_root()
+    runs, root = released_runs(), results_root()
+    table, claimed = compare(runs), claims(runs)
     tables.write_csv(root / "comparison.csv", table)
     tables.write_csv(root / "claimed_and_reproduced.csv", claimed)
-    write_text(root / "claimed_and_reproduced.md", tables.markdown(claimed[CLAIM_COLUMNS]))
-    document_tables.write_tables(root / "tables", {**documents(runs), "claimed_and_reproduced": claimed[CLAIM_COLUMNS]})
+    write_text(root / "claimed_and_reproduced.md", tables.markdown(shown_claims(claimed)))
+    document_tables.write_tables(root / "tables", {**documents(runs), "claimed_and_reproduced": shown_claims(claimed)})
     write_text(root / "comparison.md", tables.markdown(shown(table)))
     readme = project_root() / "README.md"
-    write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(table, claimed)))
+    write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(runs)))
     return [root / "comparison.md", root / "claimed_and_reproduced.md", readme]
 
 
-def readme_block(table: pd.DataFrame, claimed: pd.DataFrame) -> str:
+def readme_block(runs: list) -> str:
     """README's results: the released runs, and the accuracies that documents claim and runs have measured. In which way
     a run is reduced, and the other claims, are in the tables of reports/results/."""
-    parts = [tables.markdown(_short(table)), tables.markdown(_claimed_accuracies(claimed))]
+    claimed, extents = claims(runs), {run.record["reduced"]: run.record["extent"] for run in as_of_now(runs)}
+    parts = [tables.markdown(_short(compare(runs), runs)), tables.markdown(_claimed_accuracies(claimed, extents))]
     return "\n".join([*parts, f"{comparison.claims_sentence(claimed)}\n"])
 
 
-def _short(table):
-    part = shown(table)
-    for column in ("protocol", "dataset"):
-        part[column] = table[column].to_numpy()
-    part["model"] = [_variant(row) for row in table.itertuples()]
-    part["without near copies"] = part["accuracy without near copies"]
-    part["run"] = _reduced_text(table["reduced"])
-    columns = ["model", "dataset", "protocol", "accuracy", "95 % interval", "without near copies", "macro F1", "run"]
-    return part[columns]
+def _short(table, runs):
+    by_name = {run.name: run.record for run in as_of_now(runs)}
+    columns = {
+        "model": [_variant(by_name[name]) for name in table["run"]],
+        "dataset": table["dataset"],
+        "protocol": table["protocol"],
+        "without near copies": lambda part: part["accuracy without near copies"],
+        "run": [by_name[name]["extent"] for name in table["run"]],
+    }
+    order = ["model", "dataset", "protocol", "accuracy", "95 % interval", "without near copies", "macro F1", "run"]
+    return shown(table).assign(**columns)[order]
 
 
-def _variant(row):
-    """The experiment of a row of `compare`, with what else its run is named after: options, and seeds but 0."""
-    rest = row.run.removeprefix(f"{row.experiment}-{row.dataset}-{row.protocol}-")
-    options = rest.removesuffix("seed0").removesuffix("-")
-    return f"{row.experiment} ({options})" if options else row.experiment
+def _variant(record):
+    """The experiment of a run, with what else its name says: options, and seeds but 0."""
+    names = records.task_names(typed_options(record)) + ([f"seed{record['seed']}"] if record["seed"] else [])
+    return f"{record['experiment']} ({'-'.join(names)})" if names else record["experiment"]
 
 
-def _claimed_accuracies(claimed):
+def _claimed_accuracies(claimed, extents):
     wanted = (claimed["metric"] == "accuracy") & (claimed["claimed"] != "") & (claimed["reproduced"] != "")
     part = claimed[wanted].copy()
     # two claims of one model on one set differ in their settings or in their remark
     part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
-    part["run"] = _reduced_text(part["reduced"])
+    part["run"] = part["reduced"].map(extents)
     columns = ["document", "kind", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
     return part[[*columns, "95 % interval", "run"]]
-
-
-def _reduced_text(reduced):
-    return [_kind_of_run(text) for text in reduced]
-
-
-def _kind_of_run(reduced):
-    """ "full", "reduced", "earlier settings" or both of these, from the text of `compare.as_of_now`."""
-    parts = [part for part in reduced.split("; ") if part]
-    kinds = {"earlier settings" if EARLIER in part else "reduced" for part in parts}
-    return ", ".join(sorted(kinds, reverse=True)) or "full"
 
 
 def fill_block(text: str, block: str) -> str:

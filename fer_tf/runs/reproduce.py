@@ -49,7 +49,7 @@ def reproduce(names: list | None, parameters: dict, force: bool = False) -> list
         started = time.perf_counter()
         results.append(_run(path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}"))
         seconds[path.stem] = time.perf_counter() - started
-    from .page import build_report
+    from .report import build_report
 
     report = build_report()
     print("\n".join(f"{stem:32} {time_text(value):>12}" for stem, value in seconds.items()))
@@ -147,11 +147,12 @@ def _is_current(target, source, parameters, key):
 
 def _made_runs(source, parameters):
     """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments)."""
-    made = _about(nbformat.read(source, as_version=4)).get("experiments", [])
-    protocol = parameters.get("protocol") or next(iter(DATASETS[parameters["dataset"]].protocols))
-    options = parse_options(parameters["dataset"], parameters.get("dataset_options", ""))
-    names = [records.run_name(name, parameters["dataset"], protocol, parameters["seed"], options) for name in made]
-    return {name: records.finished_fingerprint(name) for name in names}
+    names = _about(nbformat.read(source, as_version=4)).get("experiments", [])
+    dataset, seed = parameters["dataset"], parameters.get("seed", 0)
+    protocol = parameters.get("protocol") or next(iter(DATASETS[dataset].protocols))
+    options = parse_options(dataset, parameters.get("dataset_options", ""))
+    runs = [records.run_name(name, dataset, protocol, seed, options) for name in names]
+    return {run: records.finished_fingerprint(run) for run in runs}
 
 
 def _execute(path, target, parameters, key):

@@ -76,7 +76,6 @@ def run_classical(
         force: run again even if the record is up to date.
         verbose: lines of progress, and bars over what takes seconds.
         **overrides: single settings of `ClassicalExperiment`.
-    Returns: `fer_tf.runs.records.Run`.
     """
     experiment = _resolved(name, size, overrides)
     options = dataset_options or {}
@@ -121,11 +120,7 @@ def _record(name, experiment, ds, size, seed, options):
     changes += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
     about = {
         "evaluation_code": evaluate.evaluation_code(),
-        "reduced": records.reduced_note(changes, options, ds),
-        "source": experiment.source,
-        "claims": list(experiment.claims),
-        "notes": ds.notes,
-        "counts": ds.counts().to_dict(),
+        **records.about_run(experiment, ds, options, changes),
         "backend": "scikit-learn",
     }
     return {**basis, "fingerprint": hashes.fingerprint(basis), **about}
@@ -135,31 +130,22 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
     begun = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     started, describe = time.perf_counter(), FEATURES[experiment.features]
-    machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
+    training = ds.training_data()
+    train, val = (describe(split, progress=verbose) for split in (training.train, training.val))
+    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
+    count, seed = len(training.class_names), record["seed"]
+    machine = svm.fit_svm(train, training.train.labels, val, training.val.labels, *grid, count, seed, verbose)
+    chosen = machine.chosen
     facts = {
         "parameters": machine.parameters,
         "peak_memory_mb": peak_memory_mb(),
         "seconds": round(time.perf_counter() - started, 2),
-        "chosen": machine.chosen,
+        "chosen": chosen,
         "trials": machine.trials,
     }
     records.end_training(directory, begun, facts)
-    checkpoint.say(verbose, f"{run}: {_chosen_text(machine.chosen)}; evaluating on {len(ds.test)} test images")
-    test_prob = machine.probabilities(describe(ds.test, progress=verbose))
-    evaluate.write_scores(directory, ds, machine.probabilities(val_features), test_prob, record)
-
-
-def _fit(training_data, experiment, seed, verbose):
-    """The machine fitted on train and val (there is no test split here), and the features of val."""
-    describe = FEATURES[experiment.features]
-    features = [describe(split, progress=verbose) for split in (training_data.train, training_data.val)]
-    labels = training_data.train.labels, training_data.val.labels
-    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
-    count = len(training_data.class_names)
-    machine = svm.fit_svm(features[0], labels[0], features[1], labels[1], *grid, count, seed, verbose)
-    return machine, features[1]
-
-
-def _chosen_text(chosen):
     gamma = "" if chosen["gamma"] is None else f", gamma {chosen['gamma']:g}"
-    return f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"
+    best = f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"
+    checkpoint.say(verbose, f"{run}: {best}; evaluating on {len(ds.test)} test images")
+    test_prob = machine.probabilities(describe(ds.test, progress=verbose))
+    evaluate.write_scores(directory, ds, machine.probabilities(val), test_prob, record)

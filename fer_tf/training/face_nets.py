@@ -92,7 +92,6 @@ def open_face_net(name: str, seed: int = 0) -> FaceNet:
             the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
             another range: put a `Rescaling` layer before it and save it again.
         seed: of "identities".
-    Returns: `FaceNet`.
     """
     if name == "identities":
         return _identities(seed)

@@ -198,10 +198,7 @@ def _policy(name):
 
 
 def _as_float32(model, experiment, training_data, seed):
-    """The same weights in a model that computes in float32: what is saved predicts alike on every machine.
-
-    Built with its pretrained weights once more: some families have further layers with them (see `load_backbone`).
-    """
+    """The same weights in a model that computes in float32: what is saved predicts alike on every machine."""
     if experiment.precision == "float32":
         return model
     face_net = face_nets.open_face_net(experiment.face_net, seed) if uses_face_net(experiment.model) else None

@@ -132,7 +132,6 @@ def deviation(maps: np.ndarray, mean: np.ndarray, power: float = 2.0, unit: floa
     Args:
         maps: [N, h, w, D], of any precision; made float32 in parts.
         mean: [h, w, D].
-    Returns: float.
     """
     mean = mean.astype(np.float32)
     sums = [(np.abs((part - mean) / np.float32(unit)) ** power).sum(dtype=np.float64) for part in _chunks(maps)]

@@ -50,11 +50,8 @@ def run_experiment(
     """
     experiment = experiments.resolve(name, size, overrides)
     options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
-    ds = load_for(experiment, dataset, data_dir, protocol, seed, options)
-    tested = ds.test_fingerprint()  # before a limit: smoke runs compare with each other on what they have in common
-    whole = ds
-    if experiment.limit:
-        ds = ds.limited(experiment.limit, seed)
+    whole = load_for(experiment, dataset, data_dir, protocol, seed, options)
+    ds = whole.limited(experiment.limit, seed) if experiment.limit else whole
     check_splits(ds, learns=experiment.epochs > 0)
     if experiment.salient_by:
         settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
@@ -65,7 +62,8 @@ def run_experiment(
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
     teacher = teachers.open_teacher(experiment, whole, seed, options)
-    record = {**run_record(name, experiment, ds, size, seed, options, teacher), "test_fingerprint": tested}
+    record = run_record(name, experiment, ds, size, seed, options, teacher)
+    record["test_fingerprint"] = whole.test_fingerprint()  # limited runs compare with each other on what they share
     with records.locked(run):
         # built before anything is moved or removed: settings that cannot be trained leave all as it was
         model = fitting.start(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
@@ -101,8 +99,8 @@ def run_folds(
     spec = data.DATASETS[check_choice("dataset", dataset, data.DATASETS)]
     protocol = protocol or next(iter(spec.protocols))
     if protocol not in spec.folds:
-        have = ", ".join(f"{key} ({value})" for key, value in spec.folds.items()) or "none"
-        raise InputError(f"protocol: {dataset}'s protocols with folds are {have}; received {protocol!r}")
+        known = ", ".join(f"{key} ({value})" for key, value in spec.folds.items()) or "none"
+        raise InputError(f"protocol: {dataset}'s protocols with folds are {known}; received {protocol!r}")
     options = [{**(dataset_options or {}), "fold": fold} for fold in range(spec.folds[protocol])]
     return [run_experiment(name, dataset, protocol, dataset_options=option, **settings) for option in options]
 
@@ -150,11 +148,7 @@ def run_record(
     about = {
         "evaluation_code": evaluate.evaluation_code(),
         "size": size,
-        "reduced": records.reduced_note([experiments.differences(name, experiment, size)], options, ds),
-        "source": experiment.source,
-        "claims": list(experiment.claims),
-        "notes": ds.notes,
-        "counts": ds.counts().to_dict(),
+        **records.about_run(experiment, ds, options, [experiments.differences(name, experiment, size)]),
         "backend": keras.backend.backend(),
         "teacher_runs": list(teacher.runs) if teacher else [],
     }
@@ -168,12 +162,12 @@ def run_record(
 def given_networks(experiment: Experiment, seed: int) -> dict:
     """Fingerprints of the trained networks that an experiment is given, by setting: the same name may come to hold
     another."""
-    found = {}
+    fingerprints = {}
     if fitting.needs_face_net(experiment):
-        found["face_net"] = face_nets.face_net_fingerprint(experiment.face_net, seed)
+        fingerprints["face_net"] = face_nets.face_net_fingerprint(experiment.face_net, seed)
     if is_pretrained(experiment) and Path(experiment.weights).is_file():
-        found["weights"] = file_fingerprint(experiment.weights)[:16]
-    return found
+        fingerprints["weights"] = file_fingerprint(experiment.weights)[:16]
+    return fingerprints
 
 
 def _fitting_code(experiment):
@@ -230,11 +224,7 @@ def _forget(run, directory):
 
 
 def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
-    """Fits `model` (None: built here) and saves it, and writes the facts of its training.
-
-    Facts come before the model, and both bear the fingerprint: whatever moment it is killed at, the two are either of
-    one training or not taken for finished.
-    """
+    """Fits `model` (None: built here). Facts come before the model, so that a killed run is never taken for done."""
     begun = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])

@@ -98,17 +98,17 @@ def run_search(
         share: read shorter trainings from longer ones.
         verbose: a bar over trials on a terminal, a line a trial, and the result.
         **overrides: settings of `Experiment` that are the same in all trials.
-    Returns: `Search`.
     Raises: `InputError` for unknown names, and where no trial came to an end.
     """
     searched, options = read_space(space), dataset_options or {}
     base, combinations = _experiments(name, size, overrides, searched, random, seed)
     ds = _load(base, dataset, data_dir, protocol, seed, options)
     record = run.run_record(name, base, ds, size, seed, options)
-    networks = _networks([base, *(found for _, found in combinations)], seed)
+    networks = _networks([base, *(experiment for _, experiment in combinations)], seed)
     basis = as_json({**{key: record[key] for key in _BASIS}, "space": searched.values, **networks})
     trials = [
-        Trial(hashes.fingerprint([basis, settings]), settings, found, family(found)) for settings, found in combinations
+        Trial(hashes.fingerprint([basis, settings]), settings, experiment, family(experiment))
+        for settings, experiment in combinations
     ]
     title = f"{records.run_name(name, dataset, ds.protocol, seed, options)}-{searched.name}"
     directory = Path(out) if out else reports_root() / "searches" / title
@@ -116,7 +116,7 @@ def run_search(
     with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
         _bind(directory, title, basis, searched, record)
         rows = _run_trials(directory, ordered(trials), ds, seed, share, retry, verbose)
-        return _result(title, directory, rows, [*command, *_settings(overrides)], verbose)
+        return _result(title, directory, rows, [*command, *records.setting_words(overrides)], verbose)
 
 
 def _experiments(name, size, overrides, space, random, seed):
@@ -125,14 +125,15 @@ def _experiments(name, size, overrides, space, random, seed):
     if twice:
         raise InputError(f"overrides: {', '.join(twice)} is searched through; leave it out of one of the two")
     base = experiments.resolve(name, size, overrides)
-    return base, [_resolved(name, size, overrides, found) for found in space.combinations(random, seed)]
+    return base, [_resolved(name, size, overrides, settings) for settings in space.combinations(random, seed)]
 
 
 def _networks(resolved, seed):
     """{"networks": fingerprints} of the trained networks that trials are given, {} where none is."""
-    files = {(item.face_net, bool(item.matching_epochs), item.weights): item for item in resolved}
-    given = {str(names): run.given_networks(files[names], seed) for names in sorted(files)}
-    return {"networks": given} if any(given.values()) else {}
+    experiments_by_files = {(item.face_net, bool(item.matching_epochs), item.weights): item for item in resolved}
+    files = sorted(experiments_by_files)
+    fingerprints = {str(names): run.given_networks(experiments_by_files[names], seed) for names in files}
+    return {"networks": fingerprints} if any(fingerprints.values()) else {}
 
 
 def _load(base, dataset, data_dir, protocol, seed, options):
@@ -171,9 +172,7 @@ def _bind(directory, title, basis, space, record):
     about = {
         "name": title,
         "space_source": space.source,
-        "counts": record["counts"],
-        "notes": record["notes"],
-        "reduced": record["reduced"],
+        **{key: record[key] for key in ("counts", "notes", "reduced")},
         "environment": environment(),
     }
     write_json(directory / "search.json", {"fingerprint": wanted, "basis": basis, **about})
@@ -204,22 +203,22 @@ def _run_trials(directory, trials, ds, seed, share, retry, verbose):
             write_json(directory / "trials" / trial.id / "trial.json", row)
             for path in (directory / "trials" / trial.id).rglob(checkpoint.CHECKPOINT):  # stage 1 has one of its own
                 path.unlink()
-            _write_table(directory, rows)
+            write_csv(directory / "trials.csv", _table(rows))
             bar.update()
-            _tell(verbose, f"{sum(item.id in rows for item in trials)}/{len(trials)}", trial, row)
-    _write_table(directory, rows)
+            _say_result(verbose, f"{sum(item.id in rows for item in trials)}/{len(trials)}", trial, row)
+    write_csv(directory / "trials.csv", _table(rows))
     return rows
 
 
 def _finished(directory, retry):
     """The rows of trials that ended before, by id, in the order of their files; failed ones are forgotten to retry."""
     paths = sorted((directory / "trials").glob("*/trial.json"), key=lambda path: (path.stat().st_mtime_ns, path))
-    found = {path.parent.name: read_json(path) for path in paths}
-    for trial, row in list(found.items()):
+    rows = {path.parent.name: read_json(path) for path in paths}
+    for trial, row in list(rows.items()):
         if not row or (retry and row["status"] == "failed"):
             shutil.rmtree(directory / "trials" / trial)
-            del found[trial]
-    return found
+            del rows[trial]
+    return rows
 
 
 def _shared(directory, rows, trial):
@@ -283,20 +282,16 @@ def _table(rows):
     return pd.DataFrame(flat)
 
 
-def _write_table(directory, rows):
-    write_csv(directory / "trials.csv", _table(rows))
-
-
-def _tell(verbose, count, trial, row):
+def _say_result(verbose, count, trial, row):
     if not verbose:
         return
     settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
-    came = row["message"]
+    result = row["message"]
     if row["status"] != "failed":
-        came = f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
-        came += f"{row['seconds']:.1f} s"
+        result = f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
+        result += f"{row['seconds']:.1f} s"
     shared = "" if row["trained_with"] == trial.id else f" (read from {row['trained_with']})"
-    tqdm.write(f"  {count}  {settings}  {row['status']}: {came}{shared}", file=sys.stdout)
+    tqdm.write(f"  {count}  {settings}  {row['status']}: {result}{shared}", file=sys.stdout)
     sys.stdout.flush()
 
 
@@ -308,11 +303,11 @@ def _result(title, directory, rows, command, verbose):
         raise InputError(f"{title}: no trial came to an end; the first failed with: {table['message'].iloc[0]}")
     settings = rows[best["trial"].iloc[0]]["settings"]
     _save_figures(directory, table, list(settings))
-    found = Search(title, directory, table, settings, shlex.join([*command, *_settings(settings)]))
+    search = Search(title, directory, table, settings, shlex.join([*command, *records.setting_words(settings)]))
     if verbose:
-        print(found.top().drop(columns=["message", "status", "trained_with"]).round(4).to_string(index=False))
-        print(f"record {directory}\ntrain the best, and test it once:\n  {found.train_command}", flush=True)
-    return found
+        print(search.top().drop(columns=["message", "status", "trained_with"]).round(4).to_string(index=False))
+        print(f"record {directory}\ntrain the best, and test it once:\n  {search.train_command}", flush=True)
+    return search
 
 
 def _save_figures(directory, table, settings):
@@ -326,11 +321,4 @@ def _save_figures(directory, table, settings):
 def _command(name, dataset, data_dir, protocol, seed, size, options):
     """The words of the `fer-tf train` line on this dataset; settings follow."""
     words = ["fer-tf", "train", name, "--dataset", dataset, "--protocol", protocol, "--seed", str(seed), "--size", size]
-    words += ["--data-dir", str(data_dir)] if data_dir else []
-    for key, value in options.items():
-        words += ["--option", f"{key}={','.join(value) if isinstance(value, tuple | list) else value}"]
-    return words
-
-
-def _settings(settings):
-    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    return [*words, *(["--data-dir", str(data_dir)] if data_dir else []), *records.option_words(options)]

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from ..plots import _styled
+from ..plots import styled
 
 
 def _plane(settings):
@@ -19,7 +19,7 @@ def _plain(setting):
     return setting.replace("_", " ")
 
 
-@_styled
+@styled
 def heat_map(table: pd.DataFrame, settings: list) -> Figure:
     """The best validation accuracy over two settings, the maximum over all others; empty where nothing was tried.
 
@@ -40,7 +40,7 @@ def heat_map(table: pd.DataFrame, settings: list) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def parallel_coordinates(table: pd.DataFrame, settings: list) -> Figure:
     """Every trial as a line through its settings to its validation accuracy, which also is its colour.
 
@@ -56,9 +56,12 @@ def parallel_coordinates(table: pd.DataFrame, settings: list) -> Figure:
     shares = (scores - low) / (high - low) if high > low else np.ones(len(scores))
     levels = [sorted(table[key].unique()) for key in settings]
     spread = np.random.default_rng(0).uniform(-0.5, 0.5, (len(table), len(settings)))
-    heights = [_heights(table[key], found) for key, found in zip(settings, levels, strict=True)]
-    steps = np.array([0.3 / max(3, len(found)) for found in levels])
-    lines = np.column_stack([np.stack(heights, axis=1) + spread * steps, shares])
+    heights = [
+        table[key].map({level: number / max(1, len(values) - 1) for number, level in enumerate(values)})
+        for key, values in zip(settings, levels, strict=True)
+    ]
+    steps = np.array([0.3 / max(3, len(values)) for values in levels])
+    lines = np.column_stack([np.stack(heights, axis=1).astype(float) + spread * steps, shares])
     figure = Figure(figsize=(2.2 + 1.7 * len(settings), 4.2))
     axis = figure.subplots()
     colours = matplotlib.colormaps["viridis"]
@@ -72,17 +75,12 @@ def parallel_coordinates(table: pd.DataFrame, settings: list) -> Figure:
     return figure
 
 
-def _heights(values, levels):
-    """Where values lie on their axis, float in 0..1."""
-    return values.map({level: number / max(1, len(levels) - 1) for number, level in enumerate(levels)}).to_numpy(float)
-
-
 def _label_axes(axis, settings, levels):
     names = [*map(_plain, settings), "val accuracy"]
-    for place, found in enumerate([*levels, []]):
+    for place, values in enumerate([*levels, []]):
         axis.axvline(place, color="black", linewidth=0.8, zorder=0)
-        for number, level in enumerate(found):
-            height = number / max(1, len(found) - 1)
+        for number, level in enumerate(values):
+            height = number / max(1, len(values) - 1)
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
             axis.text(place - 0.04, height, f"{level}", ha="right", va="center", fontsize=8, bbox=box, zorder=5)
     axis.set_xticks(range(len(names)), names)

@@ -152,7 +152,6 @@ def fit_svm(
         num_classes: C; default the highest label + 1.
         seed: of the landmarks and of the order of steps.
         progress: a bar after some seconds.
-    Returns: `Svm`.
     """
     _check_fit(labels, val_labels, check_choice("kernel", kernel, KERNELS), Cs, gammas, landmarks)
     num_classes = num_classes or int(max(np.max(labels), np.max(val_labels))) + 1

@@ -68,15 +68,12 @@ def outcome(history: pd.DataFrame) -> dict:
         history: DataFrame, the epochs it ran.
     """
     rows = history.to_dict("records")
-    best = rows[0]
-    for row in rows[1:]:
-        if standing(row) > standing(best):
-            best = row
-    found = {"status": "done", "message": ""}
+    best = max(rows, key=standing)
+    end = {"status": "done", "message": ""}
     if not np.isfinite(best["val_loss"]):
         first = next(row["epoch"] for row in rows if not np.isfinite(row["val_loss"]))
-        found = {"status": "failed", "message": f"the loss is not a number from epoch {first} on"}
-    return found | {
+        end = {"status": "failed", "message": f"the loss is not a number from epoch {first} on"}
+    return end | {
         "val_accuracy": best["val_accuracy"],
         "val_loss": best["val_loss"],
         "best_epoch": int(best["epoch"]),

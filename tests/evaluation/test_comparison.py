@@ -6,7 +6,7 @@ import pytest
 
 from fer_tf.data import DATASETS
 from fer_tf.evaluation import comparison, metrics, tables
-from fer_tf.evaluation.metrics import classification_metrics, holm
+from fer_tf.evaluation.metrics import classification_metrics
 
 NAMES = ("anger", "fear", "happiness")
 
@@ -99,21 +99,6 @@ def test_without_copies_leaves_exactly_them_out():
     assert found["accuracy"] == pytest.approx(0.5)
 
 
-def test_mcnemar_joins_by_image_not_by_row():
-    first = pd.DataFrame({"name": ["a", "b", "c"], "truth": ["x", "x", "y"], "label": ["x", "y", "y"]})
-    second = pd.DataFrame({"name": ["c", "b", "a"], "truth": ["y", "x", "x"], "label": ["y", "x", "x"]})
-    row = comparison.mcnemar_against(first, {"other": second}).iloc[0]
-    assert (row["images"], row["only_reference"], row["only_other"]) == (3, 0, 1)
-
-
-def answers(share, images=400):
-    """Predictions of which this share is right, half of the images of the class fear."""
-    truth = np.where(np.arange(images) % 2, "fear", NAMES[0])
-    wrong = np.where(np.arange(images) % 2, NAMES[0], "fear")
-    right = np.arange(images) // 2 % 100 < 100 * share
-    return pd.DataFrame({"name": np.arange(images), "truth": truth, "label": np.where(right, truth, wrong)})
-
-
 @pytest.mark.parametrize(("hits", "learned"), [(34, False), (40, False), (50, True)])
 def test_a_run_has_learned_if_its_interval_lies_above_the_commonest_class(hits, learned):
     """34 of the 100 images are anger: 40 right is more, its interval is not."""
@@ -138,17 +123,6 @@ def test_predictions_say_the_same_of_learning_as_the_metrics():
         name: scores["support"] for name, scores in test["per_class"].items()
     }
     assert comparison.has_learned(found) == comparison.has_learned(test)
-
-
-def test_mcnemar_against_corrects_its_p_values_and_leaves_chance_out():
-    others = {"good": answers(0.9), "alike": answers(0.75), "poor": answers(0.2)}
-    rows = comparison.mcnemar_against(answers(0.7), others).set_index("run")
-    assert list(rows["p_holm"]) == pytest.approx(list(holm(rows["p_value"])))
-    assert rows["verdict"].to_dict() == {"good": "better", "alike": "better", "poor": "worse"}
-    rows = comparison.mcnemar_against(answers(0.4), {"good": answers(0.9), "poor": answers(0.2)}).set_index("run")
-    assert rows["verdict"].to_dict() == {"good": "better", "poor": "neither has learned: no comparison"}
-    assert rows["p_value"].isna().to_dict() == {"good": False, "poor": True}
-    assert rows["p_holm"]["good"] == rows["p_value"]["good"], "the pair at chance is not among the tests"
 
 
 def test_what_counts_as_measured_is_the_claim_itself():
@@ -194,3 +168,19 @@ def test_labels_of_another_spelling_count_as_right():
         {"truth": ["happiness", "happy", "anger", "own"], "label": ["Happiness", "joy", "Fear", "Own"]}
     )
     assert comparison.accuracy_by(frame, ["one"] * 4)["accuracy"].tolist() == [0.75]
+
+
+def test_groups_of_images_are_counted_and_missing_ones_left_out():
+    truth = ["fear", "fear", "fear", "sadness", "sadness", "anger", "sadness", "fear"]
+    label = ["fear", "sadness", "sadness", "sadness", "fear", "anger", "sadness", "anger"]
+    groups = np.array([None, "x", "y", "x", "y", "x", "x", "y"], object)
+    frame = pd.DataFrame({"truth": truth, "label": label})
+    table = comparison.accuracy_by(frame, groups)
+    assert list(table["group"]) == ["x", "y"]
+    assert list(table["n"]) == [4, 3]
+    assert list(table["accuracy"]) == [0.75, 0]
+    assert (table["low"] <= table["accuracy"]).all()
+    assert list(table["commonest"]) == pytest.approx([1 / 2, 2 / 3])
+    # x: fear 0 of 1; sadness 2 of 2 and once wrongly given; anger 1 of 1
+    assert list(table["macro F1"]) == pytest.approx([(0 + 0.8 + 1) / 3, 0])
+    assert list(comparison.accuracy_by(frame, groups, least=4)["group"]) == ["x"]

@@ -6,6 +6,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.evaluation import errors
+from fer_tf.evaluation.comparison import accuracy_by
 
 # name, truth, label, confidence, subject
 ROWS = [
@@ -60,21 +61,8 @@ def test_confident_errors_tell_what_the_truth_was_given(frame):
     assert plain[["truth_probability", "rank"]].isna().all(axis=None)
 
 
-def test_breakdown_counts_each_group_and_leaves_missing_out(frame):
-    groups = frame["subject"].to_numpy(object)
-    groups[0] = None
-    table = errors.breakdown(frame, groups)
-    assert list(table["group"]) == ["y", "x"]
-    assert list(table["n"]) == [5, 4]
-    assert list(table["accuracy"]) == [0, 0.75]
-    assert (table["low"] <= table["accuracy"]).all()
-    # x: fear 0 of 1; sadness 2 of 2 and once wrongly given; anger 1 of 1
-    assert list(table["macro F1"]) == pytest.approx([0, (0 + 0.8 + 1) / 3])
-    assert list(errors.breakdown(frame, groups, least=5)["group"]) == ["y"]
-
-
 def test_spread_of_groups(frame):
-    found = errors.spread(errors.breakdown(frame, frame["subject"]))
+    found = errors.spread(accuracy_by(frame, frame["subject"]))
     assert (found["groups"], found["worst"], found["best"]) == (2, "y", "x")
     assert (found["worst_accuracy"], found["best_accuracy"]) == (0, 0.8)
     assert found["gap"] == pytest.approx(0.8)
@@ -89,9 +77,9 @@ def test_spread_of_groups(frame):
         (lambda frame: errors.confusions(frame, examples=-1), "examples: must be a number >= 0"),
         (lambda frame: errors.confusions(frame.drop(columns="confidence")), "predictions: .* confidence is missing"),
         (lambda frame: errors.confident_errors(frame, 0), "count: must be a number >= 1"),
-        (lambda frame: errors.breakdown(frame, ["x"]), r"groups: must have one group for each of the 10 rows"),
+        (lambda frame: accuracy_by(frame, ["x"]), r"groups: must have one group for each of the 10 rows"),
         (
-            lambda frame: errors.spread(errors.breakdown(frame, frame["subject"], least=99)),
+            lambda frame: errors.spread(accuracy_by(frame, frame["subject"], least=99)),
             "table: must have at least one group",
         ),
     ],

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fer_tf import plots
-from fer_tf.evaluation import calibration, cross, errors, robustness, significance
+from fer_tf.evaluation import calibration, comparison, cross, errors, robustness, significance
 from fer_tf.evaluation import plots as evaluation_plots
 from fer_tf.evaluation.metrics import apply_temperature
 
@@ -126,7 +126,7 @@ def test_cross_heat_map(tmp_path):
 
 
 def test_group_bars_are_sorted_and_named_with_their_counts(frame, tmp_path):
-    table = errors.breakdown(frame, frame["truth"])
+    table = comparison.accuracy_by(frame, frame["truth"]).sort_values("accuracy")
     axis = drawn(evaluation_plots.group_bars(table, "class"), tmp_path).axes[0]
     assert [bar.get_width() for bar in axis.patches] == list(table["accuracy"])
     assert [label.get_text() for label in axis.get_yticklabels()] == [

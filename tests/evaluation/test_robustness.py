@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fer_tf.common.checks import InputError
-from fer_tf.evaluation.occluders import SHAPES, occluder
+from fer_tf.evaluation.photo_occluders import SHAPES, occluder
 from fer_tf.evaluation.robustness import CORRUPTIONS, corrupt, robustness_curves
 
 COVERING = ("sunglasses", "mask", "hand", "block")

@@ -149,10 +149,18 @@ def test_changes_are_those_of_each_question_and_corrected_together(models):
     before, after = right["weak"][:100], right["b"][:100]
     part = table.loc["part"]
     assert (part["before"], part["after"]) == pytest.approx((before.mean(), after.mean()))
+    assert (part["only_before"], part["only_after"]) == (sum(before & ~after), sum(after & ~before))
     assert part["difference"] == pytest.approx(after.mean() - before.mean())
     assert part["low"] < part["difference"]
     assert part["p_value"] == pytest.approx(exact_p(int(sum(after & ~before)), int(sum(before & ~after))))
     assert list(table["p_holm"]) == pytest.approx(plain_holm(list(table["p_value"])))
+
+
+def test_changes_at_chance_are_not_among_the_corrected_tests(models, rng):
+    frames = {**models[1], "chance": predictions(rng.random(300) < 0.4), "below": predictions(rng.random(300) < 0.2)}
+    table = significance.paired_changes({name: (frames["chance"], frames[name]) for name in ("b", "below")})
+    assert table["p_value"].isna().to_dict() == {"b": False, "below": True}
+    assert table["p_holm"]["b"] == table["p_value"]["b"]
 
 
 def test_a_gain_a_loss_and_next_to_nothing_are_told_as_such(models):

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,13 @@ from fer_tf.evaluation.document_tables import document1_table, document3_table, 
 from fer_tf.evaluation.metrics import classification_metrics
 from fer_tf.evaluation.tables import latex, write_table
 from fer_tf.experiments import EXPERIMENTS
+from fer_tf.runs.records import Run
 
 NAMES = ("anger", "fear", "happiness")
 
 
 def run(experiment, hits, claims, seed=0, reduced="", dataset="fer2013"):
-    """A run of 100 test images of which `hits` are right: its name, record and metrics."""
+    """A run of 100 test images of which `hits` are right."""
     y_true = np.arange(100) % 3
     y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
     result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
@@ -33,7 +35,11 @@ def run(experiment, hits, claims, seed=0, reduced="", dataset="fer2013"):
         "claims": claims,
         "environment": {"device": "a processor"},
     }
-    return f"{experiment}-seed{seed}", record, {"test": result, "val": result}
+    return run_of(record, {"test": result, "val": result}, f"{experiment}-seed{seed}")
+
+
+def run_of(record, metrics, name="run"):
+    return Run(name, Path(), Path(), record, metrics)
 
 
 @pytest.fixture
@@ -67,7 +73,7 @@ def test_latex_escapes_and_rounds(frame):
 
 
 def test_caption_is_escaped_in_one_pass():
-    assert r"\caption{\textbackslash{}a\_\{b\}}" in latex(pd.DataFrame({"a": [1]}), r"\a_{b}")
+    assert r"\caption{\textbackslash a\_\{b\}}" in latex(pd.DataFrame({"a": [1]}), r"\a_{b}")
 
 
 def wide_frame():
@@ -156,7 +162,7 @@ def test_a_table_without_a_caption(tmp_path, frame):
 
 
 def document3(*runs):
-    return document3_table(list(runs), comparison.read_claims(), DATASETS)
+    return document3_table(runs, DATASETS)
 
 
 def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
@@ -202,15 +208,15 @@ def test_lists_stand_beside_the_whole_test_set():
     scores = {"n": 10, "accuracy": 0.7, "intervals": {"accuracy": [0.4, 0.9]}}
     record = {"dataset": "ferplus", "protocol": "official", "experiment": "ran", "seed": 0, "reduced": ""}
     metrics = {"test": {**scores, "n": 40}, "lists": {"occluded": {**scores, "accuracy": 0.5}}}
-    table = lists_table([(record, metrics), ({**record, "experiment": "cnn"}, {"test": scores})], DATASETS)
+    table = lists_table([run_of(record, metrics), run_of({**record, "experiment": "cnn"}, {"test": scores})], DATASETS)
     assert list(table["list"]) == ["all", "occluded"]
     assert list(table["images"]) == [40, 10]
     assert list(table["accuracy"]) == [70, 50]
     assert table["published"].tolist()[1] == 83.63
     assert np.isnan(table["published"][0])
     assert set(table["95 % interval"]) == {"40.0 to 90.0"}
-    assert lists_table([(record, {"test": scores, "lists": {}})], DATASETS).empty
-    other = lists_table([({**record, "dataset": "affectnet"}, metrics)], DATASETS)
+    assert lists_table([run_of(record, {"test": scores, "lists": {}})], DATASETS).empty
+    other = lists_table([run_of({**record, "dataset": "affectnet"}, metrics)], DATASETS)
     assert other["published"].isna().all(), "the paper's figures are of FER+'s lists"
 
 
@@ -225,7 +231,7 @@ def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings()
     }
     record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
     other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
-    table = document1_table([(record, {"test": test}), (other, {"test": test})], EXPERIMENTS)
+    table = document1_table([run_of(record, {"test": test}), run_of(other, {"test": test})], EXPERIMENTS)
     assert list(table["Model"]) == ["My_model, strongest crop alone", "FER model with DCNN and TL"]
     assert list(table["input"]) == ["48×48×1", "96×96×3"]
     assert list(table["settings"]) == ["full", "epochs 2 for 25"]

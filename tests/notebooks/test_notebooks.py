@@ -108,7 +108,7 @@ def test_chapter_runs_and_leaves_everything(stem, course, capfd, monkeypatch, re
     path, made = PATHS[stem], made_by(PATHS[stem])
     if stem not in IN_KERNELS:
         request.getfixturevalue("in_this_process")
-    monkeypatch.setattr("fer_tf.runs.page.build_report", lambda: "is built by another test")
+    monkeypatch.setattr("fer_tf.runs.report.build_report", lambda: "is built by another test")
     needed = ["02_custom_cnn"] if stem == "10_evaluation" else []
     locks = [*made, *(name for other in needed for name in made_by(PATHS[other]))]
     with alone_with(course, [*locks, "face_net"] if "facenet2expnet" in made else locks):

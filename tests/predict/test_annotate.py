@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_tf.plots import _COLOURS
+from fer_tf.plots import PALETTE
 from fer_tf.predict.annotate import COLUMNS, LONGEST, PANEL, SHORTEST, Shown, annotate
 
 CLASSES = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
@@ -11,7 +11,7 @@ ONE = np.array([0.1, 0.0, 0.05, 0.6, 0.0, 0.05, 0.2])
 
 
 def colour(number):
-    return tuple(round(255 * share) for share in _COLOURS[number])
+    return tuple(round(255 * share) for share in PALETTE[number])
 
 
 def of_colour(image, number):

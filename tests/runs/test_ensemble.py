@@ -11,8 +11,8 @@ from fer_tf import data, saving
 from fer_tf.common.checks import InputError
 from fer_tf.models.inference import predict_probabilities
 from fer_tf.runs import ensemble, evaluate, records
-from fer_tf.runs.datasets import _value
-from fer_tf.runs.views import VIEWS, _crops, evaluate_with_tta, predict_with_tta
+from fer_tf.runs.averaged_views import VIEWS, crops, evaluate_with_tta, predict_with_tta
+from fer_tf.runs.datasets import typed_options
 from fer_tf.saving import load_model
 from fer_tf.training import run_experiment
 
@@ -67,10 +67,10 @@ def test_ten_crop_sees_no_difference_in_mirror_images_or_batches(model, images):
 
 def test_crops_are_the_corners_and_the_centre():
     ramp = np.broadcast_to(np.arange(11, dtype=np.uint8)[None, None, :, None], (1, 11, 11, 1))
-    columns = [crop[0, 5, :, 0] for crop in _crops(ramp, 0.8)]
+    columns = [crop[0, 5, :, 0] for crop in crops(ramp, 0.8)]
     starts = [0, 2, 0, 2, 1]  # of ten steps from first to last pixel, a crop of 0.8 has eight
     np.testing.assert_allclose(columns, [start + 0.8 * np.arange(11) for start in starts], atol=1e-5)
-    rows = [crop[0, :, 5, 0] for crop in _crops(ramp.transpose(0, 2, 1, 3), 0.8)]
+    rows = [crop[0, :, 5, 0] for crop in crops(ramp.transpose(0, 2, 1, 3), 0.8)]
     np.testing.assert_allclose(rows, [start + 0.8 * np.arange(11) for start in [0, 0, 2, 2, 1]], atol=1e-5)
     assert len(list(VIEWS["ten_crop"](ramp))) == 10
 
@@ -240,8 +240,11 @@ def test_runs_on_other_test_images_are_refused(home):
 
 
 def test_options_come_back_from_their_text():
-    for value in (400, 0.5, True, None, "probability", ("anger", "fear"), "a/b c.csv"):
-        assert _value(str(value)) == value
+    """Records of before had them as text alone."""
+    values = (400, 0.5, True, None, "probability", ("anger", "fear"), "a/b c.csv")
+    options = dict(zip("abcdefg", values, strict=True))
+    assert typed_options({"dataset_options": {key: str(value) for key, value in options.items()}}) == options
+    assert typed_options({"dataset_options": {}, "typed_options": {"a": ["b"]}}) == {"a": ["b"]}
 
 
 def test_scores_are_written_as_evaluation_writes_them(home, tmp_path, tiny_faces):

@@ -12,9 +12,9 @@ from fer_tf.common.paths import project_root, results_root
 from fer_tf.evaluation import comparison, significance
 from fer_tf.experiments import EXPERIMENTS, Experiment
 from fer_tf.experiments.resolve import EARLIER
-from fer_tf.runs import page, release
-from fer_tf.runs.compare import as_of_now, claims, released_runs
+from fer_tf.runs import release, report
 from fer_tf.runs.reproduce import notebook_paths
+from fer_tf.runs.result_tables import as_of_now, claims, released_runs
 
 PAGES = ("README.md", "reports/results/README.md", "PREDICTING.md", "TRAINING.md")
 # What My_model is compared with on FER2013, and the two other comparisons of that point on the results page.
@@ -123,8 +123,10 @@ def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released):
     assert share.endswith("; train_share 0.1")
     table = (results_root() / "comparison.md").read_text(encoding="utf-8")
     assert all(f"| {note} |" in table for note in notes.values())
-    short = ["", "epochs 2 for 30", notes["deepfer"], f"patience 0 for 5 ({EARLIER})"]
-    assert release._reduced_text(short) == ["full", "reduced", "reduced, earlier settings", "earlier settings"]
+    block = release.readme_block(list(released.values()))
+    rows = {row.split(" | ")[0].strip("| "): row for row in block.splitlines()}
+    assert rows["deepfer"].endswith("| reduced, earlier settings |")
+    assert rows["majority"].endswith("| full |")
 
 
 def test_the_report_names_models_that_have_not_learned_and_does_not_rank_them():
@@ -134,12 +136,12 @@ def test_the_report_names_models_that_have_not_learned_and_does_not_rank_them():
         ("worse", 0.24, 0.22, 0.26, False, 0.24),
     ]
     keys = ("experiment", "accuracy", "low", "high", "learned", "val accuracy")
-    part = page.pd.DataFrame([dict(zip(keys, row, strict=True)) for row in rows])
-    text = page._verdict(part.assign(run=part["experiment"]))
+    part = pd.DataFrame([dict(zip(keys, row, strict=True)) for row in rows])
+    text = report._verdict(part.assign(run=part["experiment"]))
     assert "Not learned (interval not above the share of the most frequent class): idle, worse." in text
     assert "overlap" not in text
     part.loc[1, ["low", "high", "learned"]] = [0.3, 0.4, True]
-    text = page._verdict(part.assign(run=part["experiment"]))
+    text = report._verdict(part.assign(run=part["experiment"]))
     assert "class): worse." in text
 
 

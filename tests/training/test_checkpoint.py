@@ -14,7 +14,7 @@ from fer_tf.common.files import read_json
 from fer_tf.experiments import parse_overrides
 from fer_tf.runs import records
 from fer_tf.training import checkpoint, queue, run_experiment
-from fer_tf.training.queue_file import Entry
+from fer_tf.training.queue_entries import Entry
 
 pytestmark = pytest.mark.usefixtures("untraced")
 

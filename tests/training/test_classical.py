@@ -8,8 +8,8 @@ import pytest
 from fixtures import GuardedDataset, assert_refused_before_writing, home_of_runs, with_poisoned_test
 
 from fer_tf import data
-from fer_tf.runs import evaluate, page, records
-from fer_tf.runs.compare import compare
+from fer_tf.runs import evaluate, records, report
+from fer_tf.runs.result_tables import compare
 from fer_tf.training import classical
 from fer_tf.training.classical import CLASSICAL, run_classical
 
@@ -58,7 +58,7 @@ def test_a_record_like_a_networks(fitted):
     # probabilities were calibrated on val: nothing is left to do there
     assert run.metrics["calibration"]["temperature"] == pytest.approx(1, abs=0.01)
     assert records.comparable_runs(data.load_dataset("synthetic", count=1200))[0].name == run.name
-    page.build_report()
+    report.build_report()
 
 
 def test_same_seed_same_numbers(fresh_home):

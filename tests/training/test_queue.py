@@ -20,9 +20,10 @@ from fer_tf.__main__ import main
 from fer_tf.common.checks import InputError, OutOfTime
 from fer_tf.common.files import as_json, write_json
 from fer_tf.runs import records
-from fer_tf.training import checkpoint, fitting, queue, search
-from fer_tf.training.queue import Settings, run_queue, state, status
-from fer_tf.training.queue_file import Entry, read_queue
+from fer_tf.training import checkpoint, fitting, queue, queue_state, search
+from fer_tf.training.queue import Settings, run_queue
+from fer_tf.training.queue_entries import Entry, read_queue
+from fer_tf.training.queue_state import state, status
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks and signals are those of POSIX")
 
@@ -204,7 +205,7 @@ def test_a_failed_run_is_reported_with_its_last_words_and_the_others_still_run(f
     assert table["remark"].iloc[1] == "error: fer2013.csv is missing"
     assert table["remark"].iloc[2] == "ended with an error and said nothing"
     assert "failed cnn-synthetic-identity-seed1: error: fer2013.csv is missing" in capsys.readouterr().out
-    assert "== 20" in queue.log_path(entries[1]).read_text()
+    assert "== 20" in queue_state.log_path(entries[1]).read_text()
     # failed ones wait until somebody has looked
     run(entries)
     assert sorted(fake.starts()) == list("0123")
@@ -235,7 +236,7 @@ def test_a_student_is_not_started_without_its_teacher(fake):
 
 def test_a_run_that_another_process_has_is_left_alone(fake):
     entries = planned(fake, 3)
-    lock = (queue.queue_folder().mkdir(parents=True), queue._acquire(entries[0]))[1]
+    lock = (queue_state.queue_folder().mkdir(parents=True), queue_state.acquire(entries[0]))[1]
     with records.locked(entries[1].name):  # as `fer-tf train` in another window
         assert state(entries[1]) == "running"
         assert list(run(entries).values()) == ["running", "running", "finished"]
@@ -323,19 +324,19 @@ def test_as_many_runs_as_the_cores_have_room_for(monkeypatch):
 
 def test_a_record_with_other_settings_is_not_the_rows_run(fresh_home):
     entry = cnn(3, overrides="epochs=2", options="count=200")
-    assert not queue.is_finished(entry)
+    assert not queue_state.is_finished(entry)
     finish(entry)
-    assert queue.is_finished(entry)
+    assert queue_state.is_finished(entry)
     for other in ({"overrides": "epochs=3"}, {"options": "count=400"}, {"size": "quick"}, {"options": ""}):
         changed = cnn(3, **{"overrides": "epochs=2", "options": "count=200", **other})
         assert changed.name == entry.name
-        assert not queue.is_finished(changed)
+        assert not queue_state.is_finished(changed)
     finish(entry, code="of a later version")
-    assert queue.is_finished(entry), "changed code must not cause hours of training again"
+    assert queue_state.is_finished(entry), "changed code must not cause hours of training again"
     finish(entry, fingerprint="of the training under way")
-    assert not queue.is_finished(entry), "metrics of an earlier training are not this one's"
+    assert not queue_state.is_finished(entry), "metrics of an earlier training are not this one's"
     (entry.directory / "metrics.json").unlink()
-    assert not queue.is_finished(entry)
+    assert not queue_state.is_finished(entry)
 
 
 def test_a_record_from_before_a_setting_was_there_is_still_the_rows_run(fresh_home):
@@ -344,12 +345,12 @@ def test_a_record_from_before_a_setting_was_there_is_still_the_rows_run(fresh_ho
     older = {key: value for key, value in settings.items() if key != "ema"}
     finish(entry, settings=older)
     assert settings["ema"] == 0
-    assert queue.is_finished(entry)
-    assert not queue.is_finished(cnn(overrides="ema=0.9"))
+    assert queue_state.is_finished(entry)
+    assert not queue_state.is_finished(cnn(overrides="ema=0.9"))
 
 
 def test_a_record_that_ships_is_not_trained_again_unless_another_run_needs_the_model(fake, monkeypatch):
-    monkeypatch.setattr(queue, "results_root", lambda: fake.home / "results")
+    monkeypatch.setattr(queue_state, "results_root", lambda: fake.home / "results")
     entries = planned(fake, 2)
     for path, text in files_of(entries[0]).items():
         if not path.endswith(".h5"):
@@ -369,11 +370,11 @@ def test_classical_runs_and_ensembles_are_finished_by_their_records(fresh_home):
     svm = Entry("hog_svm", size="smoke")
     ensemble = Entry("ensemble", members="a+b")
     for entry in (svm, ensemble):
-        assert not queue.is_finished(entry)
+        assert not queue_state.is_finished(entry)
     for entry in (svm, ensemble):
         finish(entry)
         assert state(entry) == "finished"
-    assert not queue.is_finished(Entry("hog_svm", size="quick"))
+    assert not queue_state.is_finished(Entry("hog_svm", size="quick"))
 
 
 def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):
@@ -387,20 +388,20 @@ def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):
         {"run": entry.name, "fingerprint": records.finished_fingerprint(entry.name)} for entry in members
     ]
     write_json(path, record)
-    assert queue.is_finished(ensemble)
+    assert queue_state.is_finished(ensemble)
     record["members"][1]["fingerprint"] = "of an earlier training"
     write_json(path, record)
-    assert not queue.is_finished(ensemble)
+    assert not queue_state.is_finished(ensemble)
 
 
 def test_a_search_with_another_space_is_not_the_one_that_was_done(fake):
     entry = cnn(space="epochs=1,2")
     fake.plan(entry)
     assert run([entry]) == {entry.name: "finished"}
-    assert queue.is_finished(entry)
+    assert queue_state.is_finished(entry)
     wider = cnn(space="epochs=1,2,3")
     assert wider.name == entry.name
-    assert not queue.is_finished(wider)
+    assert not queue_state.is_finished(wider)
     assert run([wider]) == {entry.name: "finished"}
     assert fake.starts() == ["0", "0"]
 
@@ -449,7 +450,7 @@ def test_everything_has_stopped_when_the_budget_ends(fake, quick_end):
     assert not [event for event, _ in fake.events() if event == "end"], "none was waited for"
     assert sorted(fake.starts()) == ["0", "1"]
     assert ("stop", "0") in fake.events()
-    assert all(queue._acquire(entry) for entry in entries), "no process has a lock any more"
+    assert all(queue_state.acquire(entry) for entry in entries), "no process has a lock any more"
 
 
 def test_a_budget_of_nothing_starts_nothing(fake):
@@ -521,9 +522,9 @@ def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_hom
     entries = [cnn(overrides="epochs=12"), cnn(1), cnn(2), Entry("hog_svm", size="smoke")]
     write_history(entries[0], [10, 20, 60])
     finish(entries[1])
-    queue.queue_folder().mkdir(parents=True)
-    locks = [queue._acquire(entry) for entry in (entries[0], entries[3])]
-    line = queue.progress_line(entries)
+    queue_state.queue_folder().mkdir(parents=True)
+    locks = [queue_state.acquire(entry) for entry in (entries[0], entries[3])]
+    line = queue_state.progress_line(entries)
     assert re.fullmatch(
         r"\d\d:\d\d  1 finished, 2 running, 1 to go \| cnn-synthetic-identity-seed0 3/12, 3 min left"
         r" \| hog_svm-synthetic-identity-seed0 0/\?",
@@ -536,14 +537,14 @@ def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_hom
 def test_only_finished_trainings_are_for_a_release(fresh_home):
     entries = [cnn(), cnn(1), Entry("hog_svm", size="smoke"), Entry("ensemble", members="a+b")]
     with pytest.raises(InputError, match="no finished run of it can be released"):
-        queue.finished_names(entries)
+        queue_state.finished_names(entries)
     for entry in (entries[1], entries[2], entries[3]):
         finish(entry)
-    assert queue.finished_names(entries) == ([entries[1].name, entries[2].name], [])
+    assert queue_state.finished_names(entries) == ([entries[1].name, entries[2].name], [])
     record = json.loads((entries[1].directory / "record.json").read_text())
     (entries[1].directory / "record.json").write_text(json.dumps({**record, "reduced": "epochs 2 for 30"}))
-    assert queue.finished_names(entries) == ([entries[2].name], [entries[1].name])
-    assert queue.finished_names(entries, reduced=True) == ([entries[1].name, entries[2].name], [])
+    assert queue_state.finished_names(entries) == ([entries[2].name], [entries[1].name])
+    assert queue_state.finished_names(entries, reduced=True) == ([entries[1].name, entries[2].name], [])
 
 
 def call(monkeypatch, *words):
@@ -607,7 +608,7 @@ def test_a_real_training_by_a_queue(fresh_home):
     assert len(found.predictions)
     assert len(found.history) == 2
     assert 0 <= found.metrics["test"]["accuracy"] <= 1
-    log = queue.log_path(entry).read_text()
+    log = queue_state.log_path(entry).read_text()
     assert f"record {found.directory}" in log
     run_queue(entries, Settings(workers=2), verbose=False)
-    assert queue.log_path(entry).read_text() == log, "a second call runs nothing"
+    assert queue_state.log_path(entry).read_text() == log, "a second call runs nothing"

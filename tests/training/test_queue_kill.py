@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from fer_tf.runs import records
-from fer_tf.training import checkpoint, queue
-from fer_tf.training.queue_file import read_queue
+from fer_tf.training import checkpoint, queue_state
+from fer_tf.training.queue_entries import read_queue
 
 pytestmark = [
     pytest.mark.slow,
@@ -103,12 +103,12 @@ def count(entries):
 
 def starts(entry):
     """How often a queue has started an entry."""
-    path = queue.log_path(entry)
+    path = queue_state.log_path(entry)
     return sum(line.startswith("== ") for line in path.read_text().splitlines()) if path.is_file() else 0
 
 
 def is_free(entries):
-    return not any(queue._is_locked(entry) for entry in entries)
+    return not any(queue_state.is_locked(entry) for entry in entries)
 
 
 def outcome(entries):
@@ -155,7 +155,7 @@ def test_a_queue_killed_again_and_again_ends_as_if_nothing_was(start):
     assert resumed > 2, "the kills were not in the middle of trainings"
     process, entries = start()
     assert process.wait(PATIENCE) == 0
-    assert [queue.state(entry) for entry in entries] == ["finished"] * 3
+    assert [queue_state.state(entry) for entry in entries] == ["finished"] * 3
     for before, entry in zip(rows, entries, strict=True):
         history = pd.read_csv(entry.directory / "history.csv")
         assert list(history["epoch"]) == list(range(1, 13))
@@ -179,15 +179,15 @@ def test_runs_that_outlive_their_queue_are_not_started_a_second_time(start):
     try:
         for pid in runs:
             os.kill(pid, signal.SIGSTOP)  # so that they are surely there when the next queue looks
-        assert [queue.state(entry) for entry in entries] == ["running", "running", "new"]
+        assert [queue_state.state(entry) for entry in entries] == ["running", "running", "new"]
         process, _ = start()
         assert process.wait(PATIENCE) == 0
-        assert [queue.state(entry) for entry in entries] == ["running", "running", "finished"]
+        assert [queue_state.state(entry) for entry in entries] == ["running", "running", "finished"]
     finally:
         for pid in runs:
             os.kill(pid, signal.SIGCONT)
     wait_until(lambda: is_free(entries), "the runs did not come to their end")
-    assert [queue.state(entry) for entry in entries] == ["finished"] * 3
+    assert [queue_state.state(entry) for entry in entries] == ["finished"] * 3
     assert [starts(entry) for entry in entries] == [1, 1, 1]
 
 
@@ -198,4 +198,4 @@ def test_a_queue_in_the_background_is_stopped_with_its_runs_by_kill(start):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 130
     assert is_free(entries)
-    assert "failed" not in [queue.state(entry) for entry in entries]
+    assert "failed" not in [queue_state.state(entry) for entry in entries]

@@ -9,7 +9,7 @@ from fer_tf.cli import app
 from fer_tf.common.checks import InputError
 from fer_tf.common.paths import reports_root
 from fer_tf.runs import records
-from fer_tf.training.queue_file import Entry, parse_budget, read_queue
+from fer_tf.training.queue_entries import Entry, parse_budget, read_queue
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 HEADER = "experiment,dataset,protocol,seed,overrides,options,size,space,members,priority,note\n"

@@ -41,18 +41,8 @@ def _sunglasses(canvas, scale):
 
 def _mask(canvas, scale):
     """A surgical mask over the mouth, with three folds and straps."""
-    outline = [
-        (-0.34, -0.17),
-        (-0.12, -0.25),
-        (0, -0.28),
-        (0.12, -0.25),
-        (0.34, -0.17),
-        (0.31, 0.08),
-        (0.15, 0.22),
-        (0, 0.25),
-        (-0.15, 0.22),
-        (-0.31, 0.08),
-    ]
+    right = [(0, -0.28), (0.12, -0.25), (0.34, -0.17), (0.31, 0.08), (0.15, 0.22), (0, 0.25)]
+    outline = right + [(-x, y) for x, y in right[-2:0:-1]]
     for side in (-1, 1):
         for low, high in ((-0.16, -0.45), (0.07, -0.10)):
             near = MOUTH[0] + 0.33 * side * scale, MOUTH[1] + low * scale

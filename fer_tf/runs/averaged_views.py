@@ -1,5 +1,6 @@
 """Test-time augmentation: the mean answer over several views of a picture."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,24 +14,19 @@ from ..models.inference import predict_probabilities
 from . import evaluate, records
 
 CROP = 0.9
+NOTE = "probabilities are averaged over views of each image ({})"
 
 
 def _mirror(images):
     return images[:, :, ::-1]
 
 
-def _crops(images, share=CROP):
-    """The four corners and the centre of images, float [N, H, W, C] each: `share` of each side, at the full size."""
+def crops(images: np.ndarray, share: float = CROP) -> Iterator[np.ndarray]:
+    """The four corners and the centre of images: float [N, H, W, C] each, `share` of each side at the full size."""
     images = np.asarray(images, np.float32)
     for x, y in ((-1, -1), (1, -1), (-1, 1), (1, 1), (0, 0)):
         theta = np.array([[share, 0, x * (1 - share), 0, share, y * (1 - share)]], np.float32)
         yield np.asarray(affine_sample(images, np.repeat(theta, len(images), axis=0)))
-
-
-def _ten_crops(images):
-    for crop in _crops(images):
-        yield crop
-        yield _mirror(crop)
 
 
 # how -> the views of a batch [N, H, W, C]. Ten crops are Krizhevsky et al. 2012's (§4.1); their crops have 0.875 of
@@ -38,7 +34,7 @@ def _ten_crops(images):
 VIEWS = {
     "none": lambda images: [images],
     "flip": lambda images: [images, _mirror(images)],
-    "ten_crop": _ten_crops,
+    "ten_crop": lambda images: (view for crop in crops(images) for view in (crop, _mirror(crop))),
 }
 
 
@@ -78,9 +74,5 @@ def evaluate_with_tta(
     """`evaluate.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
     if how == "none":
         return evaluate.evaluate_model(model, ds, name, out)
-    noted = replace(ds, notes=[*ds.notes, *_tta_notes(how)])
+    noted = replace(ds, notes=[*ds.notes, NOTE.format(how)])
     return evaluate.evaluate_model(AveragedViews(model, how), noted, f"{name}-{how}", out, tta=how)
-
-
-def _tta_notes(how):
-    return [] if how == "none" else [f"probabilities are averaged over views of each image ({how})"]

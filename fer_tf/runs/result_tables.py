@@ -11,16 +11,9 @@ from ..evaluation import comparison, document_tables
 from . import records
 
 NUMBERS = {
-    "accuracy": "{:.3f}",
-    "balanced accuracy": "{:.3f}",
-    "macro F1": "{:.3f}",
-    "top-2": "{:.3f}",
-    "ECE": "{:.3f}",
-    "val accuracy": "{:.3f}",
-    "accuracy without copies": "{:.3f}",
-    "accuracy without near copies": "{:.3f}",
-    "parameters": "{:,}",
-    "s/epoch": "{:.1f}",
+    **dict.fromkeys(("accuracy", "balanced accuracy", "macro F1", "top-2", "ECE", "val accuracy"), "{:.3f}"),
+    **dict.fromkeys(("accuracy without copies", "accuracy without near copies"), "{:.3f}"),
+    **{"parameters": "{:,}", "s/epoch": "{:.1f}", "peak MB": "{:.0f}"},
 }
 
 
@@ -30,16 +23,17 @@ def released_runs() -> list:
 
 
 def as_of_now(runs: list) -> list:
-    """Runs whose `reduced` also names what has changed in their experiment since, see `experiments.changed_since`."""
-    changes = [experiments.changed_since(run.record) for run in runs]
-    return [
-        dataclasses.replace(run, record={**run.record, "reduced": _joined(run.record["reduced"], change)})
-        for run, change in zip(runs, changes, strict=True)
-    ]
+    """Runs whose `reduced` also names what has changed in their experiment since, see `experiments.changed_since`.
+
+    The record's `extent` says the same in short: "full", "reduced", "earlier settings", or both of these.
+    """
+    return [run if "extent" in run.record else dataclasses.replace(run, record=_current(run.record)) for run in runs]
 
 
-def _joined(*texts):
-    return "; ".join(text for text in texts if text)
+def _current(record):
+    ways = {"reduced": record["reduced"], "earlier settings": experiments.changed_since(record)}
+    extent = ", ".join(way for way, text in ways.items() if text) or "full"
+    return {**record, "reduced": "; ".join(filter(None, ways.values())), "extent": extent}
 
 
 def all_runs() -> list:
@@ -68,29 +62,17 @@ def documents(runs: list, answers: list | None = None) -> dict:
     return document_tables.document_tables(runs, experiments.EXPERIMENTS, DATASETS, answers)
 
 
-CLAIM_COLUMNS = [
-    "document",
-    "model",
-    "dataset",
-    "claimed under",
-    "settings",
-    "kind",
-    "metric",
-    "claimed",
-    "measured under",
-    "reproduced",
-    "95 % interval",
-    "seeds",
-    "remark",
-]
+def shown_claims(claimed: pd.DataFrame) -> pd.DataFrame:
+    """The table of `claims` for reading: the remark also says what `reduced` says."""
+    return claimed.drop(columns=["id", "device", "reduced"])
 
 
 def shown(part: pd.DataFrame) -> pd.DataFrame:
     """A comparison table with the interval as text and numbers rounded, for reading."""
-    part = part.copy()
-    part["interval"] = [f"{low:.3f} to {high:.3f}" for low, high in zip(part["low"], part["high"], strict=True)]
-    for column, form in NUMBERS.items():
-        part[column] = ["" if pd.isna(value) else form.format(value) for value in part[column]]
-    part["peak MB"] = ["" if pd.isna(value) else f"{value:.0f}" for value in part["peak MB"]]
-    order = ["run", "accuracy", "interval", *list(NUMBERS)[1:], "epochs", "peak MB", "reduced"]
-    return part[order].rename(columns={"interval": "95 % interval"})
+    texts = {
+        column: ["" if pd.isna(value) else form.format(value) for value in part[column]]
+        for column, form in NUMBERS.items()
+    }
+    interval = [f"{low:.3f} to {high:.3f}" for low, high in zip(part["low"], part["high"], strict=True)]
+    order = ["run", "accuracy", "95 % interval", *list(NUMBERS)[1:-1], "epochs", "peak MB", "reduced"]
+    return part.assign(**texts, **{"95 % interval": interval})[order]

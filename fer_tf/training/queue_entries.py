@@ -16,7 +16,7 @@ from ..common.paths import reports_root
 from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
-from ..runs.views import VIEWS
+from ..runs.averaged_views import VIEWS
 from .classical import CLASSICAL
 from .teachers import teacher_names
 
@@ -90,6 +90,11 @@ class Entry:
         return [name.strip() for name in self.members.split("+") if name.strip()]
 
     @property
+    def ensemble_settings(self) -> dict:
+        """The overrides of an ensemble, as text."""
+        return dict(part.partition("=")[::2] for part in self.overrides.split())
+
+    @property
     def needs(self) -> list:
         """Runs that must be finished first: an ensemble's members, a student's teachers."""
         if self.kind == ENSEMBLE:
@@ -103,8 +108,13 @@ class Entry:
         """Runs that this one would train itself if they are not there: it waits for those that the queue has."""
         if self.kind != "train" or not self.resolved.salient_by:
             return []
-        about = (self.dataset, self.protocol_name, self.seed, self.dataset_options)
-        return [records.run_name(self.resolved.salient_by, *about)]
+        place = (self.dataset, self.protocol_name, self.seed, self.dataset_options)
+        return [records.run_name(self.resolved.salient_by, *place)]
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of a training; 0 for what is not trained by epochs."""
+        return self.resolved.epochs if self.kind == "train" else 0
 
     @property
     def directory(self) -> Path:
@@ -114,22 +124,20 @@ class Entry:
 
     def command(self, data_dir: str | None = None) -> list:
         """The arguments after `python -m fer_tf`."""
-        words = [self.kind]
         if self.kind == ENSEMBLE:
-            words += [*self.member_names, "--name", self.name]
-            for part in self.overrides.split():
-                key, _, value = part.partition("=")
+            words = [*self.member_names, "--name", self.name]
+            for key, value in self.ensemble_settings.items():
                 words += [f"--{key}", value]
-            return words + (["--data-dir", data_dir] if data_dir else [])
-        words += [self.experiment, "--dataset", self.dataset, "--protocol", self.protocol_name]
-        words += ["--seed", str(self.seed), "--size", self.size]
-        for option in self.options.split():
-            words += ["--option", option]
+        else:
+            words = [self.experiment, "--dataset", self.dataset, "--protocol", self.protocol_name]
+            words += ["--seed", str(self.seed), "--size", self.size]
+            for option in self.options.split():
+                words += ["--option", option]
         if self.kind == "search":
             words += ["--grid", "--space", self.space]
-        for key, value in experiments.parse_overrides(self.overrides).items() if self.kind != "classical" else ():
-            words += ["--set", f"{key}={value}"]
-        return words + (["--data-dir", data_dir] if data_dir else [])
+        if self.kind in ("train", "search"):
+            words += records.setting_words(experiments.parse_overrides(self.overrides))
+        return [self.kind, *words, *(["--data-dir", data_dir] if data_dir else [])]
 
 
 def read_queue(path: str | Path) -> list:
@@ -223,7 +231,7 @@ def _check(entry):
         raise InputError("members: an ensemble needs two or more runs, separated by +")
     if entry.kind == ENSEMBLE:
         allowed = {"select": ("all", "greedy"), "tta": VIEWS}
-        chosen = dict(part.partition("=")[::2] for part in entry.overrides.split())
+        chosen = entry.ensemble_settings
         check_names("overrides", chosen, allowed)
         for key, value in chosen.items():
             check_choice(key, value, allowed[key])

@@ -17,9 +17,10 @@ from ..common.files import write_text
 from ..common.paths import reports_root
 from ..data import parse_options
 from ..evaluation import comparison, document_tables, tables
+from ..evaluation import plots as evaluation_plots
 from . import records
-from .compare import CLAIM_COLUMNS, all_runs, as_of_now, claims, compare, documents, released_runs, shown
 from .environment import environment
+from .result_tables import all_runs, as_of_now, claims, compare, documents, released_runs, shown, shown_claims
 
 # Captions of the figures that a run leaves in its own folder.
 RUN_FIGURES = {
@@ -32,8 +33,7 @@ def build_report() -> Path:
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
     local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()
-    claimed = answered[CLAIM_COLUMNS]
-    shown_documents = documents(local, all_runs())
+    claimed, shown_documents = shown_claims(answered), documents(local, all_runs())
     document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
     parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
     pages = [_released(key, part) for key, part in parts]
@@ -63,8 +63,7 @@ def _template():
 
 
 def _groups(runs):
-    """What the page shows of the runs on disk, a part for each dataset, protocol and set of test images: runs on other
-    test images (easier drawings, another seed) are not ranked with each other."""
+    """What the page shows of the runs on disk, a part for each dataset, protocol and set of test images."""
     table, by_name = compare(runs), {run.name: run for run in runs}
     if not len(table):
         return []
@@ -88,7 +87,7 @@ def _group(key, part, members):
         "anchor": f"{key[0]}-{key[1]}-{whole.record.get('test_fingerprint', '')}",
         "verdict": _verdict(part),
         "table": _table(shown(_short_names(part)), caption),
-        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(part))),
         "counts": _table(counts, "Images per class and split"),
         "notes": whole.record["notes"],
         "runs": [_run(run) for run in members],
@@ -104,8 +103,7 @@ def _short_names(part):
 
 
 def _options(members, record):
-    """What makes a group's test images others than the dataset's usual ones, as text ("" if nothing): the options of
-    `record`, and the seed where all runs have the same other one."""
+    """The options and the seed that make a group's test images others than the dataset's usual ones, as text."""
     options = {key: value for key, value in record.get("dataset_options", {}).items() if key != "train_share"}
     seeds = {run.record["seed"] for run in members}
     options |= {"seed": record["seed"]} if len(seeds) == 1 and record["seed"] else {}
@@ -113,8 +111,7 @@ def _options(members, record):
 
 
 def _verdict(part):
-    """A comparison table in some sentences: the model chosen on validation images, what it has on test, how many cannot
-    be ranked below it, and which models have not learned."""
+    """A comparison table in sentences: the model chosen on validation, its rivals, and which have not learned."""
     trained = part[part["experiment"] != "majority"]
     if trained.empty:
         return ""
@@ -145,31 +142,32 @@ def _released(key, part):
     return {
         "dataset": key[0],
         "protocol": key[1],
-        "bars": _picture(plots.accuracy_bars(_short_names(part))),
+        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(part))),
         "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}"),
     }
 
 
 def _figure_sections(group, groups):
-    """The notebooks' figures of a group in the order of `plots.SECTIONS`: list of (title, figures), without those that
-    have no figure. A figure that was kept without a section stays in its notebook."""
+    """The kept figures of a group in the order of `plots.SECTIONS`: (title, figures) pairs without empty ones."""
     rivals = [
         other for other in groups if (other["dataset"], other["protocol"]) == (group["dataset"], group["protocol"])
     ]
     folder = reports_root() / "figures" / f"{group['dataset']}-{group['protocol']}"
     kept = [(path, *_about_figure(path)) for path in sorted(folder.glob("*.png"))]
-    own = [figure for figure in kept if figure[1] and _home(figure[2], rivals) is group]
-    sections = [(title, [figure for figure in own if figure[1] == title]) for title in plots.SECTIONS]
-    return [(title, [_figure(path, made, group) for path, _, made in found]) for title, found in sections if found]
+    sections = {title: [] for title in plots.SECTIONS}
+    for path, section, parameters in kept:
+        if section in sections and _home(parameters, rivals) is group:
+            sections[section].append(_figure(path, parameters, group))
+    return [(title, figures) for title, figures in sections.items() if figures]
 
 
-def _home(made, rivals):
+def _home(parameters, rivals):
     """Of the groups of one dataset and protocol the one with a run of the figure's seed and options, else the first."""
-    options = parse_options(rivals[0]["dataset"], made.get("dataset_options", ""))
-    given = {key: str(value) for key, value in options.items()}  # as records have them
+    options = parse_options(rivals[0]["dataset"], parameters.get("dataset_options", ""))
+    wanted = {key: str(value) for key, value in options.items()}  # as records have them
     for group in rivals:
         for record in (run["record"] for run in group["runs"]):
-            if (record["seed"], record.get("dataset_options", {})) == (made.get("seed", record["seed"]), given):
+            if (record["seed"], record.get("dataset_options", {})) == (parameters.get("seed", record["seed"]), wanted):
                 return group
     return rivals[0]
 
@@ -183,17 +181,17 @@ def _about_figure(path):
         return "", {}
 
 
-def _figure(path, made, group):
+def _figure(path, parameters, group):
     """A kept figure with its caption, which also tells of a seed or settings that the page would not let expect."""
     with Image.open(path) as picture:
         caption = picture.info.get("Description", "")
     caption = caption or f"{path.stem.replace('_', ' ')}: a figure that was kept without a caption."
     seeds = {run["record"]["seed"] for run in group["runs"]}
-    parts = [f"seed {made['seed']}"] if made.get("seed", 0) or seeds - {made.get("seed", 0)} else []
-    parts += [made["dataset_options"]] if made.get("dataset_options") else []
-    parts += [f"size {made['size']}"] if made.get("size") else []
-    parts += [made["overrides"]] if made.get("overrides") else []
-    caption += f" (Made with {', '.join(parts)}.)" if made and parts else ""
+    parts = [f"seed {parameters['seed']}"] if parameters.get("seed", 0) or seeds - {parameters.get("seed", 0)} else []
+    parts += [parameters["dataset_options"]] if parameters.get("dataset_options") else []
+    parts += [f"size {parameters['size']}"] if parameters.get("size") else []
+    parts += [parameters["overrides"]] if parameters.get("overrides") else []
+    caption += f" (Made with {', '.join(parts)}.)" if parameters and parts else ""
     return {"src": _data_url(path), "caption": caption}
 
 

@@ -20,7 +20,7 @@ from fer_tf.common.files import write_json
 from fer_tf.common.paths import project_root
 from fer_tf.data import load_dataset
 from fer_tf.evaluation import document_tables, tables
-from fer_tf.runs import compare, page, records, release
+from fer_tf.runs import records, release, report, result_tables
 from fer_tf.runs.reproduce import declared_parameters, notebook_paths
 from fer_tf.training import run_experiment
 
@@ -61,12 +61,12 @@ def put(shelf, fresh_home):
 
 
 def test_report_without_runs_says_so(fresh_home):
-    assert "There is no finished run on disk yet" in page.build_report().read_text()
+    assert "There is no finished run on disk yet" in report.build_report().read_text()
 
 
 def test_report_is_self_contained_and_shows_every_run(put):
     runs = put("majority", "cnn")
-    path = page.build_report()
+    path = report.build_report()
     text = path.read_text()
     for run in runs:
         assert run.name in text
@@ -84,7 +84,7 @@ def test_report_is_self_contained_and_shows_every_run(put):
 
 def test_report_says_which_model_was_chosen_and_what_it_has(put):
     runs = dict(zip(("cnn", "cnn_batch32"), put("cnn", "cnn_batch32", "majority"), strict=False))
-    text = html.unescape(page.build_report().read_text())
+    text = html.unescape(report.build_report().read_text())
     best = max(runs, key=lambda name: runs[name].metrics["val"]["accuracy"])
     test = runs[best].metrics["test"]
     low, high = test["intervals"]["accuracy"]
@@ -106,7 +106,7 @@ def test_figures_of_notebooks_stand_in_their_section_with_their_caption(fresh_ho
     plots.keep(bars, "synthetic-identity/z", "How many < there are.", "The data")
     plots.keep(bars, "synthetic-identity/a", "Maps.", "What the models look at")
     plots.keep(bars, "synthetic-identity/else", "No.")
-    text = page.build_report().read_text()
+    text = report.build_report().read_text()
     texts = ("The data</h3>", 'alt="How many &lt; there are."', "What the models look at</h3>", 'alt="Maps."')
     order = [text.index(text) for text in texts]
     assert order == sorted(order)
@@ -121,7 +121,7 @@ def test_every_figure_of_the_page_says_what_is_to_be_seen(fresh_home, put, bars)
     folder = fresh_home / "reports" / "figures" / "synthetic-identity"
     folder.mkdir(parents=True)
     plots.save_figure(bars, folder / "mean_faces", section="The data")
-    text = page.build_report().read_text()
+    text = report.build_report().read_text()
     names = {
         name for path in (fresh_home / "reports").rglob("*.png") for name in (path.stem, path.stem.replace("_", " "))
     }
@@ -185,7 +185,7 @@ def test_a_figure_of_another_seed_or_options_stands_with_its_own_runs(put, bars)
     keep_in_notebook(bars, "class_counts", **given, seed=1)
     keep_in_notebook(bars, "mean_faces", dataset_options="count=400 difficulty=easy", size="smoke")
     keep_in_notebook(bars, "masks", seed=7)
-    parts = re.split(r"<h2 id=[^>]*>", page.build_report().read_text())
+    parts = re.split(r"<h2 id=[^>]*>", report.build_report().read_text())
     place = {part[: part.index("</h2>")]: captions_of(part) for part in parts if part.startswith("synthetic,")}
     usual = place["synthetic, protocol identity, count 400"]
     assert "This is samples. (Made with count=400.)" in usual
@@ -205,7 +205,7 @@ def test_links_to_odd_file_names_lead_to_the_files(fresh_home, put):
     names = ["my copy.html", "50%.html", "a#b?.html", "über.html"]
     for name in names:
         (folder / name).write_text("<html></html>")
-    path = page.build_report()
+    path = report.build_report()
     links = [html.unescape(link) for link in re.findall(r'href="([^"#]+)"', path.read_text())]
     assert all((path.parent / unquote(link)).is_file() for link in links)
     assert {unquote(link) for link in links if "notebooks/" in link} == {f"notebooks/{name}" for name in names}
@@ -215,7 +215,7 @@ def test_links_to_odd_file_names_lead_to_the_files(fresh_home, put):
 def test_runs_on_other_test_images_are_not_ranked_with_each_other(put):
     """Easier drawings are other pictures: a section, bars and verdict of their own."""
     put("cnn", "cnn-synthetic-identity-easy")
-    text = page.build_report().read_text()
+    text = report.build_report().read_text()
     headings = re.findall(r"<h2 id=[^>]*>(synthetic[^<]*)</h2>", text)
     assert headings == [
         "synthetic, protocol identity, count 400",
@@ -226,7 +226,7 @@ def test_runs_on_other_test_images_are_not_ranked_with_each_other(put):
 
 
 def test_a_claim_stands_beside_figures_of_its_own_set_alone():
-    runs = {run.name: run for run in compare.released_runs()}
+    runs = {run.name: run for run in result_tables.released_runs()}
     assert document_tables.claimed_accuracy(runs["cnn-fer2013-official-seed0"]) == "54"
     other = dataclasses.replace(runs["cnn-fer2013-official-seed0"], record={"claims": [2], "dataset": "synthetic"})
     assert document_tables.claimed_accuracy(other) == ""
@@ -234,7 +234,7 @@ def test_a_claim_stands_beside_figures_of_its_own_set_alone():
 
 def test_documents_tables_are_written_in_three_forms(fresh_home, put):
     [run] = put("cnn")
-    text = page.build_report().read_text()
+    text = report.build_report().read_text()
     folder = fresh_home / "reports" / "tables"
     assert {path.stem for path in folder.iterdir()} == {"document2", "claimed_and_reproduced"}
     row = pd.read_csv(folder / "document2.csv").iloc[0]
@@ -250,7 +250,7 @@ def test_documents_tables_are_written_in_three_forms(fresh_home, put):
 def released_home(fresh_home, monkeypatch):
     """A project of its own with a README, so that the real released results stay as they are."""
     (fresh_home / "README.md").write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
-    for module in (compare, release):
+    for module in (result_tables, release):
         monkeypatch.setattr(module, "results_root", lambda: fresh_home / "reports" / "results")
     monkeypatch.setattr(release, "project_root", lambda: fresh_home)
     return fresh_home
@@ -284,19 +284,19 @@ def test_reduced_runs_are_not_released(released_home, put):
 
 def test_shipped_tables_and_readme_are_rendered_from_the_shipped_records():
     """A figure typed by hand, or left behind by a newer record, is found here."""
-    runs = compare.released_runs()
+    runs = result_tables.released_runs()
     assert runs, "the kit ships measured records"
-    table, claimed = compare.compare(runs), compare.claims(runs)
+    table, claimed = result_tables.compare(runs), result_tables.claims(runs)
     root = project_root() / "reports" / "results"
-    assert (root / "comparison.md").read_text() == tables.markdown(compare.shown(table))
-    assert (root / "claimed_and_reproduced.md").read_text() == tables.markdown(claimed[compare.CLAIM_COLUMNS])
+    assert (root / "comparison.md").read_text() == tables.markdown(result_tables.shown(table))
+    assert (root / "claimed_and_reproduced.md").read_text() == tables.markdown(result_tables.shown_claims(claimed))
     readme = Path(project_root() / "README.md").read_text()
-    assert release.fill_block(readme, release.readme_block(table, claimed)) == readme
+    assert release.fill_block(readme, release.readme_block(runs)) == readme
 
 
 def test_shipped_records_agree_with_their_predictions():
     rendered = (project_root() / "reports" / "results" / "comparison.md").read_text()
-    for run in compare.released_runs():
+    for run in result_tables.released_runs():
         table = run.predictions
         assert (table["truth"] == table["label"]).mean() == pytest.approx(run.metrics["test"]["accuracy"])
         clean = table[table["copy_of"] == ""]
