@@ -350,10 +350,10 @@ def marked_masks(images: np.ndarray, masks: dict[str, np.ndarray], titles: Seque
 
 @styled
 def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
-    """Loss and accuracy by epoch; training is dashed and validation solid.
+    """Loss and accuracy by epoch; training is dashed and validation solid. A dotted line is where a phase begins.
 
     Args:
-        histories: dict name -> DataFrame with epoch, loss, accuracy, val_loss and val_accuracy.
+        histories: dict name -> DataFrame with epoch, loss, accuracy, val_loss, val_accuracy, and phase if any.
     """
     figure = Figure(figsize=(9, 3.4))
     axes = figure.subplots(1, 2)
@@ -361,6 +361,9 @@ def learning_curves(histories: dict[str, pd.DataFrame]) -> Figure:
         for axis, metric in zip(axes, ("loss", "accuracy"), strict=True):
             axis.plot(history["epoch"], history[metric], "--", color=colour, alpha=0.6)
             axis.plot(history["epoch"], history[f"val_{metric}"], "-", color=colour, label=name, marker=".")
+            phases = history.drop_duplicates("phase")["epoch"][1:] if "phase" in history else []
+            for epoch in phases:
+                axis.axvline(epoch - 0.5, color=colour, linestyle=":", alpha=0.8)
     for axis, label in zip(axes, ("cross-entropy loss", "accuracy"), strict=True):
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

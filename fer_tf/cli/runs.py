@@ -71,7 +71,9 @@ def train(
     settings: Settings = None,
     data_dir: DataDir = None,
     folds: Annotated[bool, typer.Option("--folds", help="Run every fold of the protocol and summarise them.")] = False,
-    weights: Annotated[str | None, typer.Option(help="Short for --set weights=…: none, imagenet or a file.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Short for --set weights=…: none, imagenet, drawn or a file.")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
     jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA even on a CPU.")] = False,
 ) -> None:
@@ -200,6 +202,31 @@ def reproduce(
         "dataset_options": " ".join(options or []),
     }
     run_all(notebooks or None, parameters, force)
+
+
+@app.command(epilog="Examples: `fer-tf pretrain cnn`, `fer-tf pretrain VGG16 --pictures 20000 --out /tmp/backbones`")
+def pretrain(
+    name: Annotated[str, typer.Argument(help="VGG16, MobileNet, cnn or identities.")],
+    pictures: Annotated[int, typer.Option(help="Drawn faces to train on, 50 of each person.")] = 60_000,
+    epochs: Annotated[int, typer.Option(help="Times that the network sees each picture [default: its recipe's].")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and drawn people.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for weights and record [default: models/bundled/backbones].")
+    ] = None,
+) -> None:
+    """Trains a small backbone on drawn people who are in no dataset: the weights that `weights=drawn` selects.
+
+    The same command resumes an interrupted training after its last finished epoch.
+    """
+    import_keras()
+    from ..training.pretraining import pretrain as train_backbone
+
+    record = train_backbone(name, pictures, epochs, seed, out)
+    print(f"{record['file']}: {record['bytes'] / 1e6:.2f} MB, {record['parameters']:,} parameters")
+    print(
+        "people that it has never seen: "
+        + ", ".join(f"{key} {value}" for key, value in record["unseen_people"].items())
+    )
 
 
 @app.command(epilog="Example: `fer-tf report`")

@@ -31,15 +31,22 @@ REPORT4_AUGMENTATION: dict = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "pe
 # Pretraining was at 224 px; 48 px leave a stride-32 net a map of 1×1, 96 px one of 3×3: frozen features are 13 points
 # better there, and at 144 px another 2, for twice the time (benchmarks/resolution.py).
 TRANSFER_QUICK: dict = {
-    "weights": "none",
+    "weights": "drawn",
     "resolution": 48,
     "width": 0.25,
-    "epochs": 4,
-    "head_epochs": 1,
-    "learning_rate": 1e-3,
+    "epochs": 8,
+    "head_epochs": 2,
+    "head_learning_rate": 1e-3,
+    "learning_rate": 3e-4,
     "optimizer": "adam",
+    "dropout": 0.2,
 }
-TRANSFER_SMOKE: dict = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "limit": 96}
+# Its drawn weights know people: the features of an expression are in the blocks below the last two.
+VGG16_QUICK: dict = {**TRANSFER_QUICK, "unfreeze": "block3_conv1"}
+VGG16_STEPS = "block5_conv1,block4_conv1,block3_conv1"
+# It has batch normalisation and no dense layer, and takes a higher rate.
+MOBILENET_QUICK: dict = {**TRANSFER_QUICK, "learning_rate": 5e-3, "dropout": 0.5}
+TRANSFER_SMOKE: dict = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "head_epochs": 1, "limit": 96}
 TRANSFER: dict = {
     "weights": "imagenet",
     "resolution": 96,
@@ -48,6 +55,12 @@ TRANSFER: dict = {
     **REPORT2_AUGMENTATION,
     "quick": TRANSFER_QUICK,
     "smoke": TRANSFER_SMOKE,
+}
+TRANSFER_SCRATCH: dict = {
+    "resolution": 96,
+    **REPORT2_AUGMENTATION,
+    "quick": {**TRANSFER_QUICK, "weights": "none", "head_epochs": 0},
+    "smoke": {**TRANSFER_SMOKE, "weights": "none", "head_epochs": 0},
 }
 REPORT3: dict = {
     "learning_rate": 1e-3,
@@ -93,8 +106,8 @@ RAN: dict = {
     "schedule": "cosine",
     **REPORT2_AUGMENTATION,
     "dropout": 0.3,
-    "quick": {"backbone": "cnn", "epochs": 4, "width": 0.25},
-    "smoke": {**CNN_SMOKE, "backbone": "cnn", "limit": 96},
+    "quick": {"backbone": "cnn", "weights": "drawn", "epochs": 4, "width": 0.25},
+    "smoke": {**CNN_SMOKE, "backbone": "cnn", "weights": "drawn", "limit": 96},
 }
 # What `ran`'s ablations take away, one after another.
 ABLATED = ("attention", "bias_weight")

@@ -1,5 +1,6 @@
 """Reading the table of experiments: settings with overrides, and in which ways they differ from the table's."""
 
+import functools
 import re
 from dataclasses import replace
 
@@ -162,8 +163,8 @@ def _effective(experiment):
 
 def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
     """Settings that give a run on a share of the training images as many optimizer steps as one on all of them: the
-    epochs of both stages times 1 / share. At equal epochs the smaller run has fewer
-    steps, so it may be undertrained and not only short of data.
+    epochs of all phases and stages times 1 / share. At equal epochs the smaller run has fewer steps, so it may be
+    undertrained and not only short of data.
 
     Args:
         name, size, overrides: see `resolve`.
@@ -174,8 +175,8 @@ def equal_steps(name: str, share: float, size: str = "full", overrides: dict | N
     experiment = resolve(name, size, overrides)
     if experiment.limit:
         return {}
-    epochs = {key: getattr(experiment, key) for key in ("epochs", "matching_epochs")}
-    return {key: round(value / share) for key, value in epochs.items() if value}
+    keys = [key for key in ("epochs", "head_epochs", "matching_epochs") if is_used(key, experiment)]
+    return {key: round(getattr(experiment, key) / share) for key in keys if getattr(experiment, key)}
 
 
 # Settings that count only where another one is on.
@@ -195,5 +196,10 @@ def is_used(key: str, experiment: Experiment) -> bool:
         return True
     if key in ("head_epochs", "head_learning_rate", "unfreeze", "freeze_norm") and not is_pretrained(experiment):
         return False
-    of_models = {option for model in MODELS for option in model_options(model)}
-    return key not in of_models or key in model_options(experiment.model)
+    return key not in _of_models() or key in model_options(experiment.model)
+
+
+@functools.cache
+def _of_models():
+    """The options of all models. Reading the signatures takes long when it is done for each setting of each record."""
+    return {option for model in MODELS for option in model_options(model)}

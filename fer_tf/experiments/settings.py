@@ -155,7 +155,7 @@ class Experiment:
     backbone: str = _text(
         "DenseNet121", "Of akhand and ran: a network of keras.applications or of the kit.", for_all=False
     )
-    weights: str = _text("none", "Pretrained weights of the backbone: none, imagenet or a file.")
+    weights: str = _text("none", "Pretrained weights of the backbone: none, imagenet, drawn or a file.")
     resolution: int = _setting(0, "Side that pictures are resized to inside the model; 0: their own.", 0, 1024)
     stem: str = _text("standard", "First layers of ResNet18: small keeps the size of the picture.", STEMS)
     head_epochs: int = _setting(

@@ -12,6 +12,7 @@ from keras import layers
 
 from ..common.checks import InputError, MissingDataError, check_choice, check_range, check_whole
 from ..layers import BackboneInput
+from .drawn import load_drawn
 from .parts import NORM_MOMENTUM, classifier, penalty, scaled
 
 BACKBONE = "backbone"
@@ -84,12 +85,14 @@ def transfer_model(
         backbone: a name of `keras.applications`.
         input_shape: (height, width, channels) of the pictures.
         num_classes: C.
-        weights: None or "none" (random), "imagenet", or the path of a `.weights.h5` file of the backbone.
+        weights: None or "none" (random), "imagenet", "drawn" (see `fer_tf.models.drawn`), or the path of a
+            `.weights.h5` file of the backbone.
         resolution: side in pixels that pictures are resized to. 0 keeps their own side, or takes the backbone's
             smallest one if they are smaller.
         dense: units of the layer before the scores; 0 for no such layer.
         dropout: share of features dropped before the scores, 0..1.
-        width: scales the backbone's filters and the dense layer; must be 1 with pretrained weights.
+        width: scales the backbone's filters and the dense layer; must be 1 with pretrained weights, a quarter with
+            drawn ones.
         l2: λ on the weights of the head's dense layers.
     Returns: `keras.Model`, raw pixels 0..255 [N, H, W, C] → probabilities [N, num_classes]. It contains the nested
         model `backbone`.
@@ -116,16 +119,21 @@ def load_backbone(name: str, side: int, weights: str | None = None, width: float
         name: a name of `keras.applications`.
         side: height and width of its input in pixels.
         weights: see `transfer_model`.
-        width: scales the filters; must be 1 with pretrained weights.
+        width: scales the filters; must be 1 with pretrained weights, a quarter with drawn ones.
     Returns: `keras.Model` with the name `backbone`, [N, side, side, 3] → feature map [N, h, w, D].
     Raises: `MissingDataError` if the weights file does not exist, or if the ImageNet weights are not in Keras's cache
         and cannot be downloaded. `InputError` if the weights do not fit.
     """
     check_range("width", width, low=0.01)
     weights = None if weights in (None, "", "none") else weights
+    build = getattr(keras.applications, name)
+    if weights == "drawn":
+        model = _remade(build(include_top=False, weights=None, input_shape=(side, side, 3)), width)
+        load_drawn(model, name, width)
+        model.name = BACKBONE
+        return model
     if weights and width != 1:
         raise InputError(f"width: pretrained weights need width 1; received {width} (or use weights=none)")
-    build = getattr(keras.applications, name)
     if weights == "imagenet":
         model = _storable(_imagenet(build, name, side))
     else:
@@ -137,7 +145,7 @@ def load_backbone(name: str, side: int, weights: str | None = None, width: float
 
 def _with_file(model, weights):
     if not Path(weights).is_file():
-        raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet or a .weights.h5 file")
+        raise MissingDataError(f"weights: no file {weights}; allowed are none, imagenet, drawn or a .weights.h5 file")
     try:
         model.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:  # not HDF5, or layers and shapes of another net
@@ -176,7 +184,9 @@ def _url(text):
 
 
 def _remade(model, width):
-    """The same graph for training from scratch: filters are scaled, batch norm has the kit's momentum."""
+    """The same graph for training from scratch: filters are scaled, batch norm has the kit's momentum, and a
+    convolution with its own ReLU (VGG) has He's initialisation, without which VGG16 does not start to learn.
+    """
 
     def remake(layer):
         config = layer.get_config()
@@ -184,6 +194,8 @@ def _remade(model, width):
             raise InputError(f"width: this backbone's layer {layer.name} fixes its channels; only width=1 is possible")
         if isinstance(layer, layers.BatchNormalization):
             config["momentum"] = NORM_MOMENTUM
+        if isinstance(layer, layers.Conv2D) and config["activation"] == "relu":
+            config["kernel_initializer"] = "he_normal"
         if isinstance(config.get("filters"), int):
             config["filters"] = scaled((config["filters"],), width)[0]
         return layer.__class__.from_config(config)

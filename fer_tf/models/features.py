@@ -9,6 +9,7 @@ from .backbones import backbone_names, transfer_model
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .compact import compact
+from .drawn import load_drawn
 from .resnet import resnet18
 from .spatial_transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
@@ -45,7 +46,9 @@ def feature_extractor(
         name: name of the extractor.
         width: scales the filters.
         stem: "standard" or "small", for resnet18 only.
-        weights, resolution: for a backbone of `keras.applications` only, see `transfer_model`.
+        weights: "drawn" for the weights of `fer_tf.models.drawn`; for a backbone of `keras.applications` also others,
+            see `transfer_model`.
+        resolution: for a backbone of `keras.applications` only, see `transfer_model`.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → features [N, D].
     Raises: `InputError` for an unknown backbone, or an option that this backbone does not have.
     """
@@ -57,13 +60,16 @@ def feature_extractor(
         _check_own(backbone, stem, weights, resolution)
         options = {"stem": stem} if backbone == "resnet18" else {}
         whole = FEATURE_MODELS[backbone](input_shape, 2, width=width, **options)
-    return keras.Model(whole.input, whole.get_layer("dropout").input, name=name)
+    extractor = keras.Model(whole.input, whole.get_layer("dropout").input, name=name)
+    if weights == "drawn" and backbone in FEATURE_MODELS:
+        load_drawn(extractor, backbone, width)
+    return extractor
 
 
 def _check_own(backbone, stem, weights, resolution):
     """Refuses options that the kit's own nets do not have, so that no record claims them."""
-    if weights not in (None, "", "none"):
-        raise InputError(f"weights: {backbone} has no pretrained weights, allowed is none; received {weights!r}")
+    if weights not in (None, "", "none", "drawn"):
+        raise InputError(f"weights: {backbone} has no ImageNet weights, allowed are none, drawn; received {weights!r}")
     if resolution:
         raise InputError(f"resolution: only for backbones of keras.applications; {backbone} keeps the picture's size")
     if stem != "standard" and backbone != "resnet18":

@@ -1,6 +1,7 @@
 """What a run was made with: revision, package versions, device and memory."""
 
 import contextlib
+import functools
 import os
 import platform
 import subprocess
@@ -35,8 +36,12 @@ def package_versions() -> dict:
     return versions
 
 
+@functools.cache
 def git_revision() -> str:
-    """Short revision of the checkout, "+changes" if its tracked files differ, "unknown" without git."""
+    """Short revision of the checkout, "+changes" if its tracked files differ, "unknown" without git.
+
+    It is read once in a process: the process keeps the code that it has loaded.
+    """
     try:
         revision = _git("rev-parse", "--short", "HEAD")
         return revision + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")

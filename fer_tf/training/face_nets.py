@@ -9,14 +9,12 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
 
-from ..common import hashes
 from ..common.checks import InputError, MissingDataError, ModelFileError
-from ..common.files import replacing
 from ..data.base import Split
 from ..data.cache import cached_parts, file_fingerprint
 from ..data.images import convert
-from ..runs import records
-from ..saving.keras_files import SUFFIXES, find_model, read_description, save_h5
+from ..models.drawn import drawn_file, load_drawn
+from ..saving.keras_files import SUFFIXES, find_model, read_description
 from . import identities
 
 # What `face_net` may be, besides the file name of a Keras model.
@@ -82,42 +80,36 @@ def _area_weights(old, new):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def open_face_net(name: str, seed: int = 0) -> FaceNet:
+def open_face_net(name: str) -> FaceNet:
     """The face net meant by an experiment's `face_net`.
 
     Args:
-        name: "identities" (trained here on drawn people who are in no dataset; needs no download), "keras_facenet"
+        name: "identities" (ships; trained on drawn people who are in no dataset), "keras_facenet"
             (Inception-ResNet v1 of the package keras-facenet), or the file of a Keras model with a spatial map, looked
             for as `load_model` does. A file is given (pixels - 127.5) / 128, as MobileFaceNet wants them; a model of
             the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
             another range: put a `Rescaling` layer before it and save it again.
-        seed: of "identities".
     """
     if name == "identities":
-        return _identities(seed)
+        return _identities()
     if name == "keras_facenet":
         return _keras_facenet()
     return _from_file(name)
 
 
-def face_net_fingerprint(name: str, seed: int = 0) -> str:
+def face_net_fingerprint(name: str) -> str:
     """What a run that is matched to this face net depends on, without opening it where that takes long."""
     if name == "identities":
-        drawn = identities.drawing_fingerprint(seed)
-        return hashes.fingerprint({"drawn": drawn, "code": hashes.code_fingerprint([identities])})
+        return file_fingerprint(drawn_file("identities"))[:16]
     path = _facenet_file() if name == "keras_facenet" else _own_file(name)
     return file_fingerprint(path)[:16]
 
 
-def _identities(seed):
-    """The kit's own: trained once on people drawn for it, then kept in models/."""
-    fingerprint = face_net_fingerprint("identities", seed)
-    path = records.model_path(f"identities-seed{seed}-{fingerprint}")
-    if not path.is_file():
-        model = identities.identity_net(*identities.draw_people(seed), seed)
-        with replacing(path) as part:
-            save_h5(model, part)
-    return FaceNet(up_to_last_map(_loaded(path)), 127.5, 127.5, fingerprint, "identities")
+def _identities():
+    """The kit's own, which `fer-tf pretrain identities` trained on drawn people who are in no dataset."""
+    trunk = identities.identity_trunk((48, 48, 1))
+    load_drawn(trunk, "identities")
+    return FaceNet(trunk, 127.5, 127.5, face_net_fingerprint("identities"), "identities")
 
 
 def _facenet_file():
@@ -256,20 +248,32 @@ def _parts(face_net, split, grid, flipped):
 def verification_auc(
     face_net: FaceNet, images: np.ndarray, people: np.ndarray, pairs: int = 20000, seed: int = 0
 ) -> float:
-    """How well a face net tells people apart: area under the ROC curve of the cosine between two pictures' features.
+    """How well a face net tells people apart, see `pair_auc`.
 
     Args:
         face_net: `FaceNet`; a picture's features are its map's means.
         images: uint8 [N, H, W, C].
         people: [N], who is in each; people it was not trained on make it a fair figure.
-        pairs: drawn, half of the same person.
+        pairs, seed: see `pair_auc`.
+    Returns: float, 0.5 is chance.
+    """
+    features = [
+        face_net.maps(images[start : start + _BATCH], (1, 1))[:, 0, 0] for start in range(0, len(images), _BATCH)
+    ]
+    return pair_auc(np.concatenate(features), people, pairs, seed)
+
+
+def pair_auc(features: np.ndarray, people: np.ndarray, pairs: int = 20000, seed: int = 0) -> float:
+    """Area under the ROC curve over pairs of pictures, by the cosine between their features: one person or two?
+
+    Args:
+        features: float [N, D].
+        people: [N], who is in each picture.
+        pairs: number of pairs drawn, half of them of one person.
         seed: of the draw.
     Returns: float, 0.5 is chance.
     """
-    features = np.concatenate(
-        [face_net.maps(images[start : start + _BATCH], (1, 1))[:, 0, 0] for start in range(0, len(images), _BATCH)]
-    )
-    features /= np.linalg.norm(features, axis=1, keepdims=True) + 1e-9
+    features = features / (np.linalg.norm(features, axis=1, keepdims=True) + 1e-9)
     first, second, same = _pairs(np.asarray(people), pairs, np.random.default_rng(seed))
     return float(roc_auc_score(same, np.sum(features[first] * features[second], axis=1)))
 

@@ -52,7 +52,7 @@ def start(training_data: TrainingData, experiment: Experiment, seed: int) -> ker
     loss_of(experiment)
     # before the seed is set: whether the face net has to be trained first must make no difference
     is_matched = bool(experiment.matching_epochs and experiment.epochs)
-    face_net = face_nets.open_face_net(experiment.face_net, seed) if needs_face_net(experiment) else None
+    face_net = face_nets.open_face_net(experiment.face_net) if needs_face_net(experiment) else None
     keras.utils.set_random_seed(seed)
     with _policy("float32" if experiment.precision == "auto" else experiment.precision):
         model = build(experiment, training_data, face_net)
@@ -201,7 +201,7 @@ def _as_float32(model, experiment, training_data, seed):
     """The same weights in a model that computes in float32: what is saved predicts alike on every machine."""
     if experiment.precision == "float32":
         return model
-    face_net = face_nets.open_face_net(experiment.face_net, seed) if uses_face_net(experiment.model) else None
+    face_net = face_nets.open_face_net(experiment.face_net) if uses_face_net(experiment.model) else None
     plain = build(experiment, training_data, face_net)
     plain.set_weights(model.get_weights())
     return plain

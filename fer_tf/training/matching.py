@@ -103,7 +103,7 @@ def match(
     """
     net = _expression_net(model)
     say(progress.verbose, f"{progress.name}: stage 1, matching {EXPRESSION_NET} to {experiment.face_net}")
-    face_net = face_nets.open_face_net(experiment.face_net, seed)
+    face_net = face_nets.open_face_net(experiment.face_net)
     if net.output_shape[-1] != face_net.depth:
         raise InputError(
             f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "

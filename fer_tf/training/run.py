@@ -13,6 +13,7 @@ from ..data.base import FaceDataset
 from ..data.cache import file_fingerprint
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
+from ..models.drawn import backbones_root
 from ..models.transfer import is_pretrained
 from ..runs import evaluate, records
 from ..runs.datasets import check_splits, load_for
@@ -164,9 +165,11 @@ def given_networks(experiment: Experiment, seed: int) -> dict:
     another."""
     fingerprints = {}
     if fitting.needs_face_net(experiment):
-        fingerprints["face_net"] = face_nets.face_net_fingerprint(experiment.face_net, seed)
+        fingerprints["face_net"] = face_nets.face_net_fingerprint(experiment.face_net)
     if is_pretrained(experiment) and Path(experiment.weights).is_file():
         fingerprints["weights"] = file_fingerprint(experiment.weights)[:16]
+    if experiment.weights == "drawn":
+        fingerprints["weights"] = file_fingerprint(backbones_root() / "SHA256SUMS")[:16]
     return fingerprints
 
 

@@ -13,10 +13,9 @@ from tiny_face_net import DEPTH, tiny_face_net
 from fer_tf import experiments
 from fer_tf.common.checks import InputError
 from fer_tf.data.base import ArrayImages
-from fer_tf.data.sets import synthetic
 from fer_tf.saving import load_model
 from fer_tf.training import checkpoint as keeping
-from fer_tf.training import face_nets, fitting, identities, matching, run_experiment
+from fer_tf.training import face_nets, fitting, matching, run_experiment
 from fer_tf.training.matching import FeatureDistance, MapBatches
 
 # TensorFlow says of steps that are not traced (`untraced`) that its pipelines still are
@@ -430,31 +429,8 @@ def test_mirrored_maps_are_used_where_the_run_mirrors(fresh_home, own_cache, fac
     assert none is None, "validation pictures are taken as they are"
 
 
-def test_identities_nets_of_other_seeds_are_other_nets(monkeypatch):
-    """Without training one; also if the faces are drawn in another way."""
-    first, again, other = (face_nets.face_net_fingerprint("identities", seed) for seed in (0, 0, 1))
-    assert first == again != other
-    monkeypatch.setattr(synthetic, "version", lambda _: "another")
-    assert face_nets.face_net_fingerprint("identities", 0) != first
-
-
-def test_the_face_net_of_drawn_people_knows_nobody_of_a_dataset(tiny_faces):
-    """Otherwise it would have seen the people of test, and of the faces that a share of train leaves out."""
-    images, people = identities.draw_people(0)
-    assert len(images) == len(people) == identities.PICTURES
-    assert len(set(people)) == identities.PEOPLE
-    assert not set(people) & set(tiny_faces.table["identity"])
-    limit = synthetic.COUNT * 1000  # the pool grows with the set
-    assert people.min() > limit // synthetic.PER_IDENTITY
-
-
-def test_a_net_of_identities_learns_who_is_shown(tiny_faces, monkeypatch):
-    """Forty faces, one epoch: codes are people's, and the map has the depth the experiments name."""
-    monkeypatch.setattr(identities, "EPOCHS", 1)
-    split = tiny_faces.limited(40).train.alone()
-    people = [f"person {row % 4}" for row in range(len(split))]
-    model = identities.identity_net(split.images, people, seed=0)
-    assert model.output_shape == (None, 4)
-    assert face_nets.up_to_last_map(model).output_shape == (None, 6, 6, identities.DEPTH)
+def test_the_shipped_face_net_has_the_depth_that_the_experiments_name():
+    trunk = face_nets.open_face_net("identities").trunk
+    assert trunk.output_shape == (None, 6, 6, 128)
     for name in ("facenet2expnet", "ran_facenet2expnet"):
-        assert experiments.resolve(name, "quick").depth == identities.DEPTH
+        assert experiments.resolve(name, "quick").depth == 128
