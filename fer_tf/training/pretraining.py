@@ -114,7 +114,7 @@ class DrawnPeople(keras.utils.PyDataset):
         self.order = np.random.default_rng([seed, epoch]).permutation(len(images))
 
     def __len__(self) -> int:
-        return len(self.images) // _BATCH
+        return max(1, len(self.images) // _BATCH)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         rows = np.sort(self.order[index * _BATCH : (index + 1) * _BATCH])
@@ -202,7 +202,7 @@ def pretrain(
     size = path.stat().st_size
     if size > LARGEST:
         raise InputError(f"{path}: has {size:,} bytes, more than the {LARGEST:,} that ship")
-    unseen = unseen_people(model, network, seed, first=-(-pictures // PER_PERSON))
+    unseen = unseen_people(model, network, seed, -(-pictures // PER_PERSON), UNSEEN)
     record = {
         "file": path.name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -266,7 +266,7 @@ def _fit(model, batches, recipe, epochs, key):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def unseen_people(model: keras.Model, network: keras.Model, seed: int, first: int, count: int = UNSEEN) -> dict:
+def unseen_people(model: keras.Model, network: keras.Model, seed: int, first: int, count: int) -> dict:
     """How well a pretrained network knows people whom it has never seen.
 
     Args:
