@@ -265,3 +265,21 @@ def test_readme_counts_what_is_measured_and_names_all_claims(released):
     full = comparison.measured_in_full(claimed)
     assert (full["measured under"] == full["claimed under"]).all()
     assert (full["reduced"] == "").all()
+
+
+def test_the_table_of_shapes_is_that_of_the_released_runs(released):
+    """Shape, parameters and validation accuracy of each row are its run's; the first row is the best on validation."""
+    text = (project_root() / "TRAINING.md").read_text(encoding="utf-8")
+    pattern = r"^\| `(\w+)` .*\| ([\d,]+) \| ([\d.]+) % \| `(compact-\S+)` \|$"
+    rows = re.findall(pattern, text, re.MULTILINE)
+    assert [shape for shape, *_ in rows] == ["tapered", "even"]
+    accuracies = []
+    for shape, parameters, accuracy, name in rows:
+        run = released[name]
+        accuracies.append(run.metrics["val"]["accuracy"])
+        assert run.record["settings"]["shape"] == shape
+        assert run.metrics["training"]["parameters"] == int(parameters.replace(",", ""))
+        assert run.metrics["training"]["epochs"] == 10
+        assert f"{accuracies[-1]:.1%}" == f"{accuracy}%"
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert Experiment("compact").settings()["shape"] == rows[0][0]
