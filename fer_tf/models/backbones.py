@@ -103,6 +103,8 @@ def transfer_model(
     if side < smallest:
         raise InputError(f"resolution: {backbone} needs sides of at least {smallest} pixels; received {side}")
     inputs = keras.Input(input_shape, name="image")
+    if mode == "caffe" and weights in (None, "", "none"):
+        mode = "tf"  # with random weights, pixels of -128..127 would pass as they are to the last layer and overflow it
     x = BackboneInput(side, mode, name="backbone_input")(inputs)
     x = load_backbone(backbone, side, weights, width)(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)

@@ -196,7 +196,7 @@ def test_features_are_what_the_models_classifier_gets(faces):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": "imagenet"}, "weights: cnn has no pretrained weights"),
+        ({"weights": "imagenet"}, "weights: cnn has no ImageNet weights, allowed are none, drawn; received 'imagenet'"),
         ({"resolution": 96}, "resolution: only for backbones of keras.applications"),
         ({"stem": "small"}, "stem: only resnet18 has one"),
     ],

@@ -24,7 +24,7 @@ PATHS = {path.stem: path for path in notebook_paths()}
 # Runs in its own kernel, as a user runs it; the other chapters run in this process.
 IN_KERNELS = ("01_majority_baseline",)
 # What a chapter leaves in models/ in addition to the runs that its metadata names.
-FILES = {"06_facenet2expnet": {"identities", "face_net", "FaceNet2ExpNet.h5"}}
+FILES = {"06_facenet2expnet": {"face_net", "FaceNet2ExpNet.h5"}}
 LONGEST_FIRST = ("05", "02", "06", "09", "03", "04", "07", "11", "08", "00", "01", "10")
 
 
