@@ -210,7 +210,8 @@ def test_a_backbone_that_cannot_be_scaled_says_so():
 
 
 def test_a_missing_weights_file_is_named():
-    with pytest.raises(MissingDataError, match="weights: no file lost.weights.h5; allowed are none, imagenet, drawn or a"):
+    message = "weights: no file lost.weights.h5; allowed are none, imagenet, drawn or a .weights.h5 file"
+    with pytest.raises(MissingDataError, match=message):
         backbones.load_backbone("MobileNet", 32, "lost.weights.h5")
 
 
