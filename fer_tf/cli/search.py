@@ -32,6 +32,9 @@ def search(
     data_dir: DataDir = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [default: reports/searches/…].")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run failed trials again.")] = False,
+    repeats: Annotated[
+        int, typer.Option("--repeat", min=0, help="Train the best three again with this number of other seeds.")
+    ] = 0,
 ) -> None:
     """Searches hyperparameters on train and val. It never reads test images.
 
@@ -48,8 +51,9 @@ def search(
         raise InputError("search: give either --grid or --random N")
     overrides, trials = parse_overrides(" ".join(settings or [])), random or 0
     dataset_options = parse_options(dataset, options or [])
+    where = {"dataset": dataset, "protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "out": out}
     run_search(
-        experiment, space, trials, dataset, protocol, seed, size, data_dir, dataset_options, out, retry, **overrides
+        experiment, space, trials, **where, dataset_options=dataset_options, retry=retry, repeats=repeats, **overrides
     )
 
 

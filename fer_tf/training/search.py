@@ -1,7 +1,8 @@
 """Searching hyperparameters by grid or at random: one row a trial, resumable, chosen on validation data alone.
 
 reports/searches/<search>/ holds search.json (its space, data and code), trials.csv, figures/ and trials/<trial>/ with
-each trial's trial.json and history.csv. No model is kept: `train` trains the best settings and tests them once.
+each trial's trial.json and history.csv. repeats/seed<k>/ has the same of trials that were trained again with another
+seed, and repeats.csv their spread. No model is kept: `train` trains the best settings and tests them once.
 """
 
 import shlex
@@ -25,7 +26,7 @@ from ..runs import records
 from ..runs.datasets import check_splits, load_for
 from ..runs.environment import environment
 from . import checkpoint, fitting, run, search_plots
-from .trials import Trial, epochs_within, family, ordered, outcome, ranked, trainings_needed
+from .trials import Trial, epochs_within, family, ordered, outcome, ranked, repeated_trials, trainings_needed
 
 _BASIS = (
     "experiment",
@@ -51,8 +52,11 @@ class Search:
         table: DataFrame, one row a trial as it was run: trial, the settings, status ("done" or "failed"), message,
             val_accuracy, val_loss, best_epoch, epochs_run, seconds, parameters, trained_with (the trial whose training
             the row was read from).
-        best_settings: dict of the settings searched, of the best trial.
+        best_settings: dict of the settings searched, of the best trial; of the best mean where trials were repeated.
         train_command: what trains the best settings and tests them once.
+        repeated: DataFrame, one row for each repeated trial, the best mean first: the settings, seeds (their number),
+            mean, low and high (95 % interval of the mean by Student's t over the seeds), smallest and largest
+            validation accuracy. Empty where nothing was repeated.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Search:
     table: pd.DataFrame
     best_settings: dict
     train_command: str
+    repeated: pd.DataFrame
 
     def top(self, count: int = 5) -> pd.DataFrame:
         """The best trials first: by validation accuracy, then validation loss, then the fewest epochs."""
@@ -79,6 +84,7 @@ def run_search(
     out: str | Path | None = None,
     retry: bool = False,
     share: bool = True,
+    repeats: int = 0,
     verbose: bool = True,
     **overrides,
 ) -> Search:
@@ -96,6 +102,8 @@ def run_search(
         out: folder to write to; default reports/searches/<experiment>-<dataset>-<protocol>-seed<k>-<space>/.
         retry: run failed trials again.
         share: read shorter trainings from longer ones.
+        repeats: train the best three trials again with this number of other seeds (`seed` + 1, ...) on the same images,
+            and take the setting with the best mean.
         verbose: a bar over trials on a terminal, a line a trial, and the result.
         **overrides: settings of `Experiment` that are the same in all trials.
     Raises: `InputError` for unknown names, and where no trial came to an end.
@@ -116,7 +124,27 @@ def run_search(
     with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
         _bind(directory, title, basis, searched, record)
         rows = _run_trials(directory, ordered(trials), ds, seed, share, retry, verbose)
-        return _result(title, directory, rows, [*command, *records.setting_words(overrides)], verbose)
+        again = _best(title, rows, trials) if repeats else []
+        tables = [_table(rows)]
+        for number in range(1, repeats + 1):
+            checkpoint.say(verbose, f"the best {len(again)} again with seed {seed + number}")
+            folder = directory / "repeats" / f"seed{seed + number}"
+            tables.append(_table(_run_trials(folder, again, ds, seed + number, share, retry, verbose)))
+        repeated = repeated_trials(tables) if repeats else pd.DataFrame()
+        return _result(title, directory, rows, repeated, [*command, *records.setting_words(overrides)], verbose)
+
+
+def _best(title, rows, trials, count=3):
+    """The best trials, in the order of their training; `InputError` if no trial came to an end."""
+    names = set(_ranked_or_refused(title, _table(rows)).head(count)["trial"])
+    return ordered([trial for trial in trials if trial.id in names])
+
+
+def _ranked_or_refused(title, table):
+    best = ranked(table)
+    if best.empty:
+        raise InputError(f"{title}: no trial came to an end; the first failed with: {table['message'].iloc[0]}")
+    return best
 
 
 def _experiments(name, size, overrides, space, random, seed):
@@ -295,17 +323,20 @@ def _say_result(verbose, count, trial, row):
     sys.stdout.flush()
 
 
-def _result(title, directory, rows, command, verbose):
+def _result(title, directory, rows, repeated, command, verbose):
     """The `Search`, with figures written and the best printed."""
     table = _table(rows)
-    best = ranked(table).head(1)
-    if best.empty:
-        raise InputError(f"{title}: no trial came to an end; the first failed with: {table['message'].iloc[0]}")
-    settings = rows[best["trial"].iloc[0]]["settings"]
+    best = (_ranked_or_refused(title, table) if repeated.empty else repeated)["trial"].iloc[0]
+    settings = rows[best]["settings"]
     _save_figures(directory, table, list(settings))
-    search = Search(title, directory, table, settings, shlex.join([*command, *records.setting_words(settings)]))
+    if not repeated.empty:
+        write_csv(directory / "repeats.csv", repeated)
+    words = [*command, *records.setting_words(settings)]
+    search = Search(title, directory, table, settings, shlex.join(words), repeated)
     if verbose:
         print(search.top().drop(columns=["message", "status", "trained_with"]).round(4).to_string(index=False))
+        if not repeated.empty:
+            print(f"with other seeds:\n{repeated.drop(columns='trial').round(4).to_string(index=False)}")
         print(f"record {directory}\ntrain the best, and test it once:\n  {search.train_command}", flush=True)
     return search
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from ..common.hashes import fingerprint
 from ..experiments.settings import Experiment
@@ -112,3 +113,22 @@ def ranked(table: pd.DataFrame) -> pd.DataFrame:
     done = table[table["status"] == "done"]
     order = ["val_accuracy", "val_loss", "epochs_run"]
     return done.sort_values(order, ascending=[False, True, True], kind="stable").reset_index(drop=True)
+
+
+def repeated_trials(tables: list) -> pd.DataFrame:
+    """The spread over seeds of the trials that were trained with all of them, the best mean first.
+
+    Args:
+        tables: a search's tables of trials, one for each seed.
+    Returns: DataFrame with trial, the settings, seeds (their number), mean, low and high (95 % interval of the mean by
+        Student's t; NaN for one seed), smallest and largest validation accuracy.
+    """
+    done = pd.concat([table[table["status"] == "done"] for table in tables])
+    settings = list(tables[0].columns[1 : tables[0].columns.get_loc("status")])
+    scores = done.groupby(["trial", *settings], sort=False)["val_accuracy"]
+    spread = scores.agg(seeds="count", mean="mean", smallest="min", largest="max", sd="std").reset_index()
+    spread = spread[spread["seeds"] == len(tables)]
+    half = stats.t.ppf(0.975, spread["seeds"] - 1) * spread["sd"] / np.sqrt(spread["seeds"])
+    spread = spread.assign(low=spread["mean"] - half, high=spread["mean"] + half)
+    columns = ["trial", *settings, "seeds", "mean", "low", "high", "smallest", "largest"]
+    return spread.sort_values("mean", ascending=False, kind="stable")[columns].reset_index(drop=True)

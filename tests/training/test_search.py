@@ -35,7 +35,7 @@ def losses(*values, accuracies=None):
 
 
 class FakeFit:
-    """Replaces `fitting.fit`: writes a history that depends on the settings alone; may fail or be interrupted."""
+    """Replaces `fitting.fit`: writes a history that depends on settings and seed alone; may fail or be interrupted."""
 
     def __init__(self, stop_after=None, fails=lambda experiment: False):
         self.trained, self.stop_after, self.fails = [], stop_after, fails
@@ -46,7 +46,7 @@ class FakeFit:
         self.trained.append(experiment)
         if self.fails(experiment):
             raise RuntimeError("out of memory\nmore text")
-        rng = np.random.default_rng(int(1000 * experiment.learning_rate) + experiment.batch_size)
+        rng = np.random.default_rng(int(1000 * experiment.learning_rate) + experiment.batch_size + 10_000 * seed)
         history = losses(*rng.random(experiment.epochs), accuracies=list(rng.random(experiment.epochs)))
         end = trials.epochs_within(history, experiment)
         progress.directory.mkdir(parents=True, exist_ok=True)
@@ -357,6 +357,31 @@ def test_no_checkpoint_of_stage_1_is_left(fresh_home, fake, monkeypatch):
     found = run_search("cnn", SMALL, **OPTIONS)
     assert not list(found.directory.rglob(keeping.CHECKPOINT))
     assert list(found.directory.rglob("matching"))
+
+
+def test_the_best_are_repeated_with_other_seeds_and_the_best_mean_wins(fresh_home, fake):
+    """Mean and t interval against NumPy; resumed without training; the other trials are not repeated."""
+    fit, space = fake(), {"learning_rate": [0.1, 0.01, 0.001, 0.0001], "epochs": [2]}
+    found = run_search("cnn", space, repeats=2, **PLAIN)
+    assert len(fit.trained) == 4 + 2 * 3
+    best = set(found.top(3)["trial"])
+    tables = [found.table, *(pd.read_csv(found.directory / "repeats" / f"seed{k}" / "trials.csv") for k in (1, 2))]
+    assert all(set(table["trial"]) == best for table in tables[1:])
+    rows = found.repeated.set_index("trial")
+    for trial in best:
+        scores = np.array([table.set_index("trial").loc[trial, "val_accuracy"] for table in tables])
+        half = 4.302652729911275 * scores.std(ddof=1) / np.sqrt(3)  # the table of Student's t: 2 degrees of freedom
+        expected = [3, scores.mean(), scores.mean() - half, scores.mean() + half, scores.min(), scores.max()]
+        columns = ["seeds", "mean", "low", "high", "smallest", "largest"]
+        np.testing.assert_allclose(rows.loc[trial, columns].astype(float), expected)
+    winner = found.repeated.iloc[0]
+    assert winner["mean"] == found.repeated["mean"].max()
+    assert found.best_settings["learning_rate"] == winner["learning_rate"]
+    assert f"learning_rate={winner['learning_rate']:g}" in found.train_command.replace("1e-04", "0.0001")
+    again = run_search("cnn", space, repeats=2, **PLAIN)
+    assert len(fit.trained) == 10
+    pd.testing.assert_frame_equal(again.repeated, found.repeated)
+    assert run_search("cnn", space, **PLAIN).repeated.empty
 
 
 def test_two_processes_cannot_run_one_search(fresh_home, fake):
