@@ -1,11 +1,13 @@
 """Figures of an evaluation: calibration, comparisons, robustness, errors. They take frames and return figures."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import sklearn.metrics
 from matplotlib.figure import Figure
 
 from ..plots import PALETTE, name_row, picture_grid, show_picture, styled
@@ -107,6 +109,38 @@ def reliability_diagram(tables: dict[str, pd.DataFrame]) -> Figure:
         below.set_xlabel("confidence (probability of the answer)")
     axes[0, 0].set_ylabel("accuracy, 95 % interval")
     axes[1, 0].set_ylabel("images")
+    return figure
+
+
+@styled
+def class_curves(y_true: np.ndarray, y_prob: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Each class against all others: the ROC curves (left) and the precision-recall curves (right), with their areas.
+
+    The dashed diagonal is chance in the left panel. In the right panel chance is the class's share of the images, the
+    dotted line of its colour. Classes without an image, and a class that all images have, are left out.
+
+    Args:
+        y_true: int [N], codes.
+        y_prob: float [N, C], probabilities 0..1.
+        class_names: C names, in the order of the codes.
+    """
+    figure = Figure(figsize=(9.6, 4.2))
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], "--", color="gray", linewidth=1)
+    for code, (name, colour) in enumerate(zip(class_names, PALETTE * 9, strict=False)):
+        is_class, scores = y_true == code, y_prob[:, code]
+        if is_class.all() or not is_class.any():
+            continue
+        false, true, _ = sklearn.metrics.roc_curve(is_class, scores)
+        precision, recall, _ = sklearn.metrics.precision_recall_curve(is_class, scores)
+        area, average = sklearn.metrics.auc(false, true), sklearn.metrics.average_precision_score(is_class, scores)
+        left.plot(false, true, color=colour, label=f"{name} {area:.2f}")
+        right.plot(recall, precision, color=colour, label=f"{name} {average:.2f}")
+        right.axhline(is_class.mean(), color=colour, linestyle=":", linewidth=0.8)
+    left.set(xlabel="false positive rate", ylabel="true positive rate (recall)", title="ROC, with its area")
+    right.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02), title="precision-recall, with average precision")
+    for axis in (left, right):
+        axis.legend(fontsize=7)
     return figure
 
 

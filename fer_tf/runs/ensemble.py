@@ -45,6 +45,9 @@ def ensemble_runs(
     shares = _checked_weights(names, weights, check_choice("select", select, ("all", "greedy")))
     check_choice("tta", tta, VIEWS)
     runs = [records.read_run(records.run_directory(run)) for run in names]
+    for run in runs:
+        if run.record["backend"] == "scikit-learn":
+            raise InputError(f"runs: {run.name} is a support vector machine, which has no model file; leave it out")
     _check_same_test(runs)
     loaded: dict = {}
     datasets = _shared_splits(runs, [dataset_of(run, data_dir, loaded) for run in runs])

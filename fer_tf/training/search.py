@@ -70,6 +70,11 @@ class Search:
         """The best trials first: by validation accuracy, then validation loss, then the fewest epochs."""
         return ranked(self.table).head(count)
 
+    def history(self, trial: str) -> pd.DataFrame:
+        """The epochs of the training that the trial was read from, which may be longer than the trial."""
+        rows = self.table.set_index("trial")
+        return _history(self.directory, rows.loc[trial, "trained_with"])
+
 
 def run_search(
     name: str,

@@ -31,6 +31,19 @@ def drawn(figure, tmp_path):
     return figure
 
 
+def test_class_curves_name_areas_and_leave_out_classes_without_images(rng, tmp_path):
+    """The area under ROC is the share of pairs (one of the class, one not) that the score orders rightly."""
+    truth = np.array([0, 0, 1, 1, 1, 2, 2, 0])
+    scores = rng.dirichlet(np.ones(4), 8)
+    figure = drawn(evaluation_plots.class_curves(truth, scores, ("anger", "fear", "sad", "absent")), tmp_path)
+    left, right = figure.axes[:2]
+    texts = [text.get_text() for text in left.get_legend().get_texts()]
+    own, others = scores[truth == 1, 1], scores[truth != 1, 1]
+    area = (own[:, None] > others).mean()
+    assert texts[1] == f"fear {area:.2f}"
+    assert len(texts) == len(right.get_legend().get_texts()) == 3
+
+
 def test_reliability_diagram(frame, tmp_path):
     y_true, y_prob = calibration.outcomes(frame, ["anger", "fear", "sadness"])
     tables = {
