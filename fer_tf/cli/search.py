@@ -51,9 +51,20 @@ def search(
         raise InputError("search: give either --grid or --random N")
     overrides, trials = parse_overrides(" ".join(settings or [])), random or 0
     dataset_options = parse_options(dataset, options or [])
-    where = {"dataset": dataset, "protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "out": out}
     run_search(
-        experiment, space, trials, **where, dataset_options=dataset_options, retry=retry, repeats=repeats, **overrides
+        experiment,
+        space,
+        trials,
+        dataset,
+        protocol,
+        seed,
+        size,
+        data_dir,
+        dataset_options,
+        out,
+        retry,
+        repeats=repeats,
+        **overrides,
     )
 
 
