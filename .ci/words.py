@@ -28,7 +28,8 @@ WORDS = (
 )
 # A handful may stay: some are the right word in their place.
 ALLOWED = 8
-PLACES = ("fer_tf/**/*.py", "tests/**/*.py", "benchmarks/*.py", "notebooks/*.ipynb", "*.md", "*/*.md", "fer_tf/**/*.md")
+CODE = ("fer_tf/**/*.py", "tests/**/*.py", "benchmarks/*.py", "notebooks/*.ipynb")
+PLACES = (*CODE, "*.md", "*/*.md", "fer_tf/**/*.md", "fer_tf/**/*.j2")
 PATTERN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
 
 

@@ -27,6 +27,9 @@ def imported_modules(name):
     path = FILES[name]
     here = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            own = [alias.name.split(".", 1) for alias in node.names if alias.name.split(".")[0] == "fer_tf"]
+            yield from (rest[0] for _, *rest in own if rest)
         if not isinstance(node, ast.ImportFrom):
             continue
         if node.level:
@@ -88,6 +91,25 @@ def test_imports_run_one_way(graph):
     """Without a circle among folders there is an order in which each imports only what is below it."""
     assert len(graph) > 10
     assert circle(graph) == []
+
+
+# From the ground up. A folder imports only what is on a lower level (CONTRIBUTING, "Where things go").
+LEVELS = (
+    ("common",),
+    ("layers", "plots", "emotions"),
+    ("losses", "models", "data"),
+    ("experiments", "evaluation", "saving"),
+    ("runs", "explain"),
+    ("training", "predict"),
+    ("cli",),
+)
+
+
+def test_no_import_goes_up():
+    level = {folder: number for number, folders in enumerate(LEVELS) for folder in folders}
+    assert set(level) == set(FOLDERS)
+    pairs = [(name, other) for name, others in FOLDERS.items() for other in others - {""}]
+    assert [(name, other) for name, other in pairs if level[other] >= level[name]] == []
 
 
 def test_data_and_models_never_meet_and_evaluation_knows_no_keras():

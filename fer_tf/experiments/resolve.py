@@ -14,7 +14,7 @@ from .settings import SETTINGS, Experiment
 from .table import EXPERIMENTS
 
 SIZES = ("full", "quick", "smoke")
-# What is said of a run whose experiment has other settings now.
+# The note for runs whose experiment has changed since.
 EARLIER = "before its experiment was corrected"
 
 
@@ -188,8 +188,10 @@ _NEEDS = {
 
 
 def is_used(key: str, experiment: Experiment) -> bool:
-    """False for a setting that this experiment's model or training never looks at: a value for all notebooks of a
-    `make reproduce` is no difference to those that do not take it."""
+    """False for a setting that this experiment's model or training ignores.
+
+    `make reproduce` gives a setting to all notebooks. A model that ignores it does not count as changed.
+    """
     if key in _NEEDS:
         return bool(getattr(experiment, _NEEDS[key]))
     if key == "face_net" and experiment.matching_epochs:

@@ -167,8 +167,8 @@ class Experiment:
     head_learning_rate: float = _setting(1e-3, "Rate in the head's epochs.", 1e-8, 10)
     unfreeze: str = _text(
         "",
-        "What learns after the head's epochs: empty for all, a layer's name, a share of the layers, or several of "
-        "these with commas, which share the epochs.",
+        "What learns after the head's epochs: empty for all, a layer's name, a share of the layers. "
+        "Separate several by commas; the epochs are divided evenly among them.",
         for_all=False,
     )
     freeze_norm: bool = _setting(True, "Keep the pretrained part's batch normalisation as it is.")
@@ -176,7 +176,7 @@ class Experiment:
     attention: str = _text("relation", "Of ran: which attention modules it has.", ATTENTIONS, for_all=False)
     normalise: str = _text(
         "sigmoid",
-        "Of the attention weights. softmax is meant with margin=0.1; the default margin is the sigmoid's.",
+        "How attention weights are normalised. Use margin=0.1 with softmax; the default margin fits sigmoid.",
         NORMALISES,
         for_all=False,
     )
@@ -249,7 +249,7 @@ class Experiment:
     perspective: float = _setting(0.0, "Tilt; 0.1 makes one side about a tenth nearer.", 0, 0.45)
     erase: float = _setting(0.0, "Share of the pictures that get a gray rectangle.", 0, 1)
 
-    limit: int = _setting(0, "At most so many images in each split (0: all); marks a run as reduced.", 0)
+    limit: int = _setting(0, "Largest number of images per split; 0 uses all. It marks a run as reduced.", 0)
     jit: str = _text("auto", "Compile with XLA; auto: on an accelerator.", JITS)
 
     def settings(self) -> dict[str, Any]:

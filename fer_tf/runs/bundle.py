@@ -22,7 +22,7 @@ from . import evaluate, records
 from .datasets import dataset_of, typed_options
 
 LARGEST = 5_000_000
-# Shares of the test set: half precision may cost so much, by accuracy, before a file is refused.
+# The largest loss of accuracy by half precision, as a share of the test set. Above it a file is refused.
 TOLERANCE = 0.001
 QUARTERS = ("darkest quarter", "second", "third", "brightest quarter")
 TEST_FIGURES = ("n", "accuracy", "balanced_accuracy", "macro_f1", "top2", "ece", "intervals")
@@ -103,7 +103,7 @@ def measure(path: str | Path, ds: FaceDataset) -> dict:
 
 
 def _by_brightness(predictions, ds):
-    """Accuracy in quarters of the test images by mean pixel: all that unlabelled pictures tell of light and skin."""
+    """Accuracy in quarters of the test images by mean pixel: the only hint at light and skin in unlabelled pictures."""
     names = ds.table["name"].iloc[ds.test.rows]
     mean = pd.Series([float(image.mean()) for image in ds.test.images], index=names).loc[predictions["name"]]
     groups = pd.qcut(mean.rank(method="first").to_numpy(), 4, labels=QUARTERS)

@@ -149,8 +149,8 @@ def _mean(probabilities, weights):
 def greedy_weights(probabilities: np.ndarray, labels: np.ndarray, rounds: int = 25) -> np.ndarray:
     """Ensemble selection (Caruana et al. 2004): members are added one by one, with repetition.
 
-    In each round the one is added whose addition gives the highest accuracy of the mean (of equals, the lowest
-    cross-entropy); the best of all rounds is taken, so the result is at least as good here as the best single member.
+    Each round adds the member that raises the accuracy of the mean most. Ties go to the lowest cross-entropy. The best
+    of all rounds is taken, so on these images the result is at least as good as the best single member.
 
     Args:
         probabilities: float [M, N, C] of M members on validation images.

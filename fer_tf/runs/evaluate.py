@@ -239,6 +239,6 @@ def write_predictions(
 
 
 def places(copies: pd.DataFrame) -> list:
-    """Where copies stand, "train", "val", "train val" or "", a text a row of a frame with bool in_train, in_val."""
+    """Names the splits that hold a copy of an image, from the columns in_train and in_val: "train", "val", "train val", ""."""
     train = np.where(copies["in_train"], "train", "")
     return [f"{first} val".strip() if also else first for first, also in zip(train, copies["in_val"], strict=True)]

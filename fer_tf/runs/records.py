@@ -104,7 +104,7 @@ def read_record(directory: Path) -> dict:
 
 
 def finished_runs(root: str | Path | None = None) -> list:
-    """All finished runs of experiments below reports/runs/ (or `root`), by name; unfinished ones are passed over."""
+    """All finished runs of experiments below reports/runs/ (or `root`), by name. Unfinished runs are skipped."""
     runs = _finished_below(Path(root) if root else reports_root() / "runs")
     return [run for run in runs if "experiment" in run.record]
 
@@ -143,7 +143,7 @@ def lock_file(path: Path) -> IO | None:
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator:
-    """Keeps a second process from writing the same run; the lock goes with its process, also if that is killed."""
+    """Keeps a second process from writing the same run. The lock is released when its process ends, even if killed."""
     file = lock_file(run_directory(f".{name}.lock"))
     if file is None:
         raise InputError(f"{name}: is being run by another process; wait for it, or stop it")
@@ -165,7 +165,7 @@ def data_facts(ds: FaceDataset, options: dict) -> dict:
 
 
 def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes: list) -> dict:
-    """What a record of any kind of run also says, besides that on which its results depend.
+    """The descriptive part of a record: source, claims and notes. Results do not depend on it.
 
     Args:
         experiment: with its source and claims.

@@ -182,7 +182,7 @@ def _about_figure(path):
 
 
 def _figure(path, parameters, group):
-    """A kept figure with its caption, which also tells of a seed or settings that the page would not let expect."""
+    """A kept figure with its caption. The caption names the seed and settings if they differ from the page's."""
     with Image.open(path) as picture:
         caption = picture.info.get("Description", "")
     caption = caption or f"{path.stem.replace('_', ' ')}: a figure that was kept without a caption."

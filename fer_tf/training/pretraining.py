@@ -267,7 +267,7 @@ def _fit(model, batches, recipe, epochs, key):
 
 
 def unseen_people(model: keras.Model, network: keras.Model, seed: int, first: int, count: int) -> dict:
-    """How well a pretrained network knows people whom it has never seen.
+    """How well a pretrained network tells apart people it has never seen.
 
     Args:
         model: of `with_heads`.

@@ -202,7 +202,7 @@ def _environment(settings, stop_at):
 
 
 def _lower_priority(pid, nice):
-    """Lets other work go first. A run is a session of its own, and Linux shares a processor between sessions first."""
+    """Lets other work go first. Linux shares a processor between sessions first, so the session gets the same."""
     if not nice:
         return
     with contextlib.suppress(OSError, AttributeError):

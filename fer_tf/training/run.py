@@ -161,8 +161,10 @@ def run_record(
 
 
 def given_networks(experiment: Experiment, seed: int) -> dict:
-    """Fingerprints of the trained networks that an experiment is given, by setting: the same name may come to hold
-    another."""
+    """Fingerprints of the pretrained networks that an experiment uses, by setting.
+
+    A file of the same name can change later.
+    """
     fingerprints = {}
     if fitting.needs_face_net(experiment):
         fingerprints["face_net"] = face_nets.face_net_fingerprint(experiment.face_net)
@@ -221,7 +223,7 @@ def _is_kept(run, record):
 
 
 def _forget(run, directory):
-    """Removes what a run could be resumed or taken for current from."""
+    """Deletes the files from which a run could be resumed or look finished."""
     for path in (*directory.rglob(checkpoint.CHECKPOINT), directory / "training.json", records.model_path(run)):
         path.unlink(missing_ok=True)
 
