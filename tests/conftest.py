@@ -55,6 +55,15 @@ def untraced():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture
+def untraced_here():
+    """As `untraced`, for one test of a file whose other tests need graphs."""
+    tf = pytest.importorskip("tensorflow")
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="session")
 def tiny_faces():
     """A small synthetic dataset: 400 drawn faces of 20 people, 8 classes."""
@@ -132,18 +141,31 @@ def rng():
     return np.random.default_rng(0)
 
 
+# Folders whose files take longest; the last files must be short, or one process ends long before the other.
+LONGEST_FIRST = ("notebooks", "contracts", "training", "runs")
+# These chapters train and read the same runs; see tests/notebooks/test_notebooks.py.
+SHARE_RUNS = ("05_ran", "06_facenet2expnet", "07_my_model", "09_explainability")
+
+
 def pytest_collection_modifyitems(items):
-    """Runs the chapters first, because they take longest."""
-    items.sort(key=lambda item: "notebooks" not in item.path.parts)
+    """Runs the chapters first and then the folders of the longest tests."""
+    last = len(LONGEST_FIRST)
+    order = {folder: number for number, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.parent.name, last))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Several processes share the chapters; the tests of any other file stay in one process, with their fixtures."""
+    """Several processes share the chapters; chapters with the same runs stay in one process.
+
+    So do the tests of any other file, with their fixtures.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ChaptersApart(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return nodeid if "::test_chapter_runs" in nodeid else nodeid.split("::")[0]
+            if "::test_chapter_runs" not in nodeid:
+                return nodeid.split("::")[0]
+            return "chapters that share runs" if any(stem in nodeid for stem in SHARE_RUNS) else nodeid
 
     return ChaptersApart(config, log)

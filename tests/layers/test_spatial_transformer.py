@@ -91,7 +91,7 @@ def test_gradients_match_finite_differences(rng):
 
 
 @pytest.mark.parametrize("name", ["deep_emotion", "deepfer"])
-def test_localisation_starts_at_the_identity_and_then_learns(name, tiny_faces):
+def test_localisation_starts_at_the_identity_and_then_learns(name, tiny_faces, untraced_here):
     keras.utils.set_random_seed(0)
     model = build_model(name, (48, 48, 1), 7, width=0.25)
     faces = tiny_faces.train.images[:8]

@@ -43,6 +43,22 @@ def shelf(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def released_results_drawn_once():
+    """The bars of the released results are the same on every page: drawn again only for other results."""
+    made, draw = {}, report._released
+
+    def drawn(key, part):
+        content = (*key, part.to_csv())
+        if content not in made:
+            made[content] = draw(key, part)
+        return made[content]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "_released", drawn)
+        yield
+
+
 @pytest.fixture
 def put(shelf, fresh_home):
     """A function that puts runs of the shelf into the test's own home, by the beginnings of their names; gives them."""

@@ -24,10 +24,10 @@ TEACHER = {"size": "smoke", "dataset_options": {"count": 400}, "limit": 96, "epo
 TEACHER |= {"verbose": False, **PLAIN}
 
 
-def fit(tiny_faces, home, teacher=None, **overrides):
-    """Fits the compact net on 64 faces; returns the model, the facts and the history."""
+def fit(tiny_faces, home, teacher=None, faces=64, **overrides):
+    """Fits the compact net on a few faces; returns the model, the facts and the history."""
     experiment = resolve("compact", "smoke", {**ALL, "teacher": "cnn" if teacher else "", **overrides})
-    data = tiny_faces.limited(64).training_data()
+    data = tiny_faces.limited(faces).training_data()
     model, facts = fitting.fit(data, experiment, 0, fitting.Progress(home, "f", verbose=False), teacher=teacher)
     return model, facts, pd.read_csv(home / "history.csv")
 
@@ -45,9 +45,9 @@ def test_an_interrupted_fit_with_all_of_them_ends_bit_for_bit_the_same(tmp_path,
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint.EpochKeeper, "on_epoch_begin", stopping_at(stop))
             with pytest.raises(KeyboardInterrupt):
-                fit(tiny_faces, tmp_path / "stopped")
-    stopped, _, one = fit(tiny_faces, tmp_path / "stopped")
-    whole, facts, other = fit(tiny_faces, tmp_path / "whole")
+                fit(tiny_faces, tmp_path / "stopped", faces=32)
+    stopped, _, one = fit(tiny_faces, tmp_path / "stopped", faces=32)
+    whole, facts, other = fit(tiny_faces, tmp_path / "whole", faces=32)
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
     for first, second in zip(stopped.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
@@ -130,8 +130,8 @@ def test_a_student_learns_its_teachers_answers_and_not_the_labels(tiny_faces, tm
     shares = {}
     for share in (0.0, 1.0):
         settings = {"teacher": "cnn", "teacher_share": share, "temperature": 1.0, "sizes": "", "ema": 0.0, **PLAIN}
-        settings |= {"width": 0.25, "epochs": 40, "batch_size": 16, "optimizer": "adam", "learning_rate": 3e-3}
-        experiment = resolve("compact", "smoke", {**settings, "warmup": 0, "dropout": 0.0, "weight_decay": 0.0})
+        settings |= {"width": 0.25, "epochs": 15, "batch_size": 8, "optimizer": "adam", "learning_rate": 3e-3}
+        experiment = resolve("cnn", "smoke", {**settings, "warmup": 0, "dropout": 0.0, "weight_decay": 0.0})
         progress = fitting.Progress(tmp_path / str(share), "f", verbose=False)
         fitting.fit(data, experiment, 0, progress, teacher=teacher)
         history = pd.read_csv(tmp_path / str(share) / "history.csv")

@@ -116,6 +116,7 @@ def test_test_labels_cannot_reach_training_or_selection(fresh_home, honest, monk
     assert seen == {"during fit": []}
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_second_run_is_up_to_date_and_changes_are_redone(fresh_home, capsys):
     options = {**OPTIONS, "verbose": True}
     run = run_experiment("majority", **options)
@@ -134,6 +135,7 @@ def test_second_run_is_up_to_date_and_changes_are_redone(fresh_home, capsys):
     assert "100 train" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_a_full_run_is_kept_when_another_takes_its_name(finished, capsys):
     options = {**SMALL, "verbose": True}
     kept = weights(finished)
@@ -148,6 +150,7 @@ def test_a_full_run_is_kept_when_another_takes_its_name(finished, capsys):
     assert again.record == finished.record
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_a_record_is_never_taken_for_another_runs_weights(finished):
     """A finished run, then one of other settings that is killed, then the first again: the record must be its own."""
     with pytest.MonkeyPatch.context() as patch:
@@ -160,6 +163,7 @@ def test_a_record_is_never_taken_for_another_runs_weights(finished):
     assert run.metrics["training"]["epochs"] == 2
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_killed_between_model_and_evaluation(fresh_home):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluate, "write_evaluation", _interrupt)
@@ -173,6 +177,7 @@ def test_killed_between_model_and_evaluation(fresh_home):
     assert len(run.history) == 1
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_forced_run_that_is_interrupted_is_not_taken_for_the_old_one(finished):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping.EpochKeeper, "on_epoch_begin", _interrupt)
@@ -194,6 +199,7 @@ def test_dataset_options_make_another_run(fresh_home):
     assert run.record["reduced"] == "count 400, classes 6"
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_a_newer_record_beside_an_older_model_is_not_taken_for_done(finished):
     """A run killed between writing its record and its model must be made, not read from the old file."""
     old, other = weights(finished), {**SMALL, "learning_rate": 0.01, "epochs": 0}
@@ -248,6 +254,7 @@ def test_settings_that_cannot_be_trained_leave_the_finished_run(fresh_home, name
     assert {path: path.read_bytes() for path in left if path.suffix != ".lock"} == before
 
 
+@pytest.mark.usefixtures("untraced_here")
 def test_a_run_that_is_there_or_put_aside_is_not_built_again(finished, monkeypatch):
     run_experiment("cnn", **SMALL, epochs=0)
     monkeypatch.setattr(fitting, "start", _interrupt)
