@@ -239,6 +239,6 @@ def write_predictions(
 
 
 def places(copies: pd.DataFrame) -> list:
-    """Names the splits that hold a copy of an image, from the columns in_train and in_val: "train", "val", "train val", ""."""
+    """Names the splits that hold a copy of each image ("train", "val", "train val" or ""), from in_train and in_val."""
     train = np.where(copies["in_train"], "train", "")
     return [f"{first} val".strip() if also else first for first, also in zip(train, copies["in_val"], strict=True)]
