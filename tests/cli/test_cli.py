@@ -408,7 +408,7 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
 
 
 def test_a_program_of_its_own_refuses_in_one_line(home):
-    done = _python_m("data", "doctor", "synthetc")
+    done = _python_m("train", "cnm")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
