@@ -130,11 +130,7 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
     begun = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     started, describe = time.perf_counter(), FEATURES[experiment.features]
-    training = ds.training_data()
-    train, val = (describe(split, progress=verbose) for split in (training.train, training.val))
-    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
-    count, seed = len(training.class_names), record["seed"]
-    machine = svm.fit_svm(train, training.train.labels, val, training.val.labels, *grid, count, seed, verbose)
+    machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
     chosen = machine.chosen
     facts = {
         "parameters": machine.parameters,
@@ -148,4 +144,14 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
     best = f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"
     checkpoint.say(verbose, f"{run}: {best}; evaluating on {len(ds.test)} test images")
     test_prob = machine.probabilities(describe(ds.test, progress=verbose))
-    evaluate.write_scores(directory, ds, machine.probabilities(val), test_prob, record)
+    evaluate.write_scores(directory, ds, machine.probabilities(val_features), test_prob, record)
+
+
+def _fit(training_data, experiment, seed, verbose):
+    """The machine fitted on train and val (there is no test split here), and the features of val."""
+    train, val = training_data.train, training_data.val
+    features = [FEATURES[experiment.features](split, progress=verbose) for split in (train, val)]
+    grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
+    count = len(training_data.class_names)
+    machine = svm.fit_svm(features[0], train.labels, features[1], val.labels, *grid, count, seed, verbose)
+    return machine, features[1]
