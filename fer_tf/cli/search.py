@@ -50,21 +50,9 @@ def search(
     if grid == bool(random):
         raise InputError("search: give either --grid or --random N")
     overrides, trials = parse_overrides(" ".join(settings or [])), random or 0
-    dataset_options = parse_options(dataset, options or [])
+    picked = parse_options(dataset, options or [])
     run_search(
-        experiment,
-        space,
-        trials,
-        dataset,
-        protocol,
-        seed,
-        size,
-        data_dir,
-        dataset_options,
-        out,
-        retry,
-        repeats=repeats,
-        **overrides,
+        experiment, space, trials, dataset, protocol, seed, size, data_dir, picked, out, retry, repeats, **overrides
     )
 
 

@@ -88,8 +88,8 @@ def run_search(
     dataset_options: dict | None = None,
     out: str | Path | None = None,
     retry: bool = False,
-    share: bool = True,
     repeats: int = 0,
+    share: bool = True,
     verbose: bool = True,
     **overrides,
 ) -> Search:
@@ -106,9 +106,9 @@ def run_search(
         dataset, protocol, seed, size, data_dir, dataset_options: see `run_experiment`.
         out: folder to write to; default reports/searches/<experiment>-<dataset>-<protocol>-seed<k>-<space>/.
         retry: run failed trials again.
-        share: read shorter trainings from longer ones.
         repeats: train the best three trials again with this number of other seeds (`seed` + 1, ...) on the same images,
             and take the setting with the best mean.
+        share: read shorter trainings from longer ones.
         verbose: a bar over trials on a terminal, a line a trial, and the result.
         **overrides: settings of `Experiment` that are the same in all trials.
     Raises: `InputError` for unknown names, and where no trial came to an end.
@@ -129,20 +129,23 @@ def run_search(
     with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
         _bind(directory, title, basis, searched, record)
         rows = _run_trials(directory, ordered(trials), ds, seed, share, retry, verbose)
-        again = _best(title, rows, trials) if repeats else []
-        tables = [_table(rows)]
-        for number in range(1, repeats + 1):
-            checkpoint.say(verbose, f"the best {len(again)} again with seed {seed + number}")
-            folder = directory / "repeats" / f"seed{seed + number}"
-            tables.append(_table(_run_trials(folder, again, ds, seed + number, share, retry, verbose)))
-        repeated = repeated_trials(tables) if repeats else pd.DataFrame()
+        seeds = range(seed + 1, seed + 1 + repeats)
+        repeated = _repeat(title, directory, rows, trials, ds, seeds, share, retry, verbose)
         return _result(title, directory, rows, repeated, [*command, *records.setting_words(overrides)], verbose)
 
 
-def _best(title, rows, trials, count=3):
-    """The best trials, in the order of their training; `InputError` if no trial came to an end."""
-    names = set(_ranked_or_refused(title, _table(rows)).head(count)["trial"])
-    return ordered([trial for trial in trials if trial.id in names])
+def _repeat(title, directory, rows, trials, ds, seeds, share, retry, verbose):
+    """Trains the best three trials again with each seed; returns their spread, an empty frame for no seeds."""
+    if not seeds:
+        return pd.DataFrame()
+    best = set(_ranked_or_refused(title, _table(rows)).head(3)["trial"])
+    again = ordered([trial for trial in trials if trial.id in best])
+    tables = [_table(rows)]
+    for seed in seeds:
+        checkpoint.say(verbose, f"the best {len(again)} again with seed {seed}")
+        repeated = _run_trials(directory / "repeats" / f"seed{seed}", again, ds, seed, share, retry, verbose)
+        tables.append(_table(repeated))
+    return repeated_trials(tables)
 
 
 def _ranked_or_refused(title, table):

@@ -5,11 +5,12 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import assert_refused_before_writing, home_of_runs, with_poisoned_test
+from fixtures import GuardedDataset, assert_refused_before_writing, home_of_runs, with_poisoned_test
 
 from fer_tf import data
 from fer_tf.runs import evaluate, records, report
 from fer_tf.runs.result_tables import compare
+from fer_tf.training import classical
 from fer_tf.training.classical import CLASSICAL, run_classical
 
 OPTIONS = {"dataset_options": {"count": 1200}, "Cs": (0.01, 0.1), "verbose": False}
@@ -67,11 +68,22 @@ def test_same_seed_same_numbers(fresh_home):
 
 
 def test_selection_never_sees_test(fitted, monkeypatch):
-    """Other test labels and pixels must give the same machine."""
+    """Other test labels and pixels must give the same machine, and the split is not asked for while it is fitted."""
+    honest = fitted.metrics["training"]["trials"]
+    fit, machines = classical._fit, []
+
+    def watched(*arguments):
+        GuardedDataset.asked.clear()
+        machine, features = fit(*arguments)
+        machines.append((machine, list(GuardedDataset.asked)))
+        return machine, features
+
     monkeypatch.setattr(data, "load_dataset", with_poisoned_test(data.load_dataset))
-    poisoned = run_classical("hog_svm", **OPTIONS, force=True)
-    assert poisoned.metrics["training"]["trials"] == fitted.metrics["training"]["trials"]
-    assert poisoned.metrics["test"] != fitted.metrics["test"]
+    monkeypatch.setattr(classical, "_fit", watched)
+    run_classical("hog_svm", **OPTIONS)
+    [(machine, asked)] = machines
+    assert asked == []
+    assert machine.trials == honest
 
 
 def test_done_once_and_put_aside_for_other_settings(fitted, capsys):
