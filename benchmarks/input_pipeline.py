@@ -39,7 +39,7 @@ def faces():
 
 
 def write_folder(folder):
-    """The faces as PNG files, a folder a class."""
+    """The faces as PNG files, one folder per class."""
     import cv2
 
     for row, (image, label) in enumerate(zip(*faces(), strict=True)):

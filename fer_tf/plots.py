@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from .common.checks import InputError, check_choice
@@ -234,63 +233,6 @@ def image_row(images: Sequence[np.ndarray] | np.ndarray, titles: Sequence[str]) 
     for axis, image, title in zip(axes.ravel(), images, titles, strict=False):
         show_picture(axis, image, title)
     return figure
-
-
-@styled
-def windows(images: np.ndarray, corners: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Pictures with the window that a spatial transformer samples; the thick side becomes the top.
-
-    Args:
-        images: uint8 [N, H, W, C].
-        corners: float [N, 4, 2], (x, y) in pixels, clockwise from the corner that becomes the top left.
-        titles: N texts.
-    """
-    figure, axes = picture_grid(1, len(images), 1.35, 1.6)
-    height, width = images.shape[1:3]
-    for axis, image, outline, title in zip(axes[0], images, corners, titles, strict=True):
-        show_picture(axis, image, title)
-        closed = np.vstack([outline, outline[:1]])
-        axis.plot(closed[:, 0], closed[:, 1], color=PALETTE[1], linewidth=1.5)
-        axis.plot(closed[:2, 0], closed[:2, 1], color=PALETTE[1], linewidth=3)
-        # parts of the window can lie outside the picture
-        axis.set_xlim(min(-1, closed[:, 0].min() - 2), max(width, closed[:, 0].max() + 2))
-        axis.set_ylim(max(height, closed[:, 1].max() + 2), min(-1, closed[:, 1].min() - 2))
-    return figure
-
-
-@styled
-def region_weights(images: np.ndarray, boxes: np.ndarray, weights: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Pictures with the outlines of their crops; a thicker line means a higher weight.
-
-    The strongest crop of each picture has the second colour. The text below each title gives the weights of the whole
-    face (I0), of the strongest crop and of the weakest crop.
-
-    Args:
-        images: uint8 [N, H, W, C].
-        boxes: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face, which is not drawn.
-        weights: float [N, R].
-        titles: N texts.
-    """
-    columns = max(1, min(6, len(images)))
-    figure, axes = picture_grid(max(1, -(-len(images) // columns)), columns, 1.7, 2.1)
-    for axis, image, row, title in zip(axes.ravel(), images, weights, titles, strict=False):
-        order = 1 + np.argsort(row[1:])
-        texts = [f"I{index} {row[index]:.3f}" for index in (0, order[-1], order[0])]
-        show_picture(axis, image, f"{title}\n{texts[0]}\n{texts[1]}, {texts[2]}")
-        spread = max(np.ptp(row[1:]), 1e-7)
-        for index in order:
-            _outline(axis, boxes[index], index, (row[index] - row[order[0]]) / spread, index == order[-1])
-    return figure
-
-
-def _outline(axis, box, index, share, is_strongest):
-    """Outline of a crop, moved a little to the inside by its number, so that outlines do not cover each other."""
-    left, top, width, height = box
-    inset = 0.004 * index * (width + height)
-    corner = (left - 0.5 + inset, top - 0.5 + inset)
-    colour = PALETTE[1 if is_strongest else 0]
-    style = {"edgecolor": colour, "linewidth": 0.4 + 2.2 * share, "alpha": 0.35 + 0.65 * share}
-    axis.add_patch(Rectangle(corner, width - 2 * inset, height - 2 * inset, fill=False, **style))
 
 
 @styled

@@ -41,7 +41,7 @@ def export(
     from ..saving.export import check_out, default_out, export_model, sample_pictures
     from ..saving.keras_files import find_model, load_model, model_info, model_shape
 
-    check_out(out or "model" + {"onnx": ".onnx", "tflite": ".tflite"}.get(to, ""), to, quantize)
+    check_out(out or default_out(model, to, quantize), to, quantize)
     path = find_model(model)
     loaded = load_model(path)
     target = Path(out or default_out(path, to, quantize))

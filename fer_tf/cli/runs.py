@@ -26,7 +26,6 @@ def list_command(
         return
     from .. import data, experiments, models
     from ..runs import records
-    from ..training.classical import CLASSICAL
 
     print("datasets (protocols)")
     for name, spec in data.DATASETS.items():
@@ -35,7 +34,7 @@ def list_command(
     print("experiments")
     for name, experiment in experiments.EXPERIMENTS.items():
         print(f"  {name:14} {experiment.source}")
-    for name, reference in CLASSICAL.items():
+    for name, reference in experiments.CLASSICAL.items():
         print(f"  {name:14} {reference.source} (`fer-tf classical`)")
     runs = records.finished_runs()
     print(f"runs on disk{'' if runs else chr(10) + '  none yet: fer-tf train cnn'}")
@@ -150,12 +149,12 @@ def evaluate(
     loaded = load_model(model)  # before the dataset, so that a mistyped name is reported at once
     dataset_options = parse_options(dataset, options or [])
     ds = load_dataset(dataset, data_dir, protocol, seed=seed, **dataset_options)
-    print_run(evaluate_with_tta(loaded, ds, model_name(find_model(model)), tta, out))
+    print_run(evaluate_with_tta(loaded, ds, model_name(find_model(model)), tta, out, dataset_options))
 
 
 @app.command(epilog="Example: `fer-tf classical hog_svm --dataset fer2013 --data-dir data/raw`")
 def classical(
-    name: Annotated[str, typer.Argument(help="hog_svm, lbp_svm, hog_svm_rbf or lbp_svm_rbf.")],
+    name: Annotated[str, typer.Argument(help="Name from `fer-tf list`, such as hog_svm.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Seed of drawn splits and of the landmarks.")] = 0,

@@ -22,6 +22,16 @@ def one_line(text: object) -> str:
     return re.sub(r"\s+", " ", printable)
 
 
+def plain_name(name: str, ascii_only: bool = False) -> str:
+    """Returns a name with letters, digits and `_ . -` only, which every file system accepts; the rest becomes `_`.
+
+    Args:
+        name: a file's name without its suffix.
+        ascii_only: also replace letters such as é, which not every archive program can store.
+    """
+    return re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII if ascii_only else 0)
+
+
 def safe_cell(text: str) -> str:
     """Returns the text as a csv cell that no spreadsheet reads as a formula. `read_cell` gives the text back.
 

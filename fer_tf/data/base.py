@@ -226,7 +226,7 @@ class FaceDataset:
             if len(chosen) > limit:
                 kept = stratified_sample(table.loc[chosen, "label"].to_numpy(), limit, seed)
                 table.loc[chosen.delete(kept), "split"] = ""
-        note = f"at most {limit} images a split are used"
+        note = f"at most {limit} images per split are used"
         return replace(self, table=table, notes=[*self.notes, note])
 
     def with_train_share(self, share: float, seed: int = 0) -> "FaceDataset":

@@ -26,12 +26,15 @@ def questions(experiments: Mapping[str, Any]) -> dict[str, list[str]]:
         with it. The questions are in the order of their references.
     """
     rows = [(question, row, name) for name, entry in experiments.items() for question, row in entry.ablations.items()]
-    first = [question for question, row, _ in rows if row == 0]
-    return {question: [name for asked, _, name in sorted(rows) if asked == question] for question in first}
+    with_reference = [question for question, row, _ in rows if row == 0]
+    return {
+        question: [name for of_question, _, name in sorted(rows) if of_question == question]
+        for question in with_reference
+    }
 
 
 def ablations_table(
-    runs: Iterable[tuple[dict[str, Any], dict[str, Any], pd.DataFrame]], asked: Mapping[str, list[str]]
+    runs: Iterable[tuple[dict[str, Any], dict[str, Any], pd.DataFrame]], variants: Mapping[str, list[str]]
 ) -> pd.DataFrame:
     """The results of all ablations.
 
@@ -40,7 +43,7 @@ def ablations_table(
 
     Args:
         runs: (record, metrics, predictions) triples; predictions as in `fer_tf.runs.records.Run`.
-        asked: dict from `questions`.
+        variants: dict question -> names of experiments, from `questions`.
     Returns: DataFrame, one row for each run, the reference first: question, dataset, protocol, options, seed, model,
         accuracy, 95 % interval, difference (from the reference, with its paired interval), p (McNemar's exact test
         against the reference), p Holm (corrected for the tests of the same question and setting), p to the row above
@@ -49,7 +52,7 @@ def ablations_table(
         has learned. A reference without other runs has no row.
     """
     rows = []
-    for question, experiments in asked.items():
+    for question, experiments in variants.items():
         chosen = sorted((run for run in runs if run[0]["experiment"] in experiments), key=lambda run: _setting(run[0]))
         for _, group in groupby(chosen, key=lambda run: _setting(run[0])):
             rows += _rows(question, sorted(group, key=lambda run: experiments.index(run[0]["experiment"])), experiments)

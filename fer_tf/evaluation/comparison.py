@@ -21,7 +21,7 @@ NO_COMPARISON = "neither has learned: no comparison"
 def has_learned(test: dict) -> bool:
     """Whether a model has learned.
 
-    It has if the 95 % interval of its test accuracy lies above the share of the most frequent class of its test images.
+    It has if the 95 % interval of its test accuracy is above the share of the most frequent class of its test images.
     A model that always predicts the same class can reach this share.
 
     Args:
@@ -52,7 +52,7 @@ def learning_note(test: dict, who: str = "It") -> str:
         return ""
     low, high = test["intervals"]["accuracy"]
     return (
-        f" **{who} has not learned**: its 95 % interval ({low:.1%} to {high:.1%}) does not lie above "
+        f" **{who} has not learned**: its 95 % interval ({low:.1%} to {high:.1%}) is not above "
         f"{commonest_share(test):.1%}, the share of the most frequent class."
     )
 
@@ -214,7 +214,8 @@ def read_claims() -> pd.DataFrame:
 
     Returns: DataFrame with the columns of claims.csv. `kind` is "own" for results of the document's own runs and
         "quoted" for results that it takes from other papers. `validation` and `train` are the accuracies in per cent
-        that the document prints next to the test accuracy; an empty text means that there is none.
+        that the document prints next to the test accuracy. `obstacle` says why a claim cannot be measured here. An
+        empty text means that there is none.
     """
     return pd.read_csv(CLAIMS_FILE, keep_default_na=False)
 
@@ -302,8 +303,8 @@ def _claim_row(claim, protocol, reduced, members, facts):
 
 def why_not(claim: Any, facts: Any) -> str:
     """Why there is no result for a claim, a row of `read_claims`; facts of its dataset as in `claims_table`."""
-    if "needs ImageNet weights" in claim.note:
-        return "not measurable here: the weights of VGG16 must be downloaded (58 MB from Keras)"
+    if claim.obstacle:
+        return f"not measurable here: {claim.obstacle}"
     if claim.kind == "quoted" or not claim.protocol:
         return "not measured"
     return "not measured" if facts.at_hand else f"not measured: {claim.dataset} was not at hand"

@@ -79,20 +79,12 @@ def claimed_accuracy(run: Any) -> str:
     return next(iter(claims.loc[is_of_run & (claims["metric"] == "accuracy"), "value"]), "")
 
 
-# Document [3] has a table for each dataset; its own method is the last row.
-DOCUMENT3_METHODS = {
-    "bag of words": "Bag of Words (Ionescu et al.)",
-    "VGG+SVM": "VGG+SVM (Georgescu et al.)",
-    "deep_emotion": "Deep-Emotion (Minaee et al.)",
-    "deepfer": "Proposed Method (DeepFER)",
-}
-
-
-def document3_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.DataFrame:
+def document3_table(runs: Iterable[Any], experiments: Mapping[str, Any], datasets: Mapping[str, Any]) -> pd.DataFrame:
     """The four tables of document [3]: claimed and measured accuracies on FER 2013, CK+, JAFFE and FERG.
 
     Args:
         runs: with name, record and metrics. A run answers the claims of its experiment on the claim's dataset.
+        experiments: dict name -> an entry with `tables` and `printed_as`, as in `fer_tf.experiments.EXPERIMENTS`.
         datasets: dict name -> its facts, in the order of the tables; see `comparison.claims_table`, and `paper_name`.
     Returns: DataFrame, one row for each claim and protocol that was measured, the claim's own protocol first: Dataset,
         Method, settings, kind (own or quoted), claimed, claimed val, measured under (protocol), measured (mean ± sd
@@ -104,20 +96,21 @@ def document3_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.Data
     claims = claims[(claims["document"].astype(str) == "3") & (claims["metric"] == "accuracy")]
     triples = [(run.name, run.record, run.metrics) for run in runs]
     rows, order = [], list(datasets)
-    for claim in sorted(claims.itertuples(), key=lambda claim: (order.index(claim.dataset), *_place(claim))):
+    places = {name: entry.tables["document3"] for name, entry in experiments.items() if "document3" in entry.tables}
+
+    def place(claim):  # models that the document only quotes come first
+        return order.index(claim.dataset), places.get(claim.model, 0), claim.id
+
+    for claim in sorted(claims.itertuples(), key=place):
         facts = datasets[claim.dataset]
+        printed = experiments[claim.model].printed_as if claim.model in places else (claim.model, "")
+        method = f"{printed[0]} ({printed[1]})" if printed[1] else printed[0]
         for (protocol, reduced), members in (comparison.answers(claim, triples, facts) or {("", ""): []}).items():
-            rows.append(_document3_row(claim, protocol, reduced, members, facts))
+            rows.append(_document3_row(claim, method, protocol, reduced, members, facts))
     return pd.DataFrame(rows)
 
 
-def _place(claim):
-    """Sorting key: first claims on other models, then the methods in the order of the table."""
-    methods = list(DOCUMENT3_METHODS)
-    return methods.index(claim.model) if claim.model in methods else -1, claim.id
-
-
-def _document3_row(claim, protocol, reduced, members, facts):
+def _document3_row(claim, method, protocol, reduced, members, facts):
     measured = comparison.measured(claim, protocol, members)
     if members:
         remark = f"reduced: {reduced}" if reduced else ""
@@ -125,7 +118,7 @@ def _document3_row(claim, protocol, reduced, members, facts):
         remark = "quoted by the document" if claim.kind == "quoted" else comparison.why_not(claim, facts)
     return {
         "Dataset": facts.paper_name,
-        "Method": DOCUMENT3_METHODS.get(claim.model, claim.model),
+        "Method": method,
         "settings": "; ".join(filter(None, [claim.protocol, claim.settings])),
         "kind": claim.kind,
         "claimed": claim.value,
@@ -232,12 +225,12 @@ def document_tables(
         if members:
             tables_by_name[name] = _with_place(make(members), members)
     if _members(runs, experiments, "document3"):
-        tables_by_name["document3"] = document3_table(answers or runs, datasets)
-    asked = ablations.questions(experiments)
-    compared = [run for run in runs if run.record["experiment"] in set().union(*asked.values())]
+        tables_by_name["document3"] = document3_table(answers or runs, experiments, datasets)
+    questions = ablations.questions(experiments)
+    compared = [run for run in runs if run.record["experiment"] in set().union(*questions.values())]
     triples = [(run.record, run.metrics, run.predictions) for run in compared]
-    more = {"lists": lists_table(runs, datasets), "ablations": ablations.ablations_table(triples, asked)}
-    return dict(sorted(tables_by_name.items())) | {name: table for name, table in more.items() if len(table)}
+    others = {"lists": lists_table(runs, datasets), "ablations": ablations.ablations_table(triples, questions)}
+    return dict(sorted(tables_by_name.items())) | {name: table for name, table in others.items() if len(table)}
 
 
 def write_tables(folder: Path, tables_by_name: dict[str, pd.DataFrame]) -> list[Path]:

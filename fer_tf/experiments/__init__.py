@@ -1,7 +1,9 @@
 """Experiments: every model that is trained, with its settings and their source."""
 
+from .classical import CLASSICAL, ClassicalExperiment
 from .resolve import (
     SIZES,
+    changed_settings,
     changed_since,
     default_size,
     differences,
@@ -16,6 +18,8 @@ from .table import EXPERIMENTS
 
 __all__ = [
     "ABOUT",
+    "CLASSICAL",
+    "ClassicalExperiment",
     "EXPERIMENTS",
     "Experiment",
     "SALIENCIES",
@@ -24,6 +28,7 @@ __all__ = [
     "SPACES",
     "Setting",
     "Space",
+    "changed_settings",
     "changed_since",
     "default_size",
     "differences",

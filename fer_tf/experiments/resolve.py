@@ -49,8 +49,7 @@ def _checked(key, value, default):
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not type(default):
-        wanted, got = type(default).__name__, type(value).__name__
-        raise InputError(f"{key}: must be {wanted}; received {value!r} ({got})")
+        raise InputError(f"{key}: must be {type(default).__name__}; received {value!r} ({type(value).__name__})")
     if SETTINGS[key].low is not None:
         check_range(key, value, SETTINGS[key].low, SETTINGS[key].high)
     if key == "sizes" and not re.fullmatch(r"(\d+:\d+(\.\d+)?(,(?=\d)|$))*", value):
@@ -91,29 +90,38 @@ def parse_overrides(text: str) -> dict:
 
 def _typed(key, text):
     check_names("overrides", [key], SETTINGS)
-    kind = SETTINGS[key].kind
-    if kind is bool:
+    value_type = SETTINGS[key].kind
+    if value_type is bool:
         check_choice(key, text.lower(), ("true", "false", "1", "0", "yes", "no"))
         return text.lower() in ("true", "1", "yes")
     try:
-        return kind(text)
+        return value_type(text)
     except ValueError:
-        raise InputError(f"{key}: must be {kind.__name__}; received {text!r}") from None
+        raise InputError(f"{key}: must be {value_type.__name__}; received {text!r}") from None
+
+
+def changed_settings(name: str, experiment: Experiment) -> dict[str, list]:
+    """In which settings a resolved experiment is not the table's full one: dict name -> [its value, the table's]."""
+    full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
+    used = [key for key in full if key != "jit" and is_used(key, experiment)]
+    return {key: [now[key], full[key]] for key in used if now[key] != full[key]}
 
 
 def differences(name: str, experiment: Experiment, size: str = "full") -> str:
-    """In which ways a resolved experiment is not the table's full one, as text ("" if it is)."""
-    full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
-    used = [key for key in full if key != "jit" and is_used(key, experiment)]
-    changed = [f"{key} {now[key]} for {full[key]}" for key in used if now[key] != full[key]]
+    """The `changed_settings` as text, with the size in front; "" if nothing is changed."""
     label = f"{size} size: " if size != "full" else ""
+    changed = _in_words(changed_settings(name, experiment))
     return label + ", ".join(changed) if changed else ""
+
+
+def _in_words(changed):
+    return [f"{key} {value} for {other}" for key, (value, other) in changed.items()]
 
 
 def changed_since(record: dict) -> str:
     """In which ways the settings of a run differ from those that its experiment has now, as text ("" if they do not).
 
-    Differences that `record["reduced"]` already names are left out.
+    Differences that the record itself names as reductions are left out.
 
     Args:
         record: of a run; a setting that it does not have yet is at its default.
@@ -122,15 +130,20 @@ def changed_since(record: dict) -> str:
         return ""
     known = Experiment("").settings()
     then = Experiment(**{key: value for key, value in record["settings"].items() if key in known})
-    named = set(re.split(r"; |, |: ", record["reduced"]))
-    items = differences(record["experiment"], then).split(", ")
-    changed = ", ".join(item for item in items if item not in named)
-    return changed and f"{changed} ({EARLIER})"
+    changed = changed_settings(record["experiment"], then)
+    if "changed_settings" in record:
+        new = _in_words({key: pair for key, pair in changed.items() if record["changed_settings"].get(key) != pair})
+    else:  # older records have it only in words
+        named = set(re.split(r"; |, |: ", record["reduced"]))
+        new = [text for text in _in_words(changed) if text not in named]
+    return f"{', '.join(new)} ({EARLIER})" if new else ""
 
 
 def settings_note(record: dict) -> str:
-    """Whose settings a run had: in which way it is reduced, "settings of the document" where the source prints all that
-    have an effect, else which of them it prints.
+    """Whose settings a run had, as text.
+
+    This is in which way the run is reduced, or "settings of the document" where the source prints all settings that
+    have an effect, or else which of them it prints.
 
     Args:
         record: of a run of `EXPERIMENTS`.
@@ -162,9 +175,10 @@ def _effective(experiment):
 
 
 def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
-    """Settings that give a run on a share of the training images as many optimizer steps as one on all of them: the
-    epochs of all phases and stages times 1 / share. At equal epochs the smaller run has fewer steps, so it may be
-    undertrained and not only short of data.
+    """Settings that give a run on a share of the training images as many optimizer steps as a run on all of them.
+
+    These are the epochs of all phases and stages, times 1 / share. At equal epochs the smaller run has fewer steps. It
+    may then be undertrained, and not only short of data.
 
     Args:
         name, size, overrides: see `resolve`.

@@ -84,7 +84,7 @@ class Experiment:
         defining: settings that make it this experiment and no other: they cannot be overridden.
         small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced next to it.
         tables: dict of a document's table, "document1" to "document4" -> its row there, from 1.
-        printed_as: (name, "author, year") of the model in document [1]'s table.
+        printed_as: (name, author) of the model as its document's table prints them; "" for no author.
         ablations: dict of a question -> its row there. Row 0 is the reference: the others are compared
             with it.
         quick, smoke: dict of the settings that differ at these smaller sizes.

@@ -4,6 +4,9 @@ CAM (Zhou et al. 2016), Grad-CAM (Selvaraju et al. 2017), Grad-CAM++ (Chattopadh
 Carin 2020).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import cv2
 import keras
 import numpy as np
@@ -26,7 +29,7 @@ def activation_maps(
         model: `keras.Model` that ends in scores and a softmax.
         images: [N, H, W, C], raw 0..255.
         targets: int [N], the class to explain for each image.
-        method: "cam", "gradcam", "gradcam++" or "hirescam".
+        method: a key of `CAMS`.
         batch_size: images in each step; maps do not depend on it.
     Returns: float32 [N, H, W], 0..1. The largest value of a map is one; a map is all zero if nothing in the image
         supports the class. With region attention, the map of each region is placed at the region's position on the
@@ -39,8 +42,7 @@ def activation_maps(
             f"method: cam needs a net whose last map is averaged before a linear layer, with its outputs in the order "
             f"of that layer; {model.name} is different: use {'hirescam' if cut.is_flattened else 'gradcam'}"
         )
-    weigh = {"cam": _cam, "gradcam": _gradcam, "gradcam++": _gradcam_plus_plus, "hirescam": _hirescam}[method]
-    batches = []
+    weigh, batches = CAMS[method].weigh, []
     for start in range(0, len(images), batch_size):
         pictures, classes = images[start : start + batch_size], targets[start : start + batch_size]
         maps = keras.ops.convert_to_numpy(cut.to_map(np.asarray(pictures, np.float32), training=False))
@@ -77,6 +79,26 @@ def _gradcam_plus_plus(cut, maps, targets):
     denominator = 2 * squared + maps.sum(axis=(1, 2), keepdims=True) * gradients**3
     alpha = np.divide(squared, denominator, out=np.zeros_like(squared), where=np.abs(denominator) > 1e-20)
     return np.einsum("nhwd,nd->nhw", maps, (alpha * np.maximum(gradients, 0)).sum(axis=(1, 2)))
+
+
+class Cam(NamedTuple):
+    """A class activation map, which draws the map of one layer.
+
+    Attributes:
+        title: its name in captions.
+        weigh: function (cut, maps [M, h, w, D], targets) -> float [M, h, w], the weighted sum of the channels.
+    """
+
+    title: str
+    weigh: Callable[..., np.ndarray]
+
+
+CAMS = {
+    "cam": Cam("CAM", _cam),
+    "gradcam": Cam("Grad-CAM", _gradcam),
+    "gradcam++": Cam("Grad-CAM++", _gradcam_plus_plus),
+    "hirescam": Cam("HiResCAM", _hirescam),
+}
 
 
 def _on_face(maps, model, count):

@@ -11,15 +11,15 @@ from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..emotions import known_name
 from ..models.inference import predict_probabilities
 from ..saving.keras_files import model_info
-from .cam import activation_maps
+from .cam import CAMS, activation_maps
 from .gradients import integrated_gradients, smoothgrad
 from .graph import cut_at_last_map
 from .occlusion import occlusion_maps
 from .regions import region_map
 
 AUTO = "auto"
-# The class activation maps, which draw the map of one layer, and their names in captions.
-TITLES = {"cam": "CAM", "gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
+# The names of class activation maps in captions.
+TITLES = {name: cam.title for name, cam in CAMS.items()}
 
 
 class Method(NamedTuple):
@@ -47,7 +47,7 @@ def _attention_maps(model, images, _):
 
 
 METHODS = {
-    **{name: Method(partial(activation_maps, method=name)) for name in TITLES},
+    **{name: Method(partial(activation_maps, method=name)) for name in CAMS},
     "occlusion": Method(occlusion_maps, ("size", "stride", "fill", "form", "batch_size")),
     "integrated_gradients": Method(integrated_gradients, ("steps", "baseline", "batch_size")),
     "smoothgrad": Method(smoothgrad, ("samples", "noise", "seed", "squared", "batch_size")),
@@ -128,7 +128,7 @@ def check_method(model: keras.Model, method: str | None = None, target: str | No
     if target is not None:
         class_name(model, target)
     METHODS[method].maps(model, np.zeros((0, *model.input_shape[1:]), np.float32), np.zeros(0, int))
-    return cut_at_last_map(model).name if method in TITLES else ""
+    return cut_at_last_map(model).name if method in CAMS else ""
 
 
 def class_name(model: keras.Model, target: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures of explanations: maps on faces, and scores of maps against the truth. They take arrays and frames."""
+"""Figures of explanations: maps, windows and regions on faces, and scores of maps against the truth."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
 from ..common.checks import InputError
 from ..data.images import convert
-from ..plots import PALETTE, show_picture, styled
+from ..plots import PALETTE, picture_grid, show_picture, styled
 from .maps import empty_reason, is_empty
 
 # Looks evenly spaced, also to people who cannot distinguish red from green, and in black-and-white print.
@@ -213,3 +214,60 @@ def emotion_regions(faces: dict, means: dict, table: pd.DataFrame) -> Figure:
     axis.set_xticks(range(len(regions)), regions)
     axis.legend(fontsize=8, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.08), frameon=False)
     return figure
+
+
+@styled
+def window_outlines(images: np.ndarray, corners: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Pictures with the window that a spatial transformer samples; the thick side becomes the top.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        corners: float [N, 4, 2], (x, y) in pixels, clockwise from the corner that becomes the top left.
+        titles: N texts.
+    """
+    figure, axes = picture_grid(1, len(images), 1.35, 1.6)
+    height, width = images.shape[1:3]
+    for axis, image, outline, title in zip(axes[0], images, corners, titles, strict=True):
+        show_picture(axis, image, title)
+        closed = np.vstack([outline, outline[:1]])
+        axis.plot(closed[:, 0], closed[:, 1], color=PALETTE[1], linewidth=1.5)
+        axis.plot(closed[:2, 0], closed[:2, 1], color=PALETTE[1], linewidth=3)
+        # parts of the window can be outside the picture
+        axis.set_xlim(min(-1, closed[:, 0].min() - 2), max(width, closed[:, 0].max() + 2))
+        axis.set_ylim(max(height, closed[:, 1].max() + 2), min(-1, closed[:, 1].min() - 2))
+    return figure
+
+
+@styled
+def weighted_regions(images: np.ndarray, boxes: np.ndarray, weights: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Pictures with the outlines of their crops; a thicker line means a higher weight.
+
+    The strongest crop of each picture has the second colour. The text below each title gives the weights of the whole
+    face (I0), of the strongest crop and of the weakest crop.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        boxes: float [R, 4], (left, top, width, height) in pixels; index 0 is the whole face, which is not drawn.
+        weights: float [N, R].
+        titles: N texts.
+    """
+    columns = max(1, min(6, len(images)))
+    figure, axes = picture_grid(max(1, -(-len(images) // columns)), columns, 1.7, 2.1)
+    for axis, image, row, title in zip(axes.ravel(), images, weights, titles, strict=False):
+        order = 1 + np.argsort(row[1:])
+        texts = [f"I{index} {row[index]:.3f}" for index in (0, order[-1], order[0])]
+        show_picture(axis, image, f"{title}\n{texts[0]}\n{texts[1]}, {texts[2]}")
+        spread = max(np.ptp(row[1:]), 1e-7)
+        for index in order:
+            _outline_crop(axis, boxes[index], index, (row[index] - row[order[0]]) / spread, index == order[-1])
+    return figure
+
+
+def _outline_crop(axis, box, index, share, is_strongest):
+    """Outline of a crop, moved a little to the inside by its number, so that outlines do not cover each other."""
+    left, top, width, height = box
+    inset = 0.004 * index * (width + height)
+    corner = (left - 0.5 + inset, top - 0.5 + inset)
+    colour = PALETTE[1 if is_strongest else 0]
+    style = {"edgecolor": colour, "linewidth": 0.4 + 2.2 * share, "alpha": 0.35 + 0.65 * share}
+    axis.add_patch(Rectangle(corner, width - 2 * inset, height - 2 * inset, fill=False, **style))

@@ -12,7 +12,7 @@ CENTRE, UNIFORM = "centre Gaussian", "uniform"
 
 
 def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Whether the highest point of a map lies in the true region (Zhang et al. 2016, §4.1).
+    """Whether the highest point of a map is in the true region (Zhang et al. 2016, §4.1).
 
     We do not use the paper's tolerance of 15 pixels.
 
@@ -29,7 +29,7 @@ def pointing_game(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def mass_inside(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """The share of a map's sum that lies in the true region.
+    """The share of a map's sum that is in the true region.
 
     Args:
         maps, masks: see `pointing_game`.

@@ -8,25 +8,27 @@ from ..common.checks import InputError, check_choice
 from ..layers import RegionCrops, RegionRelationAttention, RegionSelfAttention, StrongestRegion, crop_boxes
 from .maps import scaled
 
-KINDS = ("final", "self", "relation")
+ATTENTIONS = ("final", "self", "relation")
 
 
-def region_weights(model: keras.Model, images: np.ndarray, kind: str = "final", batch_size: int = 256) -> np.ndarray:
+def region_weights(
+    model: keras.Model, images: np.ndarray, attention: str = "final", batch_size: int = 256
+) -> np.ndarray:
     """How much each region of a picture counts.
 
     Args:
         model: `keras.Model` with region attention (`ran`, `ran_facenet2expnet`).
         images: [N, H, W, C], raw 0..255.
-        kind: "self" returns μ and "relation" returns ν. "final" returns the share of each region in the classifier's
-            input; the shares of a picture sum to one. They are μ_i ν_i / Σ μ ν with relation-attention and μ_i / Σ μ
+        attention: "self" returns μ and "relation" returns ν. "final" returns the share of each region in the input of
+            the classifier; the shares of a picture sum to one. They are μ_i ν_i / Σ μ ν with relation-attention and μ_i / Σ μ
             with self-attention only. If the classifier gets only the strongest crop, its share is 1.
         batch_size: images in each step.
     Returns: float [N, R], 0..1; index 0 is the whole face.
-    Raises: `InputError` if the model does not have this kind of region attention.
+    Raises: `InputError` if the model does not have this attention.
     """
-    check_choice("kind", kind, KINDS)
+    check_choice("attention", attention, ATTENTIONS)
     mu_layer, nu_layer = (_layer(model, cls) for cls in (RegionSelfAttention, RegionRelationAttention))
-    if mu_layer is None or (kind == "relation" and nu_layer is None):
+    if mu_layer is None or (attention == "relation" and nu_layer is None):
         missing = "region attention" if mu_layer is None else "relation-attention"
         raise InputError(f"model: {model.name} has no {missing}")
     if not len(images):
@@ -34,8 +36,8 @@ def region_weights(model: keras.Model, images: np.ndarray, kind: str = "final", 
     outputs = [layer.output[0] for layer in (mu_layer, nu_layer) if layer]
     weights = keras.Model(model.input, outputs).predict(images, batch_size, verbose=0)
     mu, nu = weights if nu_layer else (weights, np.ones_like(weights))
-    if kind != "final":
-        return mu if kind == "self" else nu
+    if attention != "final":
+        return mu if attention == "self" else nu
     if _layer(model, StrongestRegion) is not None:
         return np.eye(mu.shape[1], dtype=mu.dtype)[1 + mu[:, 1:].argmax(axis=1)]
     weights = mu * nu
@@ -126,12 +128,12 @@ def weight_against_cover(weights: np.ndarray, shares: np.ndarray, seed: int = 0)
     is_uneven = np.ptp(shares, axis=1) > 0
     if not is_uneven.any():
         raise InputError("shares: no picture has crops that are covered unevenly")
-    first, second = (_centred_ranks(values[is_uneven]) for values in (weights, shares))
-    if first is None or second is None:
+    weight_ranks, share_ranks = (_centred_ranks(values[is_uneven]) for values in (weights, shares))
+    if weight_ranks is None or share_ranks is None:
         return {"correlation": 0.0, "p_value": 1.0, "pictures": int(is_uneven.sum())}
     test = permutation_test(
-        (np.arange(len(first)),),
-        lambda order: np.vdot(first[order], second),
+        (np.arange(len(weight_ranks)),),
+        lambda order: np.vdot(weight_ranks[order], share_ranks),
         permutation_type="pairings",
         vectorized=False,
         n_resamples=999,

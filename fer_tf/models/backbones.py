@@ -46,15 +46,15 @@ def backbone_names() -> list[str]:
     return sorted(name for name in functions if name.startswith(tuple(_FAMILIES)))
 
 
-def check_backbone(name: str, more: Iterable[str] = ()) -> str:
-    """Returns `name` if it is one of `backbone_names()` or of `more`.
+def check_backbone(name: str, others: Iterable[str] = ()) -> str:
+    """Returns `name` if it is one of `backbone_names()` or of `others`.
 
     Raises: `InputError` otherwise; for a family that cannot be used it gives the reason.
     """
     reason = next((text for prefix, text in _REFUSED.items() if str(name).startswith(prefix)), None)
     if reason:
         raise InputError(f"backbone: {name} cannot be used: {reason}; use another, such as EfficientNetV2B0")
-    return check_choice("backbone", name, [*more, *backbone_names()])
+    return check_choice("backbone", name, [*others, *backbone_names()])
 
 
 def backbone_family(name: str) -> tuple[str, int]:

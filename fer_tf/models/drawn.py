@@ -3,14 +3,13 @@
 They ship in models/bundled/backbones/, as small as a repository wants them: the networks have a quarter of their width.
 """
 
-import hashlib
-import json
 from pathlib import Path
 
 import keras
 
 from ..common.checks import InputError, MissingDataError
 from ..common.paths import models_root, project_root
+from ..common.shipped import check_shipped
 
 WIDTH = 0.25
 
@@ -31,7 +30,7 @@ def drawn_file(name: str) -> Path:
 
     Args:
         name: of the network, such as "VGG16".
-    Raises: `MissingDataError` if no weights ship for it, or the file is not the one that was measured.
+    Raises: `MissingDataError` if no weights ship for it, `ModelFileError` if the file is not the one that was measured.
     """
     path = backbones_root() / f"{name}.weights.h5"
     record = path.with_name(f"{name}.json")
@@ -40,11 +39,7 @@ def drawn_file(name: str) -> Path:
             f"weights: no drawn weights for {name} in {path.parent} (available: {', '.join(drawn_names()) or 'none'}); "
             f"`fer-tf pretrain {name}` trains them, weights=none does without"
         )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != json.loads(record.read_text(encoding="utf-8"))["sha256"]:
-        raise MissingDataError(
-            f"{path}: is not the file that {record.name} describes (its SHA-256 differs); "
-            f"`git checkout {path.name}` in {path.parent} restores it"
-        )
+    check_shipped(path, record)
     return path
 
 
@@ -55,7 +50,7 @@ def load_drawn(model: keras.Model, name: str, width: float = WIDTH) -> None:
         model: the network without its classifier.
         name: of the network.
         width: that the model was built with; only `WIDTH` fits.
-    Raises: `InputError` if the weights do not fit, `MissingDataError` as `drawn_file` does.
+    Raises: `InputError` if the weights do not fit; `MissingDataError` and `ModelFileError` as `drawn_file` does.
     """
     path = drawn_file(name)
     if width != WIDTH:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..common.checks import DataError
 from ..common.paths import expanded
-from ..common.text import read_cell, shown_path
+from ..common.text import plain_name, read_cell, shown_path
 from ..data.folders import list_files
 from ..data.images import is_litter
 from ..data.video import VIDEO_SUFFIXES
@@ -18,7 +18,7 @@ from ..data.video import VIDEO_SUFFIXES
 LIST_COLUMN = "path"
 # The folder with a csv's film figures has the csv's name with this ending.
 TIMELINES = "-timelines"
-# Suffixes of files that lie next to pictures in folders and are not pictures. All other files in a folder are tried.
+# Suffixes of files that are next to pictures in folders and are not pictures. All other files in a folder are tried.
 _TEXTS = {".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
 _SIDECARS = {".aae", ".ini", ".thm", ".xmp"}
 BESIDE_PICTURES = _TEXTS | _SIDECARS | {".h5", ".keras", ".npy", ".npz", ".old", ".part", ".zip"}
@@ -164,8 +164,8 @@ def is_film(path: str | os.PathLike[str]) -> bool:
 
 
 def plain_stem(path: str | Path, length: int = 40) -> str:
-    """A file's name without suffix, with letters that every file system accepts, at most `length` of them."""
-    return re.sub(r"[^\w.-]+", "_", Path(path).stem)[:length]
+    """A file's name without suffix, as `plain_name` gives it, at most `length` characters of it."""
+    return plain_name(Path(path).stem)[:length]
 
 
 def check_harmless(path: str | os.PathLike[str]) -> None:

@@ -1,6 +1,6 @@
 """A csv that is written row by row, appears when it is complete, and can be resumed if it was stopped.
 
-Until `scores.csv` is complete, two files lie next to it. `scores.csv.part` holds the rows. `scores.csv.part.json` says
+Until `scores.csv` is complete, two files are next to it. `scores.csv.part` holds the rows. `scores.csv.part.json` says
 which job they belong to and up to which byte they are complete. Rows that cannot be resumed are kept as
 `scores.csv.part1.old`, `scores.csv.part2.old`, ...
 """
@@ -28,7 +28,7 @@ FOREIGN = ("path", "error")
 
 
 def unfinished_files(out: str | Path) -> list[Path]:
-    """The two files that lie next to the csv `out` until it is complete: the rows and the note."""
+    """The two files that are next to the csv `out` until it is complete: the rows and the note."""
     out = Path(out)
     return [out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.part.json")]
 

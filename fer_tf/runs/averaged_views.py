@@ -69,10 +69,15 @@ def predict_with_tta(
 
 
 def evaluate_with_tta(
-    model: keras.Model, ds: FaceDataset, name: str, how: str, out: str | Path | None = None
+    model: keras.Model,
+    ds: FaceDataset,
+    name: str,
+    how: str,
+    out: str | Path | None = None,
+    options: dict | None = None,
 ) -> records.Run:
     """`evaluate.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
-    if how == "none":
-        return evaluate.evaluate_model(model, ds, name, out)
-    noted = replace(ds, notes=[*ds.notes, NOTE.format(how)])
-    return evaluate.evaluate_model(AveragedViews(model, how), noted, f"{name}-{how}", out, tta=how)
+    if how != "none":
+        ds, name = replace(ds, notes=[*ds.notes, NOTE.format(how)]), f"{name}-{how}"
+        model = AveragedViews(model, how)
+    return evaluate.evaluate_model(model, ds, name, out, how, options)

@@ -10,13 +10,15 @@ import pandas as pd
 
 from ..common.checks import InputError
 from ..common.files import replacing, write_json, write_text
+from ..common.hashes import file_fingerprint
 from ..common.paths import models_root
+from ..common.shipped import write_checksums
 from ..data import DATASETS
 from ..data.base import FaceDataset
 from ..evaluation import comparison, tables
 from ..evaluation.intervals import percent_interval
 from ..experiments.table import EXPERIMENTS
-from ..saving.bundled import bundled_records, sha256
+from ..saving.bundled import bundled_records
 from ..saving.keras_files import FACENET2EXPNET, load_model, read_description, save_facenet2expnet
 from . import evaluate, records
 from .datasets import dataset_of, typed_options
@@ -37,7 +39,7 @@ def bundle_run(name: str, file: str, data_dir: str | None = None) -> dict:
     Args:
         name: of a finished run.
         file: name of the shipped file, ends in .h5; FaceNet2ExpNet.h5 gets the proposal's label order.
-        data_dir: where the run's dataset lies, see `load_dataset`.
+        data_dir: the folder of the run's dataset, see `load_dataset`.
     Raises: `InputError` if the file is larger than 5 MB, or half precision costs more than a thousandth of accuracy.
     """
     if Path(file).suffix != ".h5" or Path(file).name != str(file):
@@ -124,7 +126,7 @@ def _record(run, shipped):
     training = run.metrics["training"]
     return {
         "file": shipped.name,
-        "sha256": sha256(shipped),
+        "sha256": file_fingerprint(shipped),
         "bytes": shipped.stat().st_size,
         "run": run.name,
         **{key: run.record[key] for key in facts if key in run.record},
@@ -172,7 +174,7 @@ def _check(record, run):
 def write_index() -> None:
     """Writes SHA256SUMS (for `sha256sum -c`) and README.md of models/bundled/ from the records in it."""
     cards = bundled_records()
-    write_text(_folder() / "SHA256SUMS", "".join(f"{card['sha256']}  {card['file']}\n" for card in cards))
+    write_checksums(_folder(), cards)
     write_text(_folder() / "README.md", _readme(cards))
 
 
@@ -187,7 +189,7 @@ def _readme(cards):
 
 
 def index(cards: list) -> pd.DataFrame:
-    """A row a bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
+    """One row per bundled model: file, what it was trained on, test accuracy with its interval (percent), size."""
     return pd.DataFrame(map(_row, cards))
 
 

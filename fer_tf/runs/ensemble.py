@@ -8,13 +8,11 @@ import pandas as pd
 
 from .. import saving
 from ..common.checks import InputError, check_choice, check_range
-from ..common.files import write_json
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
 from . import evaluate, records
 from .averaged_views import NOTE, VIEWS, AveragedViews
-from .datasets import dataset_of
-from .environment import environment
+from .datasets import dataset_of, typed_options
 
 
 def ensemble_runs(
@@ -34,7 +32,7 @@ def ensemble_runs(
     Args:
         names: of two or more runs in reports/runs/, tested on the same images.
         data_dir: see `load_dataset`; dataset, protocol, seed and options are the runs' own.
-        weights: a number >= 0 a run, or None: all alike.
+        weights: a number >= 0 per run; None gives all the same weight.
         select: "all", or "greedy": see `greedy_weights`; weights are then chosen.
         tta: see `predict_with_tta`.
         name: for the folder and the record; default ensemble-<dataset>-<protocol>-<hash of what it is made of>.
@@ -62,9 +60,8 @@ def ensemble_runs(
     members = _members(runs, shares, val, labels)
     record = _record(runs, members, datasets[0], select, tta, name)
     directory = Path(out) if out else reports_root() / "evaluations" / record["model"]
-    write_json(directory / "record.json", record)
     count = sum(model.count_params() for model, weight in zip(models, shares, strict=True) if weight)
-    write_json(directory / "training.json", {"parameters": count})
+    records.write_training(directory, records.begin(directory, record), {"parameters": count})
     evaluate.write_scores(directory, datasets[0], _mean(val, shares), _mean(test, shares), record)
     return records.read_run(directory)
 
@@ -91,7 +88,7 @@ def _checked_weights(names, weights, select):
     if select == "greedy":
         raise InputError("weights: are chosen by select greedy; give one of the two")
     if len(weights) != len(names):
-        raise InputError(f"weights: must be {len(names)}, one a run; received {len(weights)}")
+        raise InputError(f"weights: must be {len(names)}, one per run; received {len(weights)}")
     for weight in weights:
         check_range("weights", weight, low=0)
     if not sum(weights):
@@ -100,10 +97,10 @@ def _checked_weights(names, weights, select):
 
 
 def _check_same_test(runs):
-    first, *others = runs
+    reference, *others = runs
     for run in others:
-        if _tested(run) != _tested(first):
-            names = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (first, run)]
+        if _tested(run) != _tested(reference):
+            names = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (reference, run)]
             raise InputError(
                 f"runs: must be tested on the same images, classes and labels; {' and '.join(names)} differ"
             )
@@ -176,22 +173,20 @@ def _score(probabilities, labels):
 
 
 def _record(runs, members, ds, select, tta, name):
-    first = runs[0].record
+    options = [typed_options(run.record) for run in runs]
+    shared = {key: value for key, value in options[0].items() if all(other.get(key) == value for other in options)}
     digest = fingerprint([[run.record["fingerprint"] for run in runs], [member["weight"] for member in members], tta])
     used = sum(member["weight"] > 0 for member in members)
     how = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
         "fingerprint": digest,
         "evaluation_code": evaluate.evaluation_code(),
-        "model": name or f"ensemble-{first['dataset']}-{first['protocol']}-{digest[:8]}",
+        "model": name or f"ensemble-{ds.name}-{ds.protocol}-{digest[:8]}",
         "members": members,
         "select": select,
         "tta": tta,
-        "dataset": ds.name,
-        "protocol": ds.protocol,
-        "class_names": list(ds.class_names),
-        "test_fingerprint": first["test_fingerprint"],
+        **records.data_facts(ds, shared),
+        "test_fingerprint": runs[0].record["test_fingerprint"],
         "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
         "notes": [*ds.notes, how, *([] if tta == "none" else [NOTE.format(tta)])],
-        "environment": environment(),
     }

@@ -22,14 +22,13 @@ from ..evaluation import calibration, metrics
 from ..evaluation.tables import write_csv
 from ..models.inference import predict_probabilities
 from . import records
-from .environment import environment
 
 # Larger sets are not searched for near copies. FER2013 takes a minute or two, once (the result is cached).
 NEAR_LIMIT = 100_000
 
 
 def evaluation_code() -> str:
-    """Hash of the code that decides what an evaluation measures; how tables look has no part in it."""
+    """Hash of the code that decides what an evaluation measures. How tables look does not change it."""
     return code_fingerprint(
         [__file__, metrics.__file__, calibration.__file__, examine.__file__, near_duplicates.__file__]
     )
@@ -85,12 +84,12 @@ def _near_copies(ds):
 
 def _lists(ds, test_prob):
     """Accuracy on the lists of test images that the set comes with (FER+: occluded, turned): its yes-or-no columns."""
-    rows, found = ds.table.iloc[ds.test.rows], {}
+    rows, scores_by_list = ds.table.iloc[ds.test.rows], {}
     for column in (name for name in rows if rows[name].dtype == bool and rows[name].any()):
         inside = rows[column].to_numpy()
         scores = metrics.classification_metrics(ds.test.labels[inside], test_prob[inside], ds.class_names)
-        found[column] = {key: scores[key] for key in ("n", "accuracy", "macro_f1", "intervals")}
-    return found
+        scores_by_list[column] = {key: scores[key] for key in ("n", "accuracy", "macro_f1", "intervals")}
+    return scores_by_list
 
 
 def _calibration(ds, val_prob, test_prob):
@@ -109,12 +108,18 @@ def _save_figures(directory, result, class_names):
 
 
 def evaluate_model(
-    model: keras.Model, ds: FaceDataset, name: str, out: str | Path | None = None, tta: str = "none"
+    model: keras.Model,
+    ds: FaceDataset,
+    name: str,
+    out: str | Path | None = None,
+    tta: str = "none",
+    options: dict | None = None,
 ) -> records.Run:
     """Evaluates any saved model on a dataset's test split, also one trained on another dataset.
 
-    Only classes that both know are looked at: images of others leave the test set, the model's other probabilities are
-    left out and the rest renormalised; the record's notes say which. Images are resized to the model's input.
+    Only classes that both know count. Images of other classes leave the test set. Probabilities of the model's other
+    classes are left out, and the rest is renormalised. The record's notes say which. Images are resized to the model's
+    input.
 
     Args:
         model: loaded by `load_model`; its classes may come in any order.
@@ -122,26 +127,23 @@ def evaluate_model(
         name: of the model, for the folder and the record.
         out: folder to write to; default reports/evaluations/<name>-<dataset>-<protocol>/.
         tta: for the record, the views that the model averages over (`averaged_views.evaluate_with_tta`).
+        options: for the record, the options that the dataset was loaded with.
     Returns: `Run` (not among reports/runs/).
     """
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
     provenance = saving.model_info(model).get("provenance", {})
     given, ds = ds, fitted(model, ds)
     overlap = _training_overlap(provenance, given, ds) + _unchanged_pictures(provenance)
-    stamp = {"fingerprint": ds.fingerprint(), "evaluation_code": ""}
     record = {
-        **stamp,
+        "fingerprint": ds.fingerprint(),
+        "evaluation_code": evaluation_code(),
         "model": name,
         "tta": tta,
-        "dataset": ds.name,
-        "protocol": ds.protocol,
+        **records.data_facts(ds, options or {}),
         "provenance": provenance,
-        "class_names": list(ds.class_names),
         "notes": [*ds.notes, *overlap],
-        "environment": environment(),
     }
-    write_json(directory / "record.json", record)
-    write_json(directory / "training.json", {"parameters": model.count_params()})
+    records.write_training(directory, records.begin(directory, record), {"parameters": model.count_params()})
     write_evaluation(directory, model, ds, record)
     return records.read_run(directory)
 
@@ -160,8 +162,8 @@ def _training_overlap(provenance, ds, converted):
 
 def _unchanged_pictures(provenance):
     """A warning, as a list of none or one, if the model has learned pictures changed by the saliency step."""
-    first = provenance.get("salient_by")
-    return [f"the model has learned pictures changed by {first}'s maps; these are unchanged"] if first else []
+    source = provenance.get("salient_by")
+    return [f"the model has learned pictures changed by {source}'s maps; these are unchanged"] if source else []
 
 
 def fitted(model: keras.Model, ds: FaceDataset) -> FaceDataset:
@@ -193,9 +195,9 @@ def class_probabilities(model: keras.Model, images: np.ndarray | Split, class_na
         class_names: C canonical names; None takes the split's.
     Returns: float32 [N, C], rows sum to one.
     """
-    wanted = class_names or (images.class_names if isinstance(images, Split) else ())
+    order = class_names or (images.class_names if isinstance(images, Split) else ())
     names = _canonical_names(model)
-    chosen = predict_probabilities(model, images)[:, np.array([names.index(name) for name in wanted])]
+    chosen = predict_probabilities(model, images)[:, np.array([names.index(name) for name in order])]
     total = chosen.sum(axis=1, keepdims=True)
     return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 
@@ -220,10 +222,10 @@ def write_predictions(
         directory: of the run.
         ds: `FaceDataset`.
         probabilities: float [N, C] of its test split.
-        copies: DataFrame, one row a test image: bool in_train, in_val.
+        copies: DataFrame, one row per test image: bool in_train, in_val.
         near: the same for near copies, or None where they were not looked for.
-    predict.csv: name, label, confidence, a probability a class. ground_truth.csv: name, label, copy_of ("train",
-    "val", "train val" or "": where the same pixels also stand) and, where looked for, near_copy_of. Rows are in the
+    predict.csv: name, label, confidence, one probability per class. ground_truth.csv: name, label, copy_of ("train",
+    "val", "train val" or "": the splits with the same pixels) and, where looked for, near_copy_of. Rows are in the
     order of `ds.test`.
     """
     names = np.array(ds.class_names)
@@ -241,4 +243,4 @@ def write_predictions(
 def places(copies: pd.DataFrame) -> list:
     """Names the splits that hold a copy of each image ("train", "val", "train val" or ""), from in_train and in_val."""
     train = np.where(copies["in_train"], "train", "")
-    return [f"{first} val".strip() if also else first for first, also in zip(train, copies["in_val"], strict=True)]
+    return [f"{split} val".strip() if in_val else split for split, in_val in zip(train, copies["in_val"], strict=True)]

@@ -40,13 +40,13 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """DataFrame, one row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
+        """DataFrame, one row per epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds."""
         path = self.directory / "history.csv"
         return pd.read_csv(path) if path.is_file() else pd.DataFrame()
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """DataFrame, one row a test image: name, truth, copy_of, label, confidence, a column a class."""
+        """DataFrame, one row per test image: name, truth, copy_of, label, confidence, one column per class."""
         truth = pd.read_csv(self.directory / "ground_truth.csv", keep_default_na=False)
         return truth.rename(columns={"label": "truth"}).merge(pd.read_csv(self.directory / "predict.csv"), on="name")
 
@@ -80,12 +80,12 @@ def setting_words(settings: dict) -> list[str]:
 
 
 def run_directory(name: str) -> Path:
-    """Where the record of the run `name` lies."""
+    """The folder with the record of the run `name`."""
     return reports_root() / "runs" / name
 
 
 def model_path(name: str) -> Path:
-    """Where the model of the run `name` lies."""
+    """The model file of the run `name`."""
     return models_root() / f"{name}.h5"
 
 
@@ -152,7 +152,11 @@ def locked(name: str) -> Iterator:
 
 
 def data_facts(ds: FaceDataset, options: dict) -> dict:
-    """What a record of any kind of run says of its data; a change of it makes another run."""
+    """What a record of any kind says of its data. If it changes, it is another run.
+
+    Args:
+        ds, options: a dataset and the options that it was loaded with.
+    """
     return {
         "dataset": ds.name,
         "protocol": ds.protocol,
@@ -187,16 +191,25 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
 
 
 def begin(directory: Path, record: dict) -> dict:
-    """Marks a run as unfinished and writes its record; returns what `end_training` needs."""
+    """Marks a run or an evaluation as unfinished and writes its record, with the environment.
+
+    Returns: dict of fingerprint and environment, for `write_training`.
+    """
     (directory / "metrics.json").unlink(missing_ok=True)
     made_with = environment()
     write_json(directory / "record.json", {**record, "environment": made_with})
     return {"fingerprint": record["fingerprint"], "environment": made_with}
 
 
-def end_training(directory: Path, begun: dict, facts: dict) -> None:
-    """Writes the facts of a training, with the fingerprint and the environment that it `begun` with."""
-    write_json(directory / "training.json", {**begun, **facts})
+def write_training(directory: Path, beginning: dict, facts: dict) -> None:
+    """Writes what is known of a model and its training to training.json.
+
+    Args:
+        directory: of the record.
+        beginning: dict from `begin`.
+        facts: such as parameters, epochs and seconds; metrics.json repeats them.
+    """
+    write_json(directory / "training.json", {**beginning, **facts})
 
 
 def refresh(directory: Path, record: dict) -> None:
@@ -206,50 +219,68 @@ def refresh(directory: Path, record: dict) -> None:
         write_json(directory / "record.json", full)
 
 
-def swap_in(name: str, wanted: str) -> None:
-    """Makes reports/runs/<name> the place of the run with the fingerprint `wanted`.
+def swap_in(name: str, fingerprint: str) -> None:
+    """Makes reports/runs/<name> the place of the run with this fingerprint.
 
-    A finished run of another fingerprint moves to reports/replaced/ with its model. The wanted run comes back from
+    A finished run of another fingerprint moves to reports/replaced/ with its model. The run itself comes back from
     there if it was put aside before.
     """
-    directory, aside = run_directory(name), _aside(name, wanted)
-    current = read_json(directory / "metrics.json").get("fingerprint")
-    if current == wanted:
-        return
-    if current:
-        kept = _aside(name, current)
-        swap_folder(directory, kept)
-        if model_path(name).is_file():
-            shutil.move(model_path(name), kept / "model.h5")
-        print(f"{name}: the finished run with other settings is kept in {kept}", flush=True)
-    if (aside / "metrics.json").is_file():
-        if (aside / "model.h5").is_file():
-            model_path(name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(aside / "model.h5", model_path(name))
-        swap_folder(aside, directory)
+    directory, current = run_directory(name), read_json(run_directory(name) / "metrics.json").get("fingerprint", "")
+    replaced = swap_folders(directory, current, fingerprint, reports_root() / "replaced" / name, model_path(name))
+    if replaced:
+        print(f"{name}: the finished run with other settings is kept in {replaced}", flush=True)
 
 
-def has_model_aside(name: str, wanted: str) -> bool:
+def has_model_aside(name: str, fingerprint: str) -> bool:
     """True if a finished run of this fingerprint was put aside together with its model."""
-    return all((_aside(name, wanted) / file).is_file() for file in ("metrics.json", "model.h5"))
+    folder = _aside(reports_root() / "replaced" / name, fingerprint)
+    return all((folder / file).is_file() for file in ("metrics.json", "model.h5"))
 
 
-def swap_folder(source: Path, target: Path) -> None:
+def swap_folders(
+    directory: Path, current: str, fingerprint: str, place: Path, model: Path | None = None
+) -> Path | None:
+    """Puts what is in a folder aside, and brings back what was there with a fingerprint.
+
+    Args:
+        directory: the folder.
+        current: fingerprint of what is in it now; "" for nothing that must be kept.
+        fingerprint: of what is to be in it; the folder is missing afterwards if nothing of it was put aside.
+        place: where folders are put aside: the beginning of their paths, followed by "-" and a fingerprint.
+        model: a model file that belongs to the folder and moves with it; None for none.
+    Returns: where the folder is now, None if it was not put aside.
+    """
+    if current == fingerprint:
+        return None
+    replaced, earlier = _aside(place, current) if current else None, _aside(place, fingerprint)
+    if replaced:
+        _move_folder(directory, replaced)
+        if model and model.is_file():
+            shutil.move(model, replaced / "model.h5")
+    if earlier.is_dir():
+        if model and (earlier / "model.h5").is_file():
+            model.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(earlier / "model.h5", model)
+        _move_folder(earlier, directory)
+    return replaced
+
+
+def _aside(place, fingerprint):
+    return place.with_name(f"{place.name}-{fingerprint[:8]}")
+
+
+def _move_folder(source, target):
     """Moves a folder to where another one may be, which is removed."""
     shutil.rmtree(target, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(source, target)
 
 
-def _aside(name, wanted):
-    return reports_root() / "replaced" / f"{name}-{wanted[:8]}"
-
-
 def comparable_runs(ds: FaceDataset) -> list:
     """The finished runs that were tested on a dataset's very test images; `InputError` if no trained model is among
     them. Synthetic faces of another seed are other pictures, so their runs are not comparable image by image."""
-    wanted = ds.test_fingerprint()
-    runs = [run for run in finished_runs() if run.record.get("test_fingerprint") == wanted]
+    tested_on = ds.test_fingerprint()
+    runs = [run for run in finished_runs() if run.record.get("test_fingerprint") == tested_on]
     if all(run.record["experiment"] == "majority" for run in runs):
         raise InputError(
             f"no trained model on {ds.name} {ds.protocol} yet: run 02_custom_cnn, or `fer-tf train cnn`, first"

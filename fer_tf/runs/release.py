@@ -75,7 +75,7 @@ def _short(table, runs):
         "model": [_variant(by_name[name]) for name in table["run"]],
         "dataset": table["dataset"],
         "protocol": table["protocol"],
-        "without near copies": lambda part: part["accuracy without near copies"],
+        "without near copies": lambda rounded: rounded["accuracy without near copies"],
         "run": [by_name[name]["extent"] for name in table["run"]],
     }
     order = ["model", "dataset", "protocol", "accuracy", "95 % interval", "without near copies", "macro F1", "run"]
@@ -83,19 +83,16 @@ def _short(table, runs):
 
 
 def _variant(record):
-    """The experiment of a run, with what else its name says: options, and seeds but 0."""
+    """The experiment of a run, with its options, and its seed if it is not 0."""
     names = records.task_names(typed_options(record)) + ([f"seed{record['seed']}"] if record["seed"] else [])
     return f"{record['experiment']} ({'-'.join(names)})" if names else record["experiment"]
 
 
 def _claimed_accuracies(claimed, extents):
-    wanted = (claimed["metric"] == "accuracy") & (claimed["claimed"] != "") & (claimed["reproduced"] != "")
-    part = claimed[wanted].copy()
-    # two claims of one model on one set differ in their settings or in their remark
-    part["settings"] = part["settings"].where(part["settings"] != "", part["remark"].str.split(";").str[0])
-    part["run"] = part["reduced"].map(extents)
+    is_shown = (claimed["metric"] == "accuracy") & (claimed["claimed"] != "") & (claimed["reproduced"] != "")
     columns = ["document", "kind", "model", "settings", "claimed", "claimed under", "measured under", "reproduced"]
-    return part[[*columns, "95 % interval", "run"]]
+    runs = claimed["reduced"].map(extents)
+    return claimed.assign(run=runs).loc[is_shown, [*columns, "95 % interval", "run"]]
 
 
 def fill_block(text: str, block: str) -> str:

@@ -196,7 +196,7 @@ def _figure(path, parameters, group):
 
 
 def _provenance(runs):
-    """A row a run: revision, versions, device, seed, fingerprints."""
+    """One row per run: revision, versions, device, seed, fingerprints."""
     rows = []
     for run in runs:
         made_with = run.record["environment"]

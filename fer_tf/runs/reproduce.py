@@ -12,7 +12,7 @@ from nbconvert import HTMLExporter
 from .. import experiments
 from ..common.checks import InputError, check_choice
 from ..common.files import replacing, write_text
-from ..common.hashes import file_hash, fingerprint
+from ..common.hashes import file_fingerprint, fingerprint
 from ..common.paths import bundled_root, data_root, project_root, reports_root
 from ..common.quiet import quiet_stderr
 from ..data import DATASETS, check_dataset, parse_options
@@ -22,7 +22,7 @@ KERNEL = "python3"
 
 
 class NotebookError(InputError):
-    """A cell of a notebook failed; the message says which and where the partial notebook lies."""
+    """A cell of a notebook failed; the message says which cell, and where the partial notebook is."""
 
 
 def notebook_paths() -> list:
@@ -121,11 +121,11 @@ def _about(notebook):
 
 def _listing_hash(root, patterns):
     files = sorted(path for pattern in patterns for path in root.glob(pattern))
-    return fingerprint({str(path.relative_to(root)): file_hash(path) for path in files})
+    return fingerprint({str(path.relative_to(root)): file_fingerprint(path)[:16] for path in files})
 
 
 def _data_state(parameters):
-    """Names, sizes and times of what lies at the top of the dataset's folder, and the times of its folders."""
+    """Names, sizes and times of what is at the top of the dataset's folder, and the times of its folders."""
     folder = data_root(parameters.get("data_dir")) / parameters.get("dataset", "")
     if not folder.is_dir():
         return None

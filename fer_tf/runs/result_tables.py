@@ -67,12 +67,12 @@ def shown_claims(claimed: pd.DataFrame) -> pd.DataFrame:
     return claimed.drop(columns=["id", "device", "reduced"])
 
 
-def shown(part: pd.DataFrame) -> pd.DataFrame:
-    """A comparison table with the interval as text and numbers rounded, for reading."""
+def shown(compared: pd.DataFrame) -> pd.DataFrame:
+    """A table of `compare` with the interval as text and numbers rounded, for reading."""
     texts = {
-        column: ["" if pd.isna(value) else form.format(value) for value in part[column]]
+        column: ["" if pd.isna(value) else form.format(value) for value in compared[column]]
         for column, form in NUMBERS.items()
     }
-    interval = [f"{low:.3f} to {high:.3f}" for low, high in zip(part["low"], part["high"], strict=True)]
+    interval = [f"{low:.3f} to {high:.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
     order = ["run", "accuracy", "95 % interval", *list(NUMBERS)[1:-1], "epochs", "peak MB", "reduced"]
-    return part.assign(**texts, **{"95 % interval": interval})[order]
+    return compared.assign(**texts, **{"95 % interval": interval})[order]

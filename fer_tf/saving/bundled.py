@@ -3,12 +3,12 @@
 Each `<name>.h5` has a record `<name>.json` next to it. `fer_tf.runs.bundle` writes the record; nobody edits it by hand.
 """
 
-import hashlib
 import json
 from pathlib import Path
 
 from ..common.checks import ModelFileError
 from ..common.paths import bundled_root
+from ..common.shipped import check_shipped
 
 # The model that `predict`, `explain` and the demo use if none is given.
 DEFAULT = "fer2013.h5"
@@ -32,11 +32,7 @@ def bundled_path(name: str = DEFAULT) -> Path:
             f"model: no bundled {name} in {path.parent} (available: {known}); give the path of a trained model "
             "(`fer-tf train cnn` makes one)"
         )
-    if sha256(path) != json.loads(record.read_text(encoding="utf-8"))["sha256"]:
-        raise ModelFileError(
-            f"{path}: is not the file that {record.name} describes (its SHA-256 differs); "
-            f"`git checkout {path.name}` in {path.parent} restores it"
-        )
+    check_shipped(path, record)
     return path
 
 
@@ -47,8 +43,3 @@ def model_name(path: str | Path) -> str:
     """
     path = Path(path)
     return f"bundled-{path.stem}" if path.resolve().parent == bundled_root().resolve() else path.stem
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes: 64 hexadecimal digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -29,12 +29,13 @@ from ..common.paths import expanded
 from ..data import DATASETS, load_dataset
 from ..models.inference import predict_probabilities
 from .keras_files import DESCRIPTION, load_model, model_info, model_shape
+from .keras_files import SUFFIXES as KERAS_SUFFIXES
 from .runtimes import ExportedModel, open_exported
 from .writers import WRITERS
 
 SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "savedmodel": ""}
 # A SavedModel's folder must not end in one of these.
-MODEL_SUFFIXES = (".h5", ".keras", ".onnx", ".tflite")
+MODEL_SUFFIXES = (*KERAS_SUFFIXES, *filter(None, SUFFIXES.values()))
 # The largest allowed difference of a probability from the Keras model's. Measured on five models trained on FER2013 and
 # FER+, with 512 pictures of PublicTest: up to 5e-6, 0.007 and 0.41.
 BOUNDS = {None: 1e-4, "float16": 0.02, "int8": 0.5}
@@ -150,16 +151,16 @@ def check_out(out: str | os.PathLike[str], form: str, quantize: str | None) -> P
     out = expanded(out)
     is_wrong = out.suffix in MODEL_SUFFIXES if form == "savedmodel" else out.suffix != SUFFIXES[form]
     if is_wrong:
-        wanted = f"must end in {SUFFIXES[form]}" if SUFFIXES[form] else f"is a folder and must not end in {out.suffix}"
-        raise InputError(f"out: the export to {form} {wanted}; received {out}")
+        rule = f"must end in {SUFFIXES[form]}" if SUFFIXES[form] else f"is a folder and must not end in {out.suffix}"
+        raise InputError(f"out: the export to {form} {rule}; received {out}")
     return out
 
 
 def default_out(path: str | os.PathLike[str], form: str, quantize: str | None = None) -> Path:
     """The default path of an export, in the model file's folder: X.h5 gives X.onnx, X-int8.tflite or X-savedmodel."""
-    path = Path(path)
+    path, suffix = Path(path), SUFFIXES[check_choice("form", form, SUFFIXES)]
     ending = f"-{quantize}" if quantize else ""
-    return path.with_name(f"{path.stem}{ending}{SUFFIXES[form] or '-savedmodel'}")
+    return path.with_name(f"{path.stem}{ending}{suffix or '-savedmodel'}")
 
 
 def measure_parity(exported: ExportedModel, expected: np.ndarray, images: np.ndarray) -> Parity:

@@ -11,9 +11,8 @@ from pathlib import Path
 import keras
 
 from ..common.checks import InputError, ModelFileError, check_choice
-from ..common.hashes import code_fingerprint, fingerprint
+from ..common.hashes import code_fingerprint, file_fingerprint, fingerprint
 from ..common.paths import cache_root
-from ..data.cache import file_fingerprint
 from . import export, writers
 from .export import export_model
 from .keras_files import find_model, load_model

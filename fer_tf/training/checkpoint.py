@@ -63,7 +63,7 @@ class Progress:
         directory: of the run.
         fingerprint: a checkpoint with another one is not resumed.
         name: for lines of progress.
-        verbose: a bar over batches and a line an epoch.
+        verbose: a bar over batches and one line per epoch.
         task: fingerprint of settings and data without the code; with $FER_TF_ANY_CODE, a checkpoint of the same task is
             resumed also if the training code has changed since.
         code: fingerprint of the training code.

@@ -1,54 +1,18 @@
-"""Classical experiments: features and a support vector machine, run and recorded as the networks are."""
+"""Runs classical experiments: features and a support vector machine, recorded as the networks are."""
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 from .. import data
 from ..common import hashes
 from ..common.checks import check_choice, check_names
+from ..experiments.classical import CLASSICAL, LIMITS
 from ..runs import evaluate, records
 from ..runs.datasets import check_splits
 from ..runs.environment import peak_memory_mb
 from . import checkpoint, svm
 
 FEATURES = {"hog": svm.hog_features, "lbp": svm.lbp_features}
-# Images a split at most; 0 takes all.
-LIMITS = {"full": 0, "quick": 2000, "smoke": 320}
-
-
-@dataclass(frozen=True)
-class ClassicalExperiment:
-    """The settings of a classical run, see `fer_tf.training.svm`.
-
-    Attributes:
-        features: a key of `FEATURES`, with its usual cells.
-        kernel, Cs, gammas, landmarks: see `fit_svm`; the best by validation accuracy is taken.
-        image_size: side the pictures are converted to, in gray.
-        source: where it comes from.
-        claims: ids of the rows of claims.csv that it answers.
-    """
-
-    features: str
-    kernel: str = "linear"
-    Cs: tuple = (0.001, 0.01, 0.1, 1.0)
-    gammas: tuple = (1.0,)
-    landmarks: int = 0
-    image_size: int = 48
-    source: str = "document [3], related work: hand-made features and a support vector machine"
-    claims: tuple = ()
-
-    def settings(self) -> dict:
-        """What the run depends on, as a dict."""
-        return {key: value for key, value in asdict(self).items() if key not in ("source", "claims")}
-
-
-# rbf on landmarks: on FER2013 (28,709 × 900) one exact fit would take about a quarter of an hour
-CLASSICAL = {
-    "hog_svm": ClassicalExperiment("hog"),
-    "lbp_svm": ClassicalExperiment("lbp", Cs=(0.01, 0.1, 1.0, 10.0)),
-    "hog_svm_rbf": ClassicalExperiment("hog", "rbf", Cs=(1.0, 10.0), landmarks=2000),
-    "lbp_svm_rbf": ClassicalExperiment("lbp", "rbf", Cs=(1.0, 10.0), landmarks=2000),
-}
 
 
 def run_classical(
@@ -65,14 +29,14 @@ def run_classical(
 ) -> records.Run:
     """Fits on train, selects and calibrates on val, reads test once, and leaves a record in reports/runs/.
 
-    The record is one of a network's in all that tables, reports and comparisons read; there is no model file. A
-    finished run of the same name with other settings is put aside (reports/replaced/).
+    Tables, reports and comparisons read the same from this record as from a network's. There is no model file. A
+    finished run of the same name with other settings moves to reports/replaced/.
 
     Args:
         name: a key of `CLASSICAL`.
         dataset, protocol, data_dir, dataset_options: see `load_dataset`.
         seed: of the protocol's draws and of the landmarks.
-        size: "full", "quick" (2000 images a split) or "smoke" (320).
+        size: a key of `LIMITS`: "full", "quick" (2000 images per split) or "smoke" (320).
         force: run again even if the record is up to date.
         verbose: lines of progress, and bars over what takes seconds.
         **overrides: single settings of `ClassicalExperiment`.
@@ -116,7 +80,7 @@ def _record(name, experiment, ds, size, seed, options):
         "code": hashes.code_fingerprint([svm]),
     }
     full, now = CLASSICAL[name].settings(), experiment.settings()
-    changes = [f"{size} size: at most {LIMITS[size]} images a split"] if LIMITS[size] else []
+    changes = [f"{size} size: at most {LIMITS[size]} images per split"] if LIMITS[size] else []
     changes += [f"{key} {now[key]} for {full[key]}" for key in full if now[key] != full[key]]
     about = {
         "evaluation_code": evaluate.evaluation_code(),
@@ -127,7 +91,7 @@ def _record(name, experiment, ds, size, seed, options):
 
 
 def _fit_and_score(run, directory, record, ds, experiment, verbose):
-    begun = records.begin(directory, record)
+    beginning = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     started, describe = time.perf_counter(), FEATURES[experiment.features]
     machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
@@ -139,7 +103,7 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
         "chosen": chosen,
         "trials": machine.trials,
     }
-    records.end_training(directory, begun, facts)
+    records.write_training(directory, beginning, facts)
     gamma = "" if chosen["gamma"] is None else f", gamma {chosen['gamma']:g}"
     best = f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"
     checkpoint.say(verbose, f"{run}: {best}; evaluating on {len(ds.test)} test images")
@@ -148,7 +112,7 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
 
 
 def _fit(training_data, experiment, seed, verbose):
-    """The machine fitted on train and val (there is no test split here), and the features of val."""
+    """The machine, fitted on train and selected on val, and the features of val. It has no access to test."""
     train, val = training_data.train, training_data.val
     features = [FEATURES[experiment.features](split, progress=verbose) for split in (train, val)]
     grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks

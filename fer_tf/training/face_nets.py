@@ -10,8 +10,9 @@ from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
 
 from ..common.checks import InputError, MissingDataError, ModelFileError
+from ..common.hashes import file_fingerprint
 from ..data.base import Split
-from ..data.cache import cached_parts, file_fingerprint
+from ..data.cache import cached_parts
 from ..data.images import convert
 from ..models.drawn import drawn_file, load_drawn
 from ..saving.keras_files import SUFFIXES, find_model, read_description

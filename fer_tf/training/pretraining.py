@@ -5,7 +5,6 @@ they have learned are in no dataset.
 """
 
 import functools
-import hashlib
 import json
 import shutil
 import time
@@ -22,7 +21,9 @@ from tqdm.auto import tqdm
 
 from ..common.checks import InputError, check_choice, check_whole
 from ..common.files import replacing, write_json, write_text
+from ..common.hashes import file_fingerprint
 from ..common.paths import cache_root
+from ..common.shipped import write_checksums
 from ..data.cache import cached_arrays
 from ..data.drawn_faces import draw_faces
 from ..data.drawn_faces.difficulty import resolve_difficulty
@@ -205,7 +206,7 @@ def pretrain(
     unseen = unseen_people(model, network, seed, -(-pictures // PER_PERSON), UNSEEN)
     record = {
         "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": file_fingerprint(path),
         "bytes": size,
         "network": name,
         "about": recipe.about,
@@ -294,7 +295,7 @@ def unseen_people(model: keras.Model, network: keras.Model, seed: int, first: in
 def write_index(folder: Path) -> None:
     """Writes SHA256SUMS and README.md of the backbones' folder from the records in it."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    write_text(folder / "SHA256SUMS", "".join(f"{entry['sha256']}  {entry['file']}\n" for entry in records))
+    write_checksums(folder, records)
     rows = [
         {
             "file": entry["file"],

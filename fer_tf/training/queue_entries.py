@@ -13,11 +13,11 @@ from .. import data, experiments
 from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
+from ..experiments.classical import CLASSICAL
 from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.averaged_views import VIEWS
-from .classical import CLASSICAL
 from .teachers import teacher_names
 
 ENSEMBLE = "ensemble"
@@ -118,7 +118,7 @@ class Entry:
 
     @property
     def directory(self) -> Path:
-        """Where its record lies."""
+        """The folder of its record."""
         folder = {"search": "searches", ENSEMBLE: "evaluations"}.get(self.kind, "runs")
         return reports_root() / folder / self.name
 

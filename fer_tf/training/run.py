@@ -10,7 +10,6 @@ from ..common import hashes
 from ..common.checks import InputError, check_choice
 from ..common.files import read_json
 from ..data.base import FaceDataset
-from ..data.cache import file_fingerprint
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
 from ..models.drawn import backbones_root
@@ -45,7 +44,7 @@ def run_experiment(
         size: "full", "quick" or "smoke".
         dataset_options: dict of further options of `load_dataset`.
         force: run again from the beginning even if the record is up to date.
-        verbose: a bar over batches and a line an epoch.
+        verbose: a bar over batches and one line per epoch.
         **overrides: single settings of `Experiment`.
     Returns: `fer_tf.runs.records.Run`: metrics, directory, model_path, history, predictions.
     """
@@ -56,10 +55,10 @@ def run_experiment(
     check_splits(ds, learns=experiment.epochs > 0)
     if experiment.salient_by:
         settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
-        first = run_experiment(
+        source = run_experiment(
             experiment.salient_by, dataset, protocol, seed, size, data_dir, dataset_options, verbose=verbose, **settings
         )
-        ds = explain.salient_dataset(saving.load_model(first.model_path), ds, experiment.saliency, verbose)
+        ds = explain.salient_dataset(saving.load_model(source.model_path), ds, experiment.saliency, verbose)
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
     teacher = teachers.open_teacher(experiment, whole, seed, options)
@@ -94,7 +93,7 @@ def run_folds(
 
     Args:
         name, dataset, protocol, dataset_options, **settings: see `run_experiment`; `fold` is set here.
-    Returns: list of `Run`, one a fold; `fer_tf.evaluation.comparison.folds_summary` sums them up.
+    Returns: list of `Run`, one per fold; `fer_tf.evaluation.comparison.folds_summary` sums them up.
     Raises: `InputError` if the protocol has no folds.
     """
     spec = data.DATASETS[check_choice("dataset", dataset, data.DATASETS)]
@@ -150,6 +149,7 @@ def run_record(
         "evaluation_code": evaluate.evaluation_code(),
         "size": size,
         **records.about_run(experiment, ds, options, [experiments.differences(name, experiment, size)]),
+        "changed_settings": experiments.changed_settings(name, experiment),
         "backend": keras.backend.backend(),
         "teacher_runs": list(teacher.runs) if teacher else [],
     }
@@ -169,9 +169,9 @@ def given_networks(experiment: Experiment, seed: int) -> dict:
     if fitting.needs_face_net(experiment):
         fingerprints["face_net"] = face_nets.face_net_fingerprint(experiment.face_net)
     if is_pretrained(experiment) and Path(experiment.weights).is_file():
-        fingerprints["weights"] = file_fingerprint(experiment.weights)[:16]
+        fingerprints["weights"] = hashes.file_fingerprint(experiment.weights)[:16]
     if experiment.weights == "drawn":
-        fingerprints["weights"] = file_fingerprint(backbones_root() / "SHA256SUMS")[:16]
+        fingerprints["weights"] = hashes.file_fingerprint(backbones_root() / "SHA256SUMS")[:16]
     return fingerprints
 
 
@@ -230,11 +230,11 @@ def _forget(run, directory):
 
 def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     """Fits `model` (None: built here). Facts come before the model, so that a killed run is never taken for done."""
-    begun = records.begin(directory, record)
+    beginning = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
     model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
-    records.end_training(directory, begun, facts)
+    records.write_training(directory, beginning, facts)
     provenance = {
         "run": run,
         "experiment": record["experiment"],

@@ -1,4 +1,4 @@
-"""Searching hyperparameters by grid or at random: one row a trial, resumable, chosen on validation data alone.
+"""Searching hyperparameters by grid or at random: one row per trial, resumable, chosen on validation data alone.
 
 reports/searches/<search>/ holds search.json (its space, data and code), trials.csv, figures/ and trials/<trial>/ with
 each trial's trial.json and history.csv. repeats/seed<k>/ has the same of trials that were trained again with another
@@ -48,8 +48,8 @@ class Search:
     """A search on disk.
 
     Attributes:
-        name, directory: where its record lies.
-        table: DataFrame, one row a trial as it was run: trial, the settings, status ("done" or "failed"), message,
+        name, directory: of its record.
+        table: DataFrame, one row per trial as it was run: trial, the settings, status ("done" or "failed"), message,
             val_accuracy, val_loss, best_epoch, epochs_run, seconds, parameters, trained_with (the trial whose training
             the row was read from).
         best_settings: dict of the settings searched, of the best trial; of the best mean where trials were repeated.
@@ -109,7 +109,7 @@ def run_search(
         repeats: train the best three trials again with this number of other seeds (`seed` + 1, ...) on the same images,
             and take the setting with the best mean.
         share: read shorter trainings from longer ones.
-        verbose: a bar over trials on a terminal, a line a trial, and the result.
+        verbose: a bar over trials on a terminal, one line per trial, and the result.
         **overrides: settings of `Experiment` that are the same in all trials.
     Raises: `InputError` for unknown names, and where no trial came to an end.
     """
@@ -196,26 +196,19 @@ def _resolved(name, size, overrides, settings):
 
 def _bind(directory, title, basis, space, record):
     """Makes `directory` that of this basis: a search on another one is put aside, and an earlier one comes back."""
-    wanted = hashes.fingerprint(basis)
-    stored = read_json(directory / "search.json")
-    if stored and stored.get("fingerprint") != wanted:
-        aside = _aside(directory, stored["fingerprint"])
+    fingerprint, stored = hashes.fingerprint(basis), read_json(directory / "search.json")
+    place = directory.with_name(f"{directory.name}-replaced")
+    replaced = records.swap_folders(directory, stored.get("fingerprint", ""), fingerprint, place)
+    if replaced:
         differing = [key for key in basis if stored.get("basis", {}).get(key) != basis[key]]
-        records.swap_folder(directory, aside)
-        print(f"{title}: the search with other {', '.join(differing)} is kept in {aside}", flush=True)
-    if not (directory / "search.json").is_file() and _aside(directory, wanted).is_dir():
-        records.swap_folder(_aside(directory, wanted), directory)
+        print(f"{title}: the search with other {', '.join(differing)} is kept in {replaced}", flush=True)
     about = {
         "name": title,
         "space_source": space.source,
         **{key: record[key] for key in ("counts", "notes", "reduced")},
         "environment": environment(),
     }
-    write_json(directory / "search.json", {"fingerprint": wanted, "basis": basis, **about})
-
-
-def _aside(directory, fingerprint):
-    return directory.with_name(f"{directory.name}-replaced-{fingerprint[:8]}")
+    write_json(directory / "search.json", {"fingerprint": fingerprint, "basis": basis, **about})
 
 
 def _run_trials(directory, trials, ds, seed, share, retry, verbose):

@@ -46,7 +46,7 @@ def epochs_within(history: pd.DataFrame, experiment: Experiment) -> int | None:
     """How many epochs an experiment would have run, read from the history of a longer training of its family.
 
     Args:
-        history: DataFrame with val_loss, one row an epoch.
+        history: DataFrame with val_loss, one row per epoch.
         experiment: resolved `Experiment`.
     Returns: int, or None where the history ends too early to tell.
     """

@@ -137,12 +137,12 @@ def test_if_nothing_can_be_written_it_says_so(tmp_path):
 def test_raw_data_is_never_written_to(tmp_path, photos, fer2013_root):
     before = file_contents(photos)
     for out in (photos / "folder", photos / "folder" / "new", photos / "fer2013" / "new"):
-        with pytest.raises(InputError, match="lies in .*the raw data of"):
+        with pytest.raises(InputError, match="is in .*the raw data of"):
             prepare_datasets(["folder"], out, photos)
     prepare_datasets(["folder"], tmp_path / "out", photos)
     assert file_contents(photos) == before
     (tmp_path / "link").symlink_to(photos / "folder")
-    with pytest.raises(InputError, match="lies in"):
+    with pytest.raises(InputError, match="is in"):
         prepare_datasets(["folder"], tmp_path / "link" / "new", photos)
     prepare_datasets(["fer2013"], tmp_path / "data" / "folder", fer2013_root, size=48)  # to be loaded as `folder`
     with pytest.raises(InputError, match="holds pictures of folder"):

@@ -162,7 +162,7 @@ def test_a_table_without_a_caption(tmp_path, frame):
 
 
 def document3(*runs):
-    return document3_table(runs, DATASETS)
+    return document3_table(runs, EXPERIMENTS, DATASETS)
 
 
 def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():

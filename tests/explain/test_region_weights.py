@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from fixtures import told_apart
 
-from fer_tf import explain, plots
+from fer_tf import explain
 from fer_tf.common.checks import InputError
 from fer_tf.data.drawn_faces import draw_faces
+from fer_tf.explain import plots as explain_plots
 from fer_tf.explain.regions import region_masks
 from fer_tf.layers import crop_boxes
 from fer_tf.models import build_model
@@ -77,16 +78,16 @@ def test_document_1s_model_has_weights_too(faces):
 
 
 @pytest.mark.parametrize(
-    ("attention", "kind", "message"),
+    ("attention", "of", "message"),
     [
         ("none", "final", "model: ran has no region attention"),
         ("self", "relation", "model: ran has no relation-attention"),
-        ("relation", "nu", "kind: allowed are final, self, relation; received 'nu'"),
+        ("relation", "nu", "attention: allowed are final, self, relation; received 'nu'"),
     ],
 )
-def test_weights_that_are_not_there(faces, attention, kind, message):
+def test_weights_that_are_not_there(faces, attention, of, message):
     with pytest.raises(InputError, match=message):
-        explain.region_weights(small(attention), faces, kind)
+        explain.region_weights(small(attention), faces, of)
 
 
 def test_a_model_without_crops_has_no_boxes():
@@ -245,7 +246,7 @@ def test_weights_are_drawn(rng, count, channels):
     """Every crop has an outline, the strongest with its own colour and width."""
     images = rng.integers(0, 256, (count, 48, 48, channels), dtype=np.uint8)
     weights = rng.dirichlet(np.ones(7), count)
-    figure = plots.region_weights(
+    figure = explain_plots.weighted_regions(
         images, crop_boxes("fixed6", 48, 48), weights, [f"face {row}" for row in range(count)]
     )
     axes = [axis for axis in figure.axes if axis.images]

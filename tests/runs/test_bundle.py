@@ -9,12 +9,13 @@ import pytest
 from fixtures import QUICK_TRAINING, home_of_runs
 
 from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.common.hashes import file_fingerprint
 from fer_tf.emotions import EMOTION_LABELS
 from fer_tf.experiments import EXPERIMENTS
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.runs.bundle import bundle_run, command, halve, weakness
 from fer_tf.saving import load_model, model_info
-from fer_tf.saving.bundled import bundled_path, bundled_records, model_name, sha256
+from fer_tf.saving.bundled import bundled_path, bundled_records, model_name
 from fer_tf.training import run_experiment
 
 
@@ -162,6 +163,6 @@ def test_the_shipped_files_are_those_of_their_records(monkeypatch):
     assert records
     for record in records:
         path = bundled_path(record["file"])
-        assert sha256(path) == record["sha256"]
+        assert file_fingerprint(path) == record["sha256"]
         assert path.stat().st_size <= 5_000_000
         assert record["class_names"] == list(model_info(load_model(path))["class_names"])

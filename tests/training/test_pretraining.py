@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from fer_tf.common.checks import InputError, MissingDataError
+from fer_tf.common.checks import InputError, MissingDataError, ModelFileError
 from fer_tf.common.paths import project_root
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.sets import synthetic
@@ -131,7 +131,7 @@ def test_a_changed_file_is_refused(home):
         shutil.copy(shipped / f"cnn.{kind}", home / "models" / "bundled" / "backbones")
     path = drawn.drawn_file("cnn")
     path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(MissingDataError, match=r"is not the file that cnn.json describes .*git checkout"):
+    with pytest.raises(ModelFileError, match=r"is not the file that cnn.json describes .*git checkout"):
         drawn.drawn_file("cnn")
 
 

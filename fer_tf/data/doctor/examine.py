@@ -17,8 +17,9 @@ from PIL import Image
 
 from ...common.checks import DataError
 from ...common.files import replacing
+from ...common.hashes import file_fingerprint
 from ..base import SPLITS, FaceDataset
-from ..cache import cached_arrays, file_fingerprint
+from ..cache import cached_arrays
 from . import near_duplicates
 
 # A blank picture has nearly one value only (gray levels, standard deviation). A nearly blank one has a share of its

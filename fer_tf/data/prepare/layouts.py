@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from ...common.text import shown_path
+from ...common.text import plain_name, shown_path
 from ...emotions import EMOTIONS, RAFDB_CODES
 from ..base import SPLITS, FaceDataset
 from ..images import picture_stem
@@ -60,7 +60,7 @@ def _subjects(ds):
 
 def _file_name(row, suffix):
     """`<dataset>-<row>-<name>.jpg`: the row makes it unique, and plain letters work in every archive."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", picture_stem(row.source)).strip("._-")[:_LONGEST]
+    plain = plain_name(picture_stem(row.source), ascii_only=True).strip("._-")[:_LONGEST]
     return f"{row.dataset}-{row.row:07d}{f'-{plain}' if plain else ''}.{suffix}"
 
 

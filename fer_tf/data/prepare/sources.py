@@ -25,7 +25,7 @@ def check_place(names: Iterable[str], out: str | Path, data_dir: str | Path | No
     for name in {*DATASETS, *names} - ({*_OWN} - {*names}):
         raw = (root / name).resolve()
         if out == raw or raw in out.parents:
-            raise InputError(f"out: {out} lies in {raw}, the raw data of {name}; give a folder outside")
+            raise InputError(f"out: {out} is in {raw}, the raw data of {name}; give a folder outside")
 
 
 def check_apart(datasets: Iterable[FaceDataset], out: str | Path) -> None:

@@ -29,7 +29,7 @@ PROTOCOLS = {
 HOW_TO_GET = (
     "http://mohammadmahoor.com/affectnet/ (a lab manager or professor asks): put train_set/ and val_set/ into {root}, "
     "or of the older release training.csv, validation.csv and Manually_Annotated_Images/; folder copies: train/ and "
-    "val/ (or test/) with a folder a class, named for emotions or by AffectNet's codes 0..7"
+    "val/ (or test/) with one folder per class, named for emotions or by AffectNet's codes 0..7"
 )
 _LABELS = np.array([EMOTIONS.index(AFFECTNET_CODES[code]) for code in sorted(AFFECTNET_CODES)])
 

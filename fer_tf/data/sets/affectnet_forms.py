@@ -20,8 +20,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...common.checks import DataError, MissingDataError
+from ...common.hashes import file_fingerprint
 from ...emotions import AFFECTNET_CODES
-from ..cache import cached_arrays, file_fingerprint
+from ..cache import cached_arrays
 from ..folders import class_pictures, folder_emotion, missing_data, split_folders
 from ..images import IMAGE_SUFFIXES, is_litter
 from .affectnet_lists import ALLOWED_CODES, LISTS, add_status, affect, find_lists, read_lists, scan

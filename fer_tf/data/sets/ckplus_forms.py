@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ...common.checks import DataError, InputError, MissingDataError
+from ...common.hashes import file_fingerprint
 from ...emotions import CKPLUS_CODES, CKPLUS_CSV_CODES
-from ..cache import file_fingerprint, listing_fingerprint
+from ..cache import listing_fingerprint
 from ..folders import class_folders, class_pictures, list_files, list_images, missing_data
 from ..images import convert, read_image, resize
 from ..pixel_csv import read_pixel_csv

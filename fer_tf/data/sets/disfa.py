@@ -14,9 +14,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...common.checks import DataError, InputError, check_choice, check_whole
+from ...common.hashes import file_fingerprint
 from ...emotions import EMOTIONS
 from ..base import DatasetSpec, FaceDataset
-from ..cache import cached_arrays, file_fingerprint, listing_fingerprint
+from ..cache import cached_arrays, listing_fingerprint
 from ..folders import list_files, missing_data
 from ..splits import group_split
 from ..stores import MEMORY_LIMIT, ArrayImages

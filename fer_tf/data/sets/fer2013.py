@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ...common.checks import DataError
+from ...common.hashes import file_fingerprint
 from ...emotions import EMOTIONS
 from .. import pixel_csv
 from ..base import SPLITS, DatasetSpec, FaceDataset
-from ..cache import cached_arrays, file_fingerprint, listing_fingerprint
+from ..cache import cached_arrays, listing_fingerprint
 from ..folders import class_pictures, list_images, missing_data
 from ..pixel_csv import read_pixel_csv
 from ..splits import mark_held_out, naming, pick_per_class

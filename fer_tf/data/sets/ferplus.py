@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ...common.checks import DataError, check_choice
+from ...common.hashes import file_fingerprint
 from ...emotions import EMOTIONS, FERPLUS_COLUMNS
 from ..base import SPLITS, DatasetSpec, FaceDataset, renormalised
-from ..cache import file_fingerprint
 from ..csv_files import check_columns, read_csv
 from ..folders import missing_data
 from . import fer2013
