@@ -20,8 +20,8 @@ def region_weights(
         model: `keras.Model` with region attention (`ran`, `ran_facenet2expnet`).
         images: [N, H, W, C], raw 0..255.
         attention: "self" returns μ and "relation" returns ν. "final" returns the share of each region in the input of
-            the classifier; the shares of a picture sum to one. They are μ_i ν_i / Σ μ ν with relation-attention and μ_i / Σ μ
-            with self-attention only. If the classifier gets only the strongest crop, its share is 1.
+            the classifier; the shares of a picture sum to one. They are μ_i ν_i / Σ μ ν with relation-attention and
+            μ_i / Σ μ with self-attention only. If the classifier gets only the strongest crop, its share is 1.
         batch_size: images in each step.
     Returns: float [N, R], 0..1; index 0 is the whole face.
     Raises: `InputError` if the model does not have this attention.

@@ -213,7 +213,7 @@ def test_validation_is_what_no_run_learned_from(tiny_faces):
         ({"names": NAMES[:1]}, "runs: must be two or more different ones; received cnn-synth"),
         ({"names": [NAMES[0], NAMES[0]]}, "two or more different ones"),
         ({"names": [NAMES[0], "none"]}, "none: holds no finished run"),
-        ({"weights": [1]}, "weights: must be 2, one a run; received 1"),
+        ({"weights": [1]}, "weights: must be 2, one per run; received 1"),
         ({"weights": [1, -1]}, "weights: must be a number >= 0; received -1"),
         ({"weights": [0, 0]}, "weights: must not all be 0"),
         ({"weights": [1, 1], "select": "greedy"}, "weights: are chosen by select greedy"),
