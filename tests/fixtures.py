@@ -1,5 +1,6 @@
 """Helpers of several test files: FER2013 in its forms, prepared folders, broken pictures, running the command line."""
 
+import base64
 import gzip
 import io
 import lzma
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -72,6 +74,9 @@ class Fer2013Rows:
 
 # A training whose steps cost little to trace: a narrow net, few pictures, no augmentation.
 QUICK_TRAINING = {"limit": 64, "width": 0.1, "rotation": 0.0, "zoom": 0.0, "flip": False}
+# No augmentation, and the compact net with a moving average and progressive resizing.
+PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0, "contrast": 0.0, "flip": False}
+COMPACT = {"epochs": 4, "width": 0.05, "sizes": "24:1,48:1", "ema": 0.9, "optimizer": "adamw", **PLAIN}
 
 
 @contextmanager
@@ -262,3 +267,40 @@ def told_apart(model):
         if layer.name in ("self_attention", "relation_attention"):
             layer.set_weights([rng.normal(0, 3, weight.shape) for weight in layer.get_weights()])
     return model
+
+
+def film_frames(count=24, size=(48, 64)):
+    """Gray frames, BGR uint8 [H, W, 3], each of its own pattern."""
+    ramp = np.linspace(0, 100, size[1])[None, :, None]
+    for index in range(count):
+        yield np.repeat((np.roll(ramp, 5 * index, axis=1) + 5 * index).astype(np.uint8), size[0], axis=0).repeat(3, 2)
+
+
+def history_of(*values, accuracies=None):
+    """The history of a training with these validation losses."""
+    epochs = range(1, len(values) + 1)
+    rows = zip(epochs, values, accuracies or [0.5] * len(values), strict=True)
+    return pd.DataFrame([{"epoch": e, "val_loss": v, "val_accuracy": a, "seconds": 1.0} for e, v, a in rows])
+
+
+def content_of(pixels, form="PNG", **options):
+    """The bytes of a picture's file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form, **options)
+    return file.getvalue()
+
+
+def data_url(content):
+    """A picture's bytes as a browser sends them."""
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def fit_compact(faces, home, teacher=None, limit=64, **overrides):
+    """Fits the compact net on a few faces with the settings `COMPACT`; returns the model, the facts and the history."""
+    from fer_tf.experiments import resolve
+    from fer_tf.training import fitting
+
+    experiment = resolve("compact", "smoke", {**COMPACT, "teacher": "cnn" if teacher else "", **overrides})
+    progress = fitting.Progress(home, "f", verbose=False)
+    model, facts = fitting.fit(faces.limited(limit).training_data(), experiment, 0, progress, teacher=teacher)
+    return model, facts, pd.read_csv(home / "history.csv")

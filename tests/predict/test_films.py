@@ -1,26 +1,24 @@
-"""Films and cameras: one row per face and frame with its time, faces followed and smoothed, the annotated film, the
-timeline, and resuming in the middle."""
+"""Films: one row per face and frame with its time, faces followed and smoothed, the annotated film, the timeline, and
+resuming in the middle."""
 
 import json
 import os
-import signal
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import cut, run_cli, write_face
+from fixtures import cut, film_frames, run_cli, write_face
 from PIL import Image
 from stopping import stop_in
 
-from fer_tf.common.checks import DataError, InputError
+from fer_tf.common.checks import InputError
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.video import read_frames
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer
-from fer_tf.predict.films import LONGEST_PAUSE, Camera, FileFilm, FilmWriter, written_film
+from fer_tf.predict.films import LONGEST_PAUSE, FileFilm, FilmWriter, written_film
 from fer_tf.predict.predict_files import FileStream, Options, predict_files, timelines_folder
-from fer_tf.predict.timeline import timeline
 from fer_tf.predict.tracking import Follower
 
 CLASSES = list(EMOTIONS[:7])
@@ -30,13 +28,6 @@ COUNT, FPS = 24, 10
 @pytest.fixture(scope="module")
 def recognizer(tiny_model_path):
     return EmotionRecognizer(tiny_model_path, batch_size=5, detector="none")
-
-
-def film_frames(count=COUNT, size=(48, 64)):
-    """Gray frames, BGR uint8 [H, W, 3], each of its own pattern."""
-    ramp = np.linspace(0, 100, size[1])[None, :, None]
-    for index in range(count):
-        yield np.repeat((np.roll(ramp, 5 * index, axis=1) + 5 * index).astype(np.uint8), size[0], axis=0).repeat(3, 2)
 
 
 def write_film(path, frames=None):
@@ -225,13 +216,6 @@ def test_the_annotated_film_has_the_frames_in_their_time_and_the_panel(recognize
     assert np.ptp(box, axis=2).max() > 60 > np.ptp(frames[-1].image[:, :420].astype(int), axis=2).max(), "a box"
 
 
-@pytest.mark.parametrize("name", ["party_$5_and_$6", r"$\frac$", "_^{"])
-def test_names_of_films_are_no_formulas(name, tmp_path):
-    table = pd.DataFrame({"time": [0.0, 1.0], "track": [0, 0], "fear": [0.2, 0.6], "anger": [0.8, 0.4]})
-    timeline(table, ["fear", "anger"], name).savefig(tmp_path / "a.png")
-    assert (tmp_path / "a.png").stat().st_size
-
-
 def test_a_timeline_is_drawn_for_every_film(recognizer, film, two_faces, tmp_path):
     finder = EmotionRecognizer(recognizer.model, 4, "haar")
     out = tmp_path / "scores.csv"
@@ -281,120 +265,6 @@ def test_pictures_of_another_size_are_brought_to_the_films(tmp_path):
 @pytest.mark.parametrize(("fps", "written"), [(0.01, 1), (1000, 120), (25, 25)])
 def test_rates_are_brought_into_what_players_take(tmp_path, fps, written):
     assert FilmWriter(tmp_path / "a.mp4", fps).fps == written
-
-
-# cameras
-
-
-class Capture:
-    """A camera that gives this number of frames, ten per second by its own clock, and then fails."""
-
-    def __init__(self, count, is_open=True, on_frame=lambda index: None):
-        self.frames, self.is_open, self.on_frame = list(film_frames(count)), is_open, on_frame
-        self.now, self.index, self.released = 100.0, -1, False
-
-    def isOpened(self):
-        return self.is_open
-
-    def read(self):
-        self.index += 1
-        self.now += 0.1
-        self.on_frame(self.index)
-        is_there = self.index < len(self.frames)
-        return is_there, self.frames[self.index] if is_there else None
-
-    def release(self):
-        self.released = True
-
-    def camera(self, **options):
-        return Camera(2, open_capture=lambda number: self, clock=lambda: self.now, **options)
-
-
-def test_a_camera_is_predicted_frame_by_frame(recognizer, tmp_path):
-    capture = Capture(7)
-    frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv", annotate=tmp_path / "marked")
-    assert summary.cut_short == [("webcam:2", "stopped giving pictures")]
-    assert set(frame["path"]) == {"webcam:2"}
-    frame = frame[frame["error"].isna()]
-    assert frame["frame"].tolist() == list(range(7))
-    np.testing.assert_allclose(frame["time"], 0.1 * np.arange(1, 8), atol=1e-6)
-    expected = recognizer.predict([picture[..., ::-1] for picture in capture.frames])
-    np.testing.assert_allclose(scores(frame), scores(expected), atol=1e-6)
-    assert capture.released
-    assert summary.timelines
-    assert len(list(read_frames(next((tmp_path / "marked").glob("*.mp4"))))) == 7
-
-
-@pytest.mark.parametrize(
-    ("options", "wanted"),
-    [({"seconds": 0.55}, [0, 1, 2, 3, 4]), ({"every": 3}, [0, 3, 6, 9]), ({"fps": 5}, [0, 2, 4, 6, 8, 10])],
-)
-def test_a_camera_stops_in_time_and_leaves_frames_out(options, wanted):
-    assert [picture.frame for picture in Capture(11).camera(**options)] == wanted
-
-
-def test_frames_that_fail_now_and_then_do_not_end_a_camera():
-    capture = Capture(5)
-    real, fails = capture.read, iter([True, False, True, True, False, False, True])
-    capture.read = lambda: (False, None) if next(fails, False) else real()
-    assert [picture.frame for picture in capture.camera()] == [0, 1, 2, 3, 4]
-
-
-def test_ctrl_c_brings_a_camera_to_its_end_and_keeps_everything(recognizer, tmp_path):
-    before = signal.getsignal(signal.SIGINT)
-    capture = Capture(500, on_frame=lambda index: os.kill(os.getpid(), signal.SIGINT) if index == 3 else None)
-    face = write_face(tmp_path / "a.png")
-    frame, summary = predicted(recognizer, [capture.camera(), face], tmp_path / "out.csv", annotate=tmp_path / "marked")
-    assert len(frame) == 5
-    assert frame["path"].iloc[-1] == str(face), "what comes after the camera is done too"
-    assert sorted(os.listdir(tmp_path / "marked")) == ["000001-webcam_2.mp4", "000002-a.jpg"]
-    assert signal.getsignal(signal.SIGINT) is before
-    assert capture.released
-    assert not summary.failed
-
-
-@pytest.mark.slow  # depends on when the signal arrives: it failed once on a busy machine
-def test_a_second_ctrl_c_stops_at_once():
-    capture = Capture(500, on_frame=lambda index: os.kill(os.getpid(), signal.SIGINT))
-
-    def interrupt():
-        for _ in capture.camera():
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupt()
-    assert capture.released
-
-
-def test_a_camera_that_is_not_there_has_its_row(recognizer, tmp_path):
-    capture = Capture(0, is_open=False)
-    frame, summary = predicted(recognizer, [capture.camera()], tmp_path / "out.csv")
-    assert summary.failed == [("webcam:2", "there is no camera with this number, or it is in use")]
-    assert len(frame) == 1
-    assert capture.released
-
-
-def test_a_camera_without_a_picture_has_failed(recognizer, tmp_path):
-    """As Linux's second device of a camera, or one that may not be used."""
-    frame, summary = predicted(recognizer, [Capture(0).camera()], tmp_path / "out.csv")
-    assert summary.failed == [("webcam:2", "is open but gives no picture; is it a camera, and is its use allowed?")]
-    assert len(frame) == 1
-    with pytest.raises(DataError, match="webcam:2: is open but gives no picture"):  # each read may wait for seconds
-        list(Capture(0).camera(seconds=0.3))
-
-
-def test_a_camera_s_rows_begin_anew(recognizer, tmp_path):
-    stop_in(recognizer, [Capture(5).camera()], tmp_path / "out.csv", after=2)
-    frame, _ = predicted(recognizer, [Capture(3).camera(seconds=0.35)], tmp_path / "out.csv")
-    assert len(frame) == 3
-    kept = pd.read_csv(tmp_path / "out.csv.part1.old")
-    assert kept["frame"].tolist() == [0, 1], "what was seen before the stop is not thrown away"
-
-
-@pytest.mark.parametrize("bad", [-1, "0", 1.5])
-def test_camera_numbers_are_checked(bad):
-    with pytest.raises(InputError, match="webcam"):
-        Camera(bad)
 
 
 # the command

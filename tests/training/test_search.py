@@ -8,15 +8,14 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import home_of_runs
+from fixtures import history_of, home_of_runs
 
 from fer_tf import data, experiments
 from fer_tf.common.checks import InputError
 from fer_tf.data.base import FaceDataset
-from fer_tf.experiments import SPACES, read_space
 from fer_tf.runs import records
 from fer_tf.training import checkpoint as keeping
-from fer_tf.training import fitting, run_experiment, search, search_plots, trials
+from fer_tf.training import fitting, run_experiment, search, trials
 from fer_tf.training.search import run_search
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -25,13 +24,6 @@ OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False,
 # what takes most of the time of a training at this size
 PLAIN = {**OPTIONS, "rotation": 0.0, "zoom": 0.0, "flip": False}
 SMALL = {"learning_rate": [0.01], "batch_size": [32], "epochs": [1, 2], "patience": [0, 1]}
-
-
-def losses(*values, accuracies=None):
-    """A history with these validation losses."""
-    epochs = range(1, len(values) + 1)
-    rows = zip(epochs, values, accuracies or [0.5] * len(values), strict=True)
-    return pd.DataFrame([{"epoch": e, "val_loss": v, "val_accuracy": a, "seconds": 1.0} for e, v, a in rows])
 
 
 class FakeFit:
@@ -47,7 +39,7 @@ class FakeFit:
         if self.fails(experiment):
             raise RuntimeError("out of memory\nmore text")
         rng = np.random.default_rng(int(1000 * experiment.learning_rate) + experiment.batch_size + 10_000 * seed)
-        history = losses(*rng.random(experiment.epochs), accuracies=list(rng.random(experiment.epochs)))
+        history = history_of(*rng.random(experiment.epochs), accuracies=list(rng.random(experiment.epochs)))
         end = trials.epochs_within(history, experiment)
         progress.directory.mkdir(parents=True, exist_ok=True)
         history[:end].to_csv(progress.directory / "history.csv", index=False)
@@ -139,59 +131,6 @@ def test_the_printed_command_trains_what_was_found(fresh_home, searched):
     best = found.top().iloc[0]
     assert run.metrics["val"]["accuracy"] == pytest.approx(best["val_accuracy"])
     assert run.metrics["training"]["best_epoch"] == best["best_epoch"]
-
-
-def test_cosine_shares_no_training_between_lengths():
-    def names(**settings):
-        found = [
-            experiments.resolve("cnn", overrides={**settings, "epochs": e, "patience": p})
-            for e in (10, 20)
-            for p in (0, 5)
-        ]
-        return [trials.family(item) for item in found]
-
-    assert len(set(names())) == 1
-    assert len(set(names(schedule="cosine"))) == 2
-    assert len(set(names(schedule="plateau"))) == 1
-
-
-def test_phases_that_depend_on_the_length_share_no_training():
-    def family(name, epochs):
-        return trials.family(experiments.resolve(name, overrides={"epochs": epochs}))
-
-    assert family("vgg16", 10) == family("vgg16", 20)  # three epochs of the head, then one phase to the end
-    assert family("vgg16", 3) != family("vgg16", 20)  # the head alone
-    assert family("akhand", 12) != family("akhand", 24)  # the steps of unfreezing move
-
-
-def test_early_stopping_is_read_from_a_history():
-    def end(history, **settings):
-        return trials.epochs_within(history, experiments.resolve("cnn", overrides=settings))
-
-    history = losses(1.0, 0.9, 0.95, 0.91, 0.5, 0.6)
-    assert end(history, epochs=6, patience=2) == 4
-    assert end(history, epochs=3, patience=2) == 3
-    assert end(history, epochs=6, patience=3) == 6
-    assert end(history, epochs=6) == 6
-    assert end(history, epochs=7) is None
-    assert end(history, epochs=7, patience=2) == 4
-    assert end(losses(1.0, np.nan, np.nan, 0.5), epochs=4, patience=2) == 3
-
-
-def test_patience_counts_in_the_last_phase_only():
-    experiment = experiments.resolve("vgg16", overrides={"epochs": 8, "patience": 2})
-    assert experiment.head_epochs == 3
-    history = losses(0.1, 0.2, 0.3, 0.9, 0.8, 0.85, 0.85, 0.1)
-    assert trials.epochs_within(history, experiment) == 7
-
-
-def test_best_epoch_by_accuracy_then_loss_and_a_loss_that_is_no_number():
-    found = trials.outcome(losses(1.0, 0.9, 0.8, 0.1, accuracies=[0.5, 0.7, 0.7, 0.6]))
-    assert (found["status"], found["best_epoch"], found["val_accuracy"], found["seconds"]) == ("done", 3, 0.7, 4.0)
-    found = trials.outcome(losses(1.0, np.nan, accuracies=[0.5, 0.1]))
-    assert (found["status"], found["best_epoch"], found["epochs_run"]) == ("done", 1, 2)
-    found = trials.outcome(losses(np.nan, np.nan))
-    assert (found["status"], found["message"]) == ("failed", "the loss is not a number from epoch 1 on")
 
 
 def test_interrupted_search_runs_only_the_rest(fresh_home, fake):
@@ -289,19 +228,6 @@ def test_test_images_are_never_read(fresh_home, searched, monkeypatch):
     pd.testing.assert_frame_equal(found[same], honest[same])
 
 
-def test_random_trials_are_seeded_and_none_comes_twice():
-    space = SPACES["document4"]
-
-    def draw(count, seed):
-        return [json.dumps(item) for item in space.combinations(count, seed)]
-
-    assert draw(20, 1) == draw(20, 1) != draw(20, 2)
-    assert len(set(draw(127, 0))) == 127
-    assert set(draw(20, 1)) <= set(draw(0, 0))
-    with pytest.raises(InputError, match="random: the space document4 has 128 settings; received 129"):
-        draw(129, 0)
-
-
 def test_grid_after_random_goes_on_with_what_was_tried(fresh_home, fake):
     fake()
     first = run_search("cnn", "document2", random=5, **OPTIONS)
@@ -392,16 +318,6 @@ def test_two_processes_cannot_run_one_search(fresh_home, fake):
     assert trained == []
 
 
-def test_spaces_are_written_in_a_file_or_as_text(tmp_path):
-    wanted = {"learning_rate": [0.1, 0.01], "batch_size": [8, 16], "optimizer": ["sgd"], "flip": [True, False]}
-    text = "learning_rate=0.1,0.01 batch_size=8,16 optimizer=sgd flip=true,false"
-    assert read_space(text).values == wanted
-    (tmp_path / "mine.json").write_text(json.dumps(wanted))
-    found = read_space(str(tmp_path / "mine.json"))
-    assert (found.name, found.values, len(found)) == ("mine", wanted, 8)
-    assert {len(space) for space in SPACES.values()} == {128, 48, 4}
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -425,28 +341,3 @@ def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, messa
     with pytest.raises(InputError, match=message):
         run_search(**{"name": "cnn", **OPTIONS, **arguments})
     assert not (fresh_home / "reports").exists()
-
-
-def test_heat_map_takes_the_best_over_the_other_settings():
-    table = pd.DataFrame(
-        {
-            "batch_size": [8, 8, 16],
-            "learning_rate": [0.1, 0.1, 0.01],
-            "dropout": [0.1, 0.5, 0.1],
-            "val_accuracy": [0.3, 0.6, 0.4],
-        }
-    )
-    figure = search_plots.heat_map(table, ["batch_size", "learning_rate", "dropout"])
-    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["0.400", "0.600"]
-    assert figure.axes[0].get_xlabel() == "batch size"
-    assert figure.axes[0].get_ylabel() == "learning rate"
-    alone = search_plots.heat_map(table, ["dropout"])
-    assert sorted(text.get_text() for text in alone.axes[0].texts) == ["0.400", "0.600"]
-
-
-def test_parallel_coordinates_has_a_line_a_trial():
-    table = pd.DataFrame({"optimizer": ["adam", "sgd"], "flip": [True, False], "val_accuracy": [0.3, 0.6]})
-    axis = search_plots.parallel_coordinates(table, ["optimizer", "flip"]).axes[0]
-    lines = [line.get_ydata() for line in axis.lines if len(line.get_ydata()) == 3]
-    assert sorted(line[-1] for line in lines) == [0, 1]
-    assert {"adam", "sgd", "True", "False", "0.300", "0.600"} <= {text.get_text() for text in axis.texts}

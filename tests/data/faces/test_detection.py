@@ -1,17 +1,14 @@
 """Faces are found at any size, in batches and alone, and handed out as crops; what is missing is named."""
 
 import math
-import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from fer_tf.common.checks import InputError
-from fer_tf.data import faces
 from fer_tf.data.drawn_faces import draw_faces
-from fer_tf.data.faces import DETECTORS, Face, crop_faces, default_detector, detect_faces
-from fer_tf.data.faces import detectors as detectors_module
+from fer_tf.data.faces import DETECTORS, Face, crop_faces, detect_faces
 from fer_tf.data.faces.detectors import Detector
 
 REAL = ("haar", "mtcnn")
@@ -21,14 +18,6 @@ REAL = ("haar", "mtcnn")
 def people():
     """Four drawn faces that look straight ahead, uint8 [4, 96, 96, 1]."""
     return draw_faces(4, seed=0, size=96, difficulty="easy", emotions=["neutral"] * 4).images
-
-
-@pytest.fixture
-def fresh():
-    """No detector is kept from or for other tests."""
-    detectors_module._loaded.cache_clear()
-    yield
-    detectors_module._loaded.cache_clear()
 
 
 @pytest.fixture
@@ -257,97 +246,3 @@ def test_wrong_arguments(change, message):
 def test_wrong_pictures(image):
     with pytest.raises(InputError, match=r"images: each must be uint8 \[H, W, 1 or 3\]; number 1 is"):
         detect_faces([black(9, 9), image], "none")
-
-
-def test_opencv_without_cascades(monkeypatch, fresh):
-    monkeypatch.delattr(cv2, "CascadeClassifier")
-    with pytest.raises(InputError, match="detector haar: .*haarcascade_frontalface_alt2.xml.*pip install 'opencv"):
-        detect_faces([black(99, 99)], "haar")
-
-
-def test_cascade_files_gone(monkeypatch, fresh, tmp_path):
-    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
-    with pytest.raises(InputError, match="detector haar: .*haarcascade_frontalface_alt2.xml.*pip install 'opencv"):
-        detect_faces([black(99, 99)], "haar")
-
-
-def test_mtcnn_not_installed(monkeypatch, fresh):
-    monkeypatch.setitem(sys.modules, "mtcnn", None)
-    with pytest.raises(InputError, match="detector mtcnn: .*pip install mtcnn.*or choose detector 'haar'"):
-        detect_faces([black(99, 99)], "mtcnn")
-
-
-def test_mtcnn_on_another_backend(monkeypatch, fresh):
-    import keras
-
-    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    assert default_detector() == "haar"
-    with pytest.raises(InputError, match="detector mtcnn: .*TensorFlow as Keras's backend"):
-        detect_faces([black(99, 99)], "mtcnn")
-
-
-@pytest.mark.parametrize("absent", [None, "mtcnn", "lz4", "tensorflow"])
-def test_default_detector(monkeypatch, absent):
-    monkeypatch.setattr(detectors_module, "find_spec", lambda name: None if name == absent else name)
-    assert default_detector() == ("haar" if absent else "mtcnn")
-
-
-def test_detectors_are_loaded_once(monkeypatch, fresh):
-    loads = []
-    spec = Detector(lambda level: loads.append(level) or rectangles, "counts", {"level": 1})
-    monkeypatch.setitem(DETECTORS, "counting", spec)
-    load = detectors_module.load_detector
-    assert load("counting") is load("counting") is load("counting", level=1) is not None
-    load("counting", level=2)
-    assert loads == [1, 2]
-
-
-def test_yunet_without_its_file(monkeypatch, fresh, tmp_path):
-    monkeypatch.delenv("FER_TF_YUNET", raising=False)
-    with pytest.raises(
-        InputError, match="no model file was given; get face_detection_yunet_2023mar.onnx from .*model_fi"
-    ):
-        detect_faces([black(99, 99)], "yunet")
-    with pytest.raises(InputError, match="there is no .*gone.onnx; get face_detection_yunet_2023mar.onnx"):
-        detect_faces([black(99, 99)], "yunet", model_file=tmp_path / "gone.onnx")
-    (tmp_path / "text.onnx").write_text("no network")
-    monkeypatch.setenv("FER_TF_YUNET", str(tmp_path / "text.onnx"))
-    with pytest.raises(InputError, match="text.onnx is not a YuNet model"):
-        detect_faces([black(99, 99)], "yunet")
-
-
-class StandInYuNet:
-    """Answers as cv2.FaceDetectorYN does: rows of box, five points (the person's right eye first), score."""
-
-    @classmethod
-    def create(cls, path, config, size, threshold):
-        return cls()
-
-    def setInputSize(self, size):
-        self.size = size
-
-    def detect(self, picture):
-        assert self.size == picture.shape[1::-1]
-        blue, _, red = picture[-1, -1]
-        assert (blue, red) == (3, 1)  # BGR
-        if picture[0, 0, 0] == 255:
-            return 1, None
-        return 1, np.array([[20, 30, 50, 60, 32, 50, 58, 48, 45, 60, 35, 75, 55, 75, 0.9]], np.float32)
-
-
-def test_yunets_answers_are_read(monkeypatch, fresh, tmp_path):
-    monkeypatch.setattr(cv2, "FaceDetectorYN", StandInYuNet)
-    (tmp_path / "model.onnx").write_text("stand-in")
-    picture = np.full((400, 500, 3), (1, 2, 3), np.uint8)
-    empty = picture.copy()
-    empty[0, 0] = 255
-    found = detect_faces([empty, picture], "yunet", model_file=str(tmp_path / "model.onnx"))
-    assert found[0] == []
-    (face,) = found[1]
-    assert (face.box, face.left_eye, face.right_eye) == ((20, 30, 50, 60), (32, 50), (58, 48))
-    assert face.score == pytest.approx(0.9)
-
-
-def test_the_table_lists_what_is_offered():
-    assert list(faces.DETECTORS) == ["mtcnn", "haar", "yunet", "none"]
-    assert all(spec.title for spec in DETECTORS.values())

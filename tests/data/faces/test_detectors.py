@@ -1,0 +1,108 @@
+"""Detectors: which one is taken, what each needs, and how YuNet's answers are read."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_tf.common.checks import InputError
+from fer_tf.data.faces import DETECTORS, default_detector, detect_faces
+from fer_tf.data.faces import detectors as detectors_module
+from fer_tf.data.faces.detectors import Detector
+
+BLACK = np.zeros((99, 99, 1), np.uint8)
+
+
+def test_opencv_without_cascades(monkeypatch, fresh):
+    monkeypatch.delattr(cv2, "CascadeClassifier")
+    with pytest.raises(InputError, match="detector haar: .*haarcascade_frontalface_alt2.xml.*pip install 'opencv"):
+        detect_faces([BLACK], "haar")
+
+
+def test_cascade_files_gone(monkeypatch, fresh, tmp_path):
+    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
+    with pytest.raises(InputError, match="detector haar: .*haarcascade_frontalface_alt2.xml.*pip install 'opencv"):
+        detect_faces([BLACK], "haar")
+
+
+def test_mtcnn_not_installed(monkeypatch, fresh):
+    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    with pytest.raises(InputError, match="detector mtcnn: .*pip install mtcnn.*or choose detector 'haar'"):
+        detect_faces([BLACK], "mtcnn")
+
+
+def test_mtcnn_on_another_backend(monkeypatch, fresh):
+    import keras
+
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    assert default_detector() == "haar"
+    with pytest.raises(InputError, match="detector mtcnn: .*TensorFlow as Keras's backend"):
+        detect_faces([BLACK], "mtcnn")
+
+
+@pytest.mark.parametrize("absent", [None, "mtcnn", "lz4", "tensorflow"])
+def test_default_detector(monkeypatch, absent):
+    monkeypatch.setattr(detectors_module, "find_spec", lambda name: None if name == absent else name)
+    assert default_detector() == ("haar" if absent else "mtcnn")
+
+
+def test_detectors_are_loaded_once(monkeypatch, fresh):
+    loads = []
+    spec = Detector(lambda level: loads.append(level) or list, "counts", {"level": 1})
+    monkeypatch.setitem(DETECTORS, "counting", spec)
+    load = detectors_module.load_detector
+    assert load("counting") is load("counting") is load("counting", level=1) is not None
+    load("counting", level=2)
+    assert loads == [1, 2]
+
+
+def test_yunet_without_its_file(monkeypatch, fresh, tmp_path):
+    monkeypatch.delenv("FER_TF_YUNET", raising=False)
+    with pytest.raises(
+        InputError, match="no model file was given; get face_detection_yunet_2023mar.onnx from .*model_fi"
+    ):
+        detect_faces([BLACK], "yunet")
+    with pytest.raises(InputError, match="there is no .*gone.onnx; get face_detection_yunet_2023mar.onnx"):
+        detect_faces([BLACK], "yunet", model_file=tmp_path / "gone.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    monkeypatch.setenv("FER_TF_YUNET", str(tmp_path / "text.onnx"))
+    with pytest.raises(InputError, match="text.onnx is not a YuNet model"):
+        detect_faces([BLACK], "yunet")
+
+
+class StandInYuNet:
+    """Answers as cv2.FaceDetectorYN does: rows of box, five points (the person's right eye first), score."""
+
+    @classmethod
+    def create(cls, path, config, size, threshold):
+        return cls()
+
+    def setInputSize(self, size):
+        self.size = size
+
+    def detect(self, picture):
+        assert self.size == picture.shape[1::-1]
+        blue, _, red = picture[-1, -1]
+        assert (blue, red) == (3, 1)  # BGR
+        if picture[0, 0, 0] == 255:
+            return 1, None
+        return 1, np.array([[20, 30, 50, 60, 32, 50, 58, 48, 45, 60, 35, 75, 55, 75, 0.9]], np.float32)
+
+
+def test_yunets_answers_are_read(monkeypatch, fresh, tmp_path):
+    monkeypatch.setattr(cv2, "FaceDetectorYN", StandInYuNet)
+    (tmp_path / "model.onnx").write_text("stand-in")
+    picture = np.full((400, 500, 3), (1, 2, 3), np.uint8)
+    empty = picture.copy()
+    empty[0, 0] = 255
+    found = detect_faces([empty, picture], "yunet", model_file=str(tmp_path / "model.onnx"))
+    assert found[0] == []
+    (face,) = found[1]
+    assert (face.box, face.left_eye, face.right_eye) == ((20, 30, 50, 60), (32, 50), (58, 48))
+    assert face.score == pytest.approx(0.9)
+
+
+def test_the_table_lists_what_is_offered():
+    assert list(DETECTORS) == ["mtcnn", "haar", "yunet", "none"]
+    assert all(spec.title for spec in DETECTORS.values())
