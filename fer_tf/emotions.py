@@ -98,8 +98,8 @@ def class_subset(classes: int | str | Sequence[str] | None, available: Sequence[
             raise InputError(f"classes: allowed are 6, 7, 8 or a tuple of emotion names, not {classes}")
         names = EMOTIONS[:classes]
     else:
-        wanted = [classes] if isinstance(classes, str) else list(classes)  # type: ignore[arg-type]
-        names = tuple(sorted({canonical_emotion(name) for name in wanted}, key=EMOTIONS.index))
+        chosen = [classes] if isinstance(classes, str) else list(classes)  # type: ignore[arg-type]
+        names = tuple(sorted({canonical_emotion(name) for name in chosen}, key=EMOTIONS.index))
     missing = [name for name in names if name not in available]
     if missing:
         raise InputError(f"classes: {', '.join(missing)} not in this dataset, which has {', '.join(available)}")

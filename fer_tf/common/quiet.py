@@ -15,14 +15,14 @@ def quiet_stderr() -> Iterator[None]:
     Exceptions are raised as usual. Use it only around code whose stderr output is known to be noise.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
+    original = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(original)
 
 
 def import_keras(wake: bool = True) -> ModuleType:

@@ -224,8 +224,8 @@ class FaceDataset:
         for name in SPLITS:
             chosen = table.index[table["split"] == name]
             if len(chosen) > limit:
-                kept = stratified_sample(table.loc[chosen, "label"].to_numpy(), limit, seed)
-                table.loc[chosen.delete(kept), "split"] = ""
+                sampled = stratified_sample(table.loc[chosen, "label"].to_numpy(), limit, seed)
+                table.loc[chosen.delete(sampled), "split"] = ""
         note = f"at most {limit} images per split are used"
         return replace(self, table=table, notes=[*self.notes, note])
 

@@ -19,9 +19,9 @@ def csv_errors(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
 
 
-def check_columns(path: Path, table: pd.DataFrame, wanted: Sequence[str]) -> None:
-    """Raises `DataError` if the table of a csv lacks one of the wanted columns."""
-    missing = [name for name in wanted if name not in table.columns]
+def check_columns(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raises `DataError` if the table of a csv lacks one of the columns."""
+    missing = [name for name in columns if name not in table.columns]
     if missing:
         raise DataError(f"{path}: has no column {', '.join(missing)} (its columns: {', '.join(table.columns)})")
 

@@ -107,8 +107,8 @@ def _eight_bits(picture, channels):
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     is_gray = picture.mode in ("L", "1")
-    wanted = {1: "L", 3: "RGB", None: "L" if is_gray else "RGB"}[channels]
-    return picture if picture.mode == wanted else picture.convert("RGB").convert(wanted)
+    form = {1: "L", 3: "RGB", None: "L" if is_gray else "RGB"}[channels]
+    return picture if picture.mode == form else picture.convert("RGB").convert(form)
 
 
 def _scale_deep(pixels):

@@ -74,14 +74,14 @@ def occlusion_curve(
 
 def _joined(edges, share, least):
     """The edges of bins with at least `least` shares; the last edge always stays."""
-    kept = []
+    joined = []
     for edge in edges:
-        below = kept[-1] if kept else -np.inf
+        below = joined[-1] if joined else -np.inf
         if ((share > below) & (share <= edge)).sum() >= least:
-            kept.append(edge)
-    if kept[-1:] == edges[-1:]:
-        return kept
-    return [*(kept[:-1] if kept[-1:] != [0] else kept), edges[-1]]
+            joined.append(edge)
+    if joined[-1:] == edges[-1:]:
+        return joined
+    return [*(joined[:-1] if joined[-1:] != [0] else joined), edges[-1]]
 
 
 def on_same_images(predictions: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

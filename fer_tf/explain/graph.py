@@ -88,8 +88,8 @@ def cut_at_last_map(model: keras.Model) -> Cut:
 def _places(model):
     """Yields (layer's name, map, function that returns the two halves), the last map first; nested models included."""
     are_folded = any(isinstance(layer, FoldRegions) for layer in model.layers)
-    first = next((index for index, layer in enumerate(model.layers) if _convolves(layer)), len(model.layers))
-    layers = model.layers[first:]
+    begin = next((index for index, layer in enumerate(model.layers) if _convolves(layer)), len(model.layers))
+    layers = model.layers[begin:]
     for layer, after in reversed(list(zip(layers, [*layers[1:], None], strict=False))):
         for tensor in [] if are_folded else _maps(layer, after):
             yield _path(layer), tensor, partial(_split, model.inputs[0], tensor, model.outputs[0])
@@ -128,14 +128,14 @@ def _split(start, tensor, end):
 
 def _split_inside(model, inner, halves):
     """Like `_split` for a map inside the nested model `inner`: builds the graph again with `inner` in two parts."""
-    first, second = halves()
+    to_map, from_map = halves()
     seen = {}
 
     def call(layer, *inputs, **options):
         if layer is not inner:
             return layer(*inputs, **options)
-        seen["map"] = first(*inputs)
-        return second(seen["map"])
+        seen["map"] = to_map(*inputs)
+        return from_map(seen["map"])
 
     whole = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
     return _split(whole.inputs[0], seen["map"], whole.outputs[0])

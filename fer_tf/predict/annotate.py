@@ -177,10 +177,10 @@ def _draw_bar(draw, label, share, corner, colour, font):
     draw.text((begin + wide + 5, top + _LINE / 2), f"{share:.2f}", "black", font, "lm")
 
 
-def _draw_rest(draw, count, more, left, height):
+def _draw_rest(draw, count, hidden, left, height):
     """Writes that no face was found, or how many faces are not in the panel."""
     font = ImageFont.load_default(_FONT)
     if not count:
         draw.text((left + 8, 14), "no face found", "black", font, "lm")
-    elif more > 0:
-        draw.text((left + 8, height - 3), f"and {more} more", "black", font, "ld")
+    elif hidden > 0:
+        draw.text((left + 8, height - 3), f"and {hidden} more", "black", font, "ld")

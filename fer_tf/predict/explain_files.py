@@ -94,8 +94,8 @@ class FileExplainer:
             cells.to_csv(part, index=False, float_format="%.6f")
         return table
 
-    def _explained(self, paths, pictures, first, out, sheets):
-        """Writes the maps of some files, which start at position `first` of all files; returns their rows as dicts."""
+    def _explained(self, paths, pictures, start, out, sheets):
+        """Writes the maps of some files, which begin at position `start` of all files; returns their rows as dicts."""
         faces = self.recognizer.recognise(pictures)
         targets = self.target or faces.probabilities.argmax(axis=1)
         maps = {method: explain(self.recognizer.model, faces.crops, method, targets) for method in self.layers}
@@ -107,7 +107,7 @@ class FileExplainer:
                 continue
             index, crop = next(crops)
             face_maps = {method: all_maps[index] for method, all_maps in maps.items()}
-            number = first + position + 1
+            number = start + position + 1
             name = f"{number:04d}-{plain_stem(paths[position])}-face{row['face']}"
             for method, face_map in face_maps.items():
                 rows.append(self._write_map(row, crop, method, face_map, out, name))

@@ -33,7 +33,7 @@ class FileFilm:
         path: the file.
         every: use every Nth frame: 0, every, 2 every, …
         fps: use this number of frames per second of the file's clock instead.
-        first: skip the frames before this number.
+        first_frame: skip the frames before this number.
         progress: show a progress bar.
     Raises: `DataError` if the file cannot be read, also during the iteration.
 
@@ -46,10 +46,10 @@ class FileFilm:
     is_live = False
 
     def __init__(
-        self, path: str | Path, every: int = 1, fps: float | None = None, first: int = 0, progress: bool = False
+        self, path: str | Path, every: int = 1, fps: float | None = None, first_frame: int = 0, progress: bool = False
     ) -> None:
         check_harmless(path)
-        self.every, self.first, self.progress = every, first, progress
+        self.every, self.first_frame, self.progress = every, first_frame, progress
         self.name, self.complaint = shown_path(path), ""
         self._path, self._reader = path, read_frames(path, rate=fps)
         info = self._reader.info
@@ -62,7 +62,7 @@ class FileFilm:
     def __iter__(self) -> Iterator[Picture]:
         title, expected = one_line(Path(self.name).name), self._reader.expected
         for frame in tqdm(self._reader, title, expected, leave=False, unit=" frames", disable=not self.progress):
-            if frame.index >= self.first and frame.index % self.every == 0:
+            if frame.index >= self.first_frame and frame.index % self.every == 0:
                 yield Picture(self.name, frame.image, "", frame.index, frame.time)
         self.complaint = self._reader.complaint.removeprefix(f"{self._path}: ")
 

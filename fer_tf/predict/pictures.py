@@ -34,12 +34,12 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises: `DataError` if there is no such file, or it is not a readable picture.
     """
     path = expanded(path)
-    kept = reports_root() / path
+    in_reports = reports_root() / path
     if path.exists() or path.is_absolute():
         return read_image(path, channels=3)
-    if not kept.is_file():
-        raise DataError(f"{path}: no such file; looked at {path.absolute()} and {kept}")
-    return read_image(kept, channels=3)
+    if not in_reports.is_file():
+        raise DataError(f"{path}: no such file; looked at {path.absolute()} and {in_reports}")
+    return read_image(in_reports, channels=3)
 
 
 def preprocess_image(

@@ -186,9 +186,9 @@ class FileStream:
                 yield from self._pictures(number, end)
                 number = end
 
-    def _position(self, number, **more):
-        """Where to resume: at the `number`th file, with what is known of the files before."""
-        return {"file": number, "cut_short": list(self.cut_short), **more}
+    def _position(self, number, **in_film):
+        """Where to resume: at the `number`th file, with what is known of the files before and of this film."""
+        return {"file": number, "cut_short": list(self.cut_short), **in_film}
 
     def _table(self, rows, probabilities):
         return self.recognizer.table(rows, probabilities, self.columns)
@@ -222,11 +222,11 @@ class FileStream:
 
     def _film(self, number, start):
         """Yields the rows of one film, with a last row for the error if it cannot be read, or only in part."""
-        error, first, file, name = "", start.get("frame", 0), self.files[number], self.films[number]
-        every, fps, is_begun = self.options.every, self.options.fps, first > 0
+        error, first_frame, file, name = "", start.get("frame", 0), self.files[number], self.films[number]
+        every, fps, is_begun = self.options.every, self.options.fps, first_frame > 0
         path = self._copy_path(number, name, ".mp4")
         try:
-            film = file if isinstance(file, Camera) else FileFilm(file, every, fps, first, self.progress)
+            film = file if isinstance(file, Camera) else FileFilm(file, every, fps, first_frame, self.progress)
             with written_film(path, film.fps) if path else contextlib.nullcontext() as copy:
                 for table, position in self._frames(film, number, start, copy):
                     is_begun = True

@@ -35,8 +35,8 @@ def build_report() -> Path:
     local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()
     claimed, shown_documents = shown_claims(answered), documents(local, all_runs())
     document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
-    parts = compare(released).groupby(["dataset", "protocol"]) if released else ()
-    pages = [_released(key, part) for key, part in parts]
+    by_protocol = compare(released).groupby(["dataset", "protocol"]) if released else ()
+    pages = [_released(key, compared) for key, compared in by_protocol]
     page = _template().render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=environment(),
@@ -75,7 +75,7 @@ def _groups(runs):
     return [group | {"sections": _figure_sections(group, groups)} for group in groups]
 
 
-def _group(key, part, members):
+def _group(key, compared, members):
     """What the page shows of the runs on one dataset under one protocol."""
     whole = max(members, key=lambda run: run.record["counts"]["all"]["all"])  # not one with a limit
     caption = f"All models on {key[0]}, protocol {key[1]}"
@@ -85,21 +85,21 @@ def _group(key, part, members):
         "protocol": key[1],
         "options": _options(members, whole.record),
         "anchor": f"{key[0]}-{key[1]}-{whole.record.get('test_fingerprint', '')}",
-        "verdict": _verdict(part),
-        "table": _table(shown(_short_names(part)), caption),
-        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(part))),
+        "verdict": _verdict(compared),
+        "table": _table(shown(_short_names(compared)), caption),
+        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(compared))),
         "counts": _table(counts, "Images per class and split"),
         "notes": whole.record["notes"],
         "runs": [_run(run) for run in members],
     }
 
 
-def _short_names(part):
+def _short_names(compared):
     """Runs of one dataset and protocol without what they all have in their names."""
-    common = part["dataset"] + "-" + part["protocol"] + "-"
-    names = [name.replace(shared, "", 1) for name, shared in zip(part["run"], common, strict=True)]
+    common = compared["dataset"] + "-" + compared["protocol"] + "-"
+    names = [name.replace(shared, "", 1) for name, shared in zip(compared["run"], common, strict=True)]
     names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
-    return part.assign(run=names)
+    return compared.assign(run=names)
 
 
 def _options(members, record):
@@ -110,9 +110,9 @@ def _options(members, record):
     return ", ".join(f"{key} {value}" for key, value in options.items())
 
 
-def _verdict(part):
+def _verdict(compared):
     """A comparison table in sentences: the model chosen on validation, its rivals, and which have not learned."""
-    trained = part[part["experiment"] != "majority"]
+    trained = compared[compared["experiment"] != "majority"]
     if trained.empty:
         return ""
     best = trained.loc[trained["val accuracy"].idxmax()]
@@ -122,7 +122,7 @@ def _verdict(part):
     text += _rivals(trained, best)
     idle = ", ".join(dict.fromkeys(trained.loc[~trained["learned"], "experiment"]))
     text += f"Not learned (interval not above the share of the most frequent class): {idle}. " if idle else ""
-    commonest = part.loc[part["experiment"] == "majority", "accuracy"]
+    commonest = compared.loc[compared["experiment"] == "majority", "accuracy"]
     return text + (f"Always giving the commonest class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
 
 
@@ -137,13 +137,13 @@ def _rivals(trained, best):
     return f"The intervals of {count} others overlap with its own or lie above it. "
 
 
-def _released(key, part):
+def _released(key, compared):
     """Measured records that ship with the kit, on one dataset under one protocol."""
     return {
         "dataset": key[0],
         "protocol": key[1],
-        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(part))),
-        "table": _table(shown(part), f"Released results on {key[0]}, protocol {key[1]}"),
+        "bars": _picture(evaluation_plots.accuracy_bars(_short_names(compared))),
+        "table": _table(shown(compared), f"Released results on {key[0]}, protocol {key[1]}"),
     }
 
 
@@ -153,9 +153,9 @@ def _figure_sections(group, groups):
         other for other in groups if (other["dataset"], other["protocol"]) == (group["dataset"], group["protocol"])
     ]
     folder = reports_root() / "figures" / f"{group['dataset']}-{group['protocol']}"
-    kept = [(path, *_about_figure(path)) for path in sorted(folder.glob("*.png"))]
+    figures_on_disk = [(path, *_about_figure(path)) for path in sorted(folder.glob("*.png"))]
     sections = {title: [] for title in plots.SECTIONS}
-    for path, section, parameters in kept:
+    for path, section, parameters in figures_on_disk:
         if section in sections and _home(parameters, rivals) is group:
             sections[section].append(_figure(path, parameters, group))
     return [(title, figures) for title, figures in sections.items() if figures]
@@ -164,10 +164,10 @@ def _figure_sections(group, groups):
 def _home(parameters, rivals):
     """Of the groups of one dataset and protocol the one with a run of the figure's seed and options, else the first."""
     options = parse_options(rivals[0]["dataset"], parameters.get("dataset_options", ""))
-    wanted = {key: str(value) for key, value in options.items()}  # as records have them
+    texts = {key: str(value) for key, value in options.items()}  # as records have them
     for group in rivals:
         for record in (run["record"] for run in group["runs"]):
-            if (record["seed"], record.get("dataset_options", {})) == (parameters.get("seed", record["seed"]), wanted):
+            if (record["seed"], record.get("dataset_options", {})) == (parameters.get("seed", record["seed"]), texts):
                 return group
     return rivals[0]
 

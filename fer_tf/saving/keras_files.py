@@ -101,12 +101,12 @@ def save_facenet2expnet(model: keras.Model, path: str | Path | None = None) -> P
     if model_shape(model) != DEFAULT_SHAPE:
         raise InputError(f"model: {FACENET2EXPNET} takes {DEFAULT_SHAPE}; this model takes {model_shape(model)}")
     names = [canonical_emotion(name) for name in model_info(model)["class_names"]]
-    wanted = [canonical_emotion(label) for label in EMOTION_LABELS]
-    sources = [names.index(name) if name in names else -1 for name in wanted]
+    labels = [canonical_emotion(label) for label in EMOTION_LABELS]
+    sources = [names.index(name) if name in names else -1 for name in labels]
     path = Path(path or models_root() / FACENET2EXPNET)
     absent = [label for label, source in zip(EMOTION_LABELS, sources, strict=True) if source < 0]
     provenance = {"absent_classes": absent, **model_info(model).get("provenance", {})}
-    if sources != list(range(len(wanted))):  # a model that already has this order stays as it is
+    if sources != list(range(len(labels))):  # a model that already has this order stays as it is
         outputs = _layers.ClassOrder(sources, name="labels")(model.outputs[0])
         model = keras.Model(model.inputs[0], outputs, name="FaceNet2ExpNet")
     save_model(model, path, EMOTION_LABELS, provenance)

@@ -83,8 +83,8 @@ class ExportedModel(ABC):
         """
         images = np.asarray(images, np.float32)
         if images.shape[1:] != self.input_shape[1:]:
-            wanted = ", ".join(map(str, self.input_shape[1:]))
-            raise InputError(f"images: must be [N, {wanted}]; received {images.shape}")
+            sides = ", ".join(map(str, self.input_shape[1:]))
+            raise InputError(f"images: must be [N, {sides}]; received {images.shape}")
         if not len(images):
             return np.zeros((0, self.output_shape[-1]), np.float32)
         return np.asarray(self._run(images), np.float32)

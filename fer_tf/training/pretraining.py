@@ -127,32 +127,32 @@ class DrawnPeople(keras.utils.PyDataset):
         self.order = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.images))
 
 
-def drawn_people(count: int, seed: int = 0, first: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Faces of people who are in no dataset, with what is to be named of them. They are drawn once and kept in the
-    cache.
+def drawn_people(count: int, seed: int = 0, first_person: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Faces of people who are in no dataset, and what the network learns to name. They are drawn once, then read from
+    the cache.
 
     Args:
         count: pictures, `PER_PERSON` of each person.
         seed: of the drawing.
-        first: number of the first person.
+        first_person: number of the first person.
     Returns: images uint8 [count, 48, 48, 1], and a dict of truths, [count, ...] each: person int, glasses 0 or 1, beard
         int into BEARDS, hair int into HAIR_STYLES, lines -1..1 (how deep the lines of the face are), pose float
         [count, 3] (yaw, pitch, roll in units of 30 degrees).
     """
-    key = source_fingerprint({"people": [count, PER_PERSON, FIRST_PERSON + first], "seed": seed})
-    arrays = cached_arrays("drawn-people", key, lambda: _draw(count, seed, first))
+    key = source_fingerprint({"people": [count, PER_PERSON, FIRST_PERSON + first_person], "seed": seed})
+    arrays = cached_arrays("drawn-people", key, lambda: _draw(count, seed, first_person))
     images = arrays.pop("images")
     return images, arrays
 
 
-def _draw(count, seed, first):
+def _draw(count, seed, first_person):
     person = np.arange(count) // PER_PERSON
-    numbers = FIRST_PERSON + first + person
+    numbers = FIRST_PERSON + first_person + person
     people = draw_identities(np.unique(numbers), seed, resolve_difficulty("default", {}))
     images, poses = np.empty((count, *SHAPE), np.uint8), np.empty((count, 3), np.float32)
     for at in tqdm(range(0, count, 2000), desc="drawing people", unit="2000 faces", leave=False, disable=None):
         rows = slice(at, min(at + 2000, count))
-        start = FIRST_PICTURE + first * PER_PERSON + at
+        start = FIRST_PICTURE + first_person * PER_PERSON + at
         faces = draw_faces(rows.stop - at, seed=seed, start=start, identities=numbers[rows])
         images[rows], poses[rows] = faces.images, faces.table[["yaw", "pitch", "roll"]] / _POSE_UNIT
     return {
@@ -188,7 +188,7 @@ def pretrain(
     folder = Path(folder) if folder else backbones_root()
     images, truth = drawn_people(pictures, seed)
     keras.utils.set_random_seed(seed)
-    network, part = recipe.network()
+    network, shipped = recipe.network()
     model = with_heads(network, int(truth["person"].max()) + 1)
     begin = time.perf_counter()
     _fit(model, DrawnPeople(images, truth, seed), recipe, epochs, f"{name}-{pictures}-{epochs}-{seed}")
@@ -196,10 +196,10 @@ def pretrain(
     path = folder / f"{name}.weights.h5"
     with replacing(path) as file:
         saved = file.with_suffix(".weights.h5")
-        part.save_weights(saved)
+        shipped.save_weights(saved)
         halve(saved)
         saved.replace(file)
-    part.load_weights(path)  # so that the file is measured, and not what it was made from
+    shipped.load_weights(path)  # so that the file is measured, and not what it was made from
     size = path.stat().st_size
     if size > LARGEST:
         raise InputError(f"{path}: has {size:,} bytes, more than the {LARGEST:,} that ship")
@@ -210,7 +210,7 @@ def pretrain(
         "bytes": size,
         "network": name,
         "about": recipe.about,
-        "parameters": int(part.count_params()),
+        "parameters": int(shipped.count_params()),
         "width": WIDTH,
         "command": f"fer-tf pretrain {name}",
         "pictures": pictures,
@@ -267,19 +267,19 @@ def _fit(model, batches, recipe, epochs, key):
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def unseen_people(model: keras.Model, network: keras.Model, seed: int, first: int, count: int) -> dict:
+def unseen_people(model: keras.Model, network: keras.Model, seed: int, first_person: int, count: int) -> dict:
     """How well a pretrained network tells apart people it has never seen.
 
     Args:
         model: of `with_heads`.
         network: raw pixels → features.
         seed: of the drawing.
-        first: number of the first unseen person.
+        first_person: number of the first unseen person.
         count: pictures.
     Returns: dict with the area under the ROC curve over pairs of pictures (`pair_auc`), the accuracies of glasses,
         beard and hair, R² of the lines, and the mean error of the pose in degrees.
     """
-    images, truth = drawn_people(count, seed, first)
+    images, truth = drawn_people(count, seed, first_person)
     heads = model.predict(images, batch_size=_BATCH, verbose=0)
     right = {head: np.mean(heads[head].argmax(axis=1) == truth[head]) for head in ("beard", "hair")}
     right["glasses"] = np.mean((heads["glasses"][:, 0] > 0.5) == (truth["glasses"] > 0.5))

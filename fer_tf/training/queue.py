@@ -153,8 +153,8 @@ def _has_ended(entry):
 def _awaits(entry, todo):
     """True if a run that the entry needs is still to be trained, even if one with other settings has its name."""
     names, is_finished = [*entry.needs, *entry.goes_after], queue_state.is_finished
-    first = [other for other in todo if other.name in names]
-    return any(not is_finished(other) or queue_state.lacks_model(other, [entry]) for other in first)
+    earlier = [other for other in todo if other.name in names]
+    return any(not is_finished(other) or queue_state.lacks_model(other, [entry]) for other in earlier)
 
 
 def _fits(entry, stop_at):

@@ -209,16 +209,17 @@ def _entry(path, place, row):
     return entry
 
 
-def _typed(key, kind, value):
-    if kind is str:
+def _typed(key, value_type, value):
+    if value_type is str:
         return str(value).strip()
     try:
         number = float(str(value))
-        if math.isnan(number) or (kind is int and number != int(number)):
+        if math.isnan(number) or (value_type is int and number != int(number)):
             raise ValueError
-        return kind(number)
+        return value_type(number)
     except (ValueError, OverflowError):
-        raise InputError(f"{key}: must be a {'whole ' if kind is int else ''}number; received {value!r}") from None
+        whole = "whole " if value_type is int else ""
+        raise InputError(f"{key}: must be a {whole}number; received {value!r}") from None
 
 
 def _check(entry):

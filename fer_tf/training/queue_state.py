@@ -48,8 +48,8 @@ def is_finished(entry: Entry) -> bool:
     it was.
     """
     if entry.kind == "search":
-        wanted = {"state": "done", "command": entry.command()}
-        return note(entry) == wanted and (entry.directory / "trials.csv").is_file()
+        ended = {"state": "done", "command": entry.command()}
+        return note(entry) == ended and (entry.directory / "trials.csv").is_file()
     released = results_root() / "runs" / entry.name
     return any(_is_record_of(entry, directory) for directory in (entry.directory, released))
 
@@ -62,8 +62,8 @@ def _is_record_of(entry, directory):
     if entry.kind == ENSEMBLE:
         return _is_ensemble_of(record, entry)
     options = {key: str(value) for key, value in entry.dataset_options.items()}
-    wanted = {"experiment": entry.experiment, "seed": entry.seed, "dataset_options": options, "size": entry.size}
-    if any(record.get(key) != value for key, value in wanted.items()):
+    expected = {"experiment": entry.experiment, "seed": entry.seed, "dataset_options": options, "size": entry.size}
+    if any(record.get(key) != value for key, value in expected.items()):
         return False
     if entry.kind == "classical":
         return True

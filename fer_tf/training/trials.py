@@ -50,9 +50,9 @@ def epochs_within(history: pd.DataFrame, experiment: Experiment) -> int | None:
         experiment: resolved `Experiment`.
     Returns: int, or None where the history ends too early to tell.
     """
-    first, best, waited = fitting.phases(experiment)[-1].start, None, 0
+    begin, best, waited = fitting.phases(experiment)[-1].start, None, 0
     losses = history["val_loss"].to_numpy()[: experiment.epochs]
-    for epoch, loss in enumerate(losses[first:], first + 1):
+    for epoch, loss in enumerate(losses[begin:], begin + 1):
         waited = 0 if best is None or loss < best else waited + 1
         best = loss if waited == 0 else best
         if experiment.patience and waited >= experiment.patience:
@@ -72,8 +72,8 @@ def outcome(history: pd.DataFrame) -> dict:
     best = max(rows, key=standing)
     end = {"status": "done", "message": ""}
     if not np.isfinite(best["val_loss"]):
-        first = next(row["epoch"] for row in rows if not np.isfinite(row["val_loss"]))
-        end = {"status": "failed", "message": f"the loss is not a number from epoch {first} on"}
+        epoch = next(row["epoch"] for row in rows if not np.isfinite(row["val_loss"]))
+        end = {"status": "failed", "message": f"the loss is not a number from epoch {epoch} on"}
     return end | {
         "val_accuracy": best["val_accuracy"],
         "val_loss": best["val_loss"],

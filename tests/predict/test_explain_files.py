@@ -194,3 +194,8 @@ def test_folders_that_hold_nothing_and_files_in_the_folders_place_are_refused(ca
     assert answer.code == 2
     assert str(notes) in answer.err
     assert notes.read_text() == "no picture"
+
+
+def test_the_help_names_every_method(capsys):
+    text = run_cli(capsys, "explain", "--help").out
+    assert not [name for name in METHODS if name not in text]

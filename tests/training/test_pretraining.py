@@ -38,7 +38,7 @@ def test_nobody_of_them_is_in_a_dataset(home):
     images, truth = pretraining.drawn_people(100)
     assert images.shape == (100, 48, 48, 1)
     assert truth["person"].tolist() == [0] * 50 + [1] * 50
-    others, _ = pretraining.drawn_people(100, first=2)
+    others, _ = pretraining.drawn_people(100, first_person=2)
     assert not (images == others).all(axis=(1, 2, 3)).any()
 
 

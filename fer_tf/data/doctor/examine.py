@@ -179,14 +179,14 @@ def _measure(ds, progress):
     """Everything that takes time, as a dict of arrays for the cache."""
     arrays, pictures = _read(ds, progress)
     copies, hashes = pd.factorize(arrays["hash"])
-    first = np.unique(copies, return_index=True)[1]
-    pictures = pictures[first]  # only one image of each group of copies is searched and held
+    first_rows = np.unique(copies, return_index=True)[1]
+    pictures = pictures[first_rows]  # only one image of each group of copies is searched and held
     near, unsearched = near_duplicates.near_pairs(pictures, progress=progress)
     groups = near_duplicates.connected(len(hashes), near["row_a"], near["row_b"])[copies]
     return {
         **arrays,
-        "row_a": first[near["row_a"]],
-        "row_b": first[near["row_b"]],
+        "row_a": first_rows[near["row_a"]],
+        "row_b": first_rows[near["row_b"]],
         "kind": near["kind"].to_numpy(str),
         "likeness": near["likeness"].to_numpy(),
         "near_group": groups,
@@ -266,8 +266,8 @@ def _pairs_frame(images, arrays):
     """The exact copies, each with the first of its group, and the near pairs."""
     group = images["exact_group"]
     copies = np.flatnonzero(group.duplicated())
-    first = np.flatnonzero(~group.duplicated())[group[copies]]
-    exact = pd.DataFrame({"row_a": first, "row_b": copies, "kind": "exact", "distance": 0.0})
+    first_rows = np.flatnonzero(~group.duplicated())[group[copies]]
+    exact = pd.DataFrame({"row_a": first_rows, "row_b": copies, "kind": "exact", "distance": 0.0})
     near_pairs = pd.DataFrame({key: arrays[key] for key in ("row_a", "row_b", "kind")})
     near_pairs["distance"] = np.clip(1 - arrays["likeness"].astype(float), 0, 1).round(4)
     pairs = pd.concat([exact, near_pairs], ignore_index=True)
@@ -333,19 +333,19 @@ def worst_pairs(pairs: pd.DataFrame, count: int = 20) -> pd.DataFrame:
     return pairs.loc[order.sort_values(["weight", "distance"], ascending=False, kind="stable").index[:count]]
 
 
-def write_findings(found: Examination, directory: str | Path, class_names: Sequence[str]) -> list[Path]:
+def write_findings(examination: Examination, directory: str | Path, class_names: Sequence[str]) -> list[Path]:
     """Writes images.csv, pairs.csv and summary.csv, with labels as names.
 
     Args:
-        found: `Examination`.
+        examination: `Examination`.
         directory: folder to write to.
         class_names: tuple of names, in the order of the codes.
     Returns: list of the three paths.
     """
     names = np.array(class_names)
-    images = found.images.assign(label=names[found.images["label"]]).rename_axis("row").reset_index()
-    pairs = found.pairs.assign(**{key: names[found.pairs[key]] for key in ("label_a", "label_b")})
-    tables = {"images": images, "pairs": pairs, "summary": found.summary.rename_axis("what").reset_index()}
+    images = examination.images.assign(label=names[examination.images["label"]]).rename_axis("row").reset_index()
+    pairs = examination.pairs.assign(**{key: names[examination.pairs[key]] for key in ("label_a", "label_b")})
+    tables = {"images": images, "pairs": pairs, "summary": examination.summary.rename_axis("what").reset_index()}
     paths = [Path(directory) / f"{name}.csv" for name in tables]
     for path, table in zip(paths, tables.values(), strict=True):
         with replacing(path) as part:

@@ -98,8 +98,8 @@ class _View:
         """The faces in pixels of the original picture of this shape, largest first, without those in the frame."""
         faces = [self._back(face, shape[1] / self.width, shape[0] / self.height) for face in faces]
         faces = [face for face in faces if np.isfinite(face.box).all() and min(face.box[2:]) > 0]
-        kept = [face for face in faces if max(face.box[2:]) >= min_size and _is_inside(face, shape)]
-        return sorted(kept, key=lambda face: -face.area)
+        large_enough = [face for face in faces if max(face.box[2:]) >= min_size and _is_inside(face, shape)]
+        return sorted(large_enough, key=lambda face: -face.area)
 
     def _back(self, face, across, down):
         def point(spot):

@@ -55,10 +55,10 @@ class Settings:
 
     def record(self) -> dict[str, Any]:
         """The settings that change pixels and file names, as a dict for `prepare.json`."""
-        kept = asdict(self)
+        values = asdict(self)
         if not self.detects:
-            kept = {key: value for key, value in kept.items() if key not in ("margin", "align", "missing")}
-        return kept | ({"quality": JPEG_QUALITY} if self.format == "jpg" else {})
+            values = {key: value for key, value in values.items() if key not in ("margin", "align", "missing")}
+        return values | ({"quality": JPEG_QUALITY} if self.format == "jpg" else {})
 
 
 def differences(stored: dict[str, Any], current: dict[str, Any]) -> list[str]:

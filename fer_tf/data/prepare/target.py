@@ -93,18 +93,18 @@ class Target:
             outcomes[dataset, row] = outcome, detail
         return outcomes
 
-    def existing(self, wanted: set[str]) -> set[str]:
+    def existing(self, planned: set[str]) -> set[str]:
         """The pictures that exist already. Unfinished files of killed runs are deleted.
 
         Args:
-            wanted: set of paths relative to the folder that belong into it.
+            planned: set of paths relative to the folder that belong into it.
         Returns: set of paths relative to the folder.
         Raises: `DataError` for any other picture: it would be loaded with the dataset.
         """
         for unfinished in self.out.glob(f"*/*/.*{_PART}"):
             unfinished.unlink()
         paths = {path.relative_to(self.out).as_posix(): path for path in self._pictures()}
-        foreign = sorted(set(paths) - wanted)
+        foreign = sorted(set(paths) - planned)
         if foreign:
             raise DataError(
                 f"{self.out / foreign[0]}: was not written by `data prepare` ({len(foreign)} such files); move it away"

@@ -124,12 +124,12 @@ def _unique(table, path, notes):
 def _read_list(path):
     """A csv as DataFrame with name, code, valence, arousal and BOX; the first wrong line raises."""
     fields, has_header = _header(path)
-    wanted = [name for name in fields if name in COLUMNS and name != "facial_landmarks"]
+    columns = [name for name in fields if name in COLUMNS and name != "facial_landmarks"]
     rows = read_csv(
         path,
         header=0 if has_header else None,
         names=fields,
-        usecols=wanted,
+        usecols=columns,
         index_col=False,
         skip_blank_lines=False,
         encoding="utf-8-sig",

@@ -75,9 +75,9 @@ def load(
     table, notes = _derive(files, stride, anger)
     _check_memory(len(table), shape)
     images, times, complaints = _decode(files, camera, table, shape)
-    kept = ~np.isnan(times)
+    is_read = ~np.isnan(times)
     table.insert(2, "time", times)
-    table = table[kept].reset_index(drop=True)
+    table = table[is_read].reset_index(drop=True)
     if table.empty:
         raise DataError(f"disfa: {root}: no frame of {len(files)} people matches the rule of an emotion")
     names = tuple(name for name in CLASS_NAMES if anger or name != "anger")
@@ -85,7 +85,7 @@ def load(
     table.insert(1, "split", _split(files, table["subject"].to_numpy(), fold, seed))
     table["name"] = [f"{files[row.subject][0].name}#{row.frame}" for row in table.itertuples()]
     source = listing_fingerprint(root, [path for video, labels in files.values() for path in (video, *labels)])
-    store, notes = ArrayImages(images if kept.all() else images[kept]), notes + complaints
+    store, notes = ArrayImages(images if is_read.all() else images[is_read]), notes + complaints
     ds = FaceDataset("disfa", protocol, names, table, store, notes, source)
     ds.deviation = "" if set(files) == set(PUBLISHED) else f"this copy of DISFA has {len(files)} people, not its 27"
     share = ds.counts().loc["neutral", "all"] / len(table)

@@ -162,13 +162,13 @@ def _photo_split(labels, seed):
 def _augmented(table, seed):
     """A row for each image: all photos as they are, and altered copies up to the document's sizes; and notes."""
     images = pd.concat([_copies(table, name) for name in AUGMENTATIONS], ignore_index=True)
-    kept = [np.flatnonzero(images["augmentation"] == "none")]
+    chosen_rows = [np.flatnonzero(images["augmentation"] == "none")]
     for name, size in IMAGES.items():
         rows = np.flatnonzero((images["split"] == name) & (images["augmentation"] != "none"))
-        wanted = round(size * len(table) / PUBLISHED) - int((table["split"] == name).sum())
+        missing = round(size * len(table) / PUBLISHED) - int((table["split"] == name).sum())
         labels = images["label"].to_numpy()[rows]
-        kept.append(rows[stratified_sample(labels, min(max(wanted, 0), len(rows)), seed)])
-    chosen = images.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
+        chosen_rows.append(rows[stratified_sample(labels, min(max(missing, 0), len(rows)), seed)])
+    chosen = images.iloc[np.sort(np.concatenate(chosen_rows))].reset_index(drop=True)
     sizes = "/".join(str((chosen["split"] == name).sum()) for name in IMAGES)
     return chosen, [
         f"{len(chosen):,} of the {len(images):,} photos and altered copies are kept ({sizes})",

@@ -134,10 +134,10 @@ def _read_csv(path):
 def _check_separator(path):
     """Raises `DataError` if semicolons separate the columns, as in the spreadsheets of many countries."""
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        first = file.readline().strip()
-    if ";" in first and "," not in first:
+        header = file.readline().strip()
+    if ";" in header and "," not in header:
         raise DataError(
-            f"{path}: columns must be separated by commas, not semicolons; its first line is {first[:80]!r}"
+            f"{path}: columns must be separated by commas, not semicolons; its first line is {header[:80]!r}"
         )
 
 
