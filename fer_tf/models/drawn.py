@@ -1,6 +1,6 @@
 """Weights for the drawn world (`weights="drawn"`): networks that `fer-tf pretrain` trained on drawn people.
 
-They ship in models/bundled/backbones/, as small as a repository wants them: the networks have a quarter of their width.
+They ship in models/bundled/backbones/. The networks have a quarter of their width, so that the files are small.
 """
 
 from pathlib import Path

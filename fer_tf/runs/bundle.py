@@ -1,4 +1,4 @@
-"""Making a run's model one that ships: small, checksummed, measured again from the shipped file."""
+"""Makes a file that ships from the model of a run: small, with a checksum, and measured again."""
 
 import shutil
 import tempfile
@@ -235,7 +235,7 @@ def _limits(record):
 
 
 def _teacher(settings):
-    """A line on the face net that a model was matched to, which does not ship; none where there was none."""
+    """A line on the face net that a model was matched to, which does not ship; no line without a face net."""
     if not settings["matching_epochs"]:
         return []
     return [
@@ -245,7 +245,7 @@ def _teacher(settings):
 
 
 def limits(record: dict) -> str:
-    """What is known not to hold of a model, in a line."""
+    """The known limits of a model, in one line."""
     return f"{DATASETS[record['dataset']].limits}; {weakness(record['test']['recall'])}"
 
 

@@ -26,14 +26,14 @@ def ensemble_runs(
 ) -> records.Run:
     """Averages the probabilities of finished runs and evaluates the average once on the test images they share.
 
-    Weights and members are given, or chosen on validation images that every run held out; never on test. Test is
-    predicted by the members that were chosen only.
+    Weights and members are given, or chosen on validation images that every run held out, and never on test images.
+    Only the chosen members predict the test images.
 
     Args:
         names: of two or more runs in reports/runs/, tested on the same images.
         data_dir: see `load_dataset`; dataset, protocol, seed and options are the runs' own.
         weights: a number >= 0 per run; None gives all the same weight.
-        select: "all", or "greedy": see `greedy_weights`; weights are then chosen.
+        select: "all", or "greedy", which chooses the weights, see `greedy_weights`.
         tta: see `predict_with_tta`.
         name: for the folder and the record; default ensemble-<dataset>-<protocol>-<hash of what it is made of>.
         out: folder to write to; default reports/evaluations/<name>/.
@@ -152,7 +152,7 @@ def greedy_weights(probabilities: np.ndarray, labels: np.ndarray, rounds: int = 
     Args:
         probabilities: float [M, N, C] of M members on validation images.
         labels: int [N].
-        rounds: additions at most.
+        rounds: the largest number of additions.
     Returns: float [M], weights that sum to one.
     """
     total, counts = np.zeros(probabilities.shape[1:]), np.zeros(len(probabilities))

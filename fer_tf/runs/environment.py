@@ -79,7 +79,7 @@ def has_accelerator() -> bool:
 
 
 def peak_memory_mb() -> int | None:
-    """The process's highest resident memory so far, in MB (10^6 bytes); None where the system does not tell."""
+    """The process's highest resident memory so far, in MB (10^6 bytes); None if the system does not say."""
     try:
         import resource
     except ImportError:

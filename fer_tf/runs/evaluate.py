@@ -1,4 +1,4 @@
-"""Evaluating a fitted model: the only place where test images and labels are read."""
+"""Evaluates a fitted model: the only place where test images and labels are read."""
 
 import sys
 from dataclasses import replace
@@ -167,7 +167,9 @@ def _unchanged_pictures(provenance):
 
 
 def fitted(model: keras.Model, ds: FaceDataset) -> FaceDataset:
-    """The dataset as a model can be tested on it: the classes both know, at the model's size; notes say what left.
+    """The dataset as a model can be tested on it: the classes that both know, at the model's size.
+
+    Notes say what is left out.
 
     Raises: `InputError` if they share fewer than two classes.
     """

@@ -62,7 +62,7 @@ def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: d
 
 
 def task_names(options: dict) -> list[str]:
-    """The parts of a run's name for options of its dataset that make it another task."""
+    """The parts of a run's name for the `NAMED_OPTIONS` of its dataset."""
     chosen = {key: options[key] for key in NAMED_OPTIONS if options.get(key) is not None}
     names = {key: "_".join(value) if isinstance(value, tuple | list) else value for key, value in chosen.items()}
     return [name if isinstance(name, str) else f"{key}{name}" for key, name in names.items()]
@@ -176,7 +176,7 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
         ds, options: its dataset and the options of it. `ds.deviation` says how the copy on disk differs from the
             published set. Another fold or label mode is another task, named in the run, and not a reduction.
         settings_changes: sentences on how its settings are less than the source's.
-    Returns: dict; "reduced" says in which ways the run is less than its source's, "" if it is not.
+    Returns: dict; "reduced" says in which ways the run is smaller than its source's, "" if it is not.
     """
     usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode")
     chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
@@ -277,8 +277,12 @@ def _move_folder(source, target):
 
 
 def comparable_runs(ds: FaceDataset) -> list:
-    """The finished runs that were tested on a dataset's very test images; `InputError` if no trained model is among
-    them. Synthetic faces of another seed are other pictures, so their runs are not comparable image by image."""
+    """The finished runs that were tested on exactly the test images of a dataset.
+
+    Synthetic faces of another seed are other pictures, so their runs are not comparable image by image.
+
+    Raises: `InputError` if no trained model is among the runs.
+    """
     tested_on = ds.test_fingerprint()
     runs = [run for run in finished_runs() if run.record.get("test_fingerprint") == tested_on]
     if all(run.record["experiment"] == "majority" for run in runs):

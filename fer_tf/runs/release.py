@@ -1,4 +1,4 @@
-"""Making measured results part of the kit: records copied into reports/results/, tables rendered from them."""
+"""Makes measured results part of the kit: copies records into reports/results/ and renders tables from them."""
 
 import re
 import shutil

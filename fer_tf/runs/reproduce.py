@@ -1,4 +1,4 @@
-"""Executing the numbered notebooks headless, in order, and only those that something has changed for."""
+"""Executes the numbered notebooks in order. Notebooks for which nothing has changed are skipped."""
 
 import os
 import sys
@@ -36,7 +36,7 @@ def reproduce(names: list | None, parameters: dict, force: bool = False) -> list
     Args:
         names: stems of notebooks, or None for all.
         parameters: dict of flat scalars; each notebook gets those it declares.
-        force: execute also what has not changed.
+        force: also execute what has not changed.
     Returns: list of executed notebooks' paths.
     """
     paths = {path.stem: path for path in notebook_paths()}
@@ -135,7 +135,7 @@ def _data_state(parameters):
 
 
 def _is_current(target, source, parameters, key):
-    """True if the executed copy and its HTML bear this key, and the runs it made are still those on disk."""
+    """True if the executed copy and its HTML have this key, and the runs it made are still those on disk."""
     if not target.is_file() or not target.with_suffix(".html").is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Running an experiment: fit on train, select on val, read test once, leave a record."""
+"""Runs an experiment: fits on train, selects on val, reads test once and writes a record."""
 
 from importlib import import_module
 from pathlib import Path
@@ -206,7 +206,7 @@ def _own_modules(module):
 
 
 def _is_fitted(run, directory, fingerprint):
-    """True if the run's model file and the facts of its training both bear this fingerprint."""
+    """True if the run's model file and the facts of its training both have this fingerprint."""
     path = records.model_path(run)
     if not path.is_file() or read_json(directory / "training.json").get("fingerprint") != fingerprint:
         return False
@@ -229,7 +229,7 @@ def _forget(run, directory):
 
 
 def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
-    """Fits `model` (None: built here). Facts come before the model, so that a killed run is never taken for done."""
+    """Fits `model` (None: built here). It writes the facts first, so that a killed run never looks finished."""
     beginning = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])

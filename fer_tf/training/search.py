@@ -1,4 +1,4 @@
-"""Searching hyperparameters by grid or at random: one row per trial, resumable, chosen on validation data alone.
+"""Searches hyperparameters by grid or at random: one row per trial, resumable, chosen on validation data alone.
 
 reports/searches/<search>/ holds search.json (its space, data and code), trials.csv, figures/ and trials/<trial>/ with
 each trial's trial.json and history.csv. repeats/seed<k>/ has the same of trials that were trained again with another
@@ -275,14 +275,14 @@ def _history(directory, trial):
 
 
 def _train(directory, trial, data, seed):
-    """Trains a trial; whatever goes wrong in it becomes its message, so that the others still run."""
+    """Trains a trial. A fault becomes its message, so that the others still run."""
     progress = fitting.Progress(directory / "trials" / trial.id, trial.id, trial.id, verbose=False)
     row = {**_about(trial), "parameters": None}
     try:
         _, facts = fitting.fit(data, trial.experiment, seed, progress)
         row |= {"parameters": facts["parameters"], **outcome(_history(directory, trial.id))}
     except OutOfTime:
-        raise  # no fault of the trial's: the next call resumes it
+        raise  # not a fault of the trial: the next call resumes it
     except Exception as error:  # a backend raises anything where memory or a kernel fails
         lines = str(error).strip().splitlines() or [""]
         row |= {"status": "failed", "message": f"{type(error).__name__}: {lines[0][:200]}"}

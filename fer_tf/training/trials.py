@@ -84,7 +84,7 @@ def outcome(history: pd.DataFrame) -> dict:
 
 
 def _reach(trial):
-    """How long a trial may train: (epochs, patience), no patience being endless."""
+    """How long a trial may train: (epochs, patience), without patience it is endless."""
     return trial.experiment.epochs, trial.experiment.patience or np.inf
 
 

@@ -111,6 +111,10 @@ def test_ensemble_is_the_mean_of_what_its_members_predicted(home):
     assert run.directory.parent.name == "evaluations"
     assert (run.directory / "figures" / "confusion.png").is_file()
     assert [run.name for run in records.finished_runs()] == before
+    member = records.read_run(records.run_directory(NAMES[0])).record
+    same = ("dataset", "protocol", "dataset_options", "class_names", "image_shape", "dataset_source", "evaluation_code")
+    assert {key: run.record[key] for key in same} == {key: member[key] for key in same}
+    assert run.metrics["training"]["environment"] == run.record["environment"]
     assert run.metrics["training"]["parameters"] == sum(
         load_model(records.model_path(name)).count_params() for name in NAMES[:2]
     )
