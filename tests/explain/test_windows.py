@@ -5,6 +5,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.explain import sampled_windows
+from fer_tf.explain.plots import window_outlines
 from fer_tf.models import build_model
 
 
@@ -31,3 +32,13 @@ def test_zoom_and_shift_are_seen_in_the_window(rng):
 def test_a_model_without_transformer_is_refused():
     with pytest.raises(InputError, match="model: cnn has no spatial transformer"):
         sampled_windows(build_model("cnn", width=0.1), np.zeros((1, 48, 48, 1)))
+
+
+def test_a_window_is_drawn_whole_even_outside_its_picture():
+    corners = np.array([[[-9, 5], [30, 5], [30, 20], [-9, 20]]], float)
+    (axis,) = window_outlines(np.zeros((1, 48, 40, 1), np.uint8), corners, ["fear"]).axes
+    outline, top = axis.lines
+    np.testing.assert_allclose(outline.get_xydata(), [*corners[0], corners[0, 0]])
+    np.testing.assert_allclose(top.get_xydata(), corners[0, :2])
+    assert axis.get_xlim()[0] < -9
+    assert axis.get_title() == "fear"

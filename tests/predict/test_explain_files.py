@@ -10,7 +10,7 @@ from PIL import Image
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.images import read_image
 from fer_tf.emotions import EMOTIONS
-from fer_tf.explain import explain
+from fer_tf.explain import METHODS, explain
 from fer_tf.explain.plots import blended
 from fer_tf.models import build_model
 from fer_tf.predict import EmotionRecognizer, explain_files
