@@ -126,15 +126,21 @@ def predict_files(
                 f"camera); starting again, the old rows are in {rows.put_aside}"
             )
         start = rows.state or {}
+        failed = _failed_before(rows) if start else []
         if start:
             say(f"{out}: resumes after {start['file']:,} of {len(files):,} files")
         with tqdm(total=len(files), initial=start.get("file", 0), disable=not progress, unit="file") as bar:
             for table, position in stream.batches(start):
                 rows.write(table, position)
+                failed += [fault for fault in zip(table["path"], table["error"], strict=True) if fault[1]]
                 bar.update(position["file"] - bar.n if position else 0)
-    faults = ((read_cell(row["path"]), read_cell(row["error"])) for row in read_rows(out) if row["error"])
-    failed = [fault for fault in faults if fault not in stream.cut_short]
+    failed = [fault for fault in failed if fault not in stream.cut_short]
     return Summary(failed, stream.cut_short, _write_timelines(recognizer, out, stream))
+
+
+def _failed_before(csv):
+    """(path, error) of the rows with an error that an unfinished `ResumableCsv` already has."""
+    return [(read_cell(row["path"]), read_cell(row["error"])) for row in read_rows(csv.part) if row["error"]]
 
 
 class FileStream:
