@@ -5,20 +5,24 @@ import pytest
 from fer_tf.common.text import one_line, plain_name, read_cell, safe_cell, shown_path
 
 
-@pytest.mark.parametrize("text", ["=1+1", " =1+1", "+a.png", "-a.png", "@a", "\tx", "'quoted", "＝1", "plain.png", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+a", "-a", "@a", "\ta", "\na", "\ra", "'a", "''=a", " =a", "＝a", "a=b", "plain.png", "", "'", "="],
+)
 def test_a_cell_is_no_formula_and_gives_its_text_back(text):
     cell = safe_cell(text)
-    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "＝"))
+    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
     assert read_cell(cell) == text
 
 
-@pytest.mark.parametrize("text", ["plain.png", "a=b.png", "2+2"])
+@pytest.mark.parametrize("text", ["plain.png", "a=b.png", "2+2", "photos/=a.png"])
 def test_a_harmless_cell_is_unchanged(text):
     assert safe_cell(text) == text
 
 
 def test_a_message_stays_on_its_line():
     assert one_line("first\nsecond\r  third") == r"first\nsecond\r third"
+    assert one_line("a\nb\x1b[31m\u202ec d") == r"a\nb\x1b[31m\u202ec d"
 
 
 def test_a_name_that_is_not_utf_8_can_be_shown():

@@ -15,8 +15,8 @@ from fixtures import run_cli, write_face
 from PIL import Image
 from stopping import Stopped, stop_in, stopping
 
-from fer_tf.common.checks import InputError, ModelFileError
-from fer_tf.common.text import one_line, read_cell, safe_cell
+from fer_tf.common.checks import InputError
+from fer_tf.common.text import read_cell
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
 from fer_tf.predict.pictures import in_chunks, read_picture
@@ -49,35 +49,6 @@ def scores(frame):
 # what is meant by a name
 
 
-def names(paths):
-    return sorted(path.as_posix() for path in paths)
-
-
-def test_patterns_are_looked_up_where_the_shell_did_not(home):
-    for name in ("a/1.png", "a/2.jpg", "a/b/3.png", "a/.hidden.png", "c/4.png"):
-        write_face(home / name)
-    assert names(collect_files(["a/*.png"])) == ["a/1.png"]
-    assert names(collect_files(["a/**/*.png"])) == ["a/1.png", "a/b/3.png"]
-    assert names(collect_files(["?/[13].png", "a/*"])) == ["a/1.png", "a/2.jpg", "a/b/3.png"]
-    assert names(collect_files([home / "c" / "*"])) == [f"{home.as_posix()}/c/4.png"]
-    assert names(collect_files(["a/*.gif", "**b", "[!"])) == ["**b", "[!", "a/*.gif"], "kept, to be reported"
-
-
-def test_a_file_whose_name_looks_like_a_pattern_is_that_file(home):
-    write_face(home / "1.png")
-    write_face(home / "[1].png")
-    assert names(collect_files(["[1].png"])) == ["[1].png"]
-
-
-def test_a_csv_stands_for_the_files_it_names(home):
-    for name in ("x/1.png", "x/2.png", "3.png", "=4.png"):
-        write_face(home / name)
-    rows = 'emotion, Path \nfear,1.png\nanger,2.png\nfear,1.png\n,\n,3.png\n,x/lost.png\n,"\'=4.png"\n'
-    (home / "x" / "list.csv").write_text("\ufeff" + rows)
-    found = collect_files(["x/list.csv", "3.png"])
-    assert names(found) == ["3.png", "=4.png", "x/1.png", "x/2.png", "x/lost.png"]
-
-
 def test_a_csv_of_predictions_is_such_a_list(recognizer, faces, home):
     predict_files(recognizer, faces[:3], home / "a.csv", progress=False)
     assert collect_files([home / "a.csv"]) == faces[:3]
@@ -90,50 +61,6 @@ def test_what_is_written_is_not_predicted(recognizer, faces, home):
         assert sorted(files) == sorted(faces)
         predict_files(recognizer, files, out, options, progress=False)
     assert collect_files([out], written_places(out)) == [], "a csv is not read while it is written"
-
-
-def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
-    for name in (
-        "a/1.png",
-        "a/b/2.JPG",
-        "old-timelines/000001-x.png",
-        "old-timelines/x.png",
-        "mine-timelines/1.png",
-    ):
-        write_face(home / name)
-    write_face(home / "2.png").rename(home / "a" / "scan")
-    for name in ("a/1.png.json", "a/b/notes.txt", "a/b/3.TXT", "old.csv"):
-        (home / name).write_text("x")
-    said = []
-    found = names(collect_files(["a", "[mo]*-timelines"], say=said.append))
-    assert found == ["a/1.png", "a/b/2.JPG", "a/scan", "mine-timelines/1.png", "old-timelines/x.png"]
-    assert said == [
-        "a: 3 of 6 files are left out, they are timelines or not pictures (.json, .txt)",
-        "[mo]*-timelines: 1 of 3 files are left out, they are timelines or not pictures (.png)",
-    ]
-    said.clear()
-    assert names(collect_files(["a/**"], say=said.append)) == ["a/1.png", "a/b/2.JPG", "a/scan"]
-    assert len(said) == 1
-    assert names(collect_files(["a/*"])) == ["a/1.png", "a/b/2.JPG", "a/scan"]
-    assert names(collect_files(["a/*.json"])) == ["a/1.png.json"]
-    assert names(collect_files(["a/1.png.json"])) == ["a/1.png.json"], "a named file is tried and reported"
-
-
-def test_nobodys_folder_is_a_name_like_others(home, monkeypatch):
-    monkeypatch.setenv("HOME", str(home))
-    write_face(home / "1.png")
-    assert collect_files(["~/1.png"]) == [home / "1.png"]
-    assert names(collect_files(["~nobody-of-this-name/1.png"])) == ["~nobody-of-this-name/1.png"]
-    with pytest.raises(ModelFileError, match="no model file ~nobody-of-this-name/x.h5"):
-        EmotionRecognizer("~nobody-of-this-name/x.h5")
-
-
-def test_links_to_folders_above_end(home):
-    write_face(home / "a" / "1.png")
-    for name in ("up", "again"):
-        os.symlink(home, home / "a" / name)
-    assert len(collect_files(["a"])) < 4
-    assert names(collect_files(["a/**/*.png"])) == ["a/1.png"]
 
 
 # safe in spreadsheets
@@ -159,15 +86,6 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "", "'", "="])
-def test_a_cell_is_no_formula_and_gives_the_text_back(name):
-    cell = safe_cell(name)
-    assert read_cell(cell) == name
-    assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
-    assert safe_cell("photos/=a.png") == "photos/=a.png"
-    assert safe_cell("plain.png") == "plain.png"
-
-
 def test_odd_names_come_back_from_the_csv(recognizer, home):
     for number, name in enumerate(NAMES):
         Image.fromarray(np.full((48, 48), number, np.uint8)).save(home / name)
@@ -179,10 +97,6 @@ def test_odd_names_come_back_from_the_csv(recognizer, home):
     np.testing.assert_allclose(scores(pd.DataFrame(rows[:-1])), scores(recognizer.predict(NAMES)), atol=1e-6)
     assert failed == [("=lost.png", "no such file")]
     assert collect_files(["out/x.csv"])[: len(NAMES)] == [type(home)(name) for name in NAMES]
-
-
-def test_a_line_on_the_screen_holds_no_signs_that_command_it():
-    assert one_line("a\nb\x1b[31m\u202ec d") == "a\\nb\\x1b[31m\\u202ec d"
 
 
 # going on
