@@ -190,6 +190,7 @@ def reproduce(
     import_keras()
     from ..common.paths import project_root
     from ..runs.reproduce import reproduce as run_all
+    from ..runs.teachers import build_teachers_page
 
     parameters = {
         "dataset": dataset,
@@ -201,6 +202,7 @@ def reproduce(
         "dataset_options": " ".join(options or []),
     }
     run_all(notebooks or None, parameters, force)
+    print(f"for teachers: {build_teachers_page()}")
 
 
 @app.command(epilog="Examples: `fer-tf pretrain cnn`, `fer-tf pretrain VGG16 --pictures 20000 --out /tmp/backbones`")
@@ -230,11 +232,13 @@ def pretrain(
 
 @app.command(epilog="Example: `fer-tf report`")
 def report() -> None:
-    """Builds reports/index.html from the run records on disk."""
+    """Builds reports/index.html from the run records on disk, and for teachers reports/teachers.html."""
     import_keras()
     from ..runs.report import build_report
+    from ..runs.teachers import build_teachers_page
 
     print(build_report())
+    print(build_teachers_page())
 
 
 @app.command(

@@ -133,7 +133,7 @@ MATCHED: dict = {
     "quick": {**EXPNET["quick"], "matching_epochs": 4},
     "smoke": {**EXPNET["smoke"], "matching_epochs": 2},
 }
-MY_MODEL: dict = {**MATCHED, "quick": {**MATCHED["quick"], "epochs": 3, "width": 0.125}}
+MY_MODEL: dict = {**MATCHED}
 # Half of a face network fine-tuned on expressions. FER's pictures have 48 px: 96 px lose nothing of them and cost
 # three quarters of the network's own 112.
 FACE_TRANSFER: dict = {

@@ -53,7 +53,7 @@ class Run:
 
 # Options of a dataset that make it another task: their runs have different names. Of other options (where pictures
 # come from, how large they are) the latest run has the name, and the one before it moves to reports/replaced/.
-NAMED_OPTIONS = ("label_mode", "classes", "fold", "train_share", "difficulty")
+NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty")
 
 
 def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: dict | None = None) -> str:

@@ -70,28 +70,18 @@ def test_probabilities_that_do_not_depend_on_company_and_are_saved(name, tmp_pat
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_one_step_compiled_by_xla_lowers_the_loss(name, faces):
-    model = small(name, dropout=0.0) if "dropout" in model_options(name) else small(name)
-    model.compile(keras.optimizers.SGD(0.01), classification_loss(), jit_compile=True)
-    targets = np.eye(7, dtype=np.float32)[np.arange(20) % 7]
-    before = float(model.train_on_batch(faces, targets))
-    after = [float(model.train_on_batch(faces, targets)) for _ in range(6)]
-    assert model.jit_compile
-    assert min(after) < before  # single steps may rise, differently on other processors
-
-
-@pytest.mark.parametrize("name", LEARNING)
-def test_ten_images_are_learned_by_heart(name, faces):
+def test_ten_images_are_learned_by_heart_in_steps_compiled_by_xla(name, faces):
     model = small(name, dropout=0.0) if "dropout" in model_options(name) else small(name)
     # many convolutions without normalisation learn at a tenth of the others' rate
     rate = 3e-4 if name in ("vgg16", "deepfer") else 3e-3
-    model.compile(keras.optimizers.Adam(rate), classification_loss(), jit_compile=False)
+    model.compile(keras.optimizers.Adam(rate), classification_loss(), jit_compile=True)
     targets = np.eye(7, dtype=np.float32)[np.arange(10) % 7]
     # The number of steps depends on rounding: batch norms must settle, and DeepFER keeps moving the picture.
     for _ in range(8 if name in ("mobilenet", "akhand", "deepfer", "facenet2expnet") else 2):
         for _ in range(30):
             model.train_on_batch(faces[:10], targets)
-        learned = (model.predict_on_batch(faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean()
+        learned = (answers(model, faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean()
         if learned >= 0.9:
             break
+    assert model.jit_compile
     assert learned >= 0.9

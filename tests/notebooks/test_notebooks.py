@@ -132,7 +132,28 @@ def test_chapter_runs_and_leaves_everything(stem, course, capfd, monkeypatch, re
     assert (course / "reports" / "example.jpg").is_file() or stem != "07_my_model"
 
 
-def test_second_run_redoes_only_what_changed(fresh_home, capfd, in_this_process):
+@pytest.fixture
+def short_course(tmp_path, monkeypatch):
+    """Two short chapters, one without runs and one with the majority's, in the place of the twelve."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    bodies = {
+        "00_eda": 'print("no run")',
+        "01_majority_baseline": """from fer_tf.training import run_experiment, run_settings
+settings = run_settings(dataset, data_dir, protocol, seed, size, overrides, dataset_options)
+run_experiment("majority", **settings)""",
+    }
+    for stem, body in bodies.items():
+        notebook = nbformat.read(PATHS[stem], as_version=4)
+        notebook.cells = [notebook.cells[0], nbformat.v4.new_code_cell(body)]
+        assert "parameters" in notebook.cells[0].metadata.tags
+        notebook.metadata.fer_tf = {"experiments": ["majority"]} if "run_experiment" in body else {}
+        nbformat.write(notebook, folder / f"{stem}.ipynb")
+    monkeypatch.setattr(reproduce_module, "notebook_paths", lambda: sorted(folder.glob("*.ipynb")))
+
+
+@pytest.mark.usefixtures("in_this_process", "short_course")
+def test_second_run_redoes_only_what_changed(fresh_home, capfd):
     def again(names=("00_eda", "01_majority_baseline"), **changed):
         reproduce(list(names), {**PARAMETERS, **changed})
         return capfd.readouterr().out

@@ -8,10 +8,11 @@ import pytest
 from fixtures import GuardedDataset, assert_refused_before_writing, home_of_runs, with_poisoned_test
 
 from fer_tf import data
+from fer_tf.experiments import CLASSICAL
 from fer_tf.runs import evaluate, records, report
 from fer_tf.runs.result_tables import compare
 from fer_tf.training import classical
-from fer_tf.training.classical import CLASSICAL, run_classical
+from fer_tf.training.classical import run_classical
 
 OPTIONS = {"dataset_options": {"count": 1200}, "Cs": (0.01, 0.1), "verbose": False}
 

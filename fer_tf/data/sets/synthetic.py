@@ -7,6 +7,7 @@ say nothing about real ones.
 import functools
 import hashlib
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...common.checks import check_choice, check_whole
+from ...common.checks import InputError, check_choice, check_whole
 from ...common.hashes import code_fingerprint
 from ...emotions import EMOTIONS
 from .. import drawn_faces
@@ -28,25 +29,45 @@ from ..stores import ArrayImages
 COUNT = 5000
 PER_IDENTITY = 20
 SHARES = {"train": 0.65, "val": 0.1, "test": 0.25}
+LABEL_MODES = {
+    "majority": "the emotion with most votes of the raters",
+    "soft": "their votes as a distribution",
+}
 PROTOCOLS = {"identity": "split by identity: 65 % train, 10 % val, 25 % test"}
 
 
 def load(
-    root: Path, protocol: str, seed: int, count: int = COUNT, image_size: int = 48, difficulty: str = "default"
+    root: Path,
+    protocol: str,
+    seed: int,
+    count: int = COUNT,
+    image_size: int = 48,
+    difficulty: str = "default",
+    raters: int = 0,
+    label_mode: str = "majority",
 ) -> FaceDataset:
     """Draws `count` faces (cached after the first time); see `load_dataset`. 8 classes, uint8 [count, S, S, 1].
+
+    With raters, the labels of the training faces are their votes (see `rater_votes`), and the table has the counts in
+    its `votes` columns. The labels of val and test stay what was drawn.
 
     Args:
         root, protocol, seed: not used (the faces come from code), "identity", seed of people and pictures.
         count: number of images, at least 40.
         image_size: side S in pixels, 16..1024.
         difficulty: a key of `drawn_faces.DIFFICULTIES`.
+        raters: number of simulated people who label each training face; 0 gives the drawn emotion.
+        label_mode: a key of `LABEL_MODES`; soft needs raters.
     Returns: `FaceDataset` with truth masks.
     Raises: `InputError` for a wrong argument.
     """
     check_whole("count", count, low=40)
     check_whole("image_size", image_size, low=16, high=1024)
     check_choice("difficulty", difficulty, DIFFICULTIES)
+    check_whole("raters", raters, high=1000)
+    check_choice("label_mode", label_mode, LABEL_MODES)
+    if label_mode == "soft" and not raters:
+        raise InputError("label_mode: soft labels are votes of raters; give their number, as in raters=10")
     settings = {"count": count, "seed": seed, "size": image_size, "difficulty": difficulty}
     source = source_fingerprint(settings)
     arrays = cached_arrays("synthetic", source, lambda: _draw(settings))
@@ -55,8 +76,42 @@ def load(
     table["subject"] = table["identity"]
     table["name"], table["drawn"] = [f"seed{seed}-{row}" for row in range(count)], range(count)
     table["split"] = group_split(table["identity"].to_numpy(), SHARES, seed)
+    soft = _take_votes(table, raters, seed) if raters else None
     store, truth = ArrayImages(arrays["images"]), functools.partial(_masks, settings)
-    return FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth)
+    ds = FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth)
+    return replace(ds, probabilities=soft) if label_mode == "soft" else ds
+
+
+def rater_votes(labels: np.ndarray, intensity: np.ndarray, raters: int, seed: int = 0) -> np.ndarray:
+    """What simulated people say of drawn faces: the fainter an expression is, the more often they err.
+
+    A rater names the drawn emotion with probability 0.2 + 0.8 · intensity. Of the errors, half are "neutral" and the
+    others any other emotion. Real raters err in a similar way: FER+'s disagree most on faint expressions.
+
+    Args:
+        labels: int [N], codes into EMOTIONS.
+        intensity: float [N], 0..1; neutral faces count as 1.
+        raters: number R of raters.
+        seed: of the draws.
+    Returns: int [N, 8], the votes for each emotion; each row's sum is R.
+    """
+    neutral = EMOTIONS.index("neutral")
+    clear = np.where(labels == neutral, 1.0, intensity)
+    error = 0.8 * (1 - clear)[:, None]
+    truth = np.eye(len(EMOTIONS))[labels]
+    others = (1 - truth) / (len(EMOTIONS) - 1)
+    to_neutral = np.where((labels == neutral)[:, None], others, np.eye(len(EMOTIONS))[neutral])
+    shares = (1 - error) * truth + error * (0.5 * to_neutral + 0.5 * others)
+    return np.random.default_rng([seed, raters]).multinomial(raters, shares)
+
+
+def _take_votes(table, raters, seed):
+    """Puts the raters' labels and votes into the table's training rows; returns soft labels [N, 8] of all rows."""
+    votes = rater_votes(table["label"].to_numpy(), table["intensity"].to_numpy(), raters, seed)
+    is_train = (table["split"] == "train").to_numpy()
+    table["label"] = np.where(is_train, votes.argmax(axis=1), table["label"])
+    table[[f"votes {name}" for name in EMOTIONS]] = votes
+    return np.where(is_train[:, None], votes / raters, np.eye(len(EMOTIONS))[table["label"]])
 
 
 def _draw(settings):

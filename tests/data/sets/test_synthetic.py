@@ -1,8 +1,11 @@
 """The embedded dataset as `load_dataset` gives it: identities apart, truth in the table, same pixels for a seed."""
 
 import numpy as np
+import pytest
 
+from fer_tf.common.checks import InputError
 from fer_tf.data import load_dataset
+from fer_tf.data.sets.synthetic import rater_votes
 from fer_tf.emotions import EMOTIONS
 
 
@@ -33,3 +36,40 @@ def test_the_cache_gives_what_was_drawn(tiny_faces, monkeypatch, tmp_path):
     cached = load_dataset("synthetic", count=400)
     np.testing.assert_array_equal(drawn.store.array, cached.store.array)
     assert drawn.table.equals(cached.table)
+
+
+def test_raters_label_the_training_faces_only(tiny_faces):
+    plain, one, ten = tiny_faces, *(load_dataset("synthetic", count=400, raters=number) for number in (1, 10))
+    is_train = plain.table["split"] == "train"
+    right = [(ds.table["label"] == plain.table["label"]) for ds in (one, ten)]
+    assert all(share[~is_train].all() for share in right)
+    assert right[0][is_train].mean() < right[1][is_train].mean() < 1
+    assert (ten.table.filter(like="votes ").sum(axis=1) == 10).all()
+    assert one.probabilities is None
+    assert one.test_fingerprint() == plain.test_fingerprint(), "their predictions can be compared"
+    assert one.fingerprint() != plain.fingerprint()
+
+
+def test_soft_labels_are_the_raters_votes(tiny_faces):
+    soft = load_dataset("synthetic", count=400, raters=10, label_mode="soft")
+    votes = soft.table.filter(like="votes ").to_numpy()[soft.train.rows]
+    np.testing.assert_allclose(soft.train.probabilities, votes / 10)
+    assert (soft.train.labels == votes.argmax(axis=1)).all()
+    np.testing.assert_array_equal(soft.test.probabilities, np.eye(8)[tiny_faces.test.labels])
+
+
+def test_raters_err_on_faint_faces():
+    labels = np.array([0, 3, 6]).repeat(20_000)
+    votes = rater_votes(labels, np.full(len(labels), 0.5), 1)
+    shares = [votes[labels == label].mean(axis=0) for label in (0, 3, 6)]
+    for share, label in zip(shares[:2], (0, 3), strict=True):
+        expected = np.full(8, 0.4 * 0.5 / 7)
+        expected[6] += 0.4 * 0.5
+        expected[label] = 0.6
+        np.testing.assert_allclose(share, expected, atol=0.015)
+    assert shares[2][6] == 1, "a neutral face is not faint"
+
+
+def test_soft_labels_without_raters_are_refused():
+    with pytest.raises(InputError, match="soft labels are votes of raters; give their number, as in raters=10"):
+        load_dataset("synthetic", count=400, label_mode="soft")
