@@ -131,7 +131,8 @@ def block_diagram(models: dict[str, keras.Model]) -> Figure:
     }
     widths = [_WIDTH + 0.3 + (_SIDE if any(block.side for block in blocks) else 0) for blocks in columns.values()]
     height = max(heights.values()) + 0.4
-    figure = Figure(figsize=(sum(widths), height), layout="none")
+    figure = Figure(figsize=(sum(widths), height))
+    figure.set_layout_engine("none")
     axis = figure.add_axes((0, 0, 1, 1), xlim=(0, sum(widths)), ylim=(-height, 0))
     axis.set_axis_off()
     left = 0.15
