@@ -1,5 +1,6 @@
 """Model files: saving, loading and exporting."""
 
+from .declaration import Declaration
 from .keras_files import (
     FACENET2EXPNET,
     describe,
@@ -14,6 +15,7 @@ from .keras_files import (
 
 __all__ = [
     "FACENET2EXPNET",
+    "Declaration",
     "describe",
     "find_model",
     "load_model",
