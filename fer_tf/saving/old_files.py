@@ -25,9 +25,8 @@ WITHOUT_GROUPS = (
     "Conv2DTranspose",
     "Conv3DTranspose",
 )
-# How Keras names the class and the layer that it cannot make, in the file's form and in that of `.keras`.
-_CLASS = re.compile(r"(?:deserializing class|class_name': |<class ')[ ']*(?:[\w.]+\.)?(\w+)'")
-_NAME = re.compile(r"'name': '([^']*)'")
+# How Keras names a layer that it cannot make.
+_LAYER = re.compile(r"Error when deserializing class '(\w+)' using config=\{.*?'name': '([^']*)'", re.DOTALL)
 _LONGEST = 300
 
 
@@ -65,17 +64,16 @@ def last_line(error: Exception) -> str:
 
 
 def _reason(error):
-    """Keras's reason with the layer it is about: the innermost one, because models report their layers' errors."""
-    text = str(error)
+    """Keras's reason with the layer that it is about: the innermost one, because models pass on their layers' errors."""
     reason = last_line(error).removeprefix("Exception encountered: ")
-    classes, names = _CLASS.findall(text), _NAME.findall(text[text.rfind("Error when deserializing") :])
-    if not classes or not names:
-        return reason
-    return f"layer {names[0]!r} ({classes[-1]}): {reason}"
+    if isinstance(error, KeyError):  # its message is only the key
+        reason = f"KeyError: {reason}"
+    layers = _LAYER.findall(str(error))
+    return f"layer {layers[-1][1]!r} ({layers[-1][0]}): {reason}" if layers else reason
 
 
 def _versions(path):
-    """Which Keras wrote a file, and which one reads it, as the end of a sentence; "" if the file does not say it."""
+    """Which Keras wrote a file, and which other one reads it, as the end of a sentence; "" if the file is silent."""
     with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile):
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:
@@ -84,5 +82,6 @@ def _versions(path):
             with h5py.File(path, "r") as file:
                 version = file.attrs["keras_version"]
         version = version.decode() if isinstance(version, bytes) else version
-        return f"; the file was written by Keras {version}, this is Keras {keras.__version__}"
+        here = "" if version == keras.__version__ else f", this is Keras {keras.__version__}"
+        return f"; the file was written by Keras {version}{here}"
     return ""
