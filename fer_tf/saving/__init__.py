@@ -3,6 +3,7 @@
 from .declaration import Declaration
 from .keras_files import (
     FACENET2EXPNET,
+    declared_model,
     describe,
     find_model,
     load_model,
@@ -16,6 +17,7 @@ from .keras_files import (
 __all__ = [
     "FACENET2EXPNET",
     "Declaration",
+    "declared_model",
     "describe",
     "find_model",
     "load_model",

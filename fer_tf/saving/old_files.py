@@ -64,7 +64,7 @@ def last_line(error: Exception) -> str:
 
 
 def _reason(error):
-    """Keras's reason with the layer that it is about: the innermost one, because models pass on their layers' errors."""
+    """Keras's reason with the layer that it is about: the innermost one, as models pass on their layers' errors."""
     reason = last_line(error).removeprefix("Exception encountered: ")
     if isinstance(error, KeyError):  # its message is only the key
         reason = f"KeyError: {reason}"

@@ -100,6 +100,11 @@ class ExportedModel(ABC):
     def _open(self) -> dict | None:
         """Prepares the runtime, sets the shapes and returns the description; None if there is none."""
 
+    def _check_number(self, is_float, kind):
+        """Raises `ModelFileError` if the model takes another kind of numbers than float32."""
+        if not is_float:
+            raise ModelFileError(f"{self.path}: takes numbers of the type {kind}; only float32 can be used")
+
     @abstractmethod
     def _run(self, images: np.ndarray) -> np.ndarray:
         """Returns probabilities [N, C] of float32 [N, H, W, C], N at least 1."""
@@ -154,6 +159,7 @@ class OnnxModel(ExportedModel):
             raise ModelFileError(
                 f"{self.path}: must have one input and one output; it has {len(inputs)} and {len(outputs)}"
             )
+        self._check_number(inputs[0].type == "tensor(float)", inputs[0].type)
         self.input_shape, self.output_shape = _sizes(inputs[0].shape), _sizes(outputs[0].shape)
         self._input = inputs[0].name
         return _description(self.path, self.session.get_modelmeta().custom_metadata_map.get(ATTRIBUTE))
@@ -175,6 +181,7 @@ class LiteRTModel(ExportedModel):
             # from memory: Windows cannot replace a file that is mapped into memory
             self.interpreter = interpreter(model_content=self.path.read_bytes(), num_threads=os.cpu_count())
         self._input, self._output = self.interpreter.get_input_details()[0], self.interpreter.get_output_details()[0]
+        self._check_number(self._input["dtype"] == np.float32, np.dtype(self._input["dtype"]).name)
         self.input_shape, self.output_shape = (_sizes(side["shape_signature"]) for side in (self._input, self._output))
         self._batch, self._lock = None, threading.Lock()
         return description

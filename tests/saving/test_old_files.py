@@ -101,7 +101,10 @@ def unknown_argument(name, config):
     ("change", "reason"),
     [
         (unknown_argument, r"Unrecognized keyword arguments passed to DepthwiseConv2D: \{'data_type': 'x'\}"),
-        (lambda name, config: with_groups(name, config, 3), r"Unrecognized keyword .* DepthwiseConv2D: \{'groups': 3\}"),
+        (
+            lambda name, config: with_groups(name, config, 3),
+            r"Unrecognized keyword .* DepthwiseConv2D: \{'groups': 3\}",
+        ),
     ],
 )
 def test_the_reason_names_the_layer_and_the_versions(tmp_path, change, reason):
