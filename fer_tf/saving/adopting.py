@@ -17,8 +17,16 @@ from ..models.inference import predict_probabilities
 from .declaration import Declaration
 from .keras_files import SUFFIXES, find_model, load_model, model_info, model_shape, save_model
 from .opening import open_in_runtime
+from .runtimes import ExportedModel
 
 FACES = 96
+# The ranges that answers alone can tell apart. Other kinds differ too little from them; for these the maps before batch
+# normalisations must speak.
+RANGES = ("0..255", "0..1", "-1..1")
+# A network with a larger mean confidence on drawn faces is taken for saturated.
+SATURATED = 0.9
+# Answers with less information, in bits, are taken for the same answer to all faces.
+ALIKE = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,27 +36,32 @@ class PixelTrial:
     Attributes:
         pixels: a key of `PIXELS`.
         confidence: mean probability of the most probable class, 0..1; near 1 the network is saturated.
-        labels: number of different most probable classes.
         information: how much an answer depends on the face, in bits: the entropy of the mean answer minus the mean
             entropy of the answers. It is 0 if all faces get the same answer.
+        mismatch: how far the maps before the batch normalisations are from those of the training, which the layers have
+            stored: 0 if mean and variance are the same. None for a model without such layers.
     """
 
     pixels: str
     confidence: float
-    labels: int
     information: float
+    mismatch: float | None = None
 
     def __str__(self) -> str:
-        return (
-            f"pixels {self.pixels}: mean confidence {self.confidence:.3f}, {self.labels} different labels, "
-            f"{self.information:.2f} bits in an answer"
-        )
+        stored = "" if self.mismatch is None else f", {self.mismatch:.2f} from the maps of its training"
+        answers = f"mean confidence {self.confidence:.3f}, {self.information:.3f} bits in an answer"
+        return f"pixels {self.pixels}: {answers}{stored}"
 
 
 def try_pixels(
     model: str | os.PathLike[str], classes: str | Sequence[str], channels: str | None = None
 ) -> list[PixelTrial]:
     """Tries which pixels a model answers best, on drawn faces.
+
+    A network with batch normalisation has stored the mean and the variance of its maps in training, so the pixels that
+    give the same ones come first, of all kinds. For other networks only the three `RANGES` are tried: those come first
+    that do not saturate the network, and of these the ones with the most information in the answers. Measured on nine
+    small networks for FER2013 on pixels of five kinds: NOTE_MEASURED.
 
     Args:
         model: the path of a file that was not made by the kit.
@@ -60,19 +73,26 @@ def try_pixels(
     bare = open_in_runtime(model, None, Declaration("0..255", classes))
     height, width, count = model_shape(bare)
     faces = convert(draw_faces(FACES, seed=0).images, (height, width), count)
-    kinds = [pixels for pixels in PIXELS if count == 3 or pixels not in NEED_COLOUR]
-    trials = [_trial(bare, faces, Declaration(pixels, classes, channels)) for pixels in kinds]
+    norms = _batch_norms(bare)
+    kinds = [pixels for pixels in PIXELS if count == 3 or pixels not in NEED_COLOUR] if norms else RANGES
+    trials = [_trial(bare, faces, Declaration(pixels, classes, channels), norms) for pixels in kinds]
     return sorted(trials, key=_plausibility, reverse=True)
 
 
-def _trial(model, faces, declaration):
+def _batch_norms(model):
+    """The batch normalisations of a Keras model, without those of nested models."""
+    layers = [] if isinstance(model, ExportedModel) else model.layers
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _trial(model, faces, declaration, norms):
     """The `PixelTrial` of a model on raw pixels."""
     layer = declaration.layer(faces.shape[3])
     prepared = faces if layer is None else keras.ops.convert_to_numpy(layer(faces))
     probabilities = predict_probabilities(model, prepared).astype(np.float64)
     information = _entropy(probabilities.mean(axis=0)) - _entropy(probabilities).mean()
-    labels = len(set(probabilities.argmax(axis=1)))
-    return PixelTrial(declaration.pixels, float(probabilities.max(axis=1).mean()), labels, float(information))
+    confidence = float(probabilities.max(axis=1).mean())
+    return PixelTrial(declaration.pixels, confidence, float(information), _mismatch(model, prepared, norms))
 
 
 def _entropy(probabilities):
@@ -80,8 +100,29 @@ def _entropy(probabilities):
     return -(probabilities * np.log2(np.maximum(probabilities, 1e-12))).sum(axis=-1)
 
 
+def _mismatch(model, images, norms):
+    """Mean difference of the maps before batch normalisations from the stored ones; None without such layers.
+
+    For each channel it is the difference of the means in stored deviations, plus that of the variances' logarithms.
+    """
+    if not norms:
+        return None
+    maps = keras.Model(model.inputs[0], {layer.name: layer.input for layer in norms}).predict_on_batch(images)
+    found = []
+    for layer in norms:
+        mean, variance = (keras.ops.convert_to_numpy(item) for item in (layer.moving_mean, layer.moving_variance))
+        values = np.asarray(maps[layer.name], np.float64).reshape(-1, len(mean))
+        means = np.abs(values.mean(axis=0) - mean) / np.sqrt(variance + layer.epsilon)
+        found.append(means + np.abs(np.log((values.var(axis=0) + layer.epsilon) / (variance + layer.epsilon))))
+    return float(np.mean(np.concatenate(found)))
+
+
 def _plausibility(trial):
-    return trial.information
+    """The larger, the more plausible."""
+    if trial.mismatch is not None:
+        return -trial.mismatch
+    is_useful = trial.confidence < SATURATED and trial.information > ALIKE
+    return is_useful, trial.information
 
 
 def guess_pixels(
