@@ -147,7 +147,7 @@ def print_run(run: "Run") -> None:
     "`fer-tf evaluate theirs.hdf5 --pixels -1..1 --classes fer2013 --dataset fer2013`"
 )
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A .h5 or .keras file.")],
+    model: Annotated[str, typer.Argument(help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Seed of drawn splits.")] = 0,
@@ -168,15 +168,18 @@ def evaluate(
     from ..runs.averaged_views import evaluate_with_tta
     from ..saving.bundled import model_name
     from ..saving.declaration import declared_text
-    from ..saving.keras_files import find_model, load_model, model_info
+    from ..saving.keras_files import find_model, model_info
+    from ..saving.opening import open_in_runtime
+    from ..saving.runtimes import ExportedModel
 
     about = declared(model, pixels, classes, channels, guess)
-    loaded = load_model(model, about)  # before the dataset, so that a mistyped name is reported at once
+    loaded = open_in_runtime(model, None, about)  # before the dataset, so that a mistyped name is reported at once
     dataset_options = parse_options(dataset, options or [])
     ds = load_dataset(dataset, data_dir, protocol, seed=seed, **dataset_options)
     if note := declared_text(model_info(loaded).get("provenance", {})):
         ds.notes.append(note)
-    print_run(evaluate_with_tta(loaded, ds, model_name(find_model(model)), tta, out))
+    path = loaded.path if isinstance(loaded, ExportedModel) else find_model(model)
+    print_run(evaluate_with_tta(loaded, ds, model_name(path), tta, out))
 
 
 @app.command(epilog="Example: `fer-tf classical hog_svm --dataset fer2013 --data-dir data/raw`")

@@ -17,7 +17,7 @@ from ..models.inference import predict_probabilities
 from .declaration import Declaration
 from .keras_files import SUFFIXES, find_model, load_model, model_info, model_shape, save_model
 from .opening import open_in_runtime
-from .runtimes import ExportedModel
+from .runtimes import ExportedModel, is_exported
 
 FACES = 96
 # The ranges that answers alone can tell apart. Other kinds differ too little from them; for these the maps before batch
@@ -144,8 +144,14 @@ def adopt_model(path: str | os.PathLike[str], out: str | os.PathLike[str], decla
         out: the file to write, ends in `.h5` or `.keras`. It takes raw 0..255 pixels.
         declaration: what the model was trained on.
     Returns: the description of the new file, see `model_info`.
-    Raises: `InputError` for another suffix, or if `out` is the file itself; see `load_model` for others.
+    Raises: `InputError` for another suffix or an exported model, or if `out` is the file itself; see `load_model` for
+        others.
     """
+    if is_exported(path):
+        raise InputError(
+            f"model: only Keras files can be adopted (.h5, .hdf5, .keras), not {Path(path).name}; declare its "
+            "pixels and classes in each command"
+        )
     path, out = find_model(path), expanded(out)
     check_choice("suffix of the model file", out.suffix, SUFFIXES)
     if out.exists() and out.samefile(path):

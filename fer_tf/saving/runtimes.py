@@ -131,6 +131,10 @@ class ExportedModel(ABC):
         parts = [self._run(images[start : start + step]) for start in range(0, len(images), step)]
         return np.asarray(np.concatenate(parts), np.float32)
 
+    def count_params(self) -> None:
+        """Returns None: the runtimes do not say how many weights a model has."""
+        return None  # noqa: RET501
+
     @property
     def layers(self) -> NoReturn:
         """Raises `InputError`: an exported model has no layers that an explanation method could look at."""

@@ -259,7 +259,7 @@ def test_a_guess_is_a_range_that_does_not_saturate(pixels, theirs):
 
 @pytest.mark.parametrize("pixels", ["-1..1", "0..1", "standardised"])
 def test_batch_normalisation_remembers_the_pixels(pixels, faces, tmp_path):
-    """It has stored mean and variance of its maps, so all kinds of pixels can be told apart."""
+    """It has stored mean and variance of its maps, so all kinds of pixels can be distinguished."""
     norm = layers.BatchNormalization(momentum=0.0)
     ends = [layers.GlobalAveragePooling2D(), layers.Dense(7, activation="softmax")]
     model = keras.Sequential([keras.Input((48, 48, 1)), layers.Conv2D(8, 5, strides=2), norm, *ends])

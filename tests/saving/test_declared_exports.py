@@ -10,7 +10,9 @@ from keras import layers
 
 from fer_tf.common.checks import InputError, ModelFileError
 from fer_tf.predict import EmotionRecognizer
+from fer_tf.runs.evaluate import evaluate_model
 from fer_tf.saving import Declaration, declared_model, model_info, model_shape
+from fer_tf.saving.adopting import adopt_model
 from fer_tf.saving.export import export_model
 from fer_tf.saving.opening import open_in_runtime
 from fer_tf.saving.runtimes import open_exported
@@ -88,6 +90,21 @@ def test_declared_pixels_can_be_exported(form, pixels, tmp_path, pictures):
     export_model(model, tmp_path / NAMES[form], form, pictures=shown)
     loaded = open_exported(tmp_path / NAMES[form])
     np.testing.assert_allclose(loaded.predict_on_batch(colours), model.predict_on_batch(colours), atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_a_declared_export_is_evaluated_as_its_model(form, files, theirs, tiny_faces, fresh_home):
+    """Also one whose outputs are in alphabetical order."""
+    declaration = Declaration("0..1", "alphabetical")
+    expected = evaluate_model(declared_model(theirs, declaration), tiny_faces, "keras", fresh_home / "a")
+    found = evaluate_model(open_exported(files[form], declaration), tiny_faces, "exported", fresh_home / "b")
+    np.testing.assert_array_equal(found.metrics["test"]["confusion"], expected.metrics["test"]["confusion"])
+    assert found.record["provenance"]["declared"]["pixels"] == "0..1"
+
+
+def test_exports_are_not_adopted(files, tmp_path):
+    with pytest.raises(InputError, match="model: only Keras files can be adopted .*, not m.onnx; declare"):
+        adopt_model(files["onnx"], tmp_path / "mine.h5", Declaration("0..1", "fer2013"))
 
 
 def channels_first(path, kind="FLOAT"):
