@@ -169,20 +169,22 @@ def declared_model(model: keras.Model, declaration: Declaration) -> keras.Model:
     """A model on raw 0..255 pixels out of one that wants other pixels.
 
     Args:
-        model: `keras.Model` that was not made by the kit.
+        model: functional or Sequential `keras.Model` that was not made by the kit; it stays as it is.
         declaration: what it was trained on.
-    Returns: `keras.Model`: a layer that makes the declared pixels, then `model`; or `model` itself if it takes raw
-        pixels as they are read. `model_info` gives the declared classes.
+    Returns: a new `keras.Model` with the same weights: a layer that makes the declared pixels, then `model`; or only
+        its layers if it takes raw pixels as they are read. `model_info` gives the declared classes.
     Raises: `InputError` if the declaration does not fit the model, or the model has a description.
     """
     if hasattr(model, "fer_tf_info"):
         check_undescribed(f"model {model.name}", declaration)
     shape, names = model_shape(model), declaration.class_names(model.output_shape[-1])
-    if (layer := declaration.layer(shape[2])) is not None:
+    if (layer := declaration.layer(shape[2])) is None:
+        declared = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    else:
         inputs = keras.Input(shape)
-        model = keras.Model(inputs, model(layer(inputs)), name=model.name)
-    model.fer_tf_info = describe(model, names, {"declared": declaration.about(shape[2])})
-    return model
+        declared = keras.Model(inputs, model(layer(inputs)), name=model.name)
+    declared.fer_tf_info = describe(declared, names, {"declared": declaration.about(shape[2])})
+    return declared
 
 
 def attach_description(model: Any, path: Path, description: dict) -> None:

@@ -18,7 +18,7 @@ from ..data.cache import file_fingerprint
 from . import export, writers
 from .declaration import Declaration
 from .export import export_model
-from .keras_files import declared_model, find_model, load_model
+from .keras_files import declared_model, find_model, load_model, model_info
 from .runtimes import RUNTIMES, ExportedModel, is_exported, open_exported
 
 
@@ -36,7 +36,8 @@ def open_in_runtime(
         model: a loaded model, or the path of a `.h5`, `.keras`, `.onnx` or `.tflite` file or of a SavedModel's folder.
         runtime: "keras", "onnx" or "tflite" (also "litert"); None for the model's own.
         declaration: the pixels, classes and channels of a model that was not made by the kit. A file needs it. A loaded
-            Keras model without it takes raw 0..255 pixels, and its classes are the first names of `EMOTIONS`.
+            Keras model without it and without a description is taken as one of `build_model`, with a warning: raw
+            0..255 pixels, its classes are the first names of `EMOTIONS`.
     Returns: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
     Raises: `InputError` if the runtime is not installed, or cannot run the exported model, or the declaration does not
         fit; `ModelFileError` if the file holds no usable model, or needs a declaration.
@@ -49,14 +50,28 @@ def open_in_runtime(
             return load_model(model, declaration)
         else:
             return _cached_export(find_model(model), runtime, declaration)
-    elif declaration is not None:
-        model = declared_model(model, declaration)
+    else:
+        model = _as_declared(model, declaration)
     if not isinstance(model, ExportedModel):
         return model if runtime in (None, "keras") else _converted(model, runtime)
     if runtime is not None and not isinstance(model, RUNTIMES.get(runtime, keras.Model)):
         raise InputError(
             f"runtime: only {model.runtime} can run {model.path.name}; leave runtime out, or give the Keras model "
             f"(.h5 or .keras); received {runtime!r}"
+        )
+    return model
+
+
+def _as_declared(model, declaration):
+    """A loaded model with what is declared about it; without a declaration unchanged, with a warning if needed."""
+    if declaration is not None:
+        return declared_model(model, declaration)
+    if not hasattr(model, "fer_tf_info"):
+        names = ", ".join(model_info(model)["class_names"])
+        warnings.warn(
+            f"model {model.name}: does not say its pixels and classes; it gets raw 0..255 pixels, and its classes are "
+            f"taken as {names}. If it was trained on others, declare them with fer_tf.saving.Declaration",
+            stacklevel=4,
         )
     return model
 

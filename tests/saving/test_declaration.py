@@ -4,6 +4,7 @@ Each model here answers nonsense if it is given raw pixels or the kit's order of
 """
 
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -134,7 +135,7 @@ def test_channels_are_given_as_declared(faces):
 
 def test_raw_pixels_need_no_layer_in_front(theirs):
     path, _ = theirs["0..1"]
-    assert len(load_model(path, Declaration("0..255", "fer2013")).layers) == 5
+    assert len(load_model(path, Declaration("0..255", "fer2013")).layers) == 1 + 5
     assert [layer.name for layer in load_model(path, Declaration("0..1", "fer2013")).layers][1] == "declared_input"
 
 
@@ -188,6 +189,18 @@ def test_an_undeclared_file_is_refused_with_the_commands_to_type(theirs):
     assert f"`fer-tf adopt {path} --pixels 0..1 --classes fer2013 --out 0-adopted.h5`" in text
     assert "--guess" in text
     assert "\n" not in text
+
+
+def test_a_loaded_model_without_a_word_is_taken_with_a_warning(theirs):
+    model = keras.models.load_model(theirs["0..1"][0])
+    with pytest.warns(
+        UserWarning, match="it gets raw 0..255 pixels, and its classes are taken as anger, disgust, fear"
+    ):
+        EmotionRecognizer(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for pixels in ("0..1", "0..255", "0..255"):  # the model stays as it is
+            EmotionRecognizer(model, declaration=Declaration(pixels, "fer2013"))
 
 
 def test_a_file_of_the_kit_takes_no_declaration(tiny_model_path):
