@@ -130,7 +130,8 @@ def undeclared(path: str | Path, outputs: int) -> ModelFileError:
         outputs: the number of its outputs.
     Returns: a `ModelFileError`, to be raised. It shows the commands to type.
     """
-    names = next(iter(named_orders(outputs)), ",".join(EMOTIONS[:outputs]))
+    orders = named_orders(outputs)
+    names = next(iter(orders), ",".join(EMOTIONS[:outputs]))
     options = f"--pixels 0..1 --classes {names}"
     path = Path(path)
     adopt = f"`fer-tf adopt {shlex.quote(str(path))} {options} --out {shlex.quote(f'{path.stem}-adopted.h5')}`"
@@ -138,7 +139,7 @@ def undeclared(path: str | Path, outputs: int) -> ModelFileError:
     return ModelFileError(
         f"{path}: does not say its classes and pixel range, because it was not made by the kit. Add what its training "
         f"used, for example `{options}` (`--guess` in place of --pixels tries the ranges).{once} "
-        f"pixels: {ALLOWED_PIXELS}; classes: {', '.join(named_orders(outputs))} or {outputs} names with commas"
+        f"pixels: {ALLOWED_PIXELS}; classes: {', '.join([*orders, f'or {outputs} names with commas'])}"
     )
 
 

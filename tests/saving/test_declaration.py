@@ -212,6 +212,16 @@ def test_a_file_of_the_kit_takes_no_declaration(tiny_model_path):
         EmotionRecognizer(declaration=Declaration("0..255", "fer2013"))
 
 
+def test_a_command_to_type_fits_the_number_of_outputs(tmp_path):
+    for outputs, names in ((5, ",".join(EMOTIONS[:5])), (6, "alphabetical"), (8, "ferplus")):
+        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(outputs)])
+        path = written(model, tmp_path / f"with space {outputs}.keras")
+        with pytest.raises(ModelFileError, match=f"adopt '{path}' --pixels 0..1 --classes {names} --out") as error:
+            load_model(path)
+        assert f"or {outputs} names with commas" in str(error.value)
+        assert load_model(path, Declaration("0..1", names)).output_shape == (None, outputs)
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
