@@ -345,7 +345,7 @@ def test_a_folder_is_no_model(capsys, home):
 
 
 @pytest.fixture
-def theirs(home, tiny_model_path):
+def theirs(home, tiny_model_path, untraced_here):
     """A file without the kit's description: a network on pixels 0..1 with its classes in alphabetical order."""
     import keras
 
