@@ -1,11 +1,14 @@
 """What the commands share: the Typer applications and the common options."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..common.text import one_line
+
+if TYPE_CHECKING:
+    from ..saving import Declaration
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,6 +49,61 @@ Detector = Annotated[
 ]
 FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the largest.")]
 FaceMargin = Annotated[float, typer.Option(help="Share of the face's side to add on every side.")]
+# Options for a model that was not made by the kit.
+Pixels = Annotated[
+    str | None,
+    typer.Option(
+        help="Only for a model file that the kit did not make: the pixels of its training. 0..255, 0..1, -1..1, "
+        "imagenet-caffe, imagenet-torch, standardised (each picture by its own mean and deviation) or mean=M,std=S."
+    ),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        help="Only for such a file: its outputs in order. fer2013, ferplus, affectnet, rafdb, alphabetical (folders "
+        "read by flow_from_directory), or names with commas between them."
+    ),
+]
+Channels = Annotated[
+    str | None,
+    typer.Option(
+        help="Only for such a file: gray, rgb or bgr (OpenCV) [default: gray for one channel, rgb for three]."
+    ),
+]
+Guess = Annotated[
+    bool, typer.Option("--guess", help="In place of --pixels: try the ranges on drawn faces and take the likeliest.")
+]
+
+
+def declared(
+    model: str | None, pixels: str | None, classes: str | None, channels: str | None, guess: bool
+) -> "Declaration | None":
+    """What the options declare about a model file that the kit did not make; None if none of them is given.
+
+    Args:
+        model: the file, None for the bundled model.
+        pixels, classes, channels, guess: the options. With `guess` the trials of all pixels are printed on stderr.
+    Raises: `InputError` if classes, or both or neither of pixels and guess are given.
+    """
+    if not (pixels or classes or channels or guess):
+        return None
+    from ..common.checks import InputError
+    from ..saving import Declaration
+
+    if not classes:
+        raise InputError("classes: missing; a model that the kit did not make needs --classes, and --pixels or --guess")
+    if bool(pixels) == guess:
+        raise InputError("pixels: give one of --pixels and --guess")
+    if pixels:
+        return Declaration(pixels, classes, channels)
+    from ..saving.adopting import guess_pixels
+    from ..saving.bundled import bundled_path
+
+    found, trials = guess_pixels(model or bundled_path(), classes, channels)
+    for trial in trials:
+        tell(trial)
+    tell(f"guess: {found.pixels} is likeliest; look into the code of the training, then give --pixels {found.pixels}")
+    return found
 
 
 def tell(text: object) -> None:

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import Detector, app
+from .common import Channels, Classes, Detector, Guess, Pixels, app, declared
 
 
 @app.command(
     epilog="Examples: `fer-tf demo --model models/cnn-fer2013-official-seed0.h5`, "
-    "`fer-tf demo --model X.h5 --detector haar --port 8000 --no-browser`"
+    "`fer-tf demo --model X.h5 --detector haar --port 8000 --no-browser`, "
+    "`fer-tf demo --model theirs.hdf5 --pixels 0..1 --classes fer2013`"
 )
 def demo(
     model: Annotated[
@@ -24,6 +25,10 @@ def demo(
     max_mb: Annotated[float, typer.Option(help="Largest size of a picture in megabytes.")] = 10.0,
     detector: Detector = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
+    pixels: Pixels = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    guess: Guess = False,
 ) -> None:
     """Serves a page on this computer that predicts pictures and webcam frames, until you press Ctrl-C.
 
@@ -39,6 +44,7 @@ def demo(
     with open_port(host, port) as listening:
         if not is_loopback(host):
             print(f"warning: on {host} anyone on the network can open the page and send pictures", file=sys.stderr)
-        page = make_app(EmotionRecognizer(model, detector=detector), max_mb, host)
+        about = declared(model, pixels, classes, channels, guess)
+        page = make_app(EmotionRecognizer(model, detector=detector, declaration=about), max_mb, host)
         print(f"{address(listening)} (Ctrl-C stops it)", flush=True)
         serve(page, listening, not no_browser)

@@ -7,12 +7,26 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import BatchSize, Detector, FaceChoice, FaceMargin, NoDetect, app, tell
+from .common import (
+    BatchSize,
+    Channels,
+    Classes,
+    Detector,
+    FaceChoice,
+    FaceMargin,
+    Guess,
+    NoDetect,
+    Pixels,
+    app,
+    declared,
+    tell,
+)
 
 
 @app.command(
     epilog="Examples: `fer-tf explain photos/ --out maps`, "
-    "`fer-tf explain a.jpg --model X.h5 --method gradcam,occlusion --target fear --no-detect --out maps`"
+    "`fer-tf explain a.jpg --model X.h5 --method gradcam,occlusion --target fear --no-detect --out maps`, "
+    "`fer-tf explain photos/ --model theirs.hdf5 --pixels 0..1 --classes alphabetical --out maps`"
 )
 def explain(
     images: Annotated[list[str], typer.Argument(help="Pictures, and folders with all their subfolders.")],
@@ -33,6 +47,10 @@ def explain(
     detector: Detector = None,
     faces: FaceChoice = "all",
     margin: FaceMargin = 0.0,
+    pixels: Pixels = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    guess: Guess = False,
 ) -> None:
     """Draws where a model looks: for every face and method a picture of the face next to its map.
 
@@ -50,7 +68,8 @@ def explain(
     files = collect_files(images, written_files(out), tell)
     if not files:
         raise InputError(f"{', '.join(images)}: no files found")
-    recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin)
+    about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
+    recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, declaration=about)
     methods = dict.fromkeys(name.strip() for name in method.split(",") if name.strip())
     explainer = FileExplainer(recognizer, list(methods), target)
     for name, layer in explainer.layers.items():

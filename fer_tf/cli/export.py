@@ -1,4 +1,4 @@
-"""The command that exports a model for other runtimes."""
+"""The commands that write a model in another form: for other runtimes, or a foreign model as a file of the kit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import DataDir, Dataset, Protocol, app
+from .common import Channels, Classes, DataDir, Dataset, Guess, Pixels, Protocol, app, declared
 
 
 @app.command(
     epilog="Examples: `fer-tf export models/cnn-fer2013-official-seed0.h5 --to onnx`, "
-    "`fer-tf export X.h5 --to tflite --quantize int8 --dataset fer2013 --data-dir data/raw --out phone.tflite`"
+    "`fer-tf export X.h5 --to tflite --quantize int8 --dataset fer2013 --data-dir data/raw --out phone.tflite`, "
+    "`fer-tf export theirs.hdf5 --to tflite --pixels -1..1 --classes fer2013`"
 )
 def export(
     model: Annotated[str, typer.Argument(help="A .h5 or .keras file.")],
@@ -28,6 +29,10 @@ def export(
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     data_dir: DataDir = None,
+    pixels: Pixels = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    guess: Guess = False,
 ) -> None:
     """Writes a model as ONNX, TFLite or SavedModel, with its labels and pixel range inside.
 
@@ -43,7 +48,7 @@ def export(
 
     check_out(out or default_out(model, to, quantize), to, quantize)
     path = find_model(model)
-    loaded = load_model(path)
+    loaded = load_model(path, declared(str(path), pixels, classes, channels, guess))
     target = Path(out or default_out(path, to, quantize))
     trained_on = model_info(loaded).get("provenance", {}).get("dataset")
     if quantize == "int8" and trained_on in DATASETS and trained_on != dataset:
@@ -56,6 +61,37 @@ def export(
         f"{parity.difference:.2g}; same label on {100 * parity.same:.1f} %"
     )
     print(f"labels inside: {', '.join(model_info(loaded)['class_names'])}; raw 0..255 pixels in")
+
+
+@app.command(
+    epilog="Examples: `fer-tf adopt theirs.hdf5 --pixels -1..1 --classes fer2013 --out mine.h5`, "
+    "`fer-tf adopt theirs.keras --pixels 0..1 --classes angry,disgust,fear,happy,neutral,sad,surprise --out mine.h5`, "
+    "`fer-tf adopt vgg.h5 --pixels imagenet-caffe --channels gray --classes alphabetical --out mine.h5`"
+)
+def adopt(
+    model: Annotated[str, typer.Argument(help="A .h5, .hdf5 or .keras file that the kit did not make.")],
+    out: Annotated[Path, typer.Option(help="The file to write, .h5 or .keras.")],
+    pixels: Pixels = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    guess: Guess = False,
+) -> None:
+    """Writes a model that the kit did not make into a file of the kit.
+
+    A layer in front of the model makes the pixels of its training, so the new file takes raw 0..255 pixels like every
+    other one. It also holds the names of the classes. Use it in every command, without --pixels and --classes.
+    """
+    import_keras()
+    from ..common.checks import InputError
+    from ..saving.adopting import adopt_model
+
+    about = declared(model, pixels, classes, channels, guess)
+    if about is None:
+        raise InputError("adopt: needs --classes, and --pixels or --guess; `fer-tf adopt --help` explains them")
+    info = adopt_model(model, out, about)
+    found = info["provenance"]["declared"]
+    print(f"{out}: takes raw 0..255 pixels; inside they become {found['pixels']}, channels {found['channels']}")
+    print(f"labels inside: {', '.join(info['class_names'])}")
 
 
 def _megabytes(path):

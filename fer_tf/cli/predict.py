@@ -8,7 +8,20 @@ import typer
 
 from ..common.quiet import import_keras
 from ..common.text import one_line
-from .common import BatchSize, Detector, FaceChoice, FaceMargin, NoDetect, app, tell
+from .common import (
+    BatchSize,
+    Channels,
+    Classes,
+    Detector,
+    FaceChoice,
+    FaceMargin,
+    Guess,
+    NoDetect,
+    Pixels,
+    app,
+    declared,
+    tell,
+)
 
 _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "error"]
 
@@ -56,7 +69,8 @@ Seconds = Annotated[float | None, typer.Option(help="Stop the camera after this 
     "`fer-tf predict film.mp4 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
     "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
-    "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`"
+    "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`, "
+    "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`"
 )
 def predict(
     images: Pictures = None,
@@ -75,6 +89,10 @@ def predict(
     explain: Maps = None,
     webcam: Webcam = None,
     seconds: Seconds = None,
+    pixels: Pixels = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    guess: Guess = False,
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
 
@@ -100,7 +118,8 @@ def predict(
     files = [*collect_files(images or [], written_places(out, options), tell), *cameras]
     if not files:
         raise InputError(f"{', '.join(images or [])}: no files found")
-    recognizer = EmotionRecognizer(model, batch_size, "none" if no_detect else detector, faces, margin, runtime=runtime)
+    about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
+    recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, runtime=runtime, declaration=about)
     failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)
     for path, error in failed:
         tell(f"not read: {path}: {error}")

@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app, tell
+from .common import (
+    Channels,
+    Classes,
+    DataDir,
+    Dataset,
+    Experiment,
+    Guess,
+    Options,
+    Pixels,
+    Protocol,
+    Settings,
+    Size,
+    app,
+    declared,
+    tell,
+)
 
 if TYPE_CHECKING:
     from ..runs.records import Run
@@ -126,9 +141,12 @@ def print_run(run: "Run") -> None:
         print(f"model  {run.model_path}")
 
 
-@app.command(epilog="Example: `fer-tf evaluate models/cnn-fer2013-official-seed0.h5 --dataset fer2013`")
+@app.command(
+    epilog="Examples: `fer-tf evaluate models/cnn-fer2013-official-seed0.h5 --dataset fer2013`, "
+    "`fer-tf evaluate theirs.hdf5 --pixels -1..1 --classes fer2013 --dataset fer2013`"
+)
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A .h5 or .keras file.")],
+    model: Annotated[str, typer.Argument(help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Seed of drawn splits.")] = 0,
@@ -138,18 +156,29 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for csv files and figures [default: reports/evaluations/…].")
     ] = None,
+    pixels: Pixels = None,
+    classes: Classes = None,
+    channels: Channels = None,
+    guess: Guess = False,
 ) -> None:
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
     from ..data import load_dataset, parse_options
     from ..runs.averaged_views import evaluate_with_tta
     from ..saving.bundled import model_name
-    from ..saving.keras_files import find_model, load_model
+    from ..saving.declaration import declared_text
+    from ..saving.keras_files import find_model, model_info
+    from ..saving.opening import open_in_runtime
+    from ..saving.runtimes import ExportedModel
 
-    loaded = load_model(model)  # before the dataset, so that a mistyped name is reported at once
+    about = declared(model, pixels, classes, channels, guess)
+    loaded = open_in_runtime(model, None, about)  # before the dataset, so that a mistyped name is reported at once
     dataset_options = parse_options(dataset, options or [])
     ds = load_dataset(dataset, data_dir, protocol, seed=seed, **dataset_options)
-    print_run(evaluate_with_tta(loaded, ds, model_name(find_model(model)), tta, out, dataset_options))
+    if note := declared_text(model_info(loaded).get("provenance", {})):
+        ds.notes.append(note)
+    path = loaded.path if isinstance(loaded, ExportedModel) else find_model(model)
+    print_run(evaluate_with_tta(loaded, ds, model_name(path), tta, out, dataset_options))
 
 
 @app.command(epilog="Example: `fer-tf classical hog_svm --dataset fer2013 --data-dir data/raw`")

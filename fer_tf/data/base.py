@@ -282,6 +282,8 @@ class DatasetSpec:
         limits: what is known not to hold of a model that has learned from it, in a line.
         published_lists: dict of a list of test images (a yes-or-no column of the table) -> experiment -> the accuracy
             that its paper prints, in per cent.
+        label_order: the emotions in the order of the publisher's codes, which is also that of the outputs of other
+            people's models; empty if it has none.
     """
 
     load: Callable[..., FaceDataset]
@@ -302,6 +304,7 @@ class DatasetSpec:
     is_drawn: bool = False
     limits: str = "measured on this set alone"
     published_lists: dict[str, dict[str, float]] = field(default_factory=dict)
+    label_order: tuple[str, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from .augment import DRAWS, Augmentation, augment, augmentation_stages, mix
 from .backbone_input import BackboneInput
 from .class_order import ClassOrder
+from .declared_input import DeclaredInput
 from .majority import MajorityClass
 from .region_attention import (
     RegionBias,
@@ -22,6 +23,7 @@ __all__ = [
     "Augmentation",
     "BackboneInput",
     "ClassOrder",
+    "DeclaredInput",
     "FoldRegions",
     "IdentityTheta",
     "MajorityClass",

@@ -21,6 +21,7 @@ from ..common.hashes import fingerprint
 from ..common.text import one_line, read_cell, shown_path
 from ..explain import check_method, explain, resolve_method
 from ..plots import save_figure
+from ..saving import model_info
 from .annotate import annotate, faces_to_draw
 from .films import Camera, FileFilm, written_film
 from .inputs import TIMELINES, is_film, plain_stem
@@ -271,6 +272,8 @@ def _job(stream):
     else:  # an exported model
         weights = [_stamp(model.path)]
     settings = {"detector": recognizer.detector, **recognizer.cropping, **asdict(stream.options)}
+    if declared := model_info(model).get("provenance", {}).get("declared"):
+        settings["declared"] = declared
     files = [_stamp(file) for file in stream.files]
     return fingerprint([weights, stream.columns, recognizer.shape, settings, files])
 

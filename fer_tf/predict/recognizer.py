@@ -15,6 +15,7 @@ from ..data import faces
 from ..data.images import convert
 from ..models.inference import predict_probabilities
 from ..saving.bundled import bundled_path
+from ..saving.declaration import Declaration
 from ..saving.keras_files import model_info, model_shape
 from ..saving.opening import open_in_runtime
 from ..saving.runtimes import ExportedModel
@@ -39,8 +40,10 @@ class EmotionRecognizer:
         margin: share of the face's side to add on every side of a crop. FER2013's own crops have no margin.
         align: rotate the crops so that the eyes are level; see `fer_tf.data.faces.crop_face`.
         runtime: "keras", "onnx" or "tflite", see `fer_tf.saving.opening.open_in_runtime`; None for the model's own.
+        declaration: the pixels, classes and channels of a model that was not made by the kit, see
+            `fer_tf.saving.Declaration`. A file of another origin needs it.
     Raises: `InputError` for wrong arguments, or a runtime that is not installed; `ModelFileError` if the file holds no
-        usable model.
+        usable model, or needs a declaration.
 
     Attributes:
         model: the opened model.
@@ -57,8 +60,9 @@ class EmotionRecognizer:
         margin: float = 0.0,
         align: bool = True,
         runtime: str | None = None,
+        declaration: Declaration | None = None,
     ) -> None:
-        self.model = open_in_runtime(bundled_path() if model is None else model, runtime)
+        self.model = open_in_runtime(bundled_path() if model is None else model, runtime, declaration)
         self.class_names = list(model_info(self.model)["class_names"])
         masked_by = model_info(self.model).get("provenance", {}).get("salient_by")
         if masked_by:

@@ -1,7 +1,9 @@
 """Model files: saving, loading and exporting."""
 
+from .declaration import Declaration
 from .keras_files import (
     FACENET2EXPNET,
+    declared_model,
     describe,
     find_model,
     load_model,
@@ -14,6 +16,8 @@ from .keras_files import (
 
 __all__ = [
     "FACENET2EXPNET",
+    "Declaration",
+    "declared_model",
     "describe",
     "find_model",
     "load_model",

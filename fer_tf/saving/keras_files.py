@@ -19,6 +19,8 @@ from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.files import replacing
 from ..common.paths import bundled_root, expanded, models_root
 from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
+from .declaration import Declaration, check_undescribed, undeclared
+from .old_files import read_keras
 
 ATTRIBUTE = "fer_tf"
 # Name of the file with the description inside a `.keras` file and inside exported models.
@@ -126,37 +128,72 @@ def find_model(path: str | os.PathLike[str]) -> Path:
     raise ModelFileError(f"no model file {path}; looked at {', '.join(map(str, places))}")
 
 
-def load_model(path: str | os.PathLike[str]) -> keras.Model:
+def load_model(path: str | os.PathLike[str], declaration: Declaration | None = None) -> keras.Model:
     """Loads a model for prediction.
 
-    A file without the kit's description, such as a student's own `model.save`, loads with a warning. Its classes are
-    then taken in the canonical order.
+    A file that the kit did not make, such as a student's own `model.save`, needs a declaration.
 
     Args:
-        path: `.h5` or `.keras`; searched as given, then in models/, then in models/bundled/.
-    Returns: `keras.Model`; `model_info(model)` gives its class names.
-    Raises: `ModelFileError` if the file holds no model, or its description contradicts the model.
+        path: `.h5`, `.hdf5` or `.keras`; searched as given, then in models/, then in models/bundled/.
+        declaration: the pixels, classes and channels of a file that does not say them; None for a file of the kit.
+    Returns: `keras.Model` on raw 0..255 pixels; `model_info(model)` gives its class names.
+    Raises: `ModelFileError` if the file holds no model, its description contradicts the model, or it has none and there
+        is no declaration; `InputError` if the declaration does not fit the model, or the file needs none.
     """
     path = find_model(path)
     description = read_description(path)
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises anything from KeyError to RuntimeError on a broken file
-        raise ModelFileError(f"{path}: cannot be loaded as a Keras model ({first_line(error)})") from None
+    model = read_keras(path)
     sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
     if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
         raise ModelFileError(f"{path}: does not hold a Keras model with one image input and one output [N, classes]")
+    if description is None:
+        return declared_model(model, checked_declaration(path, model, declaration))
+    check_undescribed(path, declaration)
     attach_description(model, path, description)
     return model
 
 
-def attach_description(model: Any, path: Path, description: dict | None) -> None:
+def checked_declaration(path: Path, model: Any, declaration: Declaration | None) -> Declaration:
+    """The declaration about a file without a description.
+
+    Raises: `ModelFileError` if there is none; it shows the commands to type. Also if no emotion model has as many
+        outputs.
+    """
+    _default_names(model.output_shape[-1])
+    if declaration is None:
+        raise undeclared(path, model.output_shape[-1])
+    return declaration
+
+
+def declared_model(model: keras.Model, declaration: Declaration) -> keras.Model:
+    """A model on raw 0..255 pixels out of one that wants other pixels.
+
+    Args:
+        model: functional or Sequential `keras.Model` that was not made by the kit; it stays as it is.
+        declaration: what it was trained on.
+    Returns: a new `keras.Model` with the same weights: a layer that makes the declared pixels, then `model`; or only
+        its layers if it takes raw pixels as they are read. `model_info` gives the declared classes.
+    Raises: `InputError` if the declaration does not fit the model, or the model has a description.
+    """
+    if hasattr(model, "fer_tf_info"):
+        check_undescribed(f"model {model.name}", declaration)
+    shape, names = model_shape(model), declaration.class_names(model.output_shape[-1])
+    if (layer := declaration.layer(shape[2])) is None:
+        declared = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    else:
+        inputs = keras.Input(shape)
+        declared = keras.Model(inputs, model(layer(inputs)), name=model.name)
+    declared.fer_tf_info = describe(declared, names, {"declared": declaration.about(shape[2])})
+    return declared
+
+
+def attach_description(model: Any, path: Path, description: dict) -> None:
     """Checks the description in a model file and makes it the model's `fer_tf_info`; see `load_model`.
 
     Args:
         model: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel` from the file `path`.
         path: the file, for messages.
-        description: what the file says; None if it says nothing.
+        description: what the file says.
     Raises: `ModelFileError` if the description contradicts the model.
     """
     model.fer_tf_info = _checked_description(path, model, description)
@@ -222,11 +259,6 @@ def _default_names(outputs):
 
 def _checked_description(path, model, description):
     outputs = model.output_shape[-1]
-    if description is None:
-        has_label_order = any(isinstance(layer, _layers.ClassOrder) for layer in model.layers)
-        names = EMOTION_LABELS if has_label_order else _default_names(outputs)
-        warnings.warn(f"{path} does not say its classes; they are taken as {', '.join(names)}", stacklevel=4)
-        return describe(model, names)
     if not isinstance(description, dict) or not isinstance(description.get("class_names"), list):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no class_names")
     names = [str(name) for name in description["class_names"]]

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import tempfile
 import warnings
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.hashes import code_fingerprint, file_fingerprint, fingerprint
 from ..common.paths import cache_root
 from . import export, writers
+from .declaration import Declaration
 from .export import export_model
-from .keras_files import find_model, load_model
+from .keras_files import declared_model, find_model, load_model, model_info
 from .runtimes import RUNTIMES, ExportedModel, is_exported, open_exported
 
 
 def open_in_runtime(
-    model: keras.Model | ExportedModel | str | os.PathLike[str], runtime: str | None = None
+    model: keras.Model | ExportedModel | str | os.PathLike[str],
+    runtime: str | None = None,
+    declaration: Declaration | None = None,
 ) -> keras.Model | ExportedModel:
     """Opens a model for prediction in the chosen runtime.
 
@@ -30,18 +34,23 @@ def open_in_runtime(
     Args:
         model: a loaded model, or the path of a `.h5`, `.keras`, `.onnx` or `.tflite` file or of a SavedModel's folder.
         runtime: "keras", "onnx" or "tflite" (also "litert"); None for the model's own.
+        declaration: the pixels, classes and channels of a model that was not made by the kit. A file needs it. A loaded
+            Keras model without it and without a description is taken as one of `build_model`, with a warning: raw
+            0..255 pixels, its classes are the first names of `EMOTIONS`.
     Returns: `keras.Model` or `fer_tf.saving.runtimes.ExportedModel`.
-    Raises: `InputError` if the runtime is not installed, or cannot run the exported model; `ModelFileError` if the
-        file holds no usable model.
+    Raises: `InputError` if the runtime is not installed, or cannot run the exported model, or the declaration does not
+        fit; `ModelFileError` if the file holds no usable model, or needs a declaration.
     """
     runtime = check_choice("runtime", "tflite" if runtime == "litert" else runtime, (None, "keras", *RUNTIMES))
     if isinstance(model, str | os.PathLike):
         if is_exported(model):
-            model = open_exported(model)
+            model = open_exported(model, declaration)
         elif runtime in (None, "keras"):
-            return load_model(model)
+            return load_model(model, declaration)
         else:
-            return _cached_export(find_model(model), runtime)
+            return _cached_export(find_model(model), runtime, declaration)
+    else:
+        model = _as_declared(model, declaration)
     if not isinstance(model, ExportedModel):
         return model if runtime in (None, "keras") else _converted(model, runtime)
     if runtime is not None and not isinstance(model, RUNTIMES.get(runtime, keras.Model)):
@@ -52,15 +61,30 @@ def open_in_runtime(
     return model
 
 
-def _cached_export(path, runtime):
+def _as_declared(model, declaration):
+    """A loaded model with what is declared about it; without a declaration unchanged, with a warning if needed."""
+    if declaration is not None:
+        return declared_model(model, declaration)
+    if not hasattr(model, "fer_tf_info"):
+        names = ", ".join(model_info(model)["class_names"])
+        warnings.warn(
+            f"model {model.name}: does not say its pixels and classes; it gets raw 0..255 pixels, and its classes are "
+            f"taken as {names}. If it was trained on others, declare them with fer_tf.saving.Declaration",
+            stacklevel=4,
+        )
+    return model
+
+
+def _cached_export(path, runtime, declaration):
     """Opens the export of a Keras model file from the cache. It is made first if it is not there."""
-    name = f"{path.stem[:60]}-{file_fingerprint(path)[:20]}-{_export_code(runtime)}.{runtime}"
+    declared = f"-{fingerprint(asdict(declaration))[:8]}" if declaration else ""
+    name = f"{path.stem[:60]}-{file_fingerprint(path)[:20]}{declared}-{_export_code(runtime)}.{runtime}"
     cached = cache_root() / "exports" / name
     if cached.is_file():
         with contextlib.suppress(ModelFileError):  # damaged: export again
             return open_exported(cached)
     _check_installed(runtime)
-    model = load_model(path)
+    model = load_model(path, declaration)
     try:
         export_model(model, cached, runtime)
     except OSError as error:

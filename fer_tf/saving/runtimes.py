@@ -2,7 +2,8 @@
 
 `fer_tf.saving.export` writes them. ONNX Runtime runs ONNX files, LiteRT runs TFLite files, TensorFlow runs SavedModels.
 Their metadata holds the same description as the attribute `fer_tf` of a `.h5` file: class names, input size, pixel
-range, provenance. A file without a description is refused, because it may need other pixel values than the kit gives.
+range, provenance. A file without a description may need other pixel values than the kit gives: it is refused, unless
+the user declares them.
 """
 
 import importlib
@@ -21,7 +22,17 @@ import numpy as np
 from ..common.checks import InputError, ModelFileError
 from ..common.paths import expanded
 from ..common.quiet import quiet_stderr
-from .keras_files import ATTRIBUTE, DESCRIPTION, attach_description, find_model, first_line
+from .declaration import Declaration, check_undescribed
+from .keras_files import (
+    ATTRIBUTE,
+    DESCRIPTION,
+    attach_description,
+    checked_declaration,
+    describe,
+    find_model,
+    first_line,
+    model_shape,
+)
 
 _DESCRIPTION_LIMIT = 1_000_000  # bytes; a real one has a few thousand
 
@@ -31,8 +42,10 @@ class ExportedModel(ABC):
 
     Args:
         path: the file, or the folder of a SavedModel.
-    Raises: `ModelFileError` if the file cannot be opened, has no description, or contradicts it; `InputError` if the
-        runtime is not installed.
+        declaration: the pixels, classes and channels of a file without a description; None for a file of the kit. A
+            SavedModel must have a description.
+    Raises: `ModelFileError` if the file cannot be opened, contradicts its description, or has none and there is no
+        declaration; `InputError` if the runtime is not installed, the declaration does not fit, or none is needed.
 
     Attributes:
         path: the file or folder, a `Path`.
@@ -49,8 +62,11 @@ class ExportedModel(ABC):
     input_shape: tuple[None, int, int, int]
     output_shape: tuple[None, int]
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], declaration: Declaration | None = None) -> None:
         self.path = Path(path)
+        self._prepare = None  # the layer that makes the declared pixels
+        self._batch_limit = None  # pictures in one run; None for any number
+        self._has_channels_first = False
         self.name = self.path.stem
         try:
             description = self._open()
@@ -63,11 +79,31 @@ class ExportedModel(ABC):
                 f"{path}: takes {self.input_shape} and returns {self.output_shape}; it must take images and return "
                 "one probability for each class"
             )
-        attach_description(self, self.path, description)
+        if description is None:
+            self._declare(checked_declaration(self.path, self, declaration))
+        else:
+            check_undescribed(self.path, declaration)
+            attach_description(self, self.path, description)
+
+    def _declare(self, declaration):
+        """Makes the declared pixels and classes those of this model."""
+        (first, *_), (size, *_), (batch, channels, *sides) = self.output_shape, self.input_shape, self.input_shape
+        self._batch_limit = first or size
+        self._has_channels_first = channels in (1, 3) and sides[-1] not in (1, 3)
+        if self._has_channels_first:
+            self.input_shape = (batch, *sides, channels)
+        shape, names = model_shape(self), declaration.class_names(self.output_shape[-1])
+        self._prepare = declaration.layer(shape[2])
+        self.fer_tf_info = describe(self, names, {"declared": declaration.about(shape[2])})
 
     @abstractmethod
-    def _open(self) -> dict:
-        """Prepares the runtime, sets the shapes and returns the description."""
+    def _open(self) -> dict | None:
+        """Prepares the runtime, sets the shapes and returns the description; None if there is none."""
+
+    def _check_number(self, is_float, kind):
+        """Raises `ModelFileError` if the model takes another kind of numbers than float32."""
+        if not is_float:
+            raise ModelFileError(f"{self.path}: takes numbers of the type {kind}; only float32 can be used")
 
     @abstractmethod
     def _run(self, images: np.ndarray) -> np.ndarray:
@@ -87,7 +123,17 @@ class ExportedModel(ABC):
             raise InputError(f"images: must be [N, {sides}]; received {images.shape}")
         if not len(images):
             return np.zeros((0, self.output_shape[-1]), np.float32)
-        return np.asarray(self._run(images), np.float32)
+        if self._prepare is not None:
+            images = keras.ops.convert_to_numpy(self._prepare(images))
+        if self._has_channels_first:
+            images = np.ascontiguousarray(np.moveaxis(images, 3, 1))
+        step = self._batch_limit or len(images)
+        parts = [self._run(images[start : start + step]) for start in range(0, len(images), step)]
+        return np.asarray(np.concatenate(parts), np.float32)
+
+    def count_params(self) -> None:
+        """Returns None: the runtimes do not say how many weights a model has."""
+        return None  # noqa: RET501
 
     @property
     def layers(self) -> NoReturn:
@@ -117,6 +163,7 @@ class OnnxModel(ExportedModel):
             raise ModelFileError(
                 f"{self.path}: must have one input and one output; it has {len(inputs)} and {len(outputs)}"
             )
+        self._check_number(inputs[0].type == "tensor(float)", inputs[0].type)
         self.input_shape, self.output_shape = _sizes(inputs[0].shape), _sizes(outputs[0].shape)
         self._input = inputs[0].name
         return _description(self.path, self.session.get_modelmeta().custom_metadata_map.get(ATTRIBUTE))
@@ -138,6 +185,7 @@ class LiteRTModel(ExportedModel):
             # from memory: Windows cannot replace a file that is mapped into memory
             self.interpreter = interpreter(model_content=self.path.read_bytes(), num_threads=os.cpu_count())
         self._input, self._output = self.interpreter.get_input_details()[0], self.interpreter.get_output_details()[0]
+        self._check_number(self._input["dtype"] == np.float32, np.dtype(self._input["dtype"]).name)
         self.input_shape, self.output_shape = (_sizes(side["shape_signature"]) for side in (self._input, self._output))
         self._batch, self._lock = None, threading.Lock()
         return description
@@ -180,6 +228,11 @@ class SavedModel(ExportedModel):
     def _open(self):
         extra = self.path / "assets.extra" / DESCRIPTION
         description = _description(self.path, extra.read_bytes() if extra.is_file() else None)
+        if description is None:
+            raise ModelFileError(
+                f"{self.path}: does not say its classes and pixel range; of SavedModels only those from `fer-tf "
+                "export` can be used"
+            )
         self.input_shape = (None, *(int(side) for side in description["input_shape"]))
         with quiet_stderr():
             self._layer = keras.layers.TFSMLayer(str(self.path), call_endpoint="serve")
@@ -199,13 +252,15 @@ def is_exported(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower()[1:] in RUNTIMES or (expanded(path) / "saved_model.pb").is_file()
 
 
-def open_exported(path: str | os.PathLike[str]) -> ExportedModel:
+def open_exported(path: str | os.PathLike[str], declaration: Declaration | None = None) -> ExportedModel:
     """Opens a SavedModel's folder, or an `.onnx` or `.tflite` file, which `find_model` looks for.
 
+    Args:
+        path, declaration: see `ExportedModel`.
     Raises: see `ExportedModel`.
     """
     opens = RUNTIMES.get(Path(path).suffix.lower()[1:])
-    return opens(find_model(path)) if opens else SavedModel(expanded(path))
+    return opens(find_model(path), declaration) if opens else SavedModel(expanded(path), declaration)
 
 
 def required(module: str, package: str | None = None) -> ModuleType:
@@ -222,11 +277,9 @@ def required(module: str, package: str | None = None) -> ModuleType:
 
 
 def _description(path, text):
-    """The description in the JSON `text`, a dict; raises `ModelFileError` if there is none."""
+    """The description in the JSON `text`, a dict; None if there is no text. Raises `ModelFileError` for other text."""
     if text is None:
-        raise ModelFileError(
-            f"{path}: does not say its classes and pixel range; only files from `fer-tf export` can be used"
-        )
+        return None
     try:
         description = json.loads(text)
     except ValueError:

@@ -155,6 +155,23 @@ def test_rows_of_another_job_are_put_aside_and_it_is_said(recognizer, faces, hom
     np.testing.assert_allclose(scores(frame), scores(other.predict(files)), atol=1e-6)
 
 
+def test_other_declared_pixels_are_another_job(recognizer, faces, home):
+    """The weights are the same, and so are the names of the columns, but the rows would not fit each other."""
+    import keras
+
+    from fer_tf.saving import Declaration
+
+    model = keras.models.clone_model(recognizer.model)  # without its description
+    first, second = (
+        EmotionRecognizer(model, 4, "none", declaration=Declaration(pixels, CLASSES)) for pixels in ("0..1", "-1..1")
+    )
+    stop_in(first, faces, home / "out.csv")
+    remarks = []
+    predict_files(second, faces, home / "out.csv", progress=False, say=remarks.append)
+    assert ["starting again" in remark for remark in remarks] == [True]
+    np.testing.assert_allclose(scores(pd.read_csv(home / "out.csv")), scores(second.predict(faces)), atol=1e-6)
+
+
 class Exported:
     """A model that is not Keras's, of a file."""
 

@@ -1,4 +1,4 @@
-"""Model files carry their classes; what contradicts itself is refused, a student's own file taken with a warning."""
+"""Model files carry their classes; what contradicts itself is refused, and other people's files are declared."""
 
 import json
 
@@ -10,7 +10,7 @@ import pytest
 from fer_tf.common.checks import InputError, ModelFileError
 from fer_tf.emotions import EMOTION_LABELS, EMOTIONS
 from fer_tf.models import build_model
-from fer_tf.saving import find_model, load_model, model_info, save_model
+from fer_tf.saving import Declaration, find_model, load_model, model_info, save_model
 
 
 @pytest.fixture
@@ -40,13 +40,15 @@ def test_no_optimizer_is_stored(model, tmp_path):
     assert sizes[1] < 1.2 * sizes[0]
 
 
-def test_a_students_own_file_is_taken_with_a_warning(tmp_path):
+def test_a_students_own_file_is_taken_as_declared(tmp_path):
     own = keras.Sequential(
         [keras.Input((10, 10, 1)), keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]
     )
     own.save(tmp_path / "own.h5")
-    with pytest.warns(UserWarning, match="own.h5 does not say its classes; they are taken as anger, disgust"):
-        assert model_info(load_model(tmp_path / "own.h5"))["class_names"] == list(EMOTIONS[:7])
+    with pytest.raises(ModelFileError, match="own.h5: does not say its classes and pixel range"):
+        load_model(tmp_path / "own.h5")
+    loaded = load_model(tmp_path / "own.h5", Declaration("0..1", "fer2013"))
+    assert model_info(loaded)["class_names"] == list(EMOTIONS[:7])
 
 
 @pytest.mark.parametrize(

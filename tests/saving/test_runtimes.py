@@ -134,7 +134,7 @@ def _with_description(path, out, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "does not say its classes and pixel range; only files from `fer-tf export`"),
+        (None, "does not say its classes and pixel range, because it was not made by the kit"),
         ("{", "its fer_tf description is not JSON"),
         ("[1]", "its fer_tf description has no input_shape"),
         ('{"input_shape": [48, 48, 1]}', "its fer_tf description has no class_names"),

@@ -4,32 +4,41 @@ computing in the wild"): 290,000 web faces of eight emotions with valence and ar
 The publisher's first form is `training.csv` and `validation.csv` with `Manually_Annotated_Images/`. The later one is
 `train_set/` and `val_set/` with `images/` and `annotations/`. Copies have folders `train|val|test/<class>/…`.
 The codes in csv files, annotations and numbered folders are 0 neutral 1 happiness 2 sadness 3 surprise 4 fear 5 disgust
-6 anger 7 contempt. Pictures of 8 none, 9 uncertain and 10 no face are left out and counted.
+6 anger 7 contempt. `order=alphabetical` is for copies with folders numbered 0 anger .. 7 surprise. Pictures of 8 none,
+9 uncertain and 10 no face are left out and counted.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from ...common.checks import DataError, MissingDataError, check_choice
+from ...common.checks import DataError, InputError, MissingDataError, check_choice
 from ...common.paths import expanded
 from ...emotions import AFFECTNET_CODES, EMOTIONS
 from ..base import DatasetSpec, FaceDataset
 from ..images import picture_stem
 from ..splits import mark_held_out, naming
 from ..stores import image_store
-from .affectnet_forms import read_listing
+from .affectnet_forms import numbering, read_listing
 from .affectnet_lists import BOX
 
 # number of classes -> training pictures, and pictures of the validation list (one of its 4,000 files is empty)
 PUBLISHED = {8: (287651, (3999, 4000)), 7: (283901, (3500,))}
+# Training pictures of each emotion in the publisher's lists; a copy of these classes has about the same shares.
+PUBLISHED_TRAIN = dict(
+    zip(AFFECTNET_CODES.values(), (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750), strict=True)
+)
+SHARE_TOLERANCE = 0.2  # relative; a random tenth of the pictures differs less, a wrong order far more
+ORDERS = ("published", "alphabetical")
 PROTOCOLS = {
     "official": "test = the publisher's validation list; val = 10 % of train, stratified, drawn by the seed",
 }
 HOW_TO_GET = (
     "http://mohammadmahoor.com/affectnet/ (a lab manager or professor asks): put train_set/ and val_set/ into {root}, "
     "or of the older release training.csv, validation.csv and Manually_Annotated_Images/; folder copies: train/ and "
-    "val/ (or test/) with one folder per class, named for emotions or by AffectNet's codes 0..7"
+    "val/ (or test/) with one folder per class, named for emotions or by AffectNet's codes 0..7 (or, with "
+    "order=alphabetical, numbered in the order of the names)"
 )
 _LABELS = np.array([EMOTIONS.index(AFFECTNET_CODES[code]) for code in sorted(AFFECTNET_CODES)])
 
@@ -44,6 +53,7 @@ def load(
     crop: bool = True,
     missing: str = "raise",
     occluded: str | Path | None = None,
+    order: str = "published",
 ) -> FaceDataset:
     """Loads AffectNet from `root`; see `load_dataset`.
 
@@ -58,14 +68,17 @@ def load(
         missing: "raise" if a listed picture is missing, empty or has no label, or "drop" to leave it out (with a note).
         occluded: file with the name of one test picture in each line (RAN's lists, or a csv's first column): the table
             gets a bool column `occluded`. The path is relative to `root` or to the working directory.
+        order: what the numbers of class folders mean: "published" for AffectNet's own codes (0 neutral .. 7 contempt),
+            or "alphabetical" (0 anger .. 7 surprise). A note says the order and the number of pictures in each folder.
+            If these fit the published numbers only in the other order, a warning says so.
     Returns: `FaceDataset`, uint8 [N, image_size, image_size, C], table with label, split, name, valence and arousal
         (float32 -1..1, NaN if unknown). Eight classes, or seven if the copy has no contempt. The 68 landmarks are not
         read.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_choice("missing", missing, ("raise", "drop"))
-    listing = read_listing(root, missing, HOW_TO_GET)
-    rows, notes = listing.table, [*listing.notes]
+    listing = read_listing(root, missing, HOW_TO_GET, check_choice("order", order, ORDERS))
+    rows, notes = listing.table, [*listing.notes, *_order_notes(root, listing, order)]
     labels = _LABELS[rows["code"]]
     names = EMOTIONS if (labels == 7).any() else EMOTIONS[:7]
     table = rows[["split", "name", "valence", "arousal"]].copy()
@@ -84,6 +97,40 @@ def load(
     store = image_store(paths, (image_size, image_size), image_channels, stream, boxes)
     source = listing.source if boxes is None else f"{listing.source} cropped"
     return FaceDataset("affectnet", protocol, names, table, store, notes, source, deviation=deviation)
+
+
+def _order_notes(root, listing, order):
+    """What the numbers of folders mean with the pictures of each, and a warning if only another order fits; a list."""
+    if not listing.numbers:
+        if order != "published":
+            raise InputError(f"order: {root} has no numbered class folders, so there is no order to choose")
+        return []
+    train = listing.table["code"][listing.table["split"] == "train"].map(AFFECTNET_CODES)
+    counts = [int((train == emotion).sum()) for emotion in listing.numbers.values()]
+    numbered = [f"{number} {emotion}" for number, emotion in listing.numbers.items()]
+    read = ", ".join(f"{name}: {count:,}" for name, count in zip(numbered, counts, strict=True))
+    notes = [f"numbered folders are read in {order} order; training pictures of each: {read}"]
+    fitting = [name for name in ORDERS if _fits(counts, numbering(name, len(counts)))]
+    if fitting and order not in fitting:
+        meant = ", ".join(f"{number} {emotion}" for number, emotion in numbering(fitting[0], len(counts)).items())
+        notes.append(
+            f"the numbers of pictures in these folders fit AffectNet's published ones only in {fitting[0]} order "
+            f"({meant}): load the copy with `--option order={fitting[0]}`"
+        )
+        warnings.warn(f"affectnet: {root}: {notes[-1]}", stacklevel=4)
+    return notes
+
+
+def _fits(counts, numbers):
+    """True if numbered folders with these counts of training pictures have about the published share of each emotion.
+
+    Args:
+        counts: pictures of each number, from 0.
+        numbers: dict number -> emotion.
+    """
+    published = np.array([PUBLISHED_TRAIN[numbers[number]] for number in range(len(counts))])
+    shares, expected = np.array(counts) / max(sum(counts), 1), published / published.sum()
+    return bool((np.abs(shares - expected) <= SHARE_TOLERANCE * expected).all())
 
 
 def _deviation(listing, classes):
@@ -147,7 +194,8 @@ def check(root: Path) -> list[str]:
     counts = listing.table["split"].value_counts(sort=False)
     classes = 8 if (listing.table["code"] == 7).any() else 7
     splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    lines = [f"{root} ({listing.form}): {splits} pictures of {classes} emotions", *listing.notes]
+    order = _order_notes(root, listing, "published")
+    lines = [f"{root} ({listing.form}): {splits} pictures of {classes} emotions", *listing.notes, *order]
     return [*lines, *filter(None, [_deviation(listing, classes)])]
 
 
@@ -161,14 +209,15 @@ SPEC = DatasetSpec(
     licence="non-commercial research, by agreement",
     paper_name="AffectNet",
     honest_protocol="official",
+    label_order=tuple(AFFECTNET_CODES.values()),
     check=check,
     traps=(
         "There is no public test set: papers report results on the validation list, so it must not choose "
         "epochs; here val is cut from train.",
         "Train is heavily imbalanced (134,415 happiness, 3,750 contempt), the validation list is not (500 a class): "
         "use sampling='balanced'.",
-        "Its codes begin with 0 neutral, 1 happiness: read with FER2013's codes, they mean other emotions. Numbered "
-        "folders are read by AffectNet's codes; a copy numbered otherwise needs its folders named.",
+        "Its codes begin with 0 neutral, 1 happiness: read with FER2013's codes, they mean other emotions. A copy "
+        "whose folders are numbered in alphabetical order needs order=alphabetical.",
         "Codes 8 none, 9 uncertain and 10 no face are a third of the csv release.",
         "Pictures have all sizes, one or two files are empty or missing (missing='drop'), and the csv release has "
         "some pictures twice.",

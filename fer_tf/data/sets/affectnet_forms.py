@@ -4,7 +4,8 @@ manifest: `training.csv` and `validation.csv` (in the root or in `Manually_Annot
     `Manually_Annotated_Images/`; see `affectnet_lists.py`.
 annotations: `train_set|val_set/images/N.jpg` with `annotations/N_exp.npy`, `N_val.npy`, `N_aro.npy` (and `N_lnd.npy`,
     which is not read). Each file holds one number, or one number as text.
-folders: `train|val|test/<class>/…`, with class folders named after emotions or AffectNet's own codes 0..7.
+folders: `train|val|test/<class>/…`, with class folders named after emotions or numbered: by AffectNet's own codes 0..7,
+    or in alphabetical order.
 """
 
 import functools
@@ -12,7 +13,7 @@ import hashlib
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,9 @@ from tqdm import tqdm
 
 from ...common.checks import DataError, MissingDataError
 from ...common.hashes import file_fingerprint
-from ...emotions import AFFECTNET_CODES
+from ...emotions import AFFECTNET_CODES, EMOTIONS
 from ..cache import cached_arrays
-from ..folders import class_pictures, folder_emotion, missing_data, split_folders
+from ..folders import class_folders, class_pictures, folder_emotion, missing_data, split_folders
 from ..images import IMAGE_SUFFIXES, is_litter
 from .affectnet_lists import ALLOWED_CODES, LISTS, add_status, affect, find_lists, read_lists, scan
 
@@ -51,11 +52,13 @@ class Listing:
             if a folder copy has it), valence, arousal (float32, NaN if unknown), size (bytes), time (ns), and in the
             manifest form the BOX columns in pixels (all 0 without a box).
         notes: what was left out and why, with counts.
+        numbers: the emotions of numbered folders, dict number -> name; empty without such folders.
     """
 
     form: str
     table: pd.DataFrame
     notes: list[str]
+    numbers: dict[int, str] = field(default_factory=dict)
 
     @property
     def source(self) -> str:
@@ -64,25 +67,39 @@ class Listing:
         return hashlib.sha256(np.ascontiguousarray(rows)).hexdigest()  # type: ignore[arg-type]
 
 
-def read_listing(root: Path, missing: str, how_to_get: str) -> Listing:
+def numbering(order: str, count: int) -> dict[int, str]:
+    """What the numbers of class folders mean.
+
+    Args:
+        order: "published" for AffectNet's own codes, or "alphabetical".
+        count: 8, or 7 for a copy without contempt.
+    Returns: dict number -> emotion, from 0.
+    """
+    names = list(AFFECTNET_CODES.values()) if order == "published" else sorted(EMOTIONS[:count])
+    return dict(enumerate(names[:count]))
+
+
+def read_listing(root: Path, missing: str, how_to_get: str, order: str = "published") -> Listing:
     """The `Listing` of the copy in `root`, in any of the three forms.
 
     Args:
         root: the folder of the dataset.
         missing: "raise", or "drop" to leave out (and note) listed pictures that are missing, empty or without a label.
         how_to_get: text for the error if there is no copy.
+        order: what numbered folders mean, see `numbering`.
     Returns: `Listing`.
     Raises: `MissingDataError` for missing files, `DataError` for broken ones.
     """
     notes: list[str] = []
+    numbers: dict[int, str] = {}
     if (lists := find_lists(root)) is not None:
         form, table = "manifest", read_lists(root, lists, notes)
     elif _set_home(root, "train") is not None:
         form, table = "annotations", _annotations(root, how_to_get)
     else:
-        form, table = "folders", _folders(root, how_to_get)
+        form, (table, numbers) = "folders", _folders(root, how_to_get, order)
     table = _with_emotion(table, notes)
-    return Listing(form, _present(root, table, missing, notes), notes)
+    return Listing(form, _present(root, table, missing, notes), notes, numbers)
 
 
 def _with_emotion(table, notes):
@@ -220,7 +237,8 @@ def _npy_type(header):
 # --- folders
 
 
-def _folders(root, how_to_get):
+def _folders(root, how_to_get, order):
+    """The table of a copy in folders, and what the numbers of its folders mean."""
     parts = split_folders(root) if root.is_dir() else {}
     if "train" not in parts or len(parts) == 1:
         raise missing_data(
@@ -231,21 +249,32 @@ def _folders(root, how_to_get):
         )
     # without a test folder, the validation pictures are the test set, as in the publisher's forms
     homes = {"test" if split == "val" and "test" not in parts else split: home for split, home in parts.items()}
-    table = pd.DataFrame(class_pictures(homes, _folder_code), columns=["path", "code", "split"])
+    numbers = _numbers_of(homes, order)
+    table = pd.DataFrame(
+        class_pictures(homes, lambda folder: _folder_code(folder, numbers)), columns=["path", "code", "split"]
+    )
     paths = table.pop("path")
     table.insert(0, "name", [path.relative_to(root).as_posix() for path in paths])
     table["valence"] = table["arousal"] = np.float32(np.nan)
-    return add_status(table, [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in paths)])
+    table = add_status(table, [(status.st_size, status.st_mtime_ns) for status in (path.stat() for path in paths)])
+    return table, numbers
 
 
-def _folder_code(folder):
-    """AffectNet's code of a class folder, which is named after the code or an emotion."""
+def _numbers_of(homes, order):
+    """What the numbers of the class folders mean; {} if no folder has the number of an emotion."""
+    names = {folder.name.strip() for home in homes.values() for folder in class_folders(home)}
+    numbers = {int(name) for name in names if name.isdecimal()} & set(AFFECTNET_CODES)
+    return numbering(order, 8 if 7 in numbers else 7) if numbers else {}
+
+
+def _folder_code(folder, numbers):
+    """AffectNet's code of a class folder, which is named after an emotion or has one of the numbers."""
     name = folder.name.strip().lower()
     if name in _NO_EMOTION_FOLDERS:
         return _NO_EMOTION_FOLDERS[name]
     if name.isdecimal():
-        if int(name) not in AFFECTNET_CODES:
+        if int(name) not in numbers:
             meaning = ", ".join(f"{code} {emotion}" for code, emotion in AFFECTNET_CODES.items())
             raise DataError(f"{folder}: unknown class folder; allowed are AffectNet's codes {meaning}, or names")
-        return int(name)
+        return _FOLDER_CODES[numbers[int(name)]]
     return _FOLDER_CODES[folder_emotion(folder)]

@@ -187,6 +187,7 @@ SPEC = DatasetSpec(
     published_splits=("official",),
     at_hand=True,
     limits=LIMITS,
+    label_order=CLASS_NAMES,
     check=check,
     traps=(
         "PublicTest and PrivateTest: some well-known results took the best epoch on PrivateTest, or swapped the two.",

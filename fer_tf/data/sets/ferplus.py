@@ -232,6 +232,7 @@ SPEC = DatasetSpec(
     at_hand=True,
     limits=fer2013.LIMITS,
     published_lists=PUBLISHED_LISTS,
+    label_order=tuple(FERPLUS_COLUMNS[:8]),
     check=check,
     traps=(
         "fer2013new.csv's image names are not row numbers: join by line, or every face gets the votes of another.",

@@ -141,6 +141,7 @@ SPEC = DatasetSpec(
     licence="non-commercial research, by agreement",
     paper_name="RAF-DB",
     honest_protocol="official",
+    label_order=tuple(RAFDB_CODES.values()),
     check=check,
     traps=(
         "Its codes begin with 1 surprise, 2 fear, 3 disgust: read with FER2013's codes, they mean other emotions.",

@@ -26,6 +26,7 @@ from ...explain import TITLES, check_method, empty_reason, explain, is_empty, me
 from ...explain.plots import face_beside_map
 from ...runs import records
 from ...saving.bundled import bundled_records
+from ...saving.declaration import declared_text
 from ...saving.keras_files import model_info
 from .. import annotate as drawing
 from ..pictures import Picture
@@ -226,6 +227,8 @@ def model_lines(model: "keras.Model | ExportedModel") -> list[str]:
     info = model_info(model)
     provenance = info.get("provenance", {})
     lines = [f"Model: {provenance.get('run') or model.name}; {', '.join(info['class_names'])}."]
+    if declared := declared_text(provenance):
+        lines.append(f"{declared[0].upper()}{declared[1:]}.")
     dataset, protocol = provenance.get("dataset"), provenance.get("protocol")
     if not dataset:
         return [*lines, "Its training dataset is not recorded."]

@@ -1,5 +1,7 @@
 """AffectNet in its three forms: its own codes, a validation list as the test set, reports of what is left out."""
 
+import warnings
+
 import numpy as np
 import pytest
 from affectnet_copies import (
@@ -12,10 +14,12 @@ from affectnet_copies import (
     write_folders,
     write_manifest,
 )
+from PIL import Image
 
 from fer_tf.common.checks import DataError, InputError
 from fer_tf.data import check_dataset
 from fer_tf.data.sets import affectnet
+from fer_tf.emotions import EMOTIONS
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -204,3 +208,90 @@ def test_check_tells_form_and_counts(tmp_path, faces):
     assert "(manifest): train 80, test 16 pictures of 8 emotions" in lines[0]
     assert any("10 uncertain" in line for line in lines)
     assert "not 287,651" in lines[-1]
+
+
+# folders numbered in another order
+
+BY_ALPHABET = dict(enumerate(sorted(CODES.values())))
+
+
+def write_numbered(home, counts, test=2):
+    """Copies of one picture in numbered folders: counts[number] for train, and `test` each for val."""
+    picture = Image.fromarray(np.full((8, 8), 100, np.uint8))
+    for part, numbers in (("train", counts), ("val", [test] * len(counts))):
+        for number, count in enumerate(numbers):
+            (home / part / str(number)).mkdir(parents=True)
+            for index in range(count):
+                picture.save(home / part / str(number) / f"{index}.png")
+
+
+def published_shares(meaning, total=400):
+    """About `total` training pictures, with the published share of each emotion: one count for each number."""
+    whole = sum(affectnet.PUBLISHED_TRAIN[emotion] for emotion in meaning.values())
+    return [round(total * affectnet.PUBLISHED_TRAIN[emotion] / whole) for emotion in meaning.values()]
+
+
+def test_published_counts_are_of_all_training_pictures():
+    assert sum(affectnet.PUBLISHED_TRAIN.values()) == affectnet.PUBLISHED[8][0]
+    assert sum(affectnet.PUBLISHED_TRAIN.values()) - affectnet.PUBLISHED_TRAIN["contempt"] == affectnet.PUBLISHED[7][0]
+
+
+@pytest.mark.parametrize(("order", "meaning"), [("published", CODES), ("alphabetical", BY_ALPHABET)])
+def test_numbered_folders_are_read_in_the_order_asked_for(order, meaning, tmp_path, faces):
+    write_folders(tmp_path / "affectnet", faces, {number: number for number in range(8)})
+    ds = load(tmp_path, order=order)
+    labels = [ds.class_names[label] for label in ds.table["label"]]
+    assert labels == [meaning[int(name.split("/")[1])] for name in ds.table["name"]]
+    shown = ", ".join(f"{number} {emotion}: 10" for number, emotion in meaning.items())
+    assert f"numbered folders are read in {order} order; training pictures of each: {shown}" in ds.notes
+    assert load(tmp_path, order=order).fingerprint() == ds.fingerprint()
+
+
+def test_another_order_is_another_dataset(tmp_path, faces):
+    write_folders(tmp_path / "affectnet", faces, {number: number for number in range(8)})
+    assert load(tmp_path).fingerprint() != load(tmp_path, order="alphabetical").fingerprint()
+
+
+def test_seven_folders_by_alphabet_have_no_contempt(tmp_path, faces):
+    write_folders(tmp_path / "affectnet", faces, {number: number for number in range(7)})
+    ds = load(tmp_path, order="alphabetical")
+    labels = dict(zip(ds.table["name"].str.split("/").str[1], ds.table["label"], strict=True))
+    assert [ds.class_names[labels[str(number)]] for number in range(7)] == sorted(EMOTIONS[:7])
+
+
+@pytest.mark.parametrize(
+    ("stored", "meaning", "read"),
+    [("alphabetical", BY_ALPHABET, "published"), ("published", CODES, "alphabetical")],
+)
+def test_counts_that_fit_only_another_order_are_a_warning(stored, meaning, read, tmp_path):
+    write_numbered(tmp_path / "affectnet", published_shares(meaning))
+    message = f"fit AffectNet's published ones only in {stored} order .*0 {meaning[0]}.*--option order={stored}"
+    with pytest.warns(UserWarning, match=message):
+        ds = load(tmp_path, order=read)
+    assert sum("published ones only in" in note for note in ds.notes) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not any("published ones only in" in note for note in load(tmp_path, order=stored).notes)
+
+
+def test_the_check_of_the_files_warns_too(tmp_path):
+    write_numbered(tmp_path / "affectnet", published_shares(BY_ALPHABET))
+    with pytest.warns(UserWarning, match="only in alphabetical order"):
+        lines = check_dataset("affectnet", tmp_path)
+    assert any("load the copy with `--option order=alphabetical`" in line for line in lines)
+
+
+def test_even_counts_fit_no_order_and_are_no_warning(tmp_path):
+    write_numbered(tmp_path / "affectnet", [12] * 8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert any("0 neutral: 12, 1 happiness: 12" in note for note in load(tmp_path).notes)
+
+
+def test_an_order_needs_numbers(tmp_path, faces):
+    write_folders(tmp_path / "affectnet", faces, CODES)
+    assert not any("numbered" in note for note in load(tmp_path).notes)
+    with pytest.raises(InputError, match=r"order: .* has no numbered class folders, so there is no order to choose"):
+        load(tmp_path, order="alphabetical")
+    with pytest.raises(InputError, match="order: allowed are published, alphabetical; received 'fer2013'"):
+        load(tmp_path, order="fer2013")

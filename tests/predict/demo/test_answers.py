@@ -176,3 +176,10 @@ def test_the_page_tells_data_and_measured_accuracy(fresh_home, tiny_model_path):
     assert "61.5" not in " ".join(model_lines(model)), "the record is of another training"
     model.fer_tf_info = describe(model, CLASSES, {"dataset": "synthetic"})
     assert "real ones is worth nothing" in " ".join(model_lines(model))
+
+
+def test_the_page_tells_what_was_declared(tiny_model_path):
+    model = load_model(tiny_model_path)
+    model.fer_tf_info = describe(model, CLASSES, {"declared": {"pixels": "-1..1", "channels": "gray", "guess": True}})
+    text = " ".join(model_lines(model))
+    assert "Declared by the user: pixels -1..1 (a guess: check it against the model's training), channels gray" in text

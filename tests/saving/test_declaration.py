@@ -1,0 +1,317 @@
+"""Models that the kit did not make: what is declared about them decides their answers, and undeclared ones are refused.
+
+Each model here answers nonsense if it is given raw pixels or the kit's order of classes, as public models do.
+"""
+
+import json
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.data.drawn_faces import draw_faces
+from fer_tf.emotions import AFFECTNET_CODES, EMOTIONS, FERPLUS_COLUMNS, RAFDB_CODES
+from fer_tf.explain import explain
+from fer_tf.predict import EmotionRecognizer
+from fer_tf.runs.evaluate import class_probabilities, evaluate_model
+from fer_tf.saving import Declaration, load_model, model_info, save_model
+from fer_tf.saving.adopting import adopt_model, guess_pixels, try_pixels
+from fer_tf.saving.declaration import declared_text, named_orders
+
+pytestmark = pytest.mark.usefixtures("untraced")
+
+# pixels -> what the training's script did with raw ones
+SCRIPTS = {
+    "-1..1": lambda x: (x / 255.0 - 0.5) * 2.0,
+    "0..1": lambda x: x / 255.0,
+    "standardised": lambda x: (x - x.mean(axis=(1, 2, 3), keepdims=True)) / x.std(axis=(1, 2, 3), keepdims=True),
+    "mean=129.5,std=65": lambda x: (x - 129.5) / 65,
+}
+BY_ALPHABET = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+
+
+def tutorial_model(script, faces, channels=1, outputs=7):
+    """A small network whose answers differ from face to face on the pixels of its script, as after a training."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((48, 48, channels)),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(outputs, name="last"),
+            layers.Softmax(),
+        ]
+    )
+    scores = np.asarray(keras.Model(model.inputs[0], model.get_layer("last").output)(script(faces)))
+    kernel, bias = model.get_layer("last").get_weights()
+    scale = 2 / scores.std(axis=0)
+    model.get_layer("last").set_weights([kernel * scale, (bias - scores.mean(axis=0)) * scale])
+    return model
+
+
+@pytest.fixture(scope="module")
+def faces():
+    """Drawn faces uint8 [40, 48, 48, 1]."""
+    return draw_faces(40, seed=3).images.reshape(-1, 48, 48, 1)
+
+
+def written(model, path):
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def theirs(faces, tmp_path_factory):
+    """pixels -> (file that Keras saved, its own answers on its own pixels)."""
+    folder, found = tmp_path_factory.mktemp("theirs"), {}
+    for number, (pixels, script) in enumerate(SCRIPTS.items()):
+        model = tutorial_model(script, faces.astype(np.float32))
+        own = np.asarray(model.predict_on_batch(script(faces.astype(np.float32))))
+        found[pixels] = written(model, folder / f"{number}.{'keras' if number % 2 else 'hdf5'}"), own
+    return found
+
+
+# answers
+
+
+def test_raw_pixels_saturate_the_network(theirs, faces):
+    """The fault that a declaration prevents: all faces become one emotion with certainty, whatever they show."""
+    path, own = theirs["-1..1"]
+    raw = load_model(path, Declaration("0..255", "fer2013")).predict_on_batch(faces)
+    assert np.asarray(raw).max(axis=1).min() > 0.999
+    assert (np.asarray(raw).argmax(axis=1) != own.argmax(axis=1)).mean() > 0.4
+    assert len(set(own.argmax(axis=1))) > 3
+
+
+@pytest.mark.parametrize("pixels", SCRIPTS)
+def test_declared_answers_are_the_models_own(pixels, theirs, faces):
+    path, own = theirs[pixels]
+    recognizer = EmotionRecognizer(path, detector="none", declaration=Declaration(pixels, "fer2013"))
+    table = recognizer.predict(faces)
+    np.testing.assert_allclose(table[list(EMOTIONS[:7])].to_numpy(float), own, atol=1e-4)
+    assert list(table["label"]) == [EMOTIONS[code] for code in own.argmax(axis=1)]
+
+
+def test_alphabetical_outputs_get_their_own_names(theirs, faces):
+    path, own = theirs["0..1"]
+    table = EmotionRecognizer(path, detector="none", declaration=Declaration("0..1", "alphabetical")).predict(faces)
+    assert list(table["label"]) == [BY_ALPHABET[code] for code in own.argmax(axis=1)]
+    np.testing.assert_allclose(table[list(BY_ALPHABET)].to_numpy(float), own, atol=1e-5)
+
+
+def test_an_evaluation_measures_the_declared_model(theirs, fer2013_root, fresh_home):
+    """Also a model whose outputs are in another order than the dataset's classes."""
+    from fer_tf.data import load_dataset
+
+    ds = load_dataset("fer2013", fer2013_root)
+    path, _ = theirs["0..1"]
+    model = load_model(path, Declaration("0..1", "alphabetical"))
+    own = np.asarray(keras.models.load_model(path).predict_on_batch(ds.test.images / 255.0))
+    found = class_probabilities(model, ds.test)
+    np.testing.assert_allclose(found, own[:, [BY_ALPHABET.index(name) for name in ds.class_names]], atol=1e-5)
+    run = evaluate_model(model, ds, "theirs", fresh_home / "out")
+    right = np.array(BY_ALPHABET)[own.argmax(axis=1)] == np.array(ds.class_names)[ds.test.labels]
+    assert run.metrics["test"]["accuracy"] == pytest.approx(right.mean())
+    assert run.record["provenance"]["declared"] == {"pixels": "0..1", "channels": "gray", "guess": False}
+
+
+def test_channels_are_given_as_declared(faces):
+    colours = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 3)).astype(np.uint8)
+    model = tutorial_model(SCRIPTS["0..1"], colours.astype(np.float32), channels=3)
+    expected = model.predict_on_batch(colours[..., ::-1] / 255.0)
+    recognizer = EmotionRecognizer(model, detector="none", declaration=Declaration("0..1", "fer2013", "bgr"))
+    found = recognizer.predict(colours)[list(EMOTIONS[:7])].to_numpy(float)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    thrice = EmotionRecognizer(model, detector="none", declaration=Declaration("0..1", "fer2013", "gray"))
+    gray = np.repeat(faces, 3, axis=-1) / 255.0
+    np.testing.assert_allclose(
+        thrice.predict(faces)[list(EMOTIONS[:7])].to_numpy(float), model.predict_on_batch(gray), atol=1e-4
+    )
+
+
+def test_raw_pixels_need_no_layer_in_front(theirs):
+    path, _ = theirs["0..1"]
+    assert len(load_model(path, Declaration("0..255", "fer2013")).layers) == 1 + 5
+    assert [layer.name for layer in load_model(path, Declaration("0..1", "fer2013")).layers][1] == "declared_input"
+
+
+def test_a_declared_model_can_be_explained(theirs, faces):
+    path, _ = theirs["0..1"]
+    model = load_model(path, Declaration("0..1", "fer2013"))
+    for method in ("gradcam", "hirescam", "integrated_gradients"):
+        maps = explain(model, faces[:3], method)
+        assert maps.shape == (3, 48, 48)
+        assert maps.any()
+
+
+# a file of the kit
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_an_adopted_file_is_a_model_like_any_other(suffix, theirs, faces, tmp_path):
+    path, own = theirs["-1..1"]
+    info = adopt_model(path, tmp_path / f"mine{suffix}", Declaration("-1..1", "alphabetical"))
+    loaded = load_model(tmp_path / f"mine{suffix}")
+    np.testing.assert_allclose(loaded.predict_on_batch(faces), own, atol=1e-5)
+    assert model_info(loaded) == info
+    assert info["class_names"] == list(BY_ALPHABET)
+    assert info["pixel_range"] == [0, 255]
+    assert info["provenance"]["adopted_from"] == path.name
+    assert "pixels -1..1, channels gray" in declared_text(info["provenance"])
+
+
+def test_an_adoption_changes_no_other_file(theirs, tmp_path):
+    path, _ = theirs["-1..1"]
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="suffix of the model file: allowed are .h5, .keras"):
+        adopt_model(path, tmp_path / "mine.onnx", Declaration("-1..1", "fer2013"))
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(before)
+    with pytest.raises(InputError, match=r"out: .*copy.h5 is the model itself; give another name"):
+        adopt_model(copy, copy, Declaration("-1..1", "fer2013"))
+    assert path.read_bytes() == copy.read_bytes() == before
+    assert [item.name for item in tmp_path.iterdir()] == ["copy.h5"]
+
+
+# what must be declared
+
+
+def test_an_undeclared_file_is_refused_with_the_commands_to_type(theirs):
+    path, _ = theirs["-1..1"]
+    with pytest.raises(ModelFileError, match="does not say its classes and pixel range") as error:
+        EmotionRecognizer(path)
+    text = str(error.value)
+    assert "`--pixels 0..1 --classes fer2013`" in text
+    assert f"`fer-tf adopt {path} --pixels 0..1 --classes fer2013 --out 0-adopted.h5`" in text
+    assert "--guess" in text
+    assert "\n" not in text
+
+
+def test_a_loaded_model_without_a_word_is_taken_with_a_warning(theirs):
+    model = keras.models.load_model(theirs["0..1"][0])
+    with pytest.warns(
+        UserWarning, match="it gets raw 0..255 pixels, and its classes are taken as anger, disgust, fear"
+    ):
+        EmotionRecognizer(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for pixels in ("0..1", "0..255", "0..255"):  # the model stays as it is
+            EmotionRecognizer(model, declaration=Declaration(pixels, "fer2013"))
+
+
+def test_a_file_of_the_kit_takes_no_declaration(tiny_model_path):
+    with pytest.raises(InputError, match=r"tiny.h5: says its pixels and classes itself; leave pixels, .* out"):
+        load_model(tiny_model_path, Declaration("0..1", "fer2013"))
+    with pytest.raises(InputError, match="says its pixels and classes itself"):
+        EmotionRecognizer(load_model(tiny_model_path), declaration=Declaration("0..255", "fer2013"))
+    with pytest.raises(InputError, match=r"fer2013.h5: says its pixels"):
+        EmotionRecognizer(declaration=Declaration("0..255", "fer2013"))
+
+
+def test_a_command_to_type_fits_the_number_of_outputs(tmp_path):
+    for outputs, names in ((5, ",".join(EMOTIONS[:5])), (6, "alphabetical"), (8, "ferplus")):
+        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(outputs)])
+        path = written(model, tmp_path / f"with space {outputs}.keras")
+        with pytest.raises(ModelFileError, match=f"adopt '{path}' --pixels 0..1 --classes {names} --out") as error:
+            load_model(path)
+        assert f"or {outputs} names with commas" in str(error.value)
+        assert load_model(path, Declaration("0..1", names)).output_shape == (None, outputs)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("imagenet", r"classes: the named orders of 7 classes are fer2013 \(anger .*received 'imagenet'"),
+        ("anger,fear", "classes: must be 7 different emotions, one for each output; received anger, fear"),
+        (",".join(["anger"] * 7), "classes: must be 7 different emotions"),
+        ("a,b,c,d,e,f,g", "classes: unknown emotion 'a'"),
+        (EMOTIONS, "classes: must be 7 different emotions"),
+    ],
+)
+def test_classes_must_fit_the_outputs(classes, message, theirs):
+    path, _ = theirs["0..1"]
+    with pytest.raises(InputError, match=message):
+        load_model(path, Declaration("0..1", classes))
+
+
+def test_pixels_and_channels_are_checked_before_a_file_is_read():
+    with pytest.raises(InputError, match="pixels: allowed are 0..255, 0..1, -1..1, .*; received '1/255'"):
+        Declaration("1/255", "fer2013")
+    with pytest.raises(InputError, match="channels: allowed are None, gray, rgb, bgr; received 'RGB'"):
+        Declaration("0..1", "fer2013", "RGB")
+
+
+def test_named_orders_are_the_publishers():
+    eight, seven = named_orders(8), named_orders(7)
+    assert eight["ferplus"] == tuple(FERPLUS_COLUMNS[:8])
+    assert eight["affectnet"] == tuple(AFFECTNET_CODES.values())
+    assert seven["affectnet"] == eight["affectnet"][:7]
+    assert seven["rafdb"] == tuple(RAFDB_CODES.values())
+    assert seven["fer2013"] == EMOTIONS[:7]
+    assert seven["alphabetical"] == BY_ALPHABET
+    assert set(eight) == {"ferplus", "affectnet", "alphabetical"}
+    assert set(named_orders(6)) == {"alphabetical"}
+    assert named_orders(5) == {}
+
+
+def test_names_may_be_spelled_as_folders_are():
+    spelled = Declaration("0..1", "Angry, disgust,fear,HAPPY,neutral,sad,surprise")
+    assert spelled.class_names(7) == BY_ALPHABET
+
+
+# guessing
+
+
+@pytest.mark.parametrize("pixels", ["-1..1", "0..1"])
+def test_a_guess_is_a_range_that_does_not_saturate(pixels, theirs):
+    found, trials = guess_pixels(theirs[pixels][0], "fer2013")
+    assert found.is_guess
+    assert [trial.pixels for trial in trials][-1] == "0..255"
+    assert {trial.pixels for trial in trials} == {"0..255", "0..1", "-1..1"}
+    assert found.pixels == trials[0].pixels != "0..255"
+    assert trials[-1].confidence > 0.99
+    assert trials[0].confidence < 0.9
+    model = load_model(theirs[pixels][0], found)
+    assert "a guess" in declared_text(model_info(model)["provenance"])
+    assert json.dumps(model_info(model))
+
+
+@pytest.mark.parametrize("pixels", ["-1..1", "0..1", "standardised"])
+def test_batch_normalisation_remembers_the_pixels(pixels, faces, tmp_path):
+    """It has stored mean and variance of its maps, so all kinds of pixels can be distinguished."""
+    norm = layers.BatchNormalization(momentum=0.0)
+    ends = [layers.GlobalAveragePooling2D(), layers.Dense(7, activation="softmax")]
+    model = keras.Sequential([keras.Input((48, 48, 1)), layers.Conv2D(8, 5, strides=2), norm, *ends])
+    model(SCRIPTS[pixels](faces.astype(np.float32)), training=True)
+    found, trials = guess_pixels(written(model, tmp_path / "m.keras"), "fer2013")
+    assert found.pixels == pixels
+    assert {trial.pixels for trial in trials} == {"0..255", "0..1", "-1..1", "standardised"}
+    assert trials[0].mismatch < 1 < trials[-1].mismatch
+
+
+def test_raw_pixels_are_guessed_too(faces, tmp_path):
+    path = written(tutorial_model(lambda x: x, faces.astype(np.float32)), tmp_path / "raw.h5")
+    assert guess_pixels(path, "fer2013")[0].pixels == "0..255"
+
+
+def test_colour_models_try_the_pixels_of_imagenet(tmp_path):
+    model = keras.Sequential([keras.Input((48, 48, 3)), layers.BatchNormalization(), layers.GlobalAveragePooling2D()])
+    model.add(layers.Dense(7, activation="softmax"))
+    trials = try_pixels(written(model, tmp_path / "colour.keras"), "fer2013")
+    assert {"imagenet-caffe", "imagenet-torch"} < {trial.pixels for trial in trials}
+
+
+def test_a_file_of_the_kit_is_not_guessed(tiny_model_path):
+    with pytest.raises(InputError, match="says its pixels and classes itself"):
+        guess_pixels(tiny_model_path, "fer2013")
+
+
+def test_a_stranger_kept_by_the_kit_needs_no_declaration(theirs, tmp_path):
+    """As every run does: a declared model that is saved by the kit is described."""
+    model = load_model(theirs["0..1"][0], Declaration("0..1", "fer2013"))
+    save_model(model, tmp_path / "kept.h5", model_info(model)["class_names"])
+    assert model_info(load_model(tmp_path / "kept.h5"))["class_names"] == list(EMOTIONS[:7])
