@@ -219,7 +219,7 @@ EXPERIMENTS = {
         claims=(34,),
         epochs=30,
         **recipes.REPORT2_AUGMENTATION,
-        quick=recipes.CNN_QUICK,
+        quick={**recipes.CNN_QUICK, "epochs": 12},
         smoke=recipes.CNN_SMOKE,
     ),
     "akhand": Experiment(
