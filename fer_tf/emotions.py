@@ -4,7 +4,9 @@ The first 6, 7 and 8 names of `EMOTIONS` are the class sets of the literature. T
 FER2013's codes: 0 anger .. 6 neutral (Goodfellow 2013).
 """
 
-from collections.abc import Sequence
+import difflib
+import re
+from collections.abc import Iterable, Sequence
 
 from .common.checks import InputError
 
@@ -74,6 +76,62 @@ def canonical_emotion(name: str) -> str:
     return emotion
 
 
+# Columns of the kit's tables. A class of one's own cannot have such a name: its probabilities would overwrite them.
+RESERVED = (
+    *(
+        "path",
+        "face",
+        "frame",
+        "time",
+        "track",
+        "x",
+        "y",
+        "w",
+        "h",
+        "detected",
+        "score",
+        "label",
+        "confidence",
+        "error",
+    ),
+    *("name", "truth", "copy_of", "near_copy_of", "split", "subject", "all"),
+)
+_ALLOWED_NAME = re.compile(r"(?=.*[^\W\d_])\w[\w .'&()+-]{0,59}")
+
+
+def class_name(name: str) -> str:
+    """The kit's name of a class: that of an emotion, written in any known way; any other name stays as it is.
+
+    Args:
+        name: such as "Happy" (→ happiness) or "confused".
+    Raises: `InputError` for a name that cannot be a class: without a letter, longer than 60 characters, with other
+        characters than letters, digits, blanks and _ . ' & ( ) + -, or one of `RESERVED`.
+    """
+    text = str(name).strip()
+    if text.lower() in _BY_ALIAS:
+        return _BY_ALIAS[text.lower()]
+    if text.lower() in RESERVED:
+        raise InputError(f"class {text!r}: is the name of a column of the kit's tables; give the class another name")
+    if not _ALLOWED_NAME.fullmatch(text):
+        raise InputError(
+            f"unknown emotion {text!r}; known are {', '.join(EMOTIONS)}. A class of your own needs a name with a "
+            "letter, of at most 60 letters, digits, blanks and _ . ' & ( ) + -"
+        )
+    return text
+
+
+def class_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Class names, each once: the emotions in the order of `EMOTIONS`, then all others by alphabet."""
+    found = set(names)
+    return (*(name for name in EMOTIONS if name in found), *sorted(found - set(EMOTIONS), key=str.casefold))
+
+
+def similar_emotion(name: str) -> str:
+    """The known spelling of an emotion that a class name is probably meant to be ("hapiness"); "" for none."""
+    spellings = [alias for alias in _BY_ALIAS if len(alias) > 3]
+    return next(iter(difflib.get_close_matches(name.lower(), spellings, 1, 0.8)), "")
+
+
 def known_name(name: str) -> str:
     """A form in which names can be compared: the kit's name for an emotion, any other text in small letters."""
     try:
@@ -83,10 +141,10 @@ def known_name(name: str) -> str:
 
 
 def class_subset(classes: int | str | Sequence[str] | None, available: Sequence[str] = EMOTIONS) -> tuple[str, ...]:
-    """The class names that `classes` asks for, in the order of `EMOTIONS`.
+    """The class names that `classes` asks for, in the order of `class_order`.
 
     Args:
-        classes: None (all of `available`), 6, 7 or 8 (the first names of `EMOTIONS`), or a sequence of emotion names.
+        classes: None (all of `available`), 6, 7 or 8 (the first names of `EMOTIONS`), or a sequence of class names.
         available: the names that the dataset has.
     Returns: tuple of names.
     Raises: `InputError` for another number, an unknown name or a class that the dataset does not have.
@@ -99,7 +157,7 @@ def class_subset(classes: int | str | Sequence[str] | None, available: Sequence[
         names = EMOTIONS[:classes]
     else:
         chosen = [classes] if isinstance(classes, str) else list(classes)  # type: ignore[arg-type]
-        names = tuple(sorted({canonical_emotion(name) for name in chosen}, key=EMOTIONS.index))
+        names = class_order(class_name(name) for name in chosen)
     missing = [name for name in names if name not in available]
     if missing:
         raise InputError(f"classes: {', '.join(missing)} not in this dataset, which has {', '.join(available)}")

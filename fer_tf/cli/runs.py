@@ -12,7 +12,6 @@ from .common import (
     Classes,
     DataDir,
     Dataset,
-    Experiment,
     Guess,
     Options,
     Pixels,
@@ -71,10 +70,13 @@ def _print_settings():
 
 @app.command(
     epilog="Examples: `fer-tf train cnn` (synthetic faces), "
-    "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`"
+    "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`, "
+    "`fer-tf train --from fer2013.h5 --dataset folder --data-dir mine` (your own pictures)"
 )
 def train(
-    experiment: Experiment,
+    experiment: Annotated[
+        str | None, typer.Argument(help="An experiment; `fer-tf list` shows all [default with --from: fine_tune].")
+    ] = None,
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and drawn splits.")] = 0,
@@ -88,6 +90,14 @@ def train(
     weights: Annotated[
         str | None, typer.Option(help="Short for --set weights=…: none, imagenet, drawn or a file.")
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Fine-tune this model: the name of a bundled model or of a run, or a file of the kit. Its head is "
+            "replaced where the classes differ.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
     jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA even on a CPU.")] = False,
 ) -> None:
@@ -95,11 +105,12 @@ def train(
 
     The same command resumes an interrupted training after its last finished epoch.
     """
+    experiment = _experiment(experiment, start)
     import_keras()
     from ..experiments.resolve import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
-    short_options = {"epochs": epochs, "jit": "on" if jit else None, "weights": weights}
+    short_options = {"epochs": epochs, "jit": "on" if jit else None, "weights": start or weights}
     overrides |= {key: value for key, value in short_options.items() if value is not None}
     from ..data import parse_options
     from ..evaluation.comparison import folds_summary
@@ -115,6 +126,17 @@ def train(
         print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
     else:
         print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
+
+
+def _experiment(experiment, start):
+    """The experiment that `train` runs: `fine_tune` if there is a model to start from."""
+    from ..common.checks import InputError
+
+    if start and experiment not in (None, "fine_tune"):
+        raise InputError(f"from: goes with the experiment fine_tune alone; leave {experiment} or --from out")
+    if not start and experiment is None:
+        raise typer.BadParameter("give an experiment (`fer-tf list` shows all), or --from MODEL")
+    return experiment or "fine_tune"
 
 
 def print_run(run: "Run") -> None:

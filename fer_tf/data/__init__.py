@@ -76,7 +76,8 @@ def load_dataset(
     check_names(f"options of {name}", options, spec.options)
     _check_options(spec, protocol, options)
     check_whole("seed", seed, low=0)
-    class_subset(classes, spec.class_names)  # a wrong choice raises before any file is read
+    if not spec.own_classes:
+        class_subset(classes, spec.class_names)  # a wrong choice raises before any file is read
     train_share = _checked_share(train_share)
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options)
     ds = ds.with_classes(class_subset(classes, ds.class_names))

@@ -23,7 +23,7 @@ class Split:
 
     Attributes:
         labels: int [N], codes into class_names.
-        class_names: tuple of C emotion names.
+        class_names: tuple of C class names.
         probabilities: float [N, C] if the dataset has soft labels, else None.
         rows: int [N], rows of the dataset's table.
         store: where the images are.
@@ -99,7 +99,7 @@ class FaceDataset:
 
     Attributes:
         name, protocol: as in `DATASETS`.
-        class_names: tuple of emotion names; labels are codes into it.
+        class_names: tuple of class names; labels are codes into it.
         table: DataFrame, one row for each image: `label` (int), `split` (train, val, test, or "" for unused), `name`,
             and whatever else the dataset knows (`usage`, `subject`, ...).
         store: the images, `ArrayImages` or `FileImages`, in the order of the table.
@@ -279,6 +279,7 @@ class DatasetSpec:
         pictures_of: the dataset whose pictures it labels again ("": its own).
         at_hand: True if the kit's makers had it. Claims about other datasets wait for someone who has them.
         is_drawn: True for drawn faces.
+        own_classes: True if it also takes classes that are no emotion, by their own names.
         limits: what is known not to hold of a model that has learned from it, in a line.
         published_lists: dict of a list of test images (a yes-or-no column of the table) -> experiment -> the accuracy
             that its paper prints, in per cent.
@@ -302,6 +303,7 @@ class DatasetSpec:
     pictures_of: str = ""
     at_hand: bool = False
     is_drawn: bool = False
+    own_classes: bool = False
     limits: str = "measured on this set alone"
     published_lists: dict[str, dict[str, float]] = field(default_factory=dict)
     label_order: tuple[str, ...] = ()

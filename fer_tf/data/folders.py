@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..common.checks import DataError, InputError, MissingDataError
-from ..emotions import canonical_emotion
+from ..emotions import canonical_emotion, class_name
 from .images import IMAGE_SUFFIXES, is_litter
 
 
@@ -24,6 +24,17 @@ def folder_emotion(folder: Path) -> str:
     """
     try:
         return canonical_emotion(folder.name)
+    except InputError as error:
+        raise DataError(f"{folder}: {error}") from None
+
+
+def folder_class(folder: Path) -> str:
+    """The class that a folder of one's own pictures is named after: an emotion, or its own name.
+
+    Raises: `DataError` that names the folder if no class can have its name.
+    """
+    try:
+        return class_name(folder.name)
     except InputError as error:
         raise DataError(f"{folder}: {error}") from None
 

@@ -11,6 +11,8 @@ from ..common.checks import DataError
 
 # Share of the rows that is held out for val, and the same for test.
 HELD_OUT = 0.1
+# A class with fewer pictures stays in train: it has none for each of train, val and test.
+SPLIT_FROM = 3
 
 
 @contextmanager
@@ -158,8 +160,29 @@ def _people(table):
     return people, [note] if blank.any() else []
 
 
+def hold_out_few(labels: np.ndarray, fraction: float, seed: int, later: int = 0) -> np.ndarray:
+    """Holds out about `fraction` of each class, and at least one picture.
+
+    Args:
+        labels: int [N], without the classes that are too small to be split.
+        fraction: share of each class, 0..1.
+        seed: of the draw.
+        later: splits that are drawn after this one; each class keeps a picture for each of them, and one for train.
+    Returns: bool [N], True for rows that are held out.
+    """
+    rng, mask = np.random.default_rng(seed), np.zeros(len(labels), bool)
+    for code in np.unique(labels):
+        rows = np.flatnonzero(labels == code)
+        count = min(max(1, round(fraction * len(rows))), len(rows) - later - 1)
+        mask[rng.choice(rows, count, replace=False)] = True
+    return mask
+
+
 def hold_out(table: pd.DataFrame, splits: Sequence[str], seed: int, people: np.ndarray | None = None) -> list[str]:
     """Moves a tenth of all rows out of train for each of `splits`, with the class shares kept or by whole people.
+
+    If a tenth of a class is less than one picture, each class of three or more gives at least one picture to each
+    split, and smaller classes stay in train.
 
     Args:
         table: DataFrame with label, emotion and split, changed in place.
@@ -170,19 +193,38 @@ def hold_out(table: pd.DataFrame, splits: Sequence[str], seed: int, people: np.n
     Raises: `DataError` if there are too few rows or people.
     """
     labels = table["label"].to_numpy()
-    for split in splits:
+    in_train = table["split"] == "train"
+    if not in_train.any():
+        raise DataError("train has no pictures, so none can be held out")
+    counts = table[in_train].groupby("emotion").size()
+    few = people is None and _is_few(counts.to_numpy(), HELD_OUT * len(table) / in_train.sum())
+    small = list(counts.index[counts < (SPLIT_FROM if few else 2)])
+    for number, split in enumerate(splits, start=1):
         rows = np.flatnonzero(table["split"] == "train")
-        if not len(rows):
-            raise DataError("train has no pictures, so none can be held out")
         share = min(HELD_OUT * len(table) / len(rows), 0.5)
-        table.loc[rows[_held(labels, rows, share, seed, people)], "split"] = split
+        if few:
+            rows = rows[~table["emotion"].iloc[rows].isin(small).to_numpy()]
+            held = hold_out_few(labels[rows], share, seed, len(splits) - number)
+        else:
+            held = _held(labels, rows, share, seed, people)
+        table.loc[rows[held], "split"] = split
     names = " and ".join(splits)
     notes = [f"{names} drawn from train, a tenth of all {'each' if len(splits) > 1 else 'pictures'}"]
     if people is not None:
         return [f"{names} drawn from train, by subject"]
-    counts = table.groupby("emotion").size()
-    small = list(counts.index[counts < 2])
+    if few:
+        notes = [f"{names} drawn from train, at least one picture of each class of {SPLIT_FROM} or more"]
     return notes + ([f"too few images to split, all in train: {', '.join(small)}"] if small else [])
+
+
+def _is_few(counts, share):
+    """True if a share of some class is less than one picture; raises if no class is large enough to be split."""
+    if not (counts >= SPLIT_FROM).any() and len(counts):
+        raise DataError(
+            f"{counts.sum()} images are too few to hold out any: a class needs {SPLIT_FROM} or more; the largest has "
+            f"{counts.max()}"
+        )
+    return bool(((counts >= 2) & (counts * share < 1 - 1e-9)).any())
 
 
 def _held(labels, rows, share, seed, people):

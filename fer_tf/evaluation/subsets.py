@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from ..common.checks import InputError, check_names
-from ..emotions import EMOTIONS
+from ..common.checks import InputError
+from ..emotions import class_name, class_order
 from .comparison import accuracy_by, macro_f1, range_groups
 from .metrics import bootstrap_intervals
 
@@ -95,7 +95,8 @@ def on_same_images(predictions: dict[str, pd.DataFrame]) -> dict[str, pd.DataFra
         raise InputError("predictions: must have at least one model; received none")
     frames: dict[str, pd.DataFrame] = {}
     for model, frame in predictions.items():
-        check_names(f"labels of {model}", {*frame["truth"], *frame["label"]}, EMOTIONS)
+        if other := sorted(name for name in {*frame["truth"], *frame["label"]} if class_name(name) != name):
+            raise InputError(f"labels of {model}: {other[0]!r} is written {class_name(other[0])!r} in the kit's tables")
         twice = frame["name"][frame["name"].duplicated()]
         if len(twice):
             raise InputError(f"predictions of {model}: {twice.iloc[0]} appears twice")
@@ -122,8 +123,8 @@ def _scores(predictions, seed):
     if not len(predictions):
         return scores
     truth, label = predictions["truth"], predictions["label"]
-    # the order of `EMOTIONS`, as in the metrics of a run, so that the same seed gives the same interval
-    confusion = confusion_matrix(truth, label, labels=[name for name in EMOTIONS if name in {*truth, *label}])
+    # the order of the classes, as in the metrics of a run, so that the same seed gives the same interval
+    confusion = confusion_matrix(truth, label, labels=class_order([*truth, *label]))
     low, high = bootstrap_intervals(confusion, seed=seed)["accuracy"]
     accuracy = float((truth == label).mean())
     return scores | {"accuracy": accuracy, "low": low, "high": high, "macro F1": macro_f1(truth, label)}

@@ -160,6 +160,29 @@ FACE_TRANSFER: dict = {
     "quick": {"epochs": 4, "face_net": "identities", "frozen_until": "", "resolution": 0},
     "smoke": {"epochs": 2, "face_net": "identities", "frozen_until": "", "resolution": 0, "limit": 96},
 }
+# For 20 to a few hundred pictures a class: the head first, then the upper half at a tenth of its rate, with early
+# stopping. Small batches, because 60 pictures are four of them.
+FINE_TUNE: dict = {
+    "optimizer": "adam",
+    "head_learning_rate": 3e-3,
+    "learning_rate": 3e-4,
+    "schedule": "cosine",
+    "batch_size": 16,
+    "epochs": 40,
+    "head_epochs": 15,
+    "unfreeze": "0.5",
+    "patience": 10,
+    "dropout": 0.3,
+    "class_weights": True,
+    "rotation": 10.0,
+    "zoom": 0.1,
+    "shift": 0.05,
+    "flip": True,
+    "brightness": 0.1,
+    "contrast": 0.2,
+    "quick": {"epochs": 8, "head_epochs": 4},
+    "smoke": {"epochs": 2, "head_epochs": 1, "limit": 96},
+}
 # What small nets need to get far on a processor: cheap small pictures first, a moving average at the end.
 COMPACT: dict = {
     "image_size": 48,

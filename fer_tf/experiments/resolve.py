@@ -103,7 +103,8 @@ def _typed(key, text):
 def changed_settings(name: str, experiment: Experiment) -> dict[str, list]:
     """In which settings a resolved experiment is not the table's full one: dict name -> [its value, the table's]."""
     full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
-    used = [key for key in full if key != "jit" and is_used(key, experiment)]
+    left_out = ("jit", *EXPERIMENTS[name].given)
+    used = [key for key in full if key not in left_out and is_used(key, experiment)]
     return {key: [now[key], full[key]] for key in used if now[key] != full[key]}
 
 

@@ -82,6 +82,7 @@ class Experiment:
         claims: ids of the rows of claims.csv that this experiment answers.
         printed: names of the settings that the source document prints, with these values; the others are the kit's.
         defining: settings that make it this experiment and no other: they cannot be overridden.
+        given: settings that each run is given (the starting model); their values do not make a run a changed one.
         small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced next to it.
         tables: dict of a document's table, "document1" to "document4" -> its row there, from 1.
         printed_as: (name, author) of the model as its document's table prints them; "" for no author.
@@ -95,6 +96,7 @@ class Experiment:
     claims: tuple = ()
     printed: tuple = ()
     defining: tuple = ()
+    given: tuple = ()
     small_of: str = ""
     tables: dict = field(default_factory=dict)
     printed_as: tuple = ()
@@ -155,7 +157,9 @@ class Experiment:
     backbone: str = _text(
         "DenseNet121", "Of akhand and ran: a network of keras.applications or of the kit.", for_all=False
     )
-    weights: str = _text("none", "Pretrained weights of the backbone: none, imagenet, drawn or a file.")
+    weights: str = _text(
+        "none", "Pretrained weights of the backbone: none, imagenet, drawn or a file. Of fine_tune: the starting model."
+    )
     resolution: int = _setting(0, "Side that pictures are resized to inside the model; 0: their own.", 0, 1024)
     stem: str = _text("standard", "First layers of ResNet18: small keeps the size of the picture.", STEMS)
     head_epochs: int = _setting(

@@ -416,6 +416,14 @@ EXPERIMENTS = {
         frozen_until="plus3",
         **recipes.FACE_TRANSFER,
     ),
+    "fine_tune": Experiment(
+        model="fine_tune",
+        source="beyond the documents: a trained model with a new head, for few pictures of your own "
+        "(`fer-tf train --from`)",
+        given=("weights", "image_size", "image_channels"),
+        defining=("precision",),
+        **recipes.FINE_TUNE,
+    ),
     "compact": Experiment(
         model="compact",
         source="beyond the documents: a small residual net that a processor trains fast, from the labels alone",

@@ -16,6 +16,7 @@ from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .compact import compact
 from .face_transfer import face_transfer
 from .facenet2expnet import facenet2expnet, ran_facenet2expnet
+from .fine_tune import fine_tune
 from .majority import majority
 from .ran import ran
 from .resnet import resnet18
@@ -43,6 +44,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "facenet2expnet": facenet2expnet,
     "ran_facenet2expnet": ran_facenet2expnet,
     "face_transfer": face_transfer,
+    "fine_tune": fine_tune,
 }
 
 

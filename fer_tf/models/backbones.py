@@ -16,6 +16,8 @@ from .drawn import load_drawn
 from .parts import NORM_MOMENTUM, classifier, penalty, scaled
 
 BACKBONE = "backbone"
+# A fine-tuned model; its backbone is everything before the dropout of its head.
+TUNED, TUNED_DROPOUT = "fine_tune", "dropout"
 
 # How each family normalised its pictures in pretraining (`fer_tf.layers.MODES`), and the smallest side it accepts.
 _FAMILIES = {
@@ -256,7 +258,7 @@ def set_trainable(model: keras.Model, unfreeze: str | None = "", freeze_norm: bo
     Raises: `InputError` for an unknown layer or a share outside 0..1.
     """
     backbone: Any = find_backbone(model)
-    weighted_layers = [layer for layer in backbone.layers if layer.weights]
+    weighted_layers = [layer for layer in _flat_layers(backbone) if layer.weights]
     first = _first_trainable(backbone, weighted_layers, unfreeze)
     backbone.trainable = True
     for index, layer in enumerate(weighted_layers):
@@ -273,9 +275,9 @@ def _first_trainable(backbone, weighted_layers, unfreeze):
     try:
         share = float(unfreeze)
     except ValueError:
-        names = [layer.name for layer in backbone.layers]
+        names = [layer.name for layer in _flat_layers(backbone)]
         start = names.index(check_choice("unfreeze", unfreeze, names))
-        return sum(bool(layer.weights) for layer in backbone.layers[:start])
+        return sum(bool(layer.weights) for layer in _flat_layers(backbone)[:start])
     check_range("unfreeze", share, 0, 1)
     return len(weighted_layers) - round(share * len(weighted_layers))
 
@@ -283,7 +285,13 @@ def _first_trainable(backbone, weighted_layers, unfreeze):
 def check_unfreeze(model: keras.Model, unfreeze: str | None) -> None:
     """Raises `InputError` where `set_trainable` would; the model stays as it is."""
     backbone: Any = find_backbone(model)
-    _first_trainable(backbone, [layer for layer in backbone.layers if layer.weights], unfreeze)
+    _first_trainable(backbone, [layer for layer in _flat_layers(backbone) if layer.weights], unfreeze)
+
+
+def _flat_layers(model):
+    """The layers of a model; a nested model is replaced by its layers."""
+    nested = ((_flat_layers(layer) if isinstance(layer, keras.Model) else [layer]) for layer in model.layers)
+    return [layer for part in nested for layer in part]
 
 
 def has_backbone(model: keras.Model) -> bool:
@@ -292,7 +300,9 @@ def has_backbone(model: keras.Model) -> bool:
 
 
 def find_backbone(model: keras.Model) -> keras.Model | None:
-    """The nested model `backbone`, at any depth; None if there is none."""
+    """The nested model `backbone`, at any depth, or what is before the head of a fine-tuned model; None if neither."""
+    if model.name == TUNED:
+        return keras.Model(model.inputs[0], model.get_layer(TUNED_DROPOUT).input, name=BACKBONE)
     if model.name == BACKBONE:
         return model
     nested = (find_backbone(layer) for layer in model.layers if isinstance(layer, keras.Model))

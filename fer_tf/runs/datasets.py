@@ -67,6 +67,10 @@ def check_splits(ds: data.FaceDataset, learns: bool = True) -> None:
     empty = [split for split in data.base.SPLITS if counts.loc["all", split] == 0]
     if empty:
         raise InputError(f"{ds.name} {ds.protocol}: no image in {', '.join(empty)}")
+    if learns and len(ds.class_names) < 2:
+        raise InputError(
+            f"{ds.name} {ds.protocol}: has one class, {ds.class_names[0]}; a model needs pictures of two or more"
+        )
     absent = [name for name in ds.class_names if counts.loc[name, "train"] == 0]
     if absent and learns:
         raise InputError(

@@ -17,7 +17,7 @@ from ..data import has_same_pictures, has_same_rows
 from ..data.base import FaceDataset, Split
 from ..data.doctor import examine, near_duplicates
 from ..data.doctor.examine import copies_of_test, near_copies_of_test
-from ..emotions import canonical_emotion
+from ..emotions import class_name
 from ..evaluation import calibration, metrics
 from ..evaluation.tables import write_csv
 from ..models.inference import predict_probabilities
@@ -141,7 +141,7 @@ def evaluate_model(
         "tta": tta,
         **records.data_facts(ds, options or {}),
         "provenance": provenance,
-        "notes": [*ds.notes, *overlap],
+        "notes": [*ds.notes, *overlap, *records.few_pictures(ds)],
     }
     records.write_training(directory, records.begin(directory, record), {"parameters": model.count_params()})
     write_evaluation(directory, model, ds, record)
@@ -149,7 +149,12 @@ def evaluate_model(
 
 
 def _training_overlap(provenance, ds, converted):
-    """A warning, as a list of none or one, if the model was trained on another split of this dataset, at any size."""
+    """Warnings if the model, or one that it started from, was trained on another split of this dataset, at any size."""
+    before = provenance.get("started_from")
+    if isinstance(before, dict) and isinstance(before.get("provenance"), dict):
+        earlier = _training_overlap(before["provenance"], ds, converted)
+        provenance = {key: value for key, value in provenance.items() if key != "started_from"}
+        return list(dict.fromkeys([*_training_overlap(provenance, ds, converted), *earlier]))
     trained_on = provenance.get("dataset")
     is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), converted.fingerprint())
     shares_pictures = has_same_pictures(trained_on, ds.name)
@@ -207,12 +212,12 @@ def class_probabilities(model: keras.Model, images: np.ndarray | Split, class_na
 def _trained_names(model):
     """The classes that a model can answer: `FaceNet2ExpNet.h5` has eight outputs, those it has not learned always 0."""
     absent = saving.model_info(model).get("provenance", {}).get("absent_classes", [])
-    return [name for name in _canonical_names(model) if name not in map(canonical_emotion, absent)]
+    return [name for name in _canonical_names(model) if name not in map(class_name, absent)]
 
 
 def _canonical_names(model):
     """A model's classes by their canonical names ("Happiness", "happy" and "joy" are one)."""
-    return [canonical_emotion(name) for name in saving.model_info(model)["class_names"]]
+    return [class_name(name) for name in saving.model_info(model)["class_names"]]
 
 
 def write_predictions(

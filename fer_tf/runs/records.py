@@ -56,6 +56,10 @@ class Run:
 NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty")
 
 
+# An accuracy on fewer test pictures of one's own is marked as rough.
+FEW_TEST = 100
+
+
 def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: dict | None = None) -> str:
     """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by the `task_names` of the options."""
     return "-".join([experiment, dataset, protocol, *task_names(options or {}), f"seed{seed}"])
@@ -185,9 +189,20 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
         "source": experiment.source,
         "claims": list(experiment.claims),
         "typed_options": options,
-        "notes": ds.notes,
+        "notes": [*ds.notes, *few_pictures(ds)],
         "counts": ds.counts().to_dict(),
     }
+
+
+def few_pictures(ds: FaceDataset) -> list[str]:
+    """A warning, as a list of none or one, if a dataset of one's own has fewer than `FEW_TEST` test pictures."""
+    spec, count = DATASETS.get(ds.name), int((ds.table["split"] == "test").sum())
+    if spec is None or not spec.own_classes or not 0 < count < FEW_TEST:
+        return []
+    return [
+        f"only {count} test pictures: one more error lowers the accuracy by {100 / count:.0f} points. Read the 95 % "
+        "interval, and collect more pictures before you compare models"
+    ]
 
 
 def begin(directory: Path, record: dict) -> dict:

@@ -18,7 +18,7 @@ from .. import layers as _layers
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.files import replacing
 from ..common.paths import bundled_root, expanded, models_root
-from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion
+from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion, class_name
 from .declaration import Declaration, check_undescribed, undeclared
 from .old_files import read_keras
 
@@ -118,11 +118,15 @@ def save_facenet2expnet(model: keras.Model, path: str | Path | None = None) -> P
 def find_model(path: str | os.PathLike[str]) -> Path:
     """Finds a model file: `path` as given, else in models/, else in models/bundled/.
 
+    There, the name of a run or of a bundled model finds its file, too, without the suffix.
+
     Raises: `ModelFileError` with all places if there is no such file.
     """
     path = expanded(path)
-    places = [path] if path.is_absolute() else [path, models_root() / path, bundled_root() / path]
-    for place in places:
+    roots = [models_root(), bundled_root()]
+    places = [path] if path.is_absolute() else [path, *(root / path for root in roots)]
+    is_name = len(path.parts) == 1 and path.suffix not in SUFFIXES
+    for place in [*places, *(root / f"{path}.h5" for root in roots if is_name)]:
         if place.is_file():
             return place
     raise ModelFileError(f"no model file {path}; looked at {', '.join(map(str, places))}")
@@ -269,9 +273,9 @@ def _checked_description(path, model, description):
     _check_input(path, model, description)
     for name in [name for name in names if name not in EMOTION_LABELS]:
         try:
-            canonical_emotion(name)
+            class_name(name)
         except InputError as error:
-            raise ModelFileError(f"{path}: is a model of other classes: {error}") from None
+            raise ModelFileError(f"{path}: has a class name that cannot be used: {error}") from None
     return description
 
 

@@ -1,7 +1,9 @@
 """Runs an experiment: fits on train, selects on val, reads test once and writes a record."""
 
+import os
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,11 +14,13 @@ from ..common.files import read_json
 from ..data.base import FaceDataset
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
+from ..explain import logits
 from ..models.drawn import backbones_root
 from ..models.transfer import is_pretrained
 from ..runs import evaluate, records
 from ..runs.datasets import check_splits, load_for
-from . import checkpoint, compiling, face_nets, fitting, identities, matching, teachers
+from . import checkpoint, compiling, face_nets, fine_tuning, fitting, identities, matching, teachers
+from .fine_tuning import Start
 from .teachers import Teacher
 
 
@@ -49,6 +53,8 @@ def run_experiment(
     Returns: `fer_tf.runs.records.Run`: metrics, directory, model_path, history, predictions.
     """
     experiment = experiments.resolve(name, size, overrides)
+    start = fine_tuning.open_start(experiment) if fine_tuning.is_fine_tuned(experiment) else None
+    experiment = start.settings(experiment) if start else experiment
     options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
     whole = load_for(experiment, dataset, data_dir, protocol, seed, options)
     ds = whole.limited(experiment.limit, seed) if experiment.limit else whole
@@ -62,11 +68,14 @@ def run_experiment(
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
     teacher = teachers.open_teacher(experiment, whole, seed, options)
-    record = run_record(name, experiment, ds, size, seed, options, teacher)
+    if start and start.path.resolve() == records.model_path(run).resolve():
+        raise InputError(f"from: {start.path.name} is the model of this very run; take another --seed")
+    record = run_record(name, experiment, ds, size, seed, options, teacher, start)
     record["test_fingerprint"] = whole.test_fingerprint()  # limited runs compare with each other on what they share
     with records.locked(run):
         # built before anything is moved or removed: settings that cannot be trained leave all as it was
-        model = fitting.start(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
+        begin = start.with_new_head if start else fitting.start
+        model = begin(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
         records.swap_in(run, record["fingerprint"])
         if force:
             _forget(run, directory)
@@ -75,6 +84,18 @@ def run_experiment(
         records.refresh(directory, record)
         _evaluate(run, directory, record, ds, verbose)
         return records.read_run(directory)
+
+
+def fine_tune(start: str | os.PathLike[str], dataset: str = "folder", **settings: Any) -> records.Run:
+    """Fine-tunes a trained model on other pictures, with a new head where the classes differ.
+
+    Args:
+        start: a file of the kit (also one of `fer-tf adopt`), or the name of a run or of a bundled model.
+        dataset, **settings: see `run_experiment`; the experiment is `fine_tune`.
+    Returns: `fer_tf.runs.records.Run`; `fer_tf.predict.EmotionRecognizer(run.model_path)` predicts with it.
+    Raises: `InputError` for a model that cannot be fine-tuned, and the errors of `run_experiment`.
+    """
+    return run_experiment(fine_tuning.FINE_TUNE, dataset, weights=os.fspath(start), **settings)
 
 
 def _evaluate(run, directory, record, ds, verbose):
@@ -134,6 +155,7 @@ def run_record(
     seed: int,
     options: dict,
     teacher: Teacher | None = None,
+    start: Start | None = None,
 ) -> dict:
     """What a run depends on; its fingerprint changes when its weights might."""
     basis = {
@@ -145,6 +167,7 @@ def run_record(
     }
     basis |= given_networks(experiment, seed)
     basis |= {"teacher": teacher.fingerprint} if teacher else {}
+    basis |= {"weights": start.fingerprint} if start else {}
     about = {
         "evaluation_code": evaluate.evaluation_code(),
         "size": size,
@@ -153,6 +176,8 @@ def run_record(
         "backend": keras.backend.backend(),
         "teacher_runs": list(teacher.runs) if teacher else [],
     }
+    if start:
+        about |= {"started_from": start.about(), "notes": [start.note(ds.class_names), *about["notes"]]}
     # only what differs from the defaults: a setting that is added to the kit later does not make this another task
     defaults = Experiment("").settings()
     chosen = {key: value for key, value in basis["settings"].items() if value != defaults[key]}
@@ -185,6 +210,7 @@ def _fitting_code(experiment):
         used |= fresh
     matching_code = {matching, face_nets, identities} if fitting.needs_face_net(experiment) else set()
     taught = {teachers} if experiment.teacher else set()
+    taught |= {fine_tuning, logits} if fine_tuning.is_fine_tuned(experiment) else set()
     return {
         fitting,
         compiling,
@@ -246,6 +272,8 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     }
     if experiment.salient_by:
         provenance["salient_by"] = experiment.salient_by
+    if "started_from" in record:
+        provenance["started_from"] = record["started_from"]
     saving.save_model(model, records.model_path(run), ds.class_names, provenance)
     for path in directory.rglob(checkpoint.CHECKPOINT):
         path.unlink()

@@ -13,7 +13,7 @@ from ..common.checks import InputError
 from ..data.base import FaceDataset, Split
 from ..data.cache import cached_arrays
 from ..data.images import convert
-from ..emotions import canonical_emotion
+from ..emotions import class_name
 from ..experiments.settings import Experiment
 from ..experiments.table import EXPERIMENTS
 from ..runs import records
@@ -78,7 +78,7 @@ class Teacher:
         """For each model, which of its outputs answers each of the student's classes."""
         found = []
         for model in self.models:
-            names = [canonical_emotion(name) for name in saving.model_info(model)["class_names"]]
+            names = [class_name(name) for name in saving.model_info(model)["class_names"]]
             found.append([names.index(name) for name in self.class_names])
         return found
 
@@ -133,7 +133,7 @@ def _finished(name):
 
 
 def _check_fits(run, ds):
-    known = [canonical_emotion(name) for name in run.record["class_names"]]
+    known = [class_name(name) for name in run.record["class_names"]]
     absent = [name for name in ds.class_names if name not in known]
     if absent:
         raise InputError(f"teacher: {run.name} does not know {', '.join(absent)}")

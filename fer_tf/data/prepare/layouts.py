@@ -34,6 +34,8 @@ def plan(ds: FaceDataset, layout: str, suffix: str) -> pd.DataFrame:
         unknown), row (in `ds.table`) and reason (why it is left out, "" if it is not).
     """
     folders: dict = LAYOUTS[layout]
+    if layout == "names":
+        folders = folders | {name: name for name in ds.class_names}
     table = pd.DataFrame({"label": np.array(ds.class_names, object)[ds.table["label"].to_numpy()]})
     table["split"] = ds.table["split"].to_numpy()
     table["dataset"] = ds.name

@@ -10,7 +10,7 @@ import pandas as pd
 from ...common.checks import DataError
 from ...common.files import replacing
 from ...common.text import shown_path
-from ...emotions import EMOTIONS
+from ...emotions import class_order
 from ..base import SPLITS
 from .layouts import NO_FACE, REASONS, UNREADABLE
 from .settings import Settings
@@ -63,7 +63,7 @@ def summarise(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     if settings.detects:
         counts["whole picture"] = table["outcome"] == "whole"
     counts |= {reason: table["reason"] == reason for reason in REASONS}
-    label = pd.Categorical(table["label"], EMOTIONS)
+    label = pd.Categorical(table["label"], class_order(table["label"]))
     summary = pd.DataFrame(counts).groupby([table["dataset"], label], sort=False, observed=True).sum()
     summary = summary.sort_index(level=1, sort_remaining=False).loc[list(dict.fromkeys(table["dataset"]))]
     summary.loc[("all", ""), :] = summary.sum()

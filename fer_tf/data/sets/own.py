@@ -1,7 +1,8 @@
 """Your own pictures: a folder for each class, or a csv of paths and labels.
 
 `folder`: `<class>/…` anywhere below the root, or `train|val|test/<class>/…`. Class folders have any known name of an
-emotion (happy, joy, HA, …). `csv`: columns path and label, and optionally split and subject.
+emotion (happy, joy, HA, …); any other name (bored, confused) is a class of your own. `csv`: columns path and label, and
+optionally split and subject.
 """
 
 import json
@@ -11,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError
-from ...emotions import ALIASES, EMOTIONS, canonical_emotion
+from ...common.checks import DataError, InputError
+from ...emotions import EMOTIONS, class_name, class_order, similar_emotion
 from ..base import SPLITS, DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
 from ..csv_files import check_columns, read_csv
 from ..folders import (
     SPLIT_NAMES,
+    class_folders,
     class_pictures,
-    folder_emotion,
+    folder_class,
     labelled_table,
     missing_data,
     sort_files,
@@ -50,9 +52,12 @@ def load_folder(
     if not root.is_dir():
         raise missing_data(f"folder: there is no {root}", root, FOLDER_SPEC.how_to_get)
     meanings = _prepared_folders(root)
-    rows = class_pictures(
-        split_folders(root) or {"": root}, lambda folder: meanings.get(folder.name) or folder_emotion(folder)
-    )
+    homes = split_folders(root) or {"": root}
+
+    def label_of(folder):
+        return meanings.get(folder.name) or folder_class(folder)
+
+    rows = class_pictures(homes, label_of)
     read = {image for image, _, _ in rows}
     unread = [path for path in sort_files(root)[0] if path not in read]
     note = f"{len(unread)} pictures are outside the class folders and are not read, for example"
@@ -60,6 +65,9 @@ def load_folder(
     if not rows:
         raise missing_data(f"folder: {root} holds no class folder with a picture", root, FOLDER_SPEC.how_to_get)
     table = pd.DataFrame(rows, columns=["path", "emotion", "split"])
+    named = {label_of(folder) for home in homes.values() for folder in class_folders(home)}
+    if empty := class_order(named - set(table["emotion"])):
+        notes.append(f"class folders without a picture, left out: {', '.join(empty)}")
     return _dataset("folder", root, protocol, seed, table, (image_size, image_channels, stream), notes)
 
 
@@ -87,7 +95,7 @@ def _prepared_folders(root):
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        meanings = {str(name): canonical_emotion(label) for name, label in content["folders"].items()}
+        meanings = {str(name): class_name(label) for name, label in content["folders"].items()}
         is_complete = content["complete"]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{path}: is damaged; run the `data prepare` command again, with --force") from None
@@ -115,9 +123,7 @@ def _read_csv(path):
     check_columns(path, table, ("path", "label"))
     if table.empty:
         raise DataError(f"{path}: has a header but no rows")
-    known_labels = {alias for aliases in ALIASES.values() for alias in aliases}
-    _check_column(path, "label", table["label"].str.strip().str.lower(), known_labels, ", ".join(EMOTIONS))
-    table["emotion"] = table["label"].map(canonical_emotion)
+    table["emotion"] = _classes(path, table["label"])
     if "split" in table:
         names = table["split"].str.strip().str.lower()
         _check_column(path, "split", names, set(SPLIT_NAMES), ", ".join(SPLITS))
@@ -129,6 +135,17 @@ def _read_csv(path):
             f"{path}, line {lost[0] + 2}: there is no {table['path'][lost[0]]} ({len(lost)} files are missing)"
         )
     return _without_repeats(path, table.drop(columns="label"))
+
+
+def _classes(path, labels):
+    """The class names of a column of labels; the first wrong one raises `DataError`."""
+    names = []
+    for row, label in enumerate(labels):
+        try:
+            names.append(class_name(label))
+        except InputError as error:
+            raise DataError(f"{path}, line {row + 2}: {error}") from None
+    return names
 
 
 def _check_separator(path):
@@ -161,12 +178,24 @@ def _check_column(path, column, values, allowed, shown):
 def _dataset(name, root, protocol, seed, table, options, notes):
     """A `FaceDataset` from the table's columns path, emotion and, if they exist, split and subject."""
     size, channels, stream = options
-    names = tuple(emotion for emotion in EMOTIONS if (table["emotion"] == emotion).any())
+    names = class_order(table["emotion"])
+    notes = [*notes, *_notes_on_names(root, names)]
     table, paths = labelled_table(root, table, names)
     with naming(f"{name}: {root}"):
         notes = [*notes, *split_table(table, seed)]
     store = image_store(paths, (size, size), channels, stream)
     return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
+
+
+def _notes_on_names(root, names):
+    """A note on classes that are no emotion; names that differ only in capital letters raise `DataError`."""
+    own = [name for name in names if name not in EMOTIONS]
+    for first, second in zip(own, own[1:], strict=False):
+        if first.casefold() == second.casefold():
+            raise DataError(f"{root}: the classes {first} and {second} differ only in capital letters; use one name")
+    meant = {name: similar_emotion(name) for name in own}
+    shown = [f"{name} (did you mean {meant[name]}?)" if meant[name] else name for name in own]
+    return [f"classes of your own, kept as they are: {', '.join(shown)}"] if own else []
 
 
 def check_folder(root: Path) -> list[str]:
@@ -193,8 +222,9 @@ FOLDER_SPEC = DatasetSpec(
     protocols=PROTOCOLS,
     images="any",
     how_to_get="Put pictures into {root}/<class>/ or {root}/train|val|test/<class>/, "
-    "classes named like anger, happy, joy",
+    "classes named like anger, happy, joy, or as you like (bored)",
     licence="yours",
+    own_classes=True,
     check=check_folder,
     traps=_TRAPS,
 )
@@ -207,6 +237,7 @@ CSV_SPEC = DatasetSpec(
     how_to_get="Put one csv with the columns path and label (and split, subject, if you have them) into "
     "{root}; paths are relative to it",
     licence="yours",
+    own_classes=True,
     check=check_csv,
     traps=_TRAPS,
 )
