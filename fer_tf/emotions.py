@@ -123,7 +123,10 @@ def class_name(name: str) -> str:
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
     """Class names, each once: the emotions in the order of `EMOTIONS`, then all others by alphabet."""
     found = set(names)
-    return (*(name for name in EMOTIONS if name in found), *sorted(found - set(EMOTIONS), key=str.casefold))
+    return (
+        *(name for name in EMOTIONS if name in found),
+        *sorted(found - set(EMOTIONS), key=lambda name: (name.casefold(), name)),
+    )
 
 
 def similar_emotion(name: str) -> str:

@@ -310,7 +310,7 @@ BAD_MODELS = {
     "no model inside": (_without_model, "is HDF5 but holds no Keras model"),
     "six names for seven outputs": (_described(class_names=SEVEN[:6]), "names 6 classes"),
     "a class twice": (_described(class_names=[*SEVEN[:6], "anger"]), "names 7 classes"),
-    "other classes": (_described(class_names=[*SEVEN[:6], "cat"]), "of other classes: unknown emotion 'cat'"),
+    "a class of numbers": (_described(class_names=[*SEVEN[:6], "7"]), "cannot be used: unknown emotion '7'"),
     "six numbers for names": (_described(class_names=[0, 1, 2, 3, 4, 5]), "names 6 classes"),
     "lists for names": (_described(class_names=[[name] for name in SEVEN]), "class"),
     "other input": (_described(input_shape=[64, 64, 3]), "says input (64, 64, 3) but takes (48, 48, 1)"),

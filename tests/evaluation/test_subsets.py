@@ -91,7 +91,7 @@ def test_models_pivot_side_by_side_in_their_order():
         ),
         ({"predictions": {"a": predictions(1), "b": predictions(1).replace("anger", "fear")}}, "b was tested on other"),
         ({"predictions": {"a": predictions(1, [0, 0])}}, "predictions of a: 0.png appears twice"),
-        ({"predictions": {"a": predictions(1).replace("anger", "Wut")}}, "labels of a: unknown 'Wut'"),
+        ({"predictions": {"a": predictions(1).replace("anger", "Angry")}}, "labels of a: 'Angry' is written 'anger'"),
         ({"masks": {"occluded": TRUTH > 1}}, "masks: must have every test image"),
         ({"masks": masks(occluded=TRUTH > 1).iloc[:-1]}, "masks: must have every test image"),
         ({"masks": masks(occluded=TRUTH / 4)}, "masks: occluded must be a column of True and False"),

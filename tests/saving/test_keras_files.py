@@ -56,7 +56,7 @@ def test_a_students_own_file_is_taken_as_declared(tmp_path):
     [
         ({"class_names": ["anger", "fear"]}, r"names 2 classes \(anger, fear\) but has 8 outputs"),
         ({"class_names": ["anger"] * 8}, "names 8 classes"),
-        ({"class_names": ["cat", *EMOTIONS[1:]]}, "is a model of other classes: unknown emotion 'cat'"),
+        ({"class_names": ["label", *EMOTIONS[1:]]}, "class name that cannot be used: class 'label': is the name of a"),
         ({"class_names": "anger"}, "has no class_names"),
         ({"class_names": EMOTION_LABELS, "provenance": None}, "description's provenance is not an object"),
         (

@@ -98,7 +98,8 @@ def test_csv_with_its_own_split(csv_home):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("faces/3.png,sad", "faces/3.png,bored", "list.csv, line 5: unknown label 'bored'; allowed are anger"),
+        ("faces/3.png,sad", "faces/3.png,7", "list.csv, line 5: unknown emotion '7'; known are anger"),
+        ("faces/3.png,sad", "faces/3.png,label", "list.csv, line 5: class 'label': is the name of a column"),
         ("faces/3.png", "faces/nowhere.png", r"list.csv, line 5: there is no .*nowhere.png \(1 files are missing\)"),
         ("path,label", "file,label", "has no column path"),
         ("path,label,subject", "path,label,split", "line 2: unknown split 'person 0'; allowed are train, val, test"),
@@ -129,9 +130,62 @@ def test_wrong_folders(tmp_path, pictures):
         load_dataset("folder", tmp_path)
     with pytest.raises(InputError, match="image_size: must be a number >= 8"):
         load_dataset("folder", tmp_path, image_size=2)
-    (home / "bored").mkdir()
-    with pytest.raises(DataError, match="bored: unknown emotion 'bored'"):
+    (home / "1").mkdir()
+    with pytest.raises(DataError, match="1: unknown emotion '1'; .*A class of your own needs a name with a letter"):
         load_dataset("folder", tmp_path)
+
+
+def test_classes_of_ones_own_keep_their_names(tmp_path, pictures):
+    home = write_classes(tmp_path / "folder", pictures, count=10)
+    for name in ("very bored", "Confused", "hapiness"):
+        for row in range(10):
+            write_face(home / name / f"{row}.png", row)
+    (home / "empty").mkdir()
+    ds = load_dataset("folder", tmp_path)
+    assert ds.class_names == ("anger", "happiness", "surprise", "Confused", "hapiness", "very bored")
+    counts = ds.counts()
+    assert counts.loc["very bored"].to_dict() == {"train": 8, "val": 1, "test": 1, "all": 10}
+    notes = " ".join(ds.notes)
+    assert "kept as they are: Confused, hapiness (did you mean happiness?), very bored" in notes
+    assert "class folders without a picture, left out: empty" in notes
+    some = load_dataset("folder", tmp_path, classes=("Confused", "Happy"))
+    assert some.class_names == ("happiness", "Confused")
+    with pytest.raises(InputError, match="classes: tired not in this dataset, which has anger"):
+        load_dataset("folder", tmp_path, classes=("tired", "happy"))
+    write_face(home / "confused" / "0.png")
+    with pytest.raises(DataError, match="the classes Confused and confused differ only in capital letters"):
+        load_dataset("folder", tmp_path)
+
+
+def test_a_csv_may_name_classes_of_its_own(csv_home):
+    path = csv_home / "csv" / "list.csv"
+    path.write_text(path.read_text().replace("joy", "bored"))
+    ds = load_dataset("csv", csv_home)
+    assert ds.class_names == ("sadness", "bored")
+    assert "classes of your own, kept as they are: bored" in ds.notes
+
+
+def test_few_pictures_give_each_split_one_of_each_class_of_three(tmp_path):
+    counts = {"happy": 7, "bored": 5, "sad": 3, "anger": 2, "fear": 1}
+    for name, count in counts.items():
+        for row in range(count):
+            write_face(tmp_path / "folder" / name / f"{row}.png", row)
+    ds = load_dataset("folder", tmp_path)
+    table = ds.counts()
+    expected = {"happiness": (5, 1), "bored": (3, 1), "sadness": (1, 1), "anger": (2, 0), "fear": (1, 0)}
+    for name, (train, held) in expected.items():
+        assert table.loc[name].to_dict() == {"train": train, "val": held, "test": held, "all": train + 2 * held}
+    assert "test and val drawn from train, at least one picture of each class of 3 or more" in ds.notes
+    assert "too few images to split, all in train: anger, fear" in ds.notes
+    assert (ds.table["split"] == load_dataset("folder", tmp_path).table["split"]).all()
+
+
+def test_twenty_pictures_in_four_classes_are_enough(tmp_path):
+    for name in ("happy", "sad", "bored", "confused"):
+        for row in range(5):
+            write_face(tmp_path / "folder" / name / f"{row}.png", row)
+    ds = load_dataset("folder", tmp_path)
+    assert ds.counts().loc["all"].to_dict() == {"train": 12, "val": 4, "test": 4, "all": 20}
 
 
 def test_few_groups_reach_every_split():
