@@ -31,6 +31,7 @@ MAPS = {
     "facenet2expnet": ("expression_net/conv5_relu", 3, False),
     "ran_facenet2expnet": ("region_features/expression_net/conv5_relu", 3, False),
     "face_transfer": ("trained_part/conv4_relu", 6, True),
+    "fine_tune": ("relu4", 6, False),
 }
 
 

@@ -295,7 +295,7 @@ def test_a_cut_file_in_the_cache_is_named(no_network):
 
 
 def test_the_builder_says_that_its_head_can_learn_first():
-    assert {name for name in MODELS if has_head_phase(name)} == {"vgg16", "mobilenet", "akhand"}
+    assert {name for name in MODELS if has_head_phase(name)} == {"vgg16", "mobilenet", "akhand", "fine_tune"}
     experiment = EXPERIMENTS["vgg16"]
     assert not starts_from_nothing(experiment)
     assert starts_from_nothing(replace(experiment, weights="none"))
