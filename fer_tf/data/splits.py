@@ -126,13 +126,14 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     return order[np.argsort((rank + 0.5) / size, kind="stable")]
 
 
-def split_table(table: pd.DataFrame, seed: int) -> list[str]:
+def split_table(table: pd.DataFrame, seed: int, at_least_one: bool = False) -> list[str]:
     """Fills a table's column `split` where the dataset does not define it: 80/10/10, by subject if subjects are known.
 
     Args:
         table: DataFrame with label (int), emotion, and optionally split and subject; changed in place. Each picture
             without a subject counts as a person of its own.
         seed: of the draw.
+        at_least_one: see `hold_out`.
     Returns: list of notes: how the rows were split, which classes were too small, how many subjects are in several
         splits.
     Raises: `DataError` if there are too few rows or subjects to split.
@@ -140,10 +141,10 @@ def split_table(table: pd.DataFrame, seed: int) -> list[str]:
     people, notes = _people(table)
     if "split" not in table or (table["split"] == "").all():
         table["split"] = "train"
-        notes_on_split = hold_out(table, ("test", "val"), seed, people)
+        notes_on_split = hold_out(table, ("test", "val"), seed, people, at_least_one)
         return notes + (notes_on_split if people is None else ["split by subject: each subject is in one split only"])
     absent = [split for split in ("test", "val") if not (table["split"] == split).any()]
-    notes += hold_out(table, absent, seed, people) if absent else []
+    notes += hold_out(table, absent, seed, people, at_least_one) if absent else []
     if people is not None:
         shared = int((table["split"].groupby(people).nunique() > 1).sum())
         notes += [f"{shared} subjects are in several splits: this is the dataset's own split"] if shared else []
@@ -178,17 +179,22 @@ def hold_out_few(labels: np.ndarray, fraction: float, seed: int, later: int = 0)
     return mask
 
 
-def hold_out(table: pd.DataFrame, splits: Sequence[str], seed: int, people: np.ndarray | None = None) -> list[str]:
+def hold_out(
+    table: pd.DataFrame,
+    splits: Sequence[str],
+    seed: int,
+    people: np.ndarray | None = None,
+    at_least_one: bool = False,
+) -> list[str]:
     """Moves a tenth of all rows out of train for each of `splits`, with the class shares kept or by whole people.
-
-    If a tenth of a class is less than one picture, each class of three or more gives at least one picture to each
-    split, and smaller classes stay in train.
 
     Args:
         table: DataFrame with label, emotion and split, changed in place.
         splits: names of the splits to fill.
         seed: of the draw.
         people: [N], the person of each row, or None.
+        at_least_one: True for few pictures: if a tenth of a class is less than one picture, each class of three or more
+            gives at least one picture to each split, and smaller classes stay in train.
     Returns: list of notes.
     Raises: `DataError` if there are too few rows or people.
     """
@@ -197,7 +203,7 @@ def hold_out(table: pd.DataFrame, splits: Sequence[str], seed: int, people: np.n
     if not in_train.any():
         raise DataError("train has no pictures, so none can be held out")
     counts = table[in_train].groupby("emotion").size()
-    few = people is None and _is_few(counts.to_numpy(), HELD_OUT * len(table) / in_train.sum())
+    few = at_least_one and people is None and _is_few(counts.to_numpy(), HELD_OUT * len(table) / in_train.sum())
     small = list(counts.index[counts < (SPLIT_FROM if few else 2)])
     for number, split in enumerate(splits, start=1):
         rows = np.flatnonzero(table["split"] == "train")

@@ -421,7 +421,6 @@ EXPERIMENTS = {
         source="beyond the documents: a trained model with a new head, for few pictures of your own "
         "(`fer-tf train --from`)",
         given=("weights", "image_size", "image_channels"),
-        defining=("precision",),
         **recipes.FINE_TUNE,
     ),
     "compact": Experiment(

@@ -59,8 +59,11 @@ class Start:
     def settings(self, experiment: Experiment) -> Experiment:
         """The experiment with the pictures' size and channels that the model takes, and with the file's short name.
 
-        Raises: `InputError` for another size or other channels, or a model that takes no square pictures.
+        Raises: `InputError` for another size, other channels or another precision, or a model that takes no square
+            pictures.
         """
+        if experiment.precision != "float32":
+            raise InputError(f"precision: {FINE_TUNE} computes in float32 alone; received {experiment.precision!r}")
         height, width, channels = saving.model_shape(self.model)
         if height != width:
             raise InputError(f"from: {self.path.name} takes pictures of {height}×{width} px; they must be square")

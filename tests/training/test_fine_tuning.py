@@ -223,7 +223,9 @@ def test_wrong_models_are_refused_in_one_line(capsys, fresh_home, photos, start_
     assert_refused(train("cnn", "--from", start_file), "from: goes with the experiment fine_tune alone")
     assert_refused(train("fine_tune"), "from: missing; name the model to start from")
     assert_refused(train("--from", start_file, "--set", "image_size=64"), "image_size: start.h5 takes 48; received 64")
-    assert_refused(train("--from", start_file, "--set", "precision=auto"), "is defined by precision float32")
+    assert_refused(
+        train("--from", start_file, "--set", "precision=auto"), "precision: fine_tune computes in float32 alone"
+    )
     assert "give an experiment" in train().err
     assert not (fresh_home / "reports").exists()
 

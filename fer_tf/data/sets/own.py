@@ -182,7 +182,7 @@ def _dataset(name, root, protocol, seed, table, options, notes):
     notes = [*notes, *_notes_on_names(root, names)]
     table, paths = labelled_table(root, table, names)
     with naming(f"{name}: {root}"):
-        notes = [*notes, *split_table(table, seed)]
+        notes = [*notes, *split_table(table, seed, at_least_one=True)]
     store = image_store(paths, (size, size), channels, stream)
     return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
 
