@@ -19,6 +19,7 @@ from fer_tf.saving.adopting import adopt_model
 from fer_tf.training import fine_tune
 from fer_tf.training.fine_tuning import cut_head
 
+pytestmark = pytest.mark.usefixtures("untraced")
 FOLDERS = {"happy": "happiness", "Surprise": "surprise", "confused": "fear"}
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "flip": False, "brightness": 0.0, "contrast": 0.0}
 
@@ -51,7 +52,7 @@ def start_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tuned(tmp_path_factory, photos, start_file):
+def tuned(untraced, tmp_path_factory, photos, start_file):
     """A finished run, and the folder of its reports and models."""
     with home_of_runs(tmp_path_factory.mktemp("tuned")) as home:
         run = fine_tune(start_file, "folder", data_dir=photos, size="smoke", verbose=False, **PLAIN)
@@ -130,7 +131,6 @@ def test_a_run_is_evaluated_with_its_own_classes(tuned, home, photos, tmp_path):
     assert list(pd.read_csv(tmp_path / "out" / "predict.csv").columns[3:]) == ["happiness", "surprise", "confused"]
 
 
-@pytest.mark.usefixtures("untraced_here")
 def test_a_tuned_model_is_fine_tuned_again_but_not_onto_itself(tuned, home, photos, tmp_path, monkeypatch):
     run, _ = tuned
     settings = {"data_dir": photos, "size": "smoke", "verbose": False, **PLAIN}
