@@ -57,21 +57,23 @@ FaceMargin = Annotated[
 Pixels = Annotated[
     str | None,
     typer.Option(
-        help="Only for a model file that the kit did not make: the range of pixel values that it was trained on. 0..255, 0..1, -1..1, "
+        help="Only for a model file that the kit did not make: the range of pixel values that it was trained on. "
+        "0..255, 0..1, -1..1, "
         "imagenet-caffe, imagenet-torch, standardised (each picture by its own mean and deviation) or mean=M,std=S."
     ),
 ]
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="Only for a model file that the kit did not make: its outputs in order. fer2013, ferplus, affectnet, rafdb, alphabetical (folders "
-        "read by flow_from_directory), or names with commas between them."
+        help="Only for a model file that the kit did not make: its outputs in order. fer2013, ferplus, affectnet, "
+        "rafdb, alphabetical (folders read by flow_from_directory), or names with commas between them."
     ),
 ]
 Channels = Annotated[
     str | None,
     typer.Option(
-        help="Only for a model file that the kit did not make: gray, rgb or bgr (OpenCV) [default: gray for one channel, rgb for three]."
+        help="Only for a model file that the kit did not make: gray, rgb or bgr (OpenCV) [default: gray for one "
+        "channel, rgb for three]."
     ),
 ]
 Guess = Annotated[

@@ -46,7 +46,7 @@ def data_counts(
     seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
     options: Options = None,
 ) -> None:
-    """Loads a dataset and prints its images per class and split, identical images that are in more than one split, and notes."""
+    """Loads a dataset and prints its images per class and split, identical images in several splits, and notes."""
     from ..data import load_dataset, parse_options
     from ..data.doctor import examine
 

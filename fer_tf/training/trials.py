@@ -1,4 +1,4 @@
-"""Trials of a search: finds those that are the first epochs of a longer one, and reads their results from its history."""
+"""Trials of a search: those that are the first epochs of a longer one have their results read from its history."""
 
 from dataclasses import dataclass, replace
 
