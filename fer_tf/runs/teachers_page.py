@@ -20,7 +20,8 @@ _PAGE = """<!doctype html>
 <title>Answers for teachers</title>
 <style>:root {{ color-scheme: light dark; }} body {{ max-width: 46rem; margin: 0 auto; padding: 1rem;
 font: 16px/1.55 system-ui, sans-serif; }} table {{ border-collapse: collapse; }} td, th {{ padding: .3rem .6rem;
-border-bottom: 1px solid #8886; text-align: left; }} .anchor-link {{ display: none; }} code {{ overflow-wrap: anywhere; }}</style></head>
+border-bottom: 1px solid #8886; text-align: left; }}
+.anchor-link {{ display: none; }} code {{ overflow-wrap: anywhere; }}</style></head>
 <body><main>{}</main></body></html>
 """
 
