@@ -1,5 +1,6 @@
 """The entry point of `python -m fer_tf` and of the `fer-tf` command."""
 
+import io
 import os
 import sys
 
@@ -11,6 +12,7 @@ STOPPED = "stopped; the same train, search, queue, reproduce or predict --out re
 def main() -> None:
     """Runs the command line. A wrong input prints one line on stderr and exits with code 2, without a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _print_any_letter()
     _make_folders_absolute()
     from .cli import app
     from .common.checks import InputError, OutOfTime
@@ -31,6 +33,13 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         _stop(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 2)
+
+
+def _print_any_letter():
+    """Lets a console that lacks a letter show its code (`\\u2192`) instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _make_folders_absolute():

@@ -115,11 +115,11 @@ def predict(
     from ..predict.predict_files import Options, written_places
 
     options = Options(every, fps, smooth, annotate, explain)
-    found = [*collect_files(images or [], written_places(out, options), tell), *([] if webcam is None else [webcam])]
-    is_live = [isinstance(file, int) or is_stream(file) for file in found]
-    if any(is_live) and out is None:
+    found = collect_files(images or [], written_places(out, options), tell)
+    files = [Camera(str(file), seconds, every, fps) if is_stream(file) else file for file in found]
+    files += [] if webcam is None else [Camera(webcam, seconds, every, fps)]
+    if out is None and any(isinstance(file, Camera) for file in files):
         raise InputError("webcam and streams: need --out, the csv to write")
-    files = [Camera(file, seconds, every, fps) if live else file for file, live in zip(found, is_live, strict=True)]
     if not files:
         raise InputError(f"{', '.join(images or [])}: no files found")
     about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
