@@ -358,9 +358,7 @@ class Labels:
         with _changed_file(files, rng) if files else _renamed_file(home / name, rng):
             try:
                 return self._load(name, home)
-            except InputError as error:
-                if not str(error).isprintable() and "\n" not in str(error):
-                    raise Lost(f"the message {str(error)!r}") from None
+            except InputError:
                 return "refused"
 
     def _load(self, name, home):
@@ -661,13 +659,13 @@ class Worker:
 
 
 def read_results(path):
-    """dict (kind, number) -> result, of an earlier call; a line that was cut short is left out."""
+    """dict (kind, number) -> result, of an earlier call; findings, and a line that was cut short, are run again."""
     results = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         with contextlib.suppress(ValueError, KeyError):
             result = json.loads(line)
             results[result["kind"], result["number"]] = result
-    return results
+    return {item: result for item, result in results.items() if result["outcome"] != "finding"}
 
 
 def main():

@@ -50,7 +50,9 @@ def _make_folders_absolute():
 
 
 def _stop(message, code):
-    print(message, file=sys.stderr)
+    from .common.text import one_line
+
+    print(one_line(message), file=sys.stderr)  # a broken file's bytes may be in it
     sys.exit(code)
 
 

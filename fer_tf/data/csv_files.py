@@ -1,4 +1,4 @@
-"""Reads csv files as text. Errors name the file and the columns that it lacks."""
+"""Reads csv and text files as text. Errors name the file and the columns that it lacks."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -31,6 +31,14 @@ def _fault(error):
     if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
         return f"a quotation mark in line {int(found[1]) + 1} has no end"
     return str(error).strip()
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; raises `DataError` if it is not in UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: cannot be read ({_fault(error)})") from None
 
 
 def check_columns(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
 from ..common.text import one_line, shown_path
-from ..data.video import ASSUMED_FPS, MISSES, read_frames
+from ..data.video import ASSUMED_FPS, MISSES, opencv_path, read_frames
 from .addresses import is_stream, shown_name
 from .inputs import check_harmless
 from .pictures import Picture
@@ -222,7 +222,8 @@ class FilmWriter:
         # the codec needs even sides
         self._size = tuple(side + side % 2 for side in image.shape[1::-1])
         code = cv2.VideoWriter_fourcc(*"mp4v")
-        self._writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, code, self.fps, self._size)
+        with opencv_path(self.path) as name:
+            self._writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, self.fps, self._size)
         if not self._writer.isOpened():
             raise InputError(f"{self.path}: OpenCV {cv2.__version__} cannot write a film of {self._size} pixels")
 

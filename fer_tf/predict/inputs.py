@@ -198,8 +198,16 @@ def is_film(path: str | os.PathLike[str]) -> bool:
 
 
 def plain_stem(path: str | Path, length: int = 40) -> str:
-    """A file's name without suffix, as `plain_name` gives it, at most `length` characters of it."""
-    return plain_name(Path(path).stem)[:length]
+    """A file's name without suffix, as `plain_name` gives it, at most `length` characters of it.
+
+    It has ASCII letters only where the system's file names cannot have others.
+    """
+    name = plain_name(Path(path).stem)[:length]
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return plain_name(name, ascii_only=True)
+    return name
 
 
 def check_harmless(path: str | os.PathLike[str]) -> None:

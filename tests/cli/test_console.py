@@ -11,6 +11,7 @@ import pytest
 from fixtures import write_face
 
 from fer_tf.__main__ import main
+from fer_tf.data import load_dataset
 
 
 def run_on(code, *words):
@@ -65,6 +66,7 @@ def test_a_system_without_utf8_predicts_names_of_any_letters(tmp_path, tiny_mode
     (tmp_path / "list.csv").write_text("path\né 照片.png\nnirgends ü.png\n", encoding="utf-8")
     plain = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-m", "fer_tf", "predict", "list.csv", "--no-detect", "--out", "o.csv"]
+    command += ["--annotate", "marked"]
     done = subprocess.run(
         [*command, "--model", str(tiny_model_path)], cwd=tmp_path, env={**os.environ, **plain}, capture_output=True
     )
@@ -73,3 +75,16 @@ def test_a_system_without_utf8_predicts_names_of_any_letters(tmp_path, tiny_mode
     frame = pd.read_csv(tmp_path / "o.csv", keep_default_na=False)
     assert frame["path"].tolist() == ["é 照片.png", "nirgends ü.png"]
     assert (frame["error"] == "").tolist() == [True, False]
+    assert len(os.listdir(tmp_path / "marked")) == 1
+
+
+def test_pictures_whose_names_are_not_utf8_are_listed(tmp_path):
+    for row in range(30):
+        path = write_face(tmp_path / "folder" / ("joy", "fear")[row % 2] / f"{row}.png", row)
+        path.rename(path.with_name(os.fsdecode(b"\xff%d.png" % row)))
+    exit_code, *_ = run_on("utf-8", "data", "split", "folder", "--data-dir", tmp_path, "--out", tmp_path / "s.csv")
+    assert exit_code == 0
+    assert pd.read_csv(tmp_path / "s.csv")["path"][0] == r"folder/fear/\xff1.png"
+    names = load_dataset("folder", tmp_path).table["name"]
+    assert names[0] == r"fear/\xff1.png"
+    assert len(set(names)) == 30
