@@ -31,7 +31,7 @@ import numpy as np
 # Seconds of work, seconds of waiting on a busy machine, and memory that one input may take.
 SECONDS, WAIT, MEGABYTES = 20.0, 300.0, 2000
 # A fresh process after this number of inputs: TensorFlow keeps something of every model that was loaded.
-INPUTS_A_PROCESS = 400
+INPUTS_A_PROCESS = 3000
 
 
 class Lost(Exception):
