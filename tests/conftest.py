@@ -144,7 +144,7 @@ def rng():
 # Folders whose files take longest; the last files must be short, or one process ends long before the other.
 LONGEST_FIRST = ("notebooks", "contracts", "training", "runs")
 # These chapters train and read the same runs; see tests/notebooks/test_notebooks.py.
-SHARE_RUNS = ("05_ran", "06_facenet2expnet", "07_my_model", "09_explainability")
+SHARE_RUNS = ("02_", "05_", "06_", "07_", "08_", "09_", "10_")
 
 
 def pytest_collection_modifyitems(items):
@@ -166,6 +166,6 @@ def pytest_xdist_make_scheduler(config, log):
         def _split_scope(self, nodeid):
             if "::test_chapter_runs" not in nodeid:
                 return nodeid.split("::")[0]
-            return "chapters that share runs" if any(stem in nodeid for stem in SHARE_RUNS) else nodeid
+            return "chapters that share runs" if any(f"[{start}" in nodeid for start in SHARE_RUNS) else nodeid
 
     return ChaptersApart(config, log)

@@ -10,7 +10,7 @@ from fer_tf.saving import load_model, model_info, save_model
 
 # One model of each family learns in `make test`: of plain convolutions, pretrained nets, spatial transformers, region
 # attention and face networks. The others are tried by `make test-all`.
-FAMILIES = ("cnn4_se_residual", "vgg16", "deep_emotion", "ran", "face_transfer")
+FAMILIES = ("cnn", "vgg16", "deep_emotion", "ran", "face_transfer")
 LEARNING = [
     name if name in FAMILIES else pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name != "majority"
 ]

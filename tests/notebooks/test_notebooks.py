@@ -25,9 +25,8 @@ PATHS = {path.stem: path for path in notebook_paths()}
 IN_KERNELS = ("01_majority_baseline",)
 # What a chapter leaves in models/ in addition to the runs that its metadata names.
 FILES = {"06_facenet2expnet": {"face_net", "FaceNet2ExpNet.h5"}}
-# The first four share runs: one process takes them one after the other (see conftest.py), and no other process waits.
-# Chapters 02, 10 and 04 are done before 09 needs their runs.
-IN_ORDER = ("05", "06", "07", "09", "02", "10", "04", "03", "01", "08", "00", "11")
+# The first seven share runs: one process takes them one after the other (see conftest.py), and no other process waits.
+IN_ORDER = ("05", "06", "02", "07", "08", "10", "09", "03", "04", "01", "00", "11")
 
 
 def code_cells(path):

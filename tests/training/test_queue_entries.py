@@ -99,7 +99,7 @@ def test_larger_priorities_come_first_and_equals_keep_the_files_order(tmp_path):
         ({"overrides": "epochs"}, "overrides: each must be name=value; received 'epochs'"),
         ({"overrides": "epochs=two"}, "epochs: must be int; received 'two'"),
         ({"overrides": "batch_size=0"}, "batch_size: must be a number >= 1"),
-        ({"options": "label_mode=soft"}, "options of synthetic: unknown 'label_mode'"),
+        ({"options": "fold=1"}, "options of synthetic: unknown 'fold'"),
         ({"options": "count"}, "options: each must be name=value"),
         ({"seed": "one"}, "seed: must be a whole number; received 'one'"),
         ({"seed": "1.5"}, "seed: must be a whole number; received '1.5'"),

@@ -10,7 +10,7 @@ import pytest
 
 from fer_tf.experiments import CLASSICAL, EXPERIMENTS
 from fer_tf.runs.records import Run
-from fer_tf.runs.teachers import NONE, Figures, build_teachers_page
+from fer_tf.runs.teachers_page import NONE, Figures, build_teachers_page
 
 NAMES = ["anger", "fear"]
 
