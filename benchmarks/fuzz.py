@@ -491,7 +491,9 @@ class Commands:
             words += flag if getattr(parameter, "is_flag", False) else [*flag, self._value(parameter.name, rng)]
         if rng.random() < 0.1:
             words.append(str(rng.choice(ODD_ARGUMENTS)))
-        return words
+        takes_options = any(parameter.name == "options" for parameter in command.params)
+        # a small dataset: the default one takes longer than an input may
+        return words + ["--option", "count=40"] * (takes_options and "--option" not in words)
 
     def _value(self, name, rng):
         known = RIGHT.get(name, ())
@@ -502,8 +504,6 @@ class Commands:
         from fer_tf.__main__ import main
 
         words = self.arguments(rng)
-        if words[0] in ("train", "evaluate") and "--option" not in words:
-            words += ["--option", "count=40"]
         code = str(rng.choice(["ascii", "cp1252", "utf-8"]))
         out, err = (io.TextIOWrapper(io.BytesIO(), code, rule) for rule in ("strict", "backslashreplace"))
         before = os.getcwd()
