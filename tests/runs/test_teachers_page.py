@@ -59,6 +59,11 @@ def test_changes_are_within_a_seed(make_run):
     assert Figures(runs[:3]).change("cnn", "vgg16") == "+30.0 points (1 seed); p < 0.05 in 1 of 1"
 
 
+def test_what_has_not_learned_is_not_compared(make_run):
+    runs = [make_run("cnn", 0, 50), make_run("vgg16", 0, 52)]
+    assert "neither has learned" in Figures(runs).change("cnn", "vgg16")
+
+
 def test_other_options_and_sizes_are_other_runs(make_run):
     runs = [make_run("cnn", 0, 80), make_run("cnn", 0, 70, raters=10), make_run("cnn", 0, 60, size="smoke")]
     figures = Figures(runs)
