@@ -78,7 +78,7 @@ def killed_again_and_again(words, home, rounds, seconds, rng):
     for _ in range(rounds):
         process = start(words, home)
         try:
-            process.wait(rng.uniform(0.3, 1.1) * seconds)
+            process.wait(rng.uniform(0.2, 0.9) * seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()
