@@ -1,5 +1,6 @@
 """The entry point of `python -m fer_tf` and of the `fer-tf` command."""
 
+import io
 import os
 import sys
 
@@ -11,6 +12,7 @@ STOPPED = "stopped; the same train, search, queue, reproduce or predict --out re
 def main() -> None:
     """Runs the command line. A wrong input prints one line on stderr and exits with code 2, without a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _print_any_letter()
     _make_folders_absolute()
     from .cli import app
     from .common.checks import InputError, OutOfTime
@@ -33,6 +35,13 @@ def main() -> None:
         _stop(f"error: {error.strerror or error}: {error.filename or ''}".rstrip(": "), 2)
 
 
+def _print_any_letter():
+    """Lets a console that lacks a letter show its code (`\\u2192`) instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _make_folders_absolute():
     """Makes the folders of the environment absolute: notebooks run in another working directory."""
     for name in ("FER_TF_DATA", "FER_TF_REPORTS", "FER_TF_MODELS", "FER_TF_CACHE"):
@@ -41,7 +50,9 @@ def _make_folders_absolute():
 
 
 def _stop(message, code):
-    print(message, file=sys.stderr)
+    from .common.text import one_line
+
+    print(one_line(message), file=sys.stderr)  # a broken file's bytes may be in it
     sys.exit(code)
 
 

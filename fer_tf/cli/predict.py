@@ -29,7 +29,8 @@ _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "e
 Pictures = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Pictures, videos, folders with all their subfolders, patterns in quotes, csv files with a column path."
+        help="Pictures, videos, folders with all their subfolders, patterns in quotes, csv files with a column path, "
+        "addresses (https://…), streams (rtsp://…)."
     ),
 ]
 ModelFile = Annotated[
@@ -60,7 +61,7 @@ Maps = Annotated[
     str | None, typer.Option(help="Show in the copies where the model looks: auto, hirescam, gradcam, occlusion, ...")
 ]
 Webcam = Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")]
-Seconds = Annotated[float | None, typer.Option(help="Stop the camera after this number of seconds.")]
+Seconds = Annotated[float | None, typer.Option(help="Stop the camera or stream after this number of seconds.")]
 
 
 @app.command(
@@ -68,6 +69,7 @@ Seconds = Annotated[float | None, typer.Option(help="Stop the camera after this 
     "`fer-tf predict 'photos/**/*.jpg' list.csv --out scores.csv --annotate marked --explain auto`, "
     "`fer-tf predict film.mp4 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
     "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
+    "`fer-tf predict rtsp://192.168.1.5/live --seconds 30 --out live.csv`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
     "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`, "
     "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`"
@@ -108,14 +110,16 @@ def predict(
     import_keras()
     from ..common.checks import InputError
     from ..predict import EmotionRecognizer, collect_files
+    from ..predict.addresses import is_stream
     from ..predict.films import Camera
     from ..predict.predict_files import Options, written_places
 
-    if webcam is not None and out is None:
-        raise InputError("webcam: needs --out, the csv to write")
     options = Options(every, fps, smooth, annotate, explain)
-    cameras = [] if webcam is None else [Camera(webcam, seconds, every, fps)]
-    files = [*collect_files(images or [], written_places(out, options), tell), *cameras]
+    found = collect_files(images or [], written_places(out, options), tell)
+    files = [Camera(str(file), seconds, every, fps) if is_stream(file) else file for file in found]
+    files += [] if webcam is None else [Camera(webcam, seconds, every, fps)]
+    if out is None and any(isinstance(file, Camera) for file in files):
+        raise InputError("webcam and streams: need --out, the csv to write")
     if not files:
         raise InputError(f"{', '.join(images or [])}: no files found")
     about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..common.paths import data_root
+from ..common.text import shown_path
 from ..emotions import class_subset
 from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
 from .sets import affectnet, ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
@@ -80,6 +81,8 @@ def load_dataset(
         class_subset(classes, spec.class_names)  # a wrong choice raises before any file is read
     train_share = _checked_share(train_share)
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options)
+    if "name" in ds.table:  # they go into csv files, also if the system's names are not UTF-8
+        ds.table["name"] = ds.table["name"].map(shown_path)
     ds = ds.with_classes(class_subset(classes, ds.class_names))
     ds = ds if train_share == 1 else ds.with_train_share(train_share, seed)
     if size is not None or channels is not None:

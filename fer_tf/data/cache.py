@@ -3,7 +3,6 @@
 import hashlib
 import os
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -46,8 +45,8 @@ def cached_arrays(
     try:
         with np.load(path) as file:
             return {key: file[key] for key in keys or file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
-        arrays = compute()  # no such file, or a damaged one
+    except Exception:  # no such file, or a damaged one: NumPy then raises errors of any type
+        arrays = compute()
 
     try:
         with replacing(path) as part:
@@ -90,6 +89,6 @@ def _mapped(path, shape, dtype):
     """The array in the file; None if there is no file, or it is damaged or has another shape or type."""
     try:
         array = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
+    except Exception:  # NumPy parses the header as Python, with errors of any type if it is broken
         return None
     return array if array.shape == tuple(shape) and array.dtype == np.dtype(dtype) else None

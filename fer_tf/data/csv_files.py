@@ -1,5 +1,6 @@
-"""Reads csv files as text. Errors name the file and the columns that it lacks."""
+"""Reads csv and text files as text. Errors name the file and the columns that it lacks."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,28 @@ def csv_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is not a csv that can be read ({str(error).strip()})") from None
+        raise DataError(f"{path}: is not a csv that can be read ({_fault(error)})") from None
+
+
+def _fault(error):
+    """What is wrong with a csv, in words instead of pandas's."""
+    if isinstance(error, pd.errors.EmptyDataError):
+        return "it is empty"
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not text in UTF-8, from byte {error.start} on"
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
+        return f"line {found[2]} has {found[3]} columns, {found[1]} are expected"
+    if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+        return f"a quotation mark in line {int(found[1]) + 1} has no end"
+    return str(error).strip()
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; raises `DataError` if it is not in UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: cannot be read ({_fault(error)})") from None
 
 
 def check_columns(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from ..common.checks import DataError
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
+    ".avif",
+)
 _LITTER = {"thumbs.db", ".ds_store", "desktop.ini"}
 
 
@@ -29,7 +32,15 @@ def picture_stem(name: str) -> str:
 
 # The formats of photographs. They are listed because Pillow would hand PostScript to Ghostscript, whatever the file's
 # name is.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+_HAS_AVIF = "avif" in features.modules and bool(features.check("avif"))
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM", *(("AVIF",) if _HAS_AVIF else ()))
+# The first letters of the kinds of pictures in the container of HEIC and AVIF, from byte 8 on.
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_AVIF_BRANDS = (b"avif", b"avis")
+_CONVERT = (
+    "convert it to JPEG: `sips -s format jpeg x.heic --out x.jpg` on a Mac, `heif-convert x.heic x.jpg` (package "
+    "libheif-examples) on Linux, or save it as JPEG in the Photos app on Windows"
+)
 
 
 def read_image(path: str | Path, channels: int | None = None, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -95,8 +106,21 @@ def _fault(path, error):
     if os.path.getsize(path) == 0:
         return "is empty (0 bytes)"
     if isinstance(error, UnidentifiedImageError):
-        return "is not a picture that can be read (JPEG, PNG, BMP, GIF, TIFF, WebP)"
+        avif = ", AVIF" if _HAS_AVIF else ""
+        return _other_kind(path) or f"is not a picture that can be read (JPEG, PNG, BMP, GIF, TIFF, WebP{avif})"
     return f"is a broken picture ({(str(error) or type(error).__name__).splitlines()[0]})"
+
+
+def _other_kind(path):
+    """What to do with a picture of a kind that cannot be read; "" for other files."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    kind = head[8:] if head[4:8] == b"ftyp" else b""
+    if kind in _HEIC_BRANDS:
+        return f"is a HEIC picture, as iPhones make them, which cannot be read; {_CONVERT}"
+    if kind in _AVIF_BRANDS and not _HAS_AVIF:
+        return "is an AVIF picture, which this Pillow cannot read; `pip install --upgrade pillow` (11.3 or later)"
+    return ""
 
 
 def _eight_bits(picture, channels):

@@ -21,42 +21,69 @@ from ..common.checks import DataError
 from .csv_files import check_columns, csv_errors
 
 _CHUNK = 4096
+# The first bytes of compressed files.
+_OPENERS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open}
+_COMPRESSED = (".gz", ".xz", ".zip", ".tgz", ".tar")
 
 
 @contextmanager
 def open_csv(path: Path, members: Sequence[str]) -> Iterator[IO[bytes]]:
     """Opens a csv file, also a compressed one. Use it in a `with` statement.
 
+    Its content says what it is and not its name, because browsers and unpacking programs change names.
+
     Args:
-        path: a plain csv, a `.gz` or `.xz` file, or a `.zip` or tar archive.
+        path: a plain csv, a `.gz` or `.xz` file, or a `.zip` or tar archive, under any name.
         members: names of the csv to look for in an archive.
     Yields: a binary file.
-    Raises: `DataError` for a broken archive, or one without such a csv.
+    Raises: `DataError` for a broken archive, one without such a csv, or a web page.
     """
-    name = path.name.lower()
     try:
-        if name.endswith((".tar.gz", ".tgz", ".tar")):
+        with open(path, "rb") as plain:
+            head = plain.read(512)
+        if head.startswith(b"PK"):
+            with zipfile.ZipFile(path) as zipped, zipped.open(_member(path, zipped.namelist(), members)) as member:
+                yield member
+        elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 yield archive.extractfile(_member(path, archive.getnames(), members))  # type: ignore[misc]
                 while archive.fileobj.read(1 << 20):  # read to the end, where the stream's checksum is
                     pass
-        elif name.endswith(".zip"):
-            with zipfile.ZipFile(path) as zipped, zipped.open(_member(path, zipped.namelist(), members)) as member:
-                yield member
         else:
-            openers: dict[str, Callable] = {".gz": gzip.open, ".xz": lzma.open}
-            with openers.get(path.suffix.lower(), open)(path, "rb") as file:
+            with _opener(path, head)(path, "rb") as file:
                 yield file
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile) as error:
         fault = (str(error).splitlines() or [""])[0].rstrip(": ")
         raise DataError(f"{path}: the archive is broken or cut short ({fault}); fetch it again") from None
 
 
+def _opener(path, head):
+    """The function that opens a file, which is no archive of several files, by its first bytes."""
+    for sign, opener in _OPENERS.items():
+        if head.startswith(sign):
+            return opener
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        raise DataError(f"{path}: is a web page and not the data; sign in to the site and fetch the file again")
+    if path.suffix.lower() in _COMPRESSED and b"," not in head:
+        raise zipfile.BadZipFile(f"no {path.suffix} file")
+    return open
+
+
 def _member(path, names, members):
     matches = [name for name in names if name.rsplit("/", 1)[-1] in members and "__MACOSX" not in name]
     if not matches:
-        raise DataError(f"{path}: holds none of {', '.join(members)} (it has {', '.join(names[:5]) or 'nothing'})")
+        has_folders = any("train/" in name for name in names)
+        hint = f"; unpack its folders train/ and test/ into {path.parent}" if has_folders else ""
+        found = ", ".join(names[:5]) or "nothing"
+        raise DataError(f"{path}: holds none of {', '.join(members)} (it has {found}){hint}")
     return matches[0]
+
+
+def check_pixel_csv(path: Path, members: Sequence[str], columns: Sequence[str]) -> None:
+    """Opens a file of `read_pixel_csv` and reads its first rows; raises `DataError` if that is not possible."""
+    with open_csv(path, members) as file:
+        if next(_chunks(path, file, columns, 8), None) is None:
+            raise DataError(f"{path}: has a header but no rows")
 
 
 def read_pixel_csv(
@@ -85,11 +112,11 @@ def read_pixel_csv(
     return images, labels, usage
 
 
-def _chunks(path, file, columns):
+def _chunks(path, file, columns, size=_CHUNK):
     """Yields (line number of the first row, DataFrame of strings) chunk by chunk."""
     line = 2
     with csv_errors(path):
-        reader = pd.read_csv(file, dtype=str, chunksize=_CHUNK, skipinitialspace=True, keep_default_na=False)
+        reader = pd.read_csv(file, dtype=str, chunksize=size, skipinitialspace=True, keep_default_na=False)
         for chunk in reader:
             chunk.columns = [str(name).strip() for name in chunk.columns]
             check_columns(path, chunk, columns)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..common.checks import DataError, InputError, check_range
 from ..common.files import replacing
+from ..common.text import shown_path
 from .base import SPLITS, FaceDataset
 from .doctor.examine import examine
 from .doctor.near_duplicates import connected
@@ -70,7 +71,8 @@ def _places(ds, out):
     if ds.store.paths is None:
         return pd.DataFrame({"row": np.arange(len(ds.table))})
     home = out.parent.resolve()
-    return pd.DataFrame({"path": [Path(os.path.relpath(Path(p).resolve(), home)).as_posix() for p in ds.store.paths]})
+    paths = [Path(os.path.relpath(Path(path).resolve(), home)).as_posix() for path in ds.store.paths]
+    return pd.DataFrame({"path": list(map(shown_path, paths))})
 
 
 def kept_together(ds: FaceDataset, copies: np.ndarray | pd.Series) -> np.ndarray:

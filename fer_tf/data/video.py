@@ -8,6 +8,7 @@ by frame count.
 import contextlib
 import math
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -232,6 +233,34 @@ def _ticks(rate):
 
 
 @contextlib.contextmanager
+def opencv_path(path: str | Path) -> Iterator[str]:
+    """Gives the path as text for OpenCV, which crashes if a name is not UTF-8: then as a link with a plain name.
+
+    The link is to the file's folder, and to the file if it exists. It is removed after the block.
+    """
+    text = str(path)
+    if _is_utf8(text):
+        yield text
+        return
+    path = Path(os.path.abspath(path))
+    with tempfile.TemporaryDirectory(prefix="fer_tf_") as folder:
+        link = Path(folder, "folder")
+        link.symlink_to(path.parent)
+        if not _is_utf8(path.name):
+            link = Path(folder, "film")
+            link.symlink_to(path)
+        yield str(link if link.name == "film" else link / path.name)
+
+
+def _is_utf8(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
 def _opened(path):
     """The file as a `cv2.VideoCapture`, closed at the end; `DataError` that names the file if it cannot be opened."""
     fault = _fault(path)
@@ -241,7 +270,8 @@ def _opened(path):
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
         # FFmpeg explicitly: other readers of OpenCV take "a_%02d.avi" for a series of pictures
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        with opencv_path(path) as name:
+            capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
     finally:
         logging.setLogLevel(level)
     try:

@@ -16,12 +16,15 @@ from tqdm.auto import tqdm
 from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
 from ..common.text import one_line, shown_path
-from ..data.video import ASSUMED_FPS, MISSES, read_frames
+from ..data.video import ASSUMED_FPS, MISSES, opencv_path, read_frames
+from .addresses import is_stream, shown_name
 from .inputs import check_harmless
 from .pictures import Picture
 
 # Frames per second of a camera's annotated film. It is fixed, because nobody knows how fast frames will be predicted.
 CAMERA_FPS = 10.0
+# Milliseconds to wait for a stream.
+_STREAM_WAIT = 10_000
 # In the annotated film a longer jump of the film's clock is shortened to this, in seconds.
 LONGEST_PAUSE = 10.0
 
@@ -35,6 +38,7 @@ class FileFilm:
         fps: use this number of frames per second of the file's clock instead.
         first_frame: skip the frames before this number.
         progress: show a progress bar.
+        name: what its pictures name as their path [default: the path].
     Raises: `DataError` if the file cannot be read, also during the iteration.
 
     Attributes:
@@ -46,11 +50,17 @@ class FileFilm:
     is_live = False
 
     def __init__(
-        self, path: str | Path, every: int = 1, fps: float | None = None, first_frame: int = 0, progress: bool = False
+        self,
+        path: str | Path,
+        every: int = 1,
+        fps: float | None = None,
+        first_frame: int = 0,
+        progress: bool = False,
+        name: str = "",
     ) -> None:
         check_harmless(path)
         self.every, self.first_frame, self.progress = every, first_frame, progress
-        self.name, self.complaint = shown_path(path), ""
+        self.name, self.complaint = name or shown_path(path), ""
         self._path, self._reader = path, read_frames(path, rate=fps)
         info = self._reader.info
         limit = Image.MAX_IMAGE_PIXELS or math.inf
@@ -68,10 +78,13 @@ class FileFilm:
 
 
 def _open_camera(number):
-    """Opens a camera without OpenCV's messages about a missing one."""
+    """Opens a camera or a stream without OpenCV's messages about a missing one."""
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
+        if isinstance(number, str):
+            limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _STREAM_WAIT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _STREAM_WAIT]
+            return cv2.VideoCapture(number, cv2.CAP_FFMPEG, limits)
         return cv2.VideoCapture(number)
     finally:
         logging.setLogLevel(level)
@@ -81,7 +94,7 @@ class Camera:
     """The frames of a camera as `Picture`s, until the camera stops, `seconds` have passed or the user presses Ctrl-C.
 
     Args:
-        number: number of the camera, from 0.
+        number: number of the camera, from 0, or the address of a stream (`rtsp://…`).
         seconds: when to stop; None for no limit.
         every, fps: see `FileFilm`; `fps` uses the clock.
         open_capture: function(number) that returns a `cv2.VideoCapture` or a similar object.
@@ -89,7 +102,7 @@ class Camera:
     Raises: `InputError` for wrong arguments; `DataError` during the iteration if the camera gives no picture.
 
     Attributes:
-        name: "webcam:" with the number.
+        name: "webcam:" with the number, or the address of the stream.
         fps: frames per second of the annotated film.
         complaint: "stopped giving pictures" if the camera ended before the user stopped it, else "".
     """
@@ -99,14 +112,17 @@ class Camera:
 
     def __init__(
         self,
-        number: int = 0,
+        number: int | str = 0,
         seconds: float | None = None,
         every: int = 1,
         fps: float | None = None,
         open_capture: Callable = _open_camera,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.number, self.name = check_whole("webcam", number, 0), f"webcam:{number}"
+        if isinstance(number, str) and not is_stream(number):
+            raise InputError(f"webcam: must be a camera's number or the address of a stream; received {number!r}")
+        self.number = number if isinstance(number, str) else check_whole("webcam", number, 0)
+        self.name = shown_name(number) if isinstance(number, str) else f"webcam:{number}"
         self.seconds = math.inf if seconds is None else check_range("seconds", seconds, 0)
         self.every, self._step = every, 1 / fps if fps else 0.0
         self.fps = fps or CAMERA_FPS
@@ -119,7 +135,9 @@ class Camera:
         capture = self._open(self.number)
         try:
             if not capture.isOpened():
-                raise DataError(f"{self.name}: there is no camera with this number, or it is in use")
+                is_camera = "there is no camera with this number, or it is in use"
+                is_stream = f"cannot be opened: no answer within {_STREAM_WAIT // 1000} seconds, or not a stream"
+                raise DataError(f"{self.name}: {is_stream if isinstance(self.number, str) else is_camera}")
             with stop_asked() as is_asked:
                 yield from self._frames(capture, is_asked)
         finally:
@@ -204,7 +222,8 @@ class FilmWriter:
         # the codec needs even sides
         self._size = tuple(side + side % 2 for side in image.shape[1::-1])
         code = cv2.VideoWriter_fourcc(*"mp4v")
-        self._writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, code, self.fps, self._size)
+        with opencv_path(self.path) as name:
+            self._writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, code, self.fps, self._size)
         if not self._writer.isOpened():
             raise InputError(f"{self.path}: OpenCV {cv2.__version__} cannot write a film of {self._size} pixels")
 

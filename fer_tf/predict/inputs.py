@@ -1,4 +1,4 @@
-"""Finds the pictures and films that are meant by files, folders, patterns and lists."""
+"""Finds the pictures and films that are meant by files, folders, patterns, lists and addresses."""
 
 import contextlib
 import csv
@@ -7,6 +7,8 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ..common.checks import DataError
 from ..common.paths import expanded
@@ -14,6 +16,7 @@ from ..common.text import plain_name, read_cell, shown_path
 from ..data.folders import list_files
 from ..data.images import is_litter
 from ..data.video import VIDEO_SUFFIXES
+from .addresses import address_suffix, is_address
 
 LIST_COLUMN = "path"
 # The folder with a csv's film figures has the csv's name with this ending.
@@ -22,6 +25,7 @@ TIMELINES = "-timelines"
 _TEXTS = {".csv", ".htm", ".html", ".json", ".log", ".md", ".pdf", ".py", ".tsv", ".txt", ".xml", ".yaml", ".yml"}
 _SIDECARS = {".aae", ".ini", ".thm", ".xmp"}
 BESIDE_PICTURES = _TEXTS | _SIDECARS | {".h5", ".keras", ".npy", ".npz", ".old", ".part", ".zip"}
+_LONGEST_HEADER = 100_000
 _POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")  # as text, and with a preview
 
 
@@ -29,14 +33,15 @@ def collect_files(
     inputs: Iterable[str | Path],
     leave_out: Iterable[str | Path] = (),
     say: Callable[[str], None] = lambda text: None,
-) -> list[Path]:
-    """Collects the files that are meant by paths of files, folders, patterns and lists.
+) -> list[Path | str]:
+    """Collects the files that are meant by paths of files, folders, patterns and lists, and addresses.
 
     - A folder gives the files in it and in its subfolders. Litter (`Thumbs.db`, hidden files), files of other kinds
       (`BESIDE_PICTURES`) and the timelines of earlier predictions are left out. Loops of links end.
     - A pattern (`photos/*.jpg`, `**` for all subfolders) gives the files that match, if no file has exactly that name.
     - A csv with a column `path`, such as a csv of predictions, gives the files that it names. A relative path is looked
-      up in the working directory, then in the folder of the csv.
+      up in the working directory, then in the folder of the csv. Semicolons or tabs may separate its columns.
+    - An address (`https://…`) stays as it is, as text. A `file://` address is the file.
 
     A path that does not exist, and a csv without such a column, is kept, so that it is reported in a row of its own.
 
@@ -44,16 +49,26 @@ def collect_files(
         inputs: the paths.
         leave_out: files and folders that are never taken, such as the files to write.
         say: function that receives a message about the files of other kinds that were left out.
-    Returns: list of `Path` without duplicates.
+    Returns: list of `Path`, and text for addresses, without duplicates.
     """
     skipped = {os.path.realpath(path) for path in leave_out}
-    files: dict[Path, None] = {}
+    files: dict[Path | str, None] = {}
     for name in inputs:
-        item = Path(name) if os.path.lexists(name) else expanded(name)
-        for path in _files_of(item, skipped, say):
+        item = _item(name)
+        for path in [item] if is_address(item) else _files_of(item, skipped, say):
             if not _is_in(path, skipped):
                 files.setdefault(path, None)
     return list(files)
+
+
+def _item(name):
+    """An input as a path, or as text if it is an address."""
+    if os.path.lexists(name):
+        return Path(name)
+    if is_address(name):
+        is_file = name.lower().startswith("file://")
+        return Path(url2pathname(urlsplit(name).path)) if is_file else name
+    return expanded(name)
 
 
 def _is_in(path, folders):
@@ -136,7 +151,9 @@ def _cells(path):
     try:
         # finds also files whose names are not UTF-8
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            rows = csv.reader(file)
+            separator = _separator(file.readline(_LONGEST_HEADER))
+            file.seek(0)
+            rows = csv.reader(file, delimiter=separator)
             names = [name.strip().lower() for name in next(rows, [])]
             if LIST_COLUMN not in names:
                 raise DataError(f"is not a list of pictures: has no column {LIST_COLUMN}")
@@ -146,26 +163,51 @@ def _cells(path):
         raise DataError(f"cannot be read as a list ({getattr(error, 'strerror', None) or error})") from None
 
 
+def _separator(header):
+    """The sign between a csv's columns: spreadsheets of many countries write semicolons, some programs tabs."""
+    for sign in ",;\t":
+        if LIST_COLUMN in [name.strip().strip('"').strip().lower() for name in header.split(sign)]:
+            return sign
+    return ","
+
+
 def _file_of_cell(cell, folder):
     """The file that a cell names, first without the sign of `safe_cell`; relative to the working directory or `folder`.
 
-    A file that does not exist is returned as the cell names it.
+    A file that does not exist, and an address, is returned as the cell names it.
     """
     for name in dict.fromkeys((read_cell(cell), cell)):
-        for path in (Path(name), folder / name):
+        for path in (_path_of(name), folder / _path_of(name)):
             if os.path.lexists(path):
                 return path
-    return Path(read_cell(cell))
+    return _item(read_cell(cell)) if is_address(read_cell(cell)) else _path_of(read_cell(cell))
+
+
+def _path_of(name):
+    """A name from a UTF-8 file as a path, also where the system's own names are not UTF-8."""
+    try:
+        return Path(os.fsdecode(name.encode("utf-8", "surrogateescape")))
+    except UnicodeError:  # it cannot be a file's name: its own row reports it
+        return Path(name)
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
-    """True for a file that is read as a video, by its suffix."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
+    """True for a file or an address that is read as a video, by its suffix."""
+    suffix = address_suffix(str(path)) if is_address(path) else Path(path).suffix.lower()
+    return suffix in VIDEO_SUFFIXES
 
 
 def plain_stem(path: str | Path, length: int = 40) -> str:
-    """A file's name without suffix, as `plain_name` gives it, at most `length` characters of it."""
-    return plain_name(Path(path).stem)[:length]
+    """A file's name without suffix, as `plain_name` gives it, at most `length` characters of it.
+
+    It has ASCII letters only where the system's file names cannot have others.
+    """
+    name = plain_name(Path(path).stem)[:length]
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return plain_name(name, ascii_only=True)
+    return name
 
 
 def check_harmless(path: str | os.PathLike[str]) -> None:

@@ -12,9 +12,10 @@ from PIL import Image
 from ..common.checks import DataError, InputError
 from ..common.paths import expanded, reports_root
 from ..common.quiet import quiet_stderr
-from ..common.text import one_line, shown_path
+from ..common.text import one_line
 from ..data.images import convert, picture_pixels, read_image
 from ..saving.keras_files import DEFAULT_SHAPE, model_shape
+from .addresses import PICTURE_BYTES, is_address, local_copy, shown_name
 from .inputs import check_harmless, list_fault
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Loads any picture (the proposal's pseudocode, line 4).
 
     Args:
-        path: the file; `~` is the user's folder. A relative path is searched as given, then in reports/, where
-            notebook 07 writes `example.jpg`.
+        path: the file, or its address on the web; `~` is the user's folder. A relative path is searched as given,
+            then in reports/, where notebook 07 writes `example.jpg`.
     Returns: uint8 [height, width, 3], RGB, upright.
     Raises: `DataError` if there is no such file, or it is not a readable picture.
     """
+    if is_address(path):
+        with local_copy(path, PICTURE_BYTES) as copy:
+            return read_image(copy, channels=3)
     path = expanded(path)
     in_reports = reports_root() / path
     if path.exists() or path.is_absolute():
@@ -91,18 +95,20 @@ class Faces(NamedTuple):
 
 
 def read_picture(image: np.ndarray | Image.Image | str | os.PathLike[str]) -> Picture:
-    """Makes a `Picture` of a path, array or PIL image.
+    """Makes a `Picture` of a path, an address on the web, an array or a PIL image.
 
     For a file that cannot be read, the picture holds the error. A wrong array raises `InputError`.
     """
     if not isinstance(image, str | os.PathLike):
         return Picture("", _as_pixels(image))
+    name = shown_name(image)
     try:
-        return Picture(shown_path(image), _read_file(image))
+        with local_copy(image, PICTURE_BYTES) as path:
+            return Picture(name, _read_file(path))
     except DataError as error:
-        is_list = os.fspath(image).lower().endswith(".csv")
-        fault = is_list and list_fault(image) or str(error).removeprefix(f"{image}: ")
-        return Picture(shown_path(image), None, one_line(fault))
+        is_list = not is_address(image) and os.fspath(image).lower().endswith(".csv")
+        fault = is_list and list_fault(image) or str(error).removeprefix(f"{image}: ").removeprefix(f"{name}: ")
+        return Picture(name, None, one_line(fault))
 
 
 def in_chunks(pictures: Iterable[Picture], count: int, pixels: int = HELD_PIXELS) -> Iterator[list[Picture]]:

@@ -18,10 +18,11 @@ from tqdm.auto import tqdm
 from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
 from ..common.hashes import fingerprint
-from ..common.text import one_line, read_cell, shown_path
+from ..common.text import one_line, read_cell
 from ..explain import check_method, explain, resolve_method
 from ..plots import save_figure
 from ..saving import model_info
+from .addresses import FILM_BYTES, local_copy, shown_name
 from .annotate import annotate, faces_to_draw
 from .films import Camera, FileFilm, written_film
 from .inputs import TIMELINES, is_film, plain_stem
@@ -163,7 +164,7 @@ class FileStream:
         self.recognizer, self.files, self.options = recognizer, list(files), options or Options()
         self.progress = progress
         self.films = {
-            number: str(file) if isinstance(file, Camera) else shown_path(file)
+            number: str(file) if isinstance(file, Camera) else shown_name(file)
             for number, file in enumerate(self.files)
             if isinstance(file, Camera) or is_film(file)
         }
@@ -233,14 +234,16 @@ class FileStream:
         every, fps, is_begun = self.options.every, self.options.fps, first_frame > 0
         path = self._copy_path(number, name, ".mp4")
         try:
-            film = file if isinstance(file, Camera) else FileFilm(file, every, fps, first_frame, self.progress)
-            with written_film(path, film.fps) if path else contextlib.nullcontext() as copy:
-                for table, position in self._frames(film, number, start, copy):
-                    is_begun = True
-                    yield table, position
-            error = film.complaint
+            with local_copy(file, FILM_BYTES) as source:
+                is_camera = isinstance(file, Camera)
+                film = file if is_camera else FileFilm(source, every, fps, first_frame, self.progress, name)
+                with written_film(path, film.fps) if path else contextlib.nullcontext() as copy:
+                    for table, position in self._frames(film, number, start, copy):
+                        is_begun = True
+                        yield table, position
+                error = film.complaint
         except (DataError, cv2.error) as fault:
-            error = str(fault).removeprefix(f"{file}: ")
+            error = str(fault).removeprefix(f"{file}: ").removeprefix(f"{name}: ")
         last_rows = [{"path": name, "face": 0, "detected": False, "error": one_line(error)}] if error else []
         if error and is_begun:
             self.cut_short.append((name, one_line(error)))
@@ -249,14 +252,26 @@ class FileStream:
     def _frames(self, film, number, start, copy):
         follower = Follower(self.options.smooth, start.get("faces"))
         count = 1 if film.is_live else self.recognizer.batch_size
-        for chunk in in_chunks(film, count):
+        for chunk in in_chunks(_read(film), count):
             recognised = follow_faces(self.recognizer.recognise(chunk), follower, self.recognizer.detector)
+            faults = [(film.name, row["error"]) for row in recognised.rows if row["error"]]
+            self.cut_short += [fault for fault in dict.fromkeys(faults) if fault not in self.cut_short]
             for picture, faces in self._annotated(chunk, recognised):
                 names, with_crops = self.recognizer.class_names, bool(self.method)
                 image = annotate(picture.pixels, faces, names, FILM_SIDE, steady=True, with_crops=with_crops)
                 copy.add(image, picture.time)
             position = self._position(number, frame=chunk[-1].frame + 1, faces=follower.state)
             yield self._table(recognised.rows, recognised.probabilities), None if copy or film.is_live else position
+
+
+def _read(film):
+    """The frames of a film; whatever its reader raises becomes a `DataError`, so that only this film ends."""
+    try:
+        yield from film
+    except (InputError, cv2.error):
+        raise
+    except Exception as error:
+        raise DataError(f"{film.name}: its reader fails ({type(error).__name__}: {error})") from error
 
 
 def _copy_name(number, path):

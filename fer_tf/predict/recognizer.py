@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from ..common.checks import InputError, check_choice, check_whole
+from ..common.text import one_line
 from ..data import faces
 from ..data.images import convert
 from ..models.inference import predict_probabilities
@@ -23,6 +24,8 @@ from .pictures import Faces, Picture, in_chunks, read_picture
 
 # One picture: a path, an array or a PIL image.
 AnyPicture = str | os.PathLike[str] | np.ndarray | Image.Image
+# The faces of a picture that could not be read: one row without a crop.
+_UNREAD = [({"face": 0, "detected": False}, None)]
 BOX_COLUMNS = ["path", "face", "x", "y", "w", "h", "detected"]
 FILM_COLUMNS = ["frame", "time", "track"]
 
@@ -121,13 +124,14 @@ class EmotionRecognizer:
 
     def recognise(self, pictures: Sequence[Picture]) -> Faces:
         """Finds the faces in pictures and predicts their probabilities."""
-        faces_of_pictures = iter(self._crop([picture.pixels for picture in pictures if picture.pixels is not None]))
+        whole = [picture.pixels for picture in pictures if picture.pixels is not None]
+        faces_of_pictures = iter(self._crop_each(whole))
         rows, face_crops = [], []
         for position, picture in enumerate(pictures):
-            unread = [({"face": 0, "detected": False}, None)]
-            picture_faces = unread if picture.pixels is None else next(faces_of_pictures)
+            found = picture.error if picture.pixels is None else next(faces_of_pictures)
+            error, picture_faces = (found, _UNREAD) if isinstance(found, str) else ("", found)
             origin = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
-            rows += [{**origin, "error": picture.error, **row} for row, _ in picture_faces]
+            rows += [{**origin, "error": error, **row} for row, _ in picture_faces]
             face_crops += [crop for _, crop in picture_faces if crop is not None]
         crops = np.stack(face_crops) if face_crops else np.zeros((0, *self.shape), np.uint8)
         return Faces(rows, crops, self._probabilities(crops))
@@ -158,6 +162,18 @@ class EmotionRecognizer:
     def _probabilities(self, crops):
         """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
         return predict_probabilities(self.model, crops, self.batch_size)
+
+    def _crop_each(self, pictures):
+        """As `_crop`; a picture on which the detector fails has the reason as text in place of its faces."""
+        try:
+            return self._crop(pictures)
+        except InputError:  # the detector cannot be loaded, or an argument is wrong
+            raise
+        except Exception as error:
+            if len(pictures) > 1:
+                return [found for pixels in pictures for found in self._crop_each([pixels])]
+            reason = one_line(f"{type(error).__name__}: {error}")[:200]
+            return [f"the face detector {self.detector} fails on it ({reason})"]
 
     def _crop(self, pictures):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""

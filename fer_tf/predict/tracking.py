@@ -123,12 +123,15 @@ def follow_faces(faces: Faces, follower: Follower, detector: str) -> Faces:
     Returns: the faces with averaged probabilities; their rows have a `track`, None where no face was found.
     """
     averaged, tracks = faces.probabilities.astype(float), dict.fromkeys(range(len(faces.rows)))
+    read_rows = [index for index, row in enumerate(faces.rows) if not row.get("error")]
+    places = {index: place for place, index in enumerate(read_rows)}  # rows with an error have no probabilities
     for _, frame_rows in itertools.groupby(enumerate(faces.rows), lambda pair: pair[1]["picture"]):
         rows = dict(frame_rows)
-        followed = [index for index, row in rows.items() if row["detected"] or detector == "none"]
+        followed = [index for index, row in rows.items() if index in places and (row["detected"] or detector == "none")]
         boxes = [[rows[index][side] for side in "xywh"] for index in followed]
         time = next(iter(rows.values()))["time"]
-        numbers, averaged[followed] = follower.follow(boxes, time, averaged[followed])
+        chosen = [places[index] for index in followed]
+        numbers, averaged[chosen] = follower.follow(boxes, time, averaged[chosen])
         tracks.update(zip(followed, numbers, strict=True))
     rows_with_track = [{**row, "track": tracks[index]} for index, row in enumerate(faces.rows)]
     return Faces(rows_with_track, faces.crops, averaged)

@@ -51,7 +51,8 @@ def git_revision() -> str:
 
 def _git(*arguments):
     command = ["git", "-C", str(project_root()), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True)
+    return done.stdout.strip()
 
 
 def device_name() -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 from fer_tf.common.checks import DataError
 from fer_tf.data.base import FileImages
 from fer_tf.data.folders import list_files, list_images
-from fer_tf.data.images import convert, read_image, resize
+from fer_tf.data.images import FORMATS, convert, read_image, resize
 
 RNG = np.random.default_rng(0)
 GRAY = RNG.integers(0, 256, (6, 8), dtype=np.uint8)
@@ -176,3 +176,32 @@ def test_a_folder_that_links_into_itself_is_listed_once(tmp_path):
     face = write_face(tmp_path / "sub" / "a.png")
     os.symlink(tmp_path, tmp_path / "sub" / "loop")
     assert list_files(tmp_path) == [face]
+
+
+def test_jfif_files_are_jpeg(tmp_path):
+    smooth = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
+    Image.fromarray(smooth).save(tmp_path / "a.jfif", "JPEG", quality=95)
+    assert np.abs(read_image(tmp_path / "a.jfif")[..., 0].astype(int) - smooth).mean() < 3
+    assert list_images(tmp_path) == [tmp_path / "a.jfif"]
+
+
+@pytest.mark.skipif("AVIF" not in FORMATS, reason="this Pillow cannot read AVIF")
+def test_avif_is_read(tmp_path):
+    smooth = np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8)
+    Image.fromarray(smooth).save(tmp_path / "a.avif", quality=95)
+    assert np.abs(read_image(tmp_path / "a.avif").astype(int) - smooth).mean() < 5
+    assert list_images(tmp_path) == [tmp_path / "a.avif"]
+
+
+@pytest.mark.parametrize(
+    ("brand", "message"),
+    [
+        (b"heic", "is a HEIC picture, as iPhones make them, which cannot be read; convert it to JPEG: `sips"),
+        (b"mif1", "is a HEIC picture"),
+        (b"mp42", "is not a picture that can be read"),
+    ],
+)
+def test_heic_pictures_say_how_to_convert_them(tmp_path, brand, message):
+    (tmp_path / "IMG_1.jpg").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(64))
+    with pytest.raises(DataError, match=re.escape(message)):
+        read_image(tmp_path / "IMG_1.jpg")

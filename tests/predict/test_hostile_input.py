@@ -27,7 +27,7 @@ from fer_tf.common.checks import ModelFileError
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
 from fer_tf.predict.pictures import read_picture
-from fer_tf.predict.predict_files import predict_files
+from fer_tf.predict.predict_files import Options, predict_files
 from fer_tf.saving import load_model, save_model
 
 CLASSES = list(EMOTIONS[:7])
@@ -184,8 +184,8 @@ def test_postscript_is_not_run(recognizer, tmp_path, monkeypatch):
 def test_names_that_are_none_are_reported(recognizer, tmp_path):
     names = [
         "a\0b.png",
-        "http://localhost/x.mp4",
-        "rtsp://x/y.mp4",
+        "http://127.0.0.1:9/x.mp4",
+        "rtsp://127.0.0.1:9/y.mp4",
         "a" * 5000 + ".png",
         "~nobody/x.png",
         "x\ud800",
@@ -261,6 +261,17 @@ def test_a_film_that_ends_in_a_frame_gives_those_before(recognizer, tmp_path):
     frame = rows_of(recognizer, [tmp_path / "cut.avi"], tmp_path / "out.csv")
     assert frame["frame"].tolist()[:2] == ["0", "1"] or frame["frame"].tolist()[:2] == [0, 1]
     assert "its header claims" in frame["error"].iloc[-1]
+
+
+def test_films_whose_names_are_not_utf8_are_read_and_copied(recognizer, tmp_path):
+    folder = tmp_path / os.fsdecode(b"f\xfc")  # OpenCV ends the whole process for such a name
+    folder.mkdir()
+    path = folder / os.fsdecode(b"\xff.avi")
+    path.write_bytes(film_bytes(tmp_path, "avi"))
+    frame = rows_of(recognizer, [path], folder / "out.csv", options=Options(annotate=folder / "marked"))
+    assert len(frame) == 8
+    assert (frame["error"] == "").all()
+    assert len(list((folder / "marked").glob("*.mp4"))) == 1
 
 
 # models

@@ -44,6 +44,15 @@ def test_a_csv_stands_for_the_files_it_names(home):
     assert names(found) == ["3.png", "=4.png", "x/1.png", "x/2.png", "x/lost.png"]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_list_of_a_spreadsheet_s_separators_is_read(home, separator):
+    for name in ("a, b.png", "ä;2.png"):
+        write_face(home / name)
+    rows = [("Label", '"path"'), ("fear", "a, b.png"), ("joy", '"ä;2.png"')]
+    (home / "list.csv").write_text("\n".join(map(separator.join, rows)), encoding="utf-8-sig")
+    assert names(collect_files(["list.csv"])) == ["a, b.png", "ä;2.png"]
+
+
 def test_what_lies_beside_photographs_is_left_out_and_it_is_said(home):
     for name in (
         "a/1.png",

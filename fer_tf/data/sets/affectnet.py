@@ -17,6 +17,7 @@ from ...common.checks import DataError, InputError, MissingDataError, check_choi
 from ...common.paths import expanded
 from ...emotions import AFFECTNET_CODES, EMOTIONS
 from ..base import DatasetSpec, FaceDataset
+from ..csv_files import read_lines
 from ..images import picture_stem
 from ..splits import mark_held_out, naming
 from ..stores import image_store
@@ -171,7 +172,7 @@ def _occluded(root, table, occluded):
             f"occluded: there is no {path} (nor {root / path}); RAN's lists are at "
             "https://github.com/kaiwang960112/Challenge-condition-FER-dataset"
         )
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_lines(path)
     # names in RAN's lists end in a slash (`val/0/bc9ad4…/`)
     listed = {picture_stem(line.split(",")[0].strip().strip('"')) for line in lines if line.strip()}
     stems = table["name"].map(picture_stem)

@@ -221,7 +221,7 @@ def _read_number(path):
             return float(np.load(io.BytesIO(content)))
         start = 10 + int.from_bytes(content[8:10], "little")
         return float(np.frombuffer(content, _npy_type(content[8:start]), 1, start)[0])
-    except (OSError, ValueError, TypeError, EOFError) as error:
+    except Exception as error:  # NumPy parses the header as Python, with errors of any type if it is broken
         raise DataError(f"{path}: is not a NumPy file with one number ({error})") from None
 
 

@@ -1,8 +1,9 @@
 """FER2013 (Goodfellow et al. 2013, "Challenges in representation learning"), in all its common forms.
 
 csv: columns emotion, pixels, Usage (`fer2013.csv`; the header of `icml_face_data.csv` has leading spaces), plain,
-compressed or in Kaggle's tar archive. Folders: `train|test/<class>/*.jpg`. Their `test` holds PublicTest and
-PrivateTest together, unless the file names tell which is which (`PrivateTest_123.jpg`).
+compressed or in Kaggle's tar archive, also one folder down or without a suffix. Folders: `train|test/<class>/*.jpg`.
+Their `test` holds PublicTest and PrivateTest together, unless the file names tell which is which
+(`PrivateTest_123.jpg`).
 """
 
 from pathlib import Path
@@ -16,8 +17,8 @@ from ...emotions import EMOTIONS
 from .. import pixel_csv
 from ..base import SPLITS, DatasetSpec, FaceDataset
 from ..cache import cached_arrays, listing_fingerprint
-from ..folders import class_pictures, list_images, missing_data
-from ..pixel_csv import read_pixel_csv
+from ..folders import class_folders, class_pictures, list_images, missing_data
+from ..pixel_csv import check_pixel_csv, read_pixel_csv
 from ..splits import mark_held_out, naming, pick_per_class
 from ..stores import ArrayImages, image_store
 
@@ -29,7 +30,14 @@ UNKNOWN_TEST = 3
 PUBLISHED = (28709, 3589, 3589)
 PUBLISHED_CLASSES = (4953, 547, 5121, 8989, 6077, 4002, 6198)
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+COLUMNS = ("emotion", "pixels", "Usage")
 ARCHIVES = ("fer2013.tar.gz", "fer2013.tgz", "fer2013.tar", "fer2013.zip", "icml_face_data.zip", "archive.zip")
+# Names that are tried first, in this order.
+_COMMON = [f"{name}{suffix}" for suffix in ("", ".gz", ".xz", ".zip") for name in CSV_NAMES] + list(ARCHIVES)
+# The names of all its files without these endings.
+_STEMS = ("fer2013", "icml_face_data")
+_KAGGLE = ("archive", "challenges-in-representation-learning-facial-expression-recognition-challenge")
+_SUFFIXES = {".csv", ".gz", ".tar", ".tgz", ".txt", ".xz", ".zip"}
 PROTOCOLS = {
     "official": "train = Training 28,709; val = PublicTest 3,589; test = PrivateTest 3,589",
     "pooled": "document [2]'s: all rows together, stratified; test = 10 %, val = 10 % of the rest",
@@ -57,7 +65,7 @@ def load(root: Path, protocol: str, seed: int, stream: bool | None = None) -> Fa
     Raises: `MissingDataError` or `DataError` for the files.
     """
     path = find_csv(root)
-    store, labels, usage, source, names = _from_csv(path) if path else _from_folders(root, stream)
+    store, labels, usage, source, names = _from_csv(path) if path else _from_folders(_picture_home(root), stream)
     table = pd.DataFrame(
         {"label": labels.astype(np.int64), "usage": pd.Categorical.from_codes(usage, (*USAGES, "test"))}
     )
@@ -78,22 +86,72 @@ def _deviation(labels, usage):
 
 
 def find_csv(root: Path) -> Path | None:
-    """The csv or archive in `root`, None for the folders train/ and test/; raises `MissingDataError` without both."""
-    candidates = [root / f"{name}{suffix}" for suffix in ("", ".gz", ".xz", ".zip") for name in CSV_NAMES]
-    candidates += [root / name for name in ARCHIVES]
-    path = next(filter(Path.is_file, candidates), None)
-    if path is None and not all((root / split).is_dir() for split in ("train", "test")):
-        what = f"none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}"
-        raise missing_data(f"fer2013: {what}", root, HOW_TO_GET)
-    return path
+    """The csv or archive in `root`, in a folder of it, or next to it; None for the folders train/ and test/.
+
+    Raises: `MissingDataError` if there is neither; `DataError` for the folders train/ and validation/.
+    """
+    if root.is_file():  # the csv itself, without a suffix
+        return root
+    found = [path for place in _places(root) for path in _named_files(place, (*_STEMS, *_KAGGLE))]
+    if found or _picture_home(root):
+        return found[0] if found else None
+    beside = _named_files(root.parent, _STEMS)
+    if beside:
+        return beside[0]
+    _refuse_own_split(root)
+    what = f"none of {', '.join(CSV_NAMES)}, fer2013.tar.gz or the folders train/ and test/ is in {root}"
+    raise missing_data(f"fer2013: {what}", root, HOW_TO_GET)
+
+
+def _places(root):
+    """The dataset's folder, then the folders in it, because some archives have a folder of their own inside."""
+    return [root, *class_folders(root)] if root.is_dir() else []
+
+
+def _named_files(folder, stems):
+    """The files in a folder that have one of these names, whatever their endings; the most common names first."""
+    if not folder.is_dir():
+        return []
+    files = [path for path in folder.iterdir() if _stem(path.name) in stems and path.is_file()]
+    order = {name: place for place, name in enumerate(_COMMON)}
+    return sorted(files, key=lambda path: (order.get(path.name, len(order)), path.name))
+
+
+def _stem(name):
+    """A file's name in small letters without its endings: fer2013 for FER2013.tar.gz."""
+    path = Path(name.lower())
+    while path.suffix in _SUFFIXES:
+        path = path.with_suffix("")
+    return path.name
+
+
+def _picture_home(root):
+    """The folder that has train/ and test/: `root` or a folder of it; None without one."""
+    return next((home for home in _places(root) if all((home / name).is_dir() for name in ("train", "test"))), None)
+
+
+def _refuse_own_split(root):
+    """Raises `DataError` for folders train/ and validation/: another split than FER2013's."""
+    for home in _places(root):
+        other = next((name for name in ("validation", "valid", "val") if (home / name).is_dir()), None)
+        if other and (home / "train").is_dir():
+            raise DataError(
+                f"fer2013: {home} has train/ and {other}/ and no test/, so its split is not FER2013's. `--dataset "
+                f"folder` reads such folders: move both into {root.parent / 'folder'}"
+            )
 
 
 def check(root: Path) -> list[str]:
-    """Lists which files of FER2013 are in `root`, as lines of text; raises `MissingDataError` if there are none."""
+    """Lists which files of FER2013 are in `root`, as lines of text.
+
+    Raises: `MissingDataError` if there are none; `DataError` if the csv cannot be opened or lacks a column.
+    """
     path = find_csv(root)
     if path is not None:
+        check_pixel_csv(path, CSV_NAMES, COLUMNS)
         return [f"{path} ({path.stat().st_size / 1e6:.0f} MB)"]
-    return [f"{root / split}: {len(list_images(root / split))} images" for split in ("train", "test")]
+    home = _picture_home(root)
+    return [f"{home / split}: {len(list_images(home / split))} images" for split in ("train", "test")]
 
 
 def _from_csv(path):
@@ -106,7 +164,7 @@ def _from_csv(path):
 
 def _parse_csv(path):
     codes = (range(len(CLASS_NAMES)), USAGES)
-    images, labels, usage = read_pixel_csv(path, CSV_NAMES, ("emotion", "pixels", "Usage"), SIDE, codes)
+    images, labels, usage = read_pixel_csv(path, CSV_NAMES, COLUMNS, SIDE, codes)
     return {"images": images, "labels": labels, "usage": usage}
 
 

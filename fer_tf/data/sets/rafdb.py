@@ -13,7 +13,7 @@ from ...common.checks import DataError, MissingDataError
 from ...emotions import EMOTIONS, RAFDB_CODES
 from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
-from ..csv_files import check_columns, read_csv
+from ..csv_files import check_columns, read_csv, read_lines
 from ..folders import class_pictures, list_images, missing_data
 from ..splits import mark_held_out, naming
 from ..stores import image_store
@@ -63,7 +63,7 @@ def _unlisted(root, paths):
 def _publisher(root):
     """(path, code, split) of every line of the list; a missing picture raises."""
     path, rows = root / LIST, []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         name, _, label = line.strip().partition(" ")
         if not line.strip():
             continue

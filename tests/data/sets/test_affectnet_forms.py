@@ -92,7 +92,10 @@ def test_broken_annotation(content, message, tmp_path, faces):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00"])
+CUT_HEADER = b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f8', "  # NumPy raises a TokenError
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00", CUT_HEADER])
 def test_annotation_that_is_no_array(content, tmp_path, faces):
     write_annotations(tmp_path / "affectnet", faces)
     (tmp_path / "affectnet" / "val_set" / "annotations" / "6_aro.npy").write_bytes(content)

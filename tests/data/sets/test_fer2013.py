@@ -1,8 +1,10 @@
 """FER2013: every form it circulates in gives the same data, protocols split as they say, a broken copy is refused
 with the file, the line and the fault, and the cache is never used for another file."""
 
+import io
 import os
 import re
+import tarfile
 
 import numpy as np
 import pytest
@@ -49,6 +51,74 @@ def test_every_csv_gives_the_same_images_labels_and_splits(root, form):
     (root / name).write_bytes(written)
     assert_official(load(root))
     assert str(root / name) in check_dataset("fer2013", root.parent)[0]
+
+
+def plain_tar(written):
+    """A tar of one csv that is not compressed."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        about = tarfile.TarInfo("fer2013/fer2013.csv")
+        about.size = len(written)
+        archive.addfile(about, io.BytesIO(written))
+    return file.getvalue()
+
+
+_PLAIN = FORMS["plain"][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("fer2013/fer2013.csv", _PLAIN),
+        ("archive/icml_face_data.csv.zip", FORMS["icml zip"][1]),
+        ("fer2013", _PLAIN),
+        ("fer2013", FORMS["kaggle tarball"][1]),
+        ("FER2013.CSV", _PLAIN),
+        ("fer2013.csv", FORMS["kaggle tarball"][1]),
+        ("fer2013.tar", FORMS["kaggle tarball"][1]),
+        ("fer2013.tar.gz", plain_tar(_PLAIN)),
+        ("fer2013.zip", FORMS["kaggle tarball"][1]),
+        ("fer2013.csv.gz", _PLAIN),  # browsers unpack it and keep the name
+        ("fer2013.csv.tar.gz", FORMS["zip"][1]),
+        ("../fer2013.csv", _PLAIN),
+    ],
+)
+def test_files_in_another_folder_or_under_another_name_are_found_and_read(root, name, written):
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_bytes(written)
+    assert_official(load(root))
+    assert "MB)" in check_dataset("fer2013", root.parent)[0]
+
+
+def test_the_csv_may_be_in_place_of_the_folder(root):
+    root.rmdir()
+    root.write_bytes(_PLAIN)
+    assert_official(load(root))
+
+
+def test_votes_and_other_files_are_not_taken_for_the_csv(root):
+    for name in ("fer2013new.csv", "fer2013.bib", "fer2013.h5", "my fer2013.csv"):
+        (root / name).write_bytes(_PLAIN)
+    with pytest.raises(MissingDataError, match="none of fer2013.csv"):
+        load(root)
+
+
+def test_folders_one_level_down_give_the_same_splits(root):
+    ROWS.write_folders(root / "archive")
+    assert_official(load(root))
+    assert "archive" in check_dataset("fer2013", root.parent)[0]
+
+
+@pytest.mark.parametrize("inner", [".", "images"])
+def test_train_and_validation_folders_name_the_dataset_that_reads_them(root, inner):
+    ROWS.write_folders(root / inner)
+    (root / inner / "test").rename(root / inner / "validation")
+    for look in (lambda: load(root), lambda: check_dataset("fer2013", root.parent)):
+        with pytest.raises(DataError, match=r"train/ and validation/ and no test/.*`--dataset folder`") as refused:
+            look()
+        assert str(root.parent / "folder") in str(refused.value)
+    (root / inner).rename(root.parent / "folder")  # as the message says
+    assert set(load_dataset("folder", root.parent).table["split"]) == {"train", "val", "test"}
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG"])
@@ -243,6 +313,9 @@ def bad_pixel(value):
     return bad_line(f"0,{PIXELS[:-1]}{value},Training")
 
 
+_UTF16 = "emotion,pixels,Usage\n".encode("utf-16")
+
+
 # what is wrong -> (file name, content, what the message must say)
 BAD = {
     "row cut short": ("fer2013.csv", bad_line(f"0,{PIXELS[:4001]},Training"), "line 4: 2001 pixel values, 2304"),
@@ -267,8 +340,11 @@ BAD = {
     "no label": ("fer2013.csv", bad_line(f",{PIXELS},Training"), "line 4: unknown emotion ''"),
     "one field too many": ("fer2013.csv", bad_line(f"{GOOD},Training"), "line 4"),
     "missing column": ("fer2013.csv", f"emotion,pixels\n0,{PIXELS}\n", "no column Usage (its columns: emotion, pixels"),
-    "web page": ("fer2013.csv", "<!doctype html>\n<html><body>Sign in</body></html>\n", "no column emotion"),
-    "empty": ("fer2013.csv", "", "fer2013.csv: is "),
+    "web page": ("fer2013.csv", "<!doctype html>\n<html><body>Sign in</body></html>\n", "is a web page and not the"),
+    "empty": ("fer2013.csv", "", "is not a csv that can be read (it is empty)"),
+    "UTF-16": ("fer2013.csv", _UTF16, "is not a csv that can be read (it is not text in UTF-8, from byte 0 on)"),
+    "many columns": ("fer2013.csv", f"emotion,pixels,Usage\n{GOOD}\n{GOOD},1,2\n", "line 3 has 5 columns, 3 are expec"),
+    "open quotation mark": ("fer2013.csv", 'emotion,pixels,Usage\n"0,7', "(a quotation mark in line 2 has no end)"),
     "header alone": ("fer2013.csv", "emotion,pixels,Usage\n", "has a header but no rows"),
     "binary": ("fer2013.csv", bytes(range(256)) * 9, "fer2013.csv: "),
     "half a gz": ("fer2013.csv.gz", _GZ[: len(_GZ) // 2], ARCHIVE),
@@ -281,7 +357,12 @@ BAD = {
     "damaged xz": ("fer2013.csv.xz", flipped(_XZ, len(_XZ) // 2), ARCHIVE),
     "no gz": ("fer2013.csv.gz", "text", ARCHIVE),
     "no zip": ("fer2013.zip", "text", ARCHIVE),
-    "no tarball": ("fer2013.tar.gz", "<!doctype html>", ARCHIVE),
+    "no tarball": ("fer2013.tar.gz", "<!doctype html>", "is a web page and not the data; sign in to the site"),
+    "zip of folders": (
+        "archive.zip",
+        zip_bytes({"train/fear/a.png": ""}),
+        "unpack its folders train/ and test/ into",
+    ),
     "zip without the csv": (
         "archive.zip",
         zip_bytes({"cats.csv": ""}),
@@ -303,6 +384,15 @@ def test_a_broken_copy_is_refused_with_file_line_and_fault(root, capsys, fault):
     answer = run_cli(capsys, "data", "counts", "fer2013", "--data-dir", root.parent)
     assert_refused(answer, f"error: {path}", message)
     assert not (root.parent.parent / "cache").exists()
+
+
+@pytest.mark.parametrize("fault", ["missing column", "web page", "empty", "UTF-16", "no zip", "half a tarball"])
+def test_data_check_does_not_call_a_file_present_that_cannot_be_read(root, capsys, fault):
+    name, written, message = BAD[fault]
+    (root / name).write_bytes(written if isinstance(written, bytes) else written.encode())
+    answer = run_cli(capsys, "data", "check", "fer2013", "--data-dir", root.parent)
+    assert_refused(answer, f"error: {root / name}", message)
+    assert "damaged: " in run_cli(capsys, "data", "check", "all", "--data-dir", root.parent).out
 
 
 @pytest.mark.parametrize("form", ["gz", "xz", "zip", "kaggle tarball"])

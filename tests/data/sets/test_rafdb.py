@@ -90,3 +90,12 @@ def test_unknown_class_folder(kaggle):
     (kaggle / "rafdb" / "DATASET" / "train" / "8").mkdir()
     with pytest.raises(DataError, match="8: unknown class folder; allowed are 1..7"):
         load_dataset("rafdb", kaggle)
+
+
+def test_a_list_in_another_encoding_is_named(publisher):
+    path = publisher / "rafdb" / "EmoLabel" / "list_patition_label.txt"
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(
+        DataError, match="list_patition_label.txt: cannot be read .it is not text in UTF-8, from byte 0"
+    ):
+        load_dataset("rafdb", publisher)
