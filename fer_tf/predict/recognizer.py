@@ -119,9 +119,15 @@ class EmotionRecognizer:
             probabilities.append(recognised.probabilities)
         return self.table(rows, np.concatenate(probabilities))
 
-    def recognise(self, pictures: Sequence[Picture]) -> Faces:
-        """Finds the faces in pictures and predicts their probabilities."""
-        faces_of_pictures = iter(self._crop([picture.pixels for picture in pictures if picture.pixels is not None]))
+    def recognise(self, pictures: Sequence[Picture], found: Sequence[Sequence[faces.Face]] | None = None) -> Faces:
+        """Finds the faces in pictures and predicts their probabilities.
+
+        Args:
+            pictures: the pictures.
+            found: the faces of each picture that could be read, if they are known already; None searches for them.
+        """
+        read = [picture.pixels for picture in pictures if picture.pixels is not None]
+        faces_of_pictures = iter(self._crop(read, found))
         rows, face_crops = [], []
         for position, picture in enumerate(pictures):
             unread = [({"face": 0, "detected": False}, None)]
@@ -159,13 +165,13 @@ class EmotionRecognizer:
         """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
         return predict_probabilities(self.model, crops, self.batch_size)
 
-    def _crop(self, pictures):
+    def _crop(self, pictures, found):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""
         size = max(self.shape[:2])
         if self.detector == "none" or not pictures:
             face_crops = [[faces.FaceCrop(pixels)] for pixels in pictures]
         else:
-            face_crops = faces.crop_faces(pictures, size, self.detector, **self.cropping)
+            face_crops = faces.crop_faces(pictures, size, self.detector, found=found, **self.cropping)
         return [
             [
                 _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
