@@ -33,7 +33,7 @@ def answer_picture(recognizer: EmotionRecognizer, pixels: np.ndarray) -> dict:
 
     Returns: dict with a `message`, the `picture` with its faces as a data URL, the `bars` of the largest face (class ->
         probability, 0..1), its `map` as a data URL or "", a `map_text` that explains it or says why there is none, and
-        the `table` of all faces (lists in the order of `COLUMNS`).
+        the `table` of all faces (rows, the first has the titles).
     """
     recognised = recognizer.recognise([Picture("", pixels)])
     [faces] = drawing.faces_to_draw(recognised)
@@ -47,7 +47,7 @@ def answer_picture(recognizer: EmotionRecognizer, pixels: np.ndarray) -> dict:
     table = table.assign(
         face=table["face"] + 1, found=np.where(table["detected"].astype(bool), "yes", "no: whole picture")
     )
-    rows = table[COLUMNS].astype(object).to_numpy().tolist()
+    rows = [COLUMNS, *table[COLUMNS].astype(object).to_numpy().tolist()]
     return {"message": message, "picture": as_url(image), "bars": bars, "map": url, "map_text": text, "table": rows}
 
 

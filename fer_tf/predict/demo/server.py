@@ -13,7 +13,6 @@ import webbrowser
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader
 from tornado.httpserver import HTTPServer
@@ -25,8 +24,12 @@ from ...data.images import decode_data_url, read_image
 from ...runs.about_model import model_lines
 from ..pictures import sample_path
 from ..recognizer import EmotionRecognizer
-from .answers import COLUMNS, answer_frame, answer_picture, caught
+from .answers import answer_frame, answer_picture, caught
 
+CAUTION = (
+    "The labels are guesses about the expression on a picture, not about what a person feels. Not for identifying or "
+    "judging people."
+)
 # One request is predicted at a time. At most this many wait for it; further ones are refused.
 WAITING = 8
 # Bytes of a request in addition to its picture: names, and the state of a live view.
@@ -34,9 +37,7 @@ _ENVELOPE = 262_144
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Cache-Control": "no-store",
     "Server": "fer-tf",
 }
@@ -59,7 +60,7 @@ class Models:
 
     def answer(self, asked: dict) -> dict:
         """Answers a request of the page: a picture, the sample, a live frame, or what is known about a model."""
-        name: str = check_choice("model", asked.get("model"), list(self.openers))
+        name = check_choice("model", str(asked.get("model")), list(self.openers))
         if name not in self.opened:
             self.opened[name] = self.openers[name]()
         recognizer = self.opened[name]
@@ -69,9 +70,7 @@ class Models:
             return {"about": model_lines(recognizer.model)}
         pixels = decode_data_url(asked["picture"], self.max_mb)
         return (
-            answer_frame(recognizer, pixels, asked.get("state"))
-            if "state" in asked
-            else answer_picture(recognizer, pixels)
+            answer_frame(recognizer, pixels, asked["state"]) if "state" in asked else answer_picture(recognizer, pixels)
         )
 
 
@@ -89,7 +88,7 @@ class _Guarded(RequestHandler):
     def prepare(self):
         headers, names, limit = self.request.headers, self.settings["names"], self.settings["limit"]
         length = headers.get("Content-Length", "0")
-        is_foreign = "Origin" in headers and urlsplit(headers["Origin"]).netloc != self.request.host
+        is_foreign = "Origin" in headers and headers["Origin"].partition("://")[2] != self.request.host
         if names and self.request.host_name not in names:
             raise HTTPError(403, reason="the page has another host name")
         if is_foreign or headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
@@ -106,20 +105,11 @@ class _Guarded(RequestHandler):
         self.finish({"message": self._reason, "is_fault": True})
 
 
-class _Missing(_Guarded):
-    def prepare(self):
-        super().prepare()
-        raise HTTPError(404, reason="the page has no such address")
-
-
 class _Page(_Guarded):
     def get(self):
-        page = Environment(loader=PackageLoader("fer_tf.predict.demo", ""), autoescape=True).get_template(
-            "page.html.j2"
-        )
-        self.finish(
-            page.render(nonce=self.nonce, models=list(self.models.openers), max_mb=self.models.max_mb, columns=COLUMNS)
-        )
+        templates = Environment(loader=PackageLoader("fer_tf.predict.demo", ""), autoescape=True)
+        values = {"nonce": self.nonce, "models": list(self.models.openers), "max_mb": f"{self.models.max_mb:g}"}
+        self.finish(templates.get_template("page.html.j2").render(values, caution=CAUTION))
 
 
 class _Predict(_Guarded):
@@ -155,7 +145,7 @@ def make_app(models: Models, host: str = "127.0.0.1") -> Application:
     limit = round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE
     pages = [("/", _Page), ("/predict", _Predict)]
     settings: dict[str, Any] = {"models": models, "names": names, "limit": limit, "log_function": lambda _: None}
-    return Application(pages, default_handler_class=_Missing, **settings)
+    return Application(pages, default_handler_class=_Guarded, **settings)
 
 
 async def answer_requests(app: Application, listening: socket.socket) -> None:
