@@ -61,8 +61,9 @@ class Followed:
 
     @property
     def state(self) -> dict:
-        """The face as a JSON value."""
-        return {**vars(self.face), "pixels": base64.b64encode(self.pixels.tobytes()).decode()}
+        """The face as a JSON value, without its score, which can be NaN."""
+        place = {"box": self.face.box, "left_eye": self.face.left_eye, "right_eye": self.face.right_eye}
+        return {**place, "pixels": base64.b64encode(self.pixels.tobytes()).decode()}
 
     @classmethod
     def restore(cls, state: dict) -> "Followed":
