@@ -309,7 +309,7 @@ def tab(browser, page):
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     tab.on("request", lambda request: asked.append(request.url))
-    tab.set_default_timeout(60_000)
+    tab.set_default_timeout(15_000)
     tab.goto(page)
     tab.wait_for_selector("#about0 li", state="attached")
     yield tab
