@@ -1,6 +1,7 @@
 """The command that serves the demo page."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -32,19 +33,31 @@ def demo(
 ) -> None:
     """Serves a page on this computer that predicts pictures and webcam frames, until you press Ctrl-C.
 
-    It needs Gradio: `pip install "gradio>=6,<7"`. The page shows faces, probabilities and a map of where the model
-    looks. It processes pictures in memory, never writes them to disk and sends nothing elsewhere. The labels are
-    guesses about an expression, not about what a person feels. Do not use the page to identify or judge people.
+    The page shows faces, probabilities and a map of where the model looks, and compares the model with those that ship.
+    It processes pictures in memory, never writes them to disk and sends nothing elsewhere. The labels are guesses about
+    an expression, not about what a person feels. Do not use the page to identify or judge people.
     """
     import_keras()
-    from ..predict.demo.server import address, import_gradio, is_loopback, make_app, open_port, serve
-    from ..predict.recognizer import EmotionRecognizer
+    from ..common.ports import address, is_loopback, open_port
+    from ..predict.demo.server import Models, make_app, serve
 
-    import_gradio()
     with open_port(host, port) as listening:
         if not is_loopback(host):
             print(f"warning: on {host} anyone on the network can open the page and send pictures", file=sys.stderr)
         about = declared(model, pixels, classes, channels, guess)
-        page = make_app(EmotionRecognizer(model, detector=detector, declaration=about), max_mb, host)
+        page = make_app(Models(_openers(model, detector, about), max_mb), host)
         print(f"{address(listening)} (Ctrl-C stops it)", flush=True)
         serve(page, listening, not no_browser)
+
+
+def _openers(model, detector, declaration):
+    """dict name -> function that opens the model: the given one first, then those that ship."""
+    from ..predict import EmotionRecognizer
+    from ..saving.bundled import DEFAULT, bundled_path, bundled_records
+
+    def opener(path, **options):
+        return lambda: EmotionRecognizer(path(), detector=detector, **options)
+
+    files = sorted((record["file"] for record in bundled_records()), key=lambda file: file != DEFAULT)
+    given = {model: opener(lambda: model, declaration=declaration)} if model else {}
+    return given | {f"{file} (bundled)": opener(partial(bundled_path, file)) for file in files}

@@ -1,7 +1,10 @@
 """Reads pictures from disk in one form: upright, 8 bits, gray or RGB, at one size."""
 
+import base64
+import io
 import os
 import re
+import warnings
 from pathlib import Path
 
 import cv2
@@ -57,12 +60,7 @@ def read_image(path: str | Path, channels: int | None = None, size: tuple[int, i
     Raises: `DataError` that names the file if it is missing, empty, cut short, too large or not a picture.
     """
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            # Pillow only warns up to twice its limit; we refuse such pictures
-            if Image.MAX_IMAGE_PIXELS and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
-                raise Image.DecompressionBombError
-            picture.seek(0)
-            pixels = picture_pixels(picture, channels)
+        pixels = _first_frame(path, channels)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except Image.DecompressionBombError:
@@ -70,6 +68,54 @@ def read_image(path: str | Path, channels: int | None = None, size: tuple[int, i
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         raise DataError(f"{path}: {_fault(path, error)}") from None
     return resize(pixels, size) if size else pixels
+
+
+def decode_image(content: bytes) -> np.ndarray:
+    """Reads a picture from the bytes of its file in memory, as `read_image` reads a file.
+
+    Returns: uint8 [height, width, 1 or 3], range 0..255.
+    Raises: `DataError` if it is not a picture, is broken or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about damage that it can handle
+            return _first_frame(io.BytesIO(content), None)
+    except Image.DecompressionBombError:
+        raise DataError(f"the picture has more than {Image.MAX_IMAGE_PIXELS:,} pixels; shrink it first") from None
+    except UnidentifiedImageError:
+        raise DataError("this is not a picture that can be read (JPEG, PNG, BMP, GIF, TIFF, WebP)") from None
+    except Exception as error:  # Pillow's readers raise errors of any type on broken files
+        raise DataError(f"the picture is broken ({type(error).__name__})") from None
+
+
+def decode_data_url(data: str | None, max_mb: float) -> np.ndarray:
+    """Decodes a picture from a data URL (`data:image/png;base64,...`) in memory; see `decode_image`.
+
+    Args:
+        data: the data URL.
+        max_mb: largest size of the picture in megabytes (10⁶ bytes); checked before the bytes are decoded.
+    Returns: uint8 [H, W, 1 or 3], upright.
+    Raises: `DataError` if it is not a picture, is broken, or has too many bytes or pixels.
+    """
+    head, comma, text = data.partition(",") if isinstance(data, str) else ("", "", "")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        raise DataError("no picture was received")
+    if len(text) * 3 / 4 > max_mb * 1e6 + 3:
+        raise DataError(f"the picture has {len(text) * 0.75e-6:.1f} MB; at most {max_mb:g} MB are allowed")
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise DataError("the picture was not received completely") from None
+    return decode_image(content)
+
+
+def _first_frame(source, channels):
+    with Image.open(source, formats=FORMATS) as picture:
+        # Pillow only warns up to twice its limit; we refuse such pictures
+        if Image.MAX_IMAGE_PIXELS and picture.width * picture.height > Image.MAX_IMAGE_PIXELS:
+            raise Image.DecompressionBombError
+        picture.seek(0)
+        return picture_pixels(picture, channels)
 
 
 # EXIF orientation -> how to turn the picture upright

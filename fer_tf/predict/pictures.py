@@ -4,6 +4,8 @@ import contextlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,6 +61,19 @@ def preprocess_image(
     """
     height, width, channels = DEFAULT_SHAPE if model is None else model_shape(model)
     return convert(_as_pixels(image)[None], (height, width), channels).astype(np.float32)
+
+
+def sample_path() -> Path:
+    """The path of a picture to try: the astronaut Eileen Collins (NASA, public domain), which scikit-image ships.
+
+    It is the file of `skimage.data.astronaut()`. It is in scikit-image's package, so nothing is downloaded.
+
+    Raises: `DataError` if scikit-image is not installed.
+    """
+    package = find_spec("skimage")
+    if package is None or package.origin is None:
+        raise DataError("sample: the sample picture is in scikit-image; `pip install scikit-image`")
+    return Path(package.origin).parent / "data" / "astronaut.png"
 
 
 class Picture(NamedTuple):

@@ -122,10 +122,15 @@ class EmotionRecognizer:
             probabilities.append(recognised.probabilities)
         return self.table(rows, np.concatenate(probabilities))
 
-    def recognise(self, pictures: Sequence[Picture]) -> Faces:
-        """Finds the faces in pictures and predicts their probabilities."""
-        whole = [picture.pixels for picture in pictures if picture.pixels is not None]
-        faces_of_pictures = iter(self._crop_each(whole))
+    def recognise(self, pictures: Sequence[Picture], face_boxes: Sequence[Sequence[faces.Face]] | None = None) -> Faces:
+        """Finds the faces in pictures and predicts their probabilities.
+
+        Args:
+            pictures: the pictures.
+            face_boxes: the faces of each picture that could be read, if they are known already; None searches for them.
+        """
+        read = [picture.pixels for picture in pictures if picture.pixels is not None]
+        faces_of_pictures = iter(self._crop_each(read, face_boxes))
         rows, face_crops = [], []
         for position, picture in enumerate(pictures):
             found = picture.error if picture.pixels is None else next(faces_of_pictures)
@@ -163,25 +168,27 @@ class EmotionRecognizer:
         """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
         return predict_probabilities(self.model, crops, self.batch_size)
 
-    def _crop_each(self, pictures):
+    def _crop_each(self, pictures, face_boxes):
         """As `_crop`; a picture on which the detector fails has the reason as text in place of its faces."""
         try:
-            return self._crop(pictures)
+            return self._crop(pictures, face_boxes)
         except InputError:  # the detector cannot be loaded, or an argument is wrong
             raise
         except Exception as error:
             if len(pictures) > 1:
-                return [found for pixels in pictures for found in self._crop_each([pixels])]
+                boxes = [None] * len(pictures) if face_boxes is None else [[boxes] for boxes in face_boxes]
+                alone = zip(pictures, boxes, strict=True)
+                return [found for pixels, known in alone for found in self._crop_each([pixels], known)]
             reason = one_line(f"{type(error).__name__}: {error}")[:200]
             return [f"the face detector {self.detector} fails on it ({reason})"]
 
-    def _crop(self, pictures):
+    def _crop(self, pictures, found):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""
         size = max(self.shape[:2])
         if self.detector == "none" or not pictures:
             face_crops = [[faces.FaceCrop(pixels)] for pixels in pictures]
         else:
-            face_crops = faces.crop_faces(pictures, size, self.detector, **self.cropping)
+            face_crops = faces.crop_faces(pictures, size, self.detector, found=found, **self.cropping)
         return [
             [
                 _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))

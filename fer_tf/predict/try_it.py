@@ -1,6 +1,5 @@
 """Tries a model in a notebook: a picture with its faces, bars and maps, and a widget for your own pictures."""
 
-import base64
 import html
 from typing import TYPE_CHECKING
 
@@ -8,9 +7,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from ..data.images import decode_image
 from ..explain import explain, resolve_method
 from .annotate import annotate, faces_to_draw
-from .demo.answers import Demo
+from .demo.answers import answer_picture, caught
 from .pictures import Picture
 from .recognizer import EmotionRecognizer
 
@@ -62,7 +62,6 @@ def upload_widget(recognizer: EmotionRecognizer) -> "ipywidgets.VBox":
     """
     import ipywidgets
 
-    demo = Demo(recognizer)
     button = ipywidgets.FileUpload(accept="image/*", multiple=False, description="Picture")
     shown = ipywidgets.HTML("Choose a picture; it stays in this kernel's memory.")
 
@@ -70,16 +69,20 @@ def upload_widget(recognizer: EmotionRecognizer) -> "ipywidgets.VBox":
         if change["new"]:
             content = bytes(change["new"][0]["content"])
             button.value = ()  # otherwise a notebook saved with its widgets would keep the picture
-            shown.value = _as_html(demo.picture(f"data:image;base64,{base64.b64encode(content).decode()}"))
+            shown.value = _as_html(caught(lambda: answer_picture(recognizer, decode_image(content))))
 
     button.observe(answer, names="value")
     return ipywidgets.VBox([button, shown])
 
 
 def _as_html(answer):
-    rows = sorted((answer.bars or {}).items(), key=lambda item: -item[1])
+    if answer.get("is_fault"):
+        return f"<p role='alert'><b>{html.escape(answer['message'])}</b></p>"
+    rows = sorted(answer["bars"].items(), key=lambda item: -item[1])
     bars = "".join(
         f"<tr><td>{html.escape(name)}</td><td><progress value='{share:.4f}'></progress></td><td>{share:.2f}</td></tr>"
         for name, share in rows
     )
-    return f"{answer.message}{answer.annotated}<table>{bars}</table>{answer.map}"
+    images = [f"<img alt='' src='{answer[name]}'>" for name in ("picture", "map") if answer[name]]
+    texts = [f"<p>{html.escape(answer[name])}</p>" for name in ("message", "map_text")]
+    return f"{texts[0]}{images[0]}<table>{bars}</table>{''.join(images[1:])}{texts[1]}"

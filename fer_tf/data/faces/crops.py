@@ -38,6 +38,7 @@ def crop_faces(
     margin: float = 0.2,
     align: bool = True,
     missing: str = "whole",
+    found: Sequence[Sequence[Face]] | None = None,
     **options: Any,
 ) -> list[list[FaceCrop]]:
     """Finds the faces in pictures and cuts them out.
@@ -50,6 +51,7 @@ def crop_faces(
         margin, align: see `crop_face`.
         missing: what to do without a face: "whole" (use the whole picture, squeezed to a square, which is right for
             pictures that are face crops already), "skip" (no crop) or "error".
+        found: the faces of each picture, the largest first, if they are known already; None searches for them.
         **options: min_size, max_side and the detector's own options, see `detect_faces`.
     Returns: a list of `FaceCrop` for each picture, the largest face first.
     Raises: `InputError` for a wrong argument; with missing="error" also for a picture without a face.
@@ -58,7 +60,7 @@ def crop_faces(
     check_range("margin", margin, 0, 2)
     check_choice("select", select, ("largest", "all"))
     check_choice("missing", missing, ("whole", "skip", "error"))
-    faces_of = detect_faces(images, detector, **options)
+    faces_of = detect_faces(images, detector, **options) if found is None else found
     if detector == "none":
         return [[FaceCrop(resize(image, (size, size)))] for image in images]
     faceless = [position for position, faces in enumerate(faces_of) if not faces]

@@ -1,163 +1,163 @@
-"""Serves the demo page. It makes no calls to the internet and writes no pictures.
+"""Serves the demo page with Tornado, which JupyterLab brings. It calls no other server and writes no pictures.
 
-By default only this computer can reach the page. Gradio is an optional package. Its statistics, its history of runs in
-the browser and its file upload are disabled, and the browser may not load anything from other servers.
+By default only this computer can reach the page. Only the page itself may send requests, and it loads nothing else.
 """
 
+import asyncio
 import contextlib
-import ipaddress
-import os
+import json
+import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable
-from types import ModuleType
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from ...common.checks import InputError, check_whole
-from ...saving.runtimes import required
+from jinja2 import Environment, PackageLoader
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
+
+from ...common.checks import check_choice, check_range
+from ...common.ports import address, is_loopback
+from ...data.images import decode_data_url, read_image
+from ...runs.about_model import model_lines
+from ..pictures import sample_path
 from ..recognizer import EmotionRecognizer
-from .answers import Demo
-from .page import build_page, look
+from .answers import answer_frame, answer_picture, caught
 
-if TYPE_CHECKING:
-    import fastapi
-
-PACKAGE = "gradio>=6,<7"
-_SWITCHED_OFF = {
-    **{f"GRADIO_{name}": "False" for name in ("ANALYTICS_ENABLED", "RUN_HISTORY", "MCP_SERVER", "SSR_MODE", "SHARE")},
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_OFFLINE": "1",
-}
-# The addresses that the page uses. Gradio has many more, and some of them store files or load from other servers.
-_API = "/gradio_api"
-_READ = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"}
-_READ |= {f"{_API}/{name}" for name in ("theme.css", "startup-events", "queue/data")}
-_READ_BELOW = ("/static/", "/assets/", f"{_API}/heartbeat/")
-_SENT = {f"{_API}/queue/join", f"{_API}/cancel", f"{_API}/reset"}
-_POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; form-action 'self'; frame-ancestors 'self'; "
-    "base-uri 'self'"
+CAUTION = (
+    "The labels are guesses about the expression on a picture, not about what a person feels. Not for identifying or "
+    "judging people."
 )
-# Bytes of a request in addition to its picture: some names and numbers.
-_ENVELOPE = 65_536
+# One request is predicted at a time. At most this many wait for it; further ones are refused.
+WAITING = 8
+# Bytes of a request in addition to its picture: names, and the state of a live view.
+_ENVELOPE = 262_144
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Server": "fer-tf",
+}
 
 
-def import_gradio() -> ModuleType:
-    """Imports Gradio with all its calls to other servers disabled.
-
-    Raises: `InputError` if Gradio 6 is not installed.
-    """
-    os.environ.update(_SWITCHED_OFF)
-    gradio = required("gradio", f'"{PACKAGE}"')
-    if gradio.__version__.split(".")[0] != "6":
-        raise InputError(f'gradio: version 6 is needed, {gradio.__version__} installed: `pip install "{PACKAGE}"`')
-    return gradio
-
-
-def is_loopback(host: str) -> bool:
-    """True if only this computer can reach the host."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def make_app(recognizer: EmotionRecognizer, max_mb: float, host: str = "127.0.0.1") -> "fastapi.FastAPI":
-    """Makes the application that answers the page's requests, for any ASGI server.
+class Models:
+    """The models of the page. The first is opened at once, each other one when it is chosen.
 
     Args:
-        recognizer: the model and its detector.
+        openers: dict name -> function that opens the model.
         max_mb: largest size of a picture in megabytes (10⁶ bytes), 0.01 to 200.
-        host: address that it is served on. For a loopback address, requests with another host name are refused, so that
-            a page of another site cannot use this one under its own name.
-    Raises: `InputError` if Gradio 6 is not installed, or for another size.
+    Raises: `InputError` for another size.
     """
-    gradio = import_gradio()
-    from fastapi import FastAPI
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    demo = Demo(recognizer, max_mb)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app = gradio.mount_gradio_app(app, build_page(demo), path="/", footer_links=[], **look(gradio))
-    app.add_middleware(Guard, limit=round(demo.max_mb * 1e6 * 4 / 3) + _ENVELOPE)
-    if is_loopback(host):
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])
-    return app
+    def __init__(self, openers: Mapping[str, Callable[[], EmotionRecognizer]], max_mb: float = 10.0) -> None:
+        self.openers, self.max_mb = openers, check_range("max_mb", max_mb, 0.01, 200)
+        self.opened: dict[str, EmotionRecognizer] = {}
+        self.worker, self.waiting = ThreadPoolExecutor(1), 0
+        self.answer({"model": next(iter(openers)), "sample": True})  # loads what is loaded on first use
+
+    def answer(self, asked: dict) -> dict:
+        """Answers a request of the page: a picture, the sample, a live frame, or what is known about a model."""
+        name = check_choice("model", str(asked.get("model")), list(self.openers))
+        if name not in self.opened:
+            self.opened[name] = self.openers[name]()
+        recognizer = self.opened[name]
+        if asked.get("sample"):
+            return answer_picture(recognizer, read_image(sample_path()))
+        if "picture" not in asked:
+            return {"about": model_lines(recognizer.model)}
+        pixels = decode_data_url(asked["picture"], self.max_mb)
+        return (
+            answer_frame(recognizer, pixels, asked["state"]) if "state" in asked else answer_picture(recognizer, pixels)
+        )
 
 
-class Guard:
-    """ASGI middleware that accepts only the page's own requests of limited size, and forbids calls to other servers.
+@stream_request_body  # a request is checked before its body is read
+class _Guarded(RequestHandler):
+    """Refuses requests that are too large or do not come from the page. The browser may load nothing from elsewhere."""
+
+    def set_default_headers(self):
+        self.nonce, self.content, self.models = secrets.token_urlsafe(16), bytearray(), self.settings["models"]
+        policy = f"default-src 'none'; script-src 'nonce-{self.nonce}'; style-src 'nonce-{self.nonce}'; img-src data:; "
+        policy += "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        for name, value in {**_HEADERS, "Content-Security-Policy": policy}.items():
+            self.set_header(name, value)
+
+    def prepare(self):
+        headers, names, limit = self.request.headers, self.settings["names"], self.settings["limit"]
+        length = headers.get("Content-Length", "0")
+        is_foreign = "Origin" in headers and headers["Origin"].partition("://")[2] != self.request.host
+        if names and self.request.host_name not in names:
+            raise HTTPError(403, reason="the page has another host name")
+        if is_foreign or headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            raise HTTPError(403, reason="only the page itself may send requests")
+        if "Transfer-Encoding" in headers or not length.isdigit():
+            raise HTTPError(411, reason="the request must have a content-length")
+        if int(length) > limit:
+            raise HTTPError(413, reason=f"the request is too large: at most {limit:,} bytes")
+
+    def data_received(self, chunk):
+        self.content += chunk
+
+    def write_error(self, status_code, **_):
+        self.finish({"message": self._reason, "is_fault": True})
+
+
+class _Page(_Guarded):
+    def get(self):
+        templates = Environment(loader=PackageLoader("fer_tf.predict.demo", ""), autoescape=True)
+        values = {"nonce": self.nonce, "models": list(self.models.openers), "max_mb": f"{self.models.max_mb:g}"}
+        self.finish(templates.get_template("page.html.j2").render(values, caution=CAUTION))
+
+
+class _Predict(_Guarded):
+    async def post(self):
+        if self.request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
+            raise HTTPError(415, reason="the request must be application/json")
+        try:
+            asked = json.loads(self.content)
+        except (ValueError, RecursionError):
+            asked = None
+        if not isinstance(asked, dict):
+            raise HTTPError(400, reason="the request must be a JSON object")
+        if self.models.waiting > WAITING:
+            raise HTTPError(503, reason="too many pictures are waiting; try again in a moment")
+        self.models.waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            answer = await loop.run_in_executor(self.models.worker, caught, lambda: self.models.answer(asked))
+        finally:
+            self.models.waiting -= 1
+        self.finish(answer)
+
+
+def make_app(models: Models, host: str = "127.0.0.1") -> Application:
+    """Makes the application that answers the page's requests.
 
     Args:
-        app: the ASGI application that answers accepted requests.
-        limit: largest size of a request's body in bytes.
+        models: the models to choose from.
+        host: address that it is served on. For a loopback address, requests with another host name are refused, so that
+            a page of another site cannot use this one under its own name (DNS rebinding).
     """
-
-    def __init__(self, app: Callable[..., Awaitable[None]], limit: int) -> None:
-        self.app, self.limit = app, limit
-
-    async def __call__(self, scope: dict, receive: Callable, send: Callable[[dict], Awaitable[None]]) -> None:
-        """Answers a request; see the ASGI specification for the arguments."""
-        refused = self._refusal(scope) if scope["type"] == "http" else None
-        if refused:
-            from starlette.responses import PlainTextResponse
-
-            status, text = refused
-            await PlainTextResponse(text, status, {"connection": "close"})(scope, receive, send)
-            return
-
-        async def guarded(message):
-            if message["type"] == "http.response.start":
-                added = [(b"content-security-policy", _POLICY.encode()), (b"referrer-policy", b"no-referrer")]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
-            await send(message)
-
-        await self.app(scope, receive, guarded)
-
-    def _refusal(self, scope):
-        """(status, text) if the request is refused, else None. The body is not read for this."""
-        headers, path = dict(scope["headers"]), scope["path"]
-        is_read = scope["method"] in ("GET", "HEAD") and (path in _READ or path.startswith(_READ_BELOW))
-        if not is_read and not (scope["method"] == "POST" and path in _SENT):
-            return 403, "the page has no such address: it accepts no files and serves none"
-        if b"transfer-encoding" in headers:
-            return 411, "the request must have a content-length"
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self.limit:
-            return 413, f"the request is too large: at most {self.limit:,} bytes"
-        return None
+    names = {"127.0.0.1", "localhost", "[::1]", host} if is_loopback(host) else None
+    limit = round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE
+    pages = [("/", _Page), ("/predict", _Predict)]
+    settings: dict[str, Any] = {"models": models, "names": names, "limit": limit, "log_function": lambda _: None}
+    return Application(pages, default_handler_class=_Guarded, **settings)
 
 
-def open_port(host: str, port: int) -> socket.socket:
-    """Opens a listening socket on an address (IPv4, IPv6 or a name) and a port, 0 to 65535; 0 takes any free port.
-
-    Raises: `InputError` if the address cannot be opened.
-    """
-    check_whole("port", port, 0, 65535)
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise InputError(
-            f"host, port: {host}:{port} cannot be opened ({error.strerror}); give another --port"
-        ) from None
+async def answer_requests(app: Application, listening: socket.socket) -> None:
+    """Answers requests to the application of `make_app` on the socket of `open_port`, until it is cancelled."""
+    server = HTTPServer(app, max_body_size=2**62, body_timeout=60)  # `_Guarded` has a smaller limit, and says it
+    server.add_sockets([listening])
+    await asyncio.Event().wait()
 
 
-def serve(app: "fastapi.FastAPI", listening: socket.socket, open_browser: bool = True) -> None:
-    """Answers requests to the application of `make_app` on the socket of `open_port`, until Ctrl-C."""
-    import uvicorn
-
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+def serve(app: Application, listening: socket.socket, open_browser: bool = True) -> None:
+    """Answers requests until Ctrl-C."""
     if open_browser:
         threading.Timer(1.0, webbrowser.open, [address(listening)]).start()
-    with contextlib.suppress(KeyboardInterrupt):  # the server raises it again after it has stopped
-        server.run(sockets=[listening])
-
-
-def address(listening: socket.socket) -> str:
-    """The URL of a listening socket, for a browser on this computer."""
-    host, port = listening.getsockname()[:2]
-    if ipaddress.ip_address(host).is_unspecified:  # it means all addresses, and a browser cannot open it
-        host = "localhost"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(answer_requests(app, listening))

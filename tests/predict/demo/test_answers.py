@@ -10,90 +10,93 @@ from fixtures import BROKEN, content_of, data_url
 from PIL import Image
 
 from fer_tf.common.checks import DataError, InputError
-from fer_tf.common.files import write_json
+from fer_tf.data.images import decode_data_url
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer
-from fer_tf.predict.demo.answers import COLUMNS, Demo, model_lines, read_upload
-from fer_tf.saving import describe, load_model
-
-pytestmark = pytest.mark.extras
+from fer_tf.predict.demo.answers import COLUMNS, answer_frame, answer_picture, caught
 
 CLASSES = list(EMOTIONS[:7])
 
 
-@pytest.fixture(scope="module")
-def demo(recognizer):
-    return Demo(recognizer, max_mb=1)
+def shown(url):
+    """The picture of a data URL, uint8 [H, W, 3]."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/jpeg;base64,")))))
 
 
-def shown_pictures(text):
-    """The pictures that HTML holds, uint8 [H, W, 3] each."""
-    parts = text.split("data:image/jpeg;base64,")[1:]
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(part.split('"')[0])))) for part in parts]
+def answer_upload(recognizer, content):
+    """What the page does with a picture's bytes."""
+    return caught(lambda: answer_picture(recognizer, decode_data_url(data_url(content), 1)))
 
 
-def test_a_picture_is_answered_as_predict_does(demo, recognizer, scene):
-    answer = demo.picture(data_url(content_of(scene)))
+def test_a_picture_is_answered_as_predict_does(recognizer, scene):
+    answer = answer_upload(recognizer, content_of(scene))
     expected = recognizer.predict(scene)
-    assert "2 faces found" in answer.message
-    assert expected.loc[0, "label"] in answer.message
-    assert list(answer.bars) == CLASSES
-    np.testing.assert_allclose(list(answer.bars.values()), expected.loc[0, CLASSES].astype(float), atol=1e-6)
-    assert [len(row) for row in answer.table] == [len(COLUMNS)] * 2
-    for row, (_, wanted) in zip(answer.table, expected.iterrows(), strict=True):
+    assert "2 faces found" in answer["message"]
+    assert expected.loc[0, "label"] in answer["message"]
+    assert list(answer["bars"]) == CLASSES
+    np.testing.assert_allclose(list(answer["bars"].values()), expected.loc[0, CLASSES].astype(float), atol=1e-6)
+    titles, *rows = answer["table"]
+    assert titles == COLUMNS
+    for row, (_, wanted) in zip(rows, expected.iterrows(), strict=True):
         assert [row[0] - 1, row[1], *row[3:7]] == wanted[["face", "label", "x", "y", "w", "h"]].tolist()
+    json.dumps(answer, allow_nan=False)
 
 
-def test_the_picture_bears_boxes_and_the_map_tells_its_layer(demo, scene):
-    answer = demo.picture(data_url(content_of(scene)))
-    (shown,) = shown_pictures(answer.annotated)
-    assert shown.shape == (200, 420, 3), "the picture alone, without the panel of bars"
-    assert np.abs(np.ptp(shown.astype(int), axis=2)).max() > 50, "boxes are coloured, the scene is gray"
-    (beside,) = shown_pictures(answer.map)
+def test_the_picture_bears_boxes_and_the_map_tells_its_layer(recognizer, scene):
+    answer = answer_upload(recognizer, content_of(scene))
+    picture = shown(answer["picture"])
+    assert picture.shape == (200, 420, 3), "the picture alone, without the panel of bars"
+    assert np.abs(np.ptp(picture.astype(int), axis=2)).max() > 50, "boxes are coloured, the scene is gray"
+    beside = shown(answer["map"])
     assert beside.shape[1] > 1.6 * beside.shape[0], "the face and, next to it, its map"
-    assert demo.layer
-    assert f"layer {demo.layer}" in answer.map
+    assert ", layer " in answer["map_text"]
 
 
-def test_without_a_face_the_whole_picture_is_taken_and_it_says_so(demo):
-    answer = demo.picture(data_url(content_of(np.full((60, 80), 128, np.uint8))))
-    assert "No face found: the whole picture" in answer.message
-    assert answer.table[0][3:] == [0, 0, 80, 60, "no: whole picture"]
+def test_an_empty_map_is_called_empty(recognizer, scene, monkeypatch):
+    monkeypatch.setattr("fer_tf.predict.demo.answers.explain", lambda _, crops, *__: np.zeros(crops.shape[:3]))
+    answer = answer_upload(recognizer, content_of(scene))
+    assert ": empty, " in answer["map_text"]
+    assert "speaks for" not in answer["map_text"]
+
+
+def test_without_a_face_the_whole_picture_is_taken_and_it_says_so(recognizer):
+    answer = answer_upload(recognizer, content_of(np.full((60, 80), 128, np.uint8)))
+    assert "No face found: the whole picture" in answer["message"]
+    assert answer["table"][1][3:] == [0, 0, 80, 60, "no: whole picture"]
 
 
 def test_a_turned_photograph_comes_upright():
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert read_upload(data_url(content_of(np.zeros((40, 60), np.uint8), "JPEG", exif=exif))).shape == (60, 40, 1)
+    url = data_url(content_of(np.zeros((40, 60), np.uint8), "JPEG", exif=exif))
+    assert decode_data_url(url, 1).shape == (60, 40, 1)
 
 
 @pytest.mark.parametrize("fault", ["empty", "text", "half a jpeg", "half a png", "head of a jpeg"])
-def test_a_broken_picture_is_a_message_and_no_traceback(demo, fault, tmp_path, capsys):
+def test_a_broken_picture_is_a_message_and_no_traceback(recognizer, fault, tmp_path, capsys):
     content = BROKEN[fault](tmp_path / "broken.jpg").read_bytes()
-    answer = demo.picture(data_url(content))
-    assert 'role="alert"' in answer.message
-    assert "icture" in answer.message
-    assert answer[1:] == ("", None, "", None)
+    answer = answer_upload(recognizer, content)
+    assert answer.keys() == {"message", "is_fault"}
+    assert answer["is_fault"]
+    assert "picture" in answer["message"]
     assert capsys.readouterr().err == ""
-    shown, state = demo.frame(data_url(content))
-    assert 'role="alert"' in shown
-    assert state["tracks"] == []
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "", "x", "data:image/png;base64", "data:image/png,abc", ["a"]])
-def test_what_is_no_data_url_is_a_message(demo, wrong):
-    assert "No picture was received" in demo.picture(wrong).message
+def test_what_is_no_data_url_is_refused(wrong):
+    with pytest.raises(DataError, match="no picture was received"):
+        decode_data_url(wrong, 1)
 
 
-def test_postscript_is_never_run(demo):
+def test_postscript_is_never_run(recognizer):
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
-    assert "not a picture that can be read" in demo.picture(data_url(program)).message
+    assert "not a picture that can be read" in answer_upload(recognizer, program)["message"]
 
 
-def test_too_many_bytes_are_refused_before_they_are_decoded(demo, monkeypatch):
+def test_too_many_bytes_are_refused_before_they_are_decoded(monkeypatch):
     monkeypatch.setattr(base64, "b64decode", lambda *_, **__: pytest.fail("decoded"))
-    message = demo.picture("data:image/png;base64," + "A" * 1_400_000).message
-    assert "has 1.1 MB; at most 1 MB are allowed" in message
+    with pytest.raises(DataError, match="has 1.1 MB; at most 1 MB are allowed"):
+        decode_data_url("data:image/png;base64," + "A" * 1_400_000, 1)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
@@ -102,15 +105,15 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch):
     for limit in (8_000_000, 1_000_000):  # Pillow itself only warns of the first
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError, match=f"more than {limit:,} pixels"):
-            read_upload(data_url(bomb))
+            decode_data_url(data_url(bomb), 1)
 
 
-def test_a_fault_of_the_model_is_a_message_and_noted(demo, scene, monkeypatch, capsys):
-    def fail(_):
+def test_a_fault_of_the_model_is_a_message_and_noted(recognizer, scene, monkeypatch, capsys):
+    def fail(*_):
         raise RuntimeError("out of memory at <b>")
 
-    monkeypatch.setattr(demo.recognizer, "recognise", fail)
-    assert "could not be predicted (RuntimeError)" in demo.picture(data_url(content_of(scene))).message
+    monkeypatch.setattr(recognizer, "recognise", fail)
+    assert "could not be predicted (RuntimeError)" in answer_upload(recognizer, content_of(scene))["message"]
     assert "out of memory" in capsys.readouterr().err
 
 
@@ -124,62 +127,36 @@ def test_a_model_without_layers_still_answers(recognizer, scene):
         def layers(self):
             raise InputError("model: closed.onnx has no layers to look into")
 
-    answer = Demo(EmotionRecognizer(Closed(), detector="haar")).picture(data_url(content_of(scene)))
-    assert "no layers to look into" in answer.map
-    assert list(answer.bars) == CLASSES
+    answer = answer_upload(EmotionRecognizer(Closed(), detector="haar"), content_of(scene))
+    assert "no layers to look into" in answer["map_text"]
+    assert answer["map"] == ""
+    assert list(answer["bars"]) == CLASSES
 
 
 # live
 
 
 def test_live_labels_are_averaged_and_faces_keep_their_numbers(recognizer, scene, monkeypatch):
-    demo, shares, seen = Demo(recognizer), np.eye(7)[[[0, 1], [6, 1]]], []
-    real = recognizer.recognise
-    frames = iter(shares)
-    monkeypatch.setattr(recognizer, "recognise", lambda given: real(given)._replace(probabilities=next(frames)))
-    blank = np.zeros((9, 400, 3), np.uint8)
-    monkeypatch.setattr(
-        "fer_tf.predict.demo.answers.drawing.annotate", lambda _, faces, *__, **___: seen.append(faces) or blank
-    )
-    url, state = data_url(content_of(scene)), None
+    shares, answers = np.eye(7)[[[0, 1], [6, 1]]], []
+    real, frames = recognizer.recognise, iter(shares)
+    monkeypatch.setattr(recognizer, "recognise", lambda *given: real(*given)._replace(probabilities=next(frames)))
+    state = None
     for now in (0.0, 0.1):
-        shown, state = demo.frame(url, state, now)
-        state = json.loads(json.dumps(state))  # as it goes through the page
-    assert [face.number for face in seen[0]] == [face.number for face in seen[1]] == [0, 1]
-    np.testing.assert_allclose(seen[1][0].probabilities[[0, 6]], [np.exp(-0.1), 1 - np.exp(-0.1)])
-    assert f"1 {CLASSES[0]}, 2 {CLASSES[1]}" in shown, "one frame does not turn a label over"
+        answers.append(answer_frame(recognizer, scene[..., None], state, now))
+        state = json.loads(json.dumps(answers[-1]["state"], allow_nan=False))  # as it goes through the page
+    assert [answer["message"] for answer in answers] == [f"1 {CLASSES[0]}, 2 {CLASSES[1]}"] * 2, "one frame is too few"
+    assert [face["text"] for face in answers[1]["faces"]] == [f"1 {CLASSES[0]}", f"2 {CLASSES[1]}"]
+    bars = answers[1]["bars"]
+    np.testing.assert_allclose([bars[CLASSES[0]], bars[CLASSES[6]]], [np.exp(-0.1), 1 - np.exp(-0.1)])
 
 
-def test_a_frame_without_a_face_says_so(demo):
-    shown, state = demo.frame(data_url(content_of(np.full((90, 90), 128, np.uint8))))
-    assert "No face found" in shown
-    assert state == {"tracks": [], "count": 0}
+def test_a_frame_without_a_face_says_so(recognizer):
+    answer = answer_frame(recognizer, np.full((90, 90, 1), 128, np.uint8))
+    assert answer["message"] == "no face found"
+    assert answer["faces"] == []
+    assert answer["bars"] is None
 
 
-# what is said of the model
-
-
-def test_the_page_tells_data_and_measured_accuracy(fresh_home, tiny_model_path):
-    model = load_model(tiny_model_path)
-    assert "not recorded" in " ".join(model_lines(model))
-    about = {"run": "cnn-fer2013-official-seed9", "fingerprint": "f", "dataset": "fer2013", "protocol": "official"}
-    model.fer_tf_info = describe(model, CLASSES, about)
-    assert "test accuracy is not recorded" in " ".join(model_lines(model))
-    record = fresh_home / "reports/runs/cnn-fer2013-official-seed9"
-    write_json(record / "record.json", {"fingerprint": "f"})
-    write_json(record / "metrics.json", {"fingerprint": "f", "test": {"n": 3589, "accuracy": 0.6154}})
-    text = " ".join(model_lines(model))
-    assert "cnn-fer2013-official-seed9" in text
-    assert "fer2013 (official)" in text
-    assert "3,589 test images: 61.5 %" in text
-    model.fer_tf_info = describe(model, CLASSES, {**about, "fingerprint": "another"})
-    assert "61.5" not in " ".join(model_lines(model)), "the record is of another training"
-    model.fer_tf_info = describe(model, CLASSES, {"dataset": "synthetic"})
-    assert "real ones is worth nothing" in " ".join(model_lines(model))
-
-
-def test_the_page_tells_what_was_declared(tiny_model_path):
-    model = load_model(tiny_model_path)
-    model.fer_tf_info = describe(model, CLASSES, {"declared": {"pixels": "-1..1", "channels": "gray", "guess": True}})
-    text = " ".join(model_lines(model))
-    assert "Declared by the user: pixels -1..1 (a guess: check it against the model's training), channels gray" in text
+def test_without_a_detector_the_frame_is_the_face(tiny_model_path, scene):
+    answer = answer_frame(EmotionRecognizer(tiny_model_path, detector="none"), scene[..., None])
+    assert [face["box"] for face in answer["faces"]] == [(0, 0, 420, 200)]

@@ -1,12 +1,13 @@
 """The served page: no picture is ever written, who is let in, and the page in a real browser."""
 
+import asyncio
 import http.client
 import json
 import os
-import re
 import shutil
 import sys
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,19 +15,21 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
-from fixtures import assert_refused, content_of, data_url, run_cli
+from fixtures import content_of, data_url, run_cli
 
 from fer_tf.common.checks import InputError
+from fer_tf.common.ports import address, is_loopback, open_port
+from fer_tf.data.images import read_image
 from fer_tf.emotions import EMOTIONS
-from fer_tf.predict.demo.answers import Demo
-from fer_tf.predict.demo.page import CAUTION
-from fer_tf.predict.demo.server import address, import_gradio, is_loopback, make_app, open_port
-
-pytestmark = pytest.mark.extras
+from fer_tf.predict import sample_path
+from fer_tf.predict.demo import server
+from fer_tf.predict.demo.server import CAUTION, Models, answer_requests, make_app
 
 CLASSES = list(EMOTIONS[:7])
 # The names of browsers that packages bring; Playwright may have fetched one of its own.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+JSON = {"Content-Type": "application/json"}
 
 
 class Writes:
@@ -56,70 +59,59 @@ def writes():
 
 
 @pytest.fixture(scope="module")
-def page(recognizer):
+def models(recognizer):
+    return Models({"tiny": lambda: recognizer, "same": lambda: recognizer}, max_mb=1)
+
+
+@pytest.fixture(scope="module")
+def page(models):
     """The URL of the page, served on loopback by a thread of this process."""
-    pytest.importorskip("gradio", reason="the demo needs Gradio, an optional package")
-    import uvicorn
-
+    loop, started = asyncio.new_event_loop(), threading.Event()
     with open_port("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(make_app(recognizer, 1), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+
+        async def answer():
+            started.set()
+            await answer_requests(make_app(models), listening)
+
+        task = loop.create_task(answer())
+        thread = threading.Thread(target=lambda: loop.run_until_complete(asyncio.wait([task])))
         thread.start()
+        assert started.wait(10)
         yield address(listening)
-        server.should_exit = True
+        loop.call_soon_threadsafe(task.cancel)
         thread.join()
-
-
-@pytest.fixture
-def launch():
-    """Opens Chromium with options: Playwright's own where it is there, else the machine's."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright, an optional package: make extras")
-    with sync_api.sync_playwright() as play:
-        found = [play.chromium.executable_path, *map(shutil.which, BROWSERS)]
-        path = next((each for each in found if each and os.path.exists(each)), None)
-        if not path:
-            pytest.skip("no Chromium: apt-get install chromium, or python -m playwright install chromium, brings one")
-        yield lambda *options: play.chromium.launch(executable_path=path, args=["--no-sandbox", *options])
 
 
 def ask(url, body=None, headers=None):
     """(status, headers, text) of a request; a POST where there is a body."""
     body = json.dumps(body).encode() if isinstance(body, dict) else body
-    headers = {"content-type": "application/json", **(headers or {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers or JSON), timeout=60) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()
 
 
-def send_picture(page, data, event="picture"):
-    """What the page's own event comes to, the last message of its queue, a dict."""
-    config = json.loads(ask(f"{page}config")[2])
-    number = next(each["id"] for each in config["dependencies"] if any(event in at for at in each["targets"]))
-    values = [None] * len(config["dependencies"][number]["inputs"])
-    body = {"data": values, "event_data": {"data": data}, "fn_index": number, "session_hash": f"s{id(data)}"}
-    status, _, text = ask(f"{page}gradio_api/queue/join", body)
+def predict(page, **request):
+    """The page's answer to a request, a dict."""
+    status, _, text = ask(f"{page}predict", {"model": "tiny", **request})
     assert status == 200, text
-    stream = ask(f"{page}gradio_api/queue/data?session_hash={body['session_hash']}")[2]
-    messages = [json.loads(line[5:]) for line in stream.splitlines() if line.startswith("data:")]
-    return next(message for message in messages if message["msg"] == "process_completed")
+    return json.loads(text)
 
 
 def test_the_page_answers_and_writes_no_file(page, scene, writes, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    pictures = [content_of(scene), content_of(np.dstack([scene] * 3), "TIFF", compression="tiff_lzw"), b"nonsense"]
-    send_picture(page, data_url(pictures[0]))  # what is loaded on first use has been loaded
+    contents = [content_of(scene), content_of(np.dstack([scene] * 3), "TIFF", compression="tiff_lzw"), b"nonsense"]
+    predict(page, picture=data_url(contents[0]))  # what is loaded on first use has been loaded
     writes.on, writes.found = True, []
-    answers = [send_picture(page, data_url(content)) for content in pictures]
-    live = send_picture(page, data_url(pictures[0]), "frame")
+    messages = [predict(page, picture=data_url(content))["message"] for content in contents]
+    live = predict(page, picture=data_url(contents[0]), state=None)
+    again = predict(page, picture=data_url(contents[0]), state=live["state"])
     writes.on = False
-    assert all(answer["success"] for answer in (*answers, live))
-    texts = [answer["output"]["data"][0] for answer in answers]
-    assert "2 faces" in texts[0]
-    assert "2 faces" in texts[1]
-    assert "not a picture" in texts[2]
-    assert "data:image/jpeg" in live["output"]["data"][0]
+    assert "2 faces" in messages[0]
+    assert "2 faces" in messages[1]
+    assert "not a picture" in messages[2]
+    assert len(live["faces"]) == len(again["faces"]) == 2
     assert writes.found == []
     assert not list(tmp_path.iterdir())
     writes.on = True
@@ -128,142 +120,132 @@ def test_the_page_answers_and_writes_no_file(page, scene, writes, tmp_path, monk
     assert len(writes.found) == 1, "the watch sees what is written"
 
 
+def test_the_sample_and_what_is_known_of_a_model(page, recognizer):
+    answer = predict(page, sample=True)
+    assert answer["message"].startswith("1 face found.")
+    assert answer["bars"].keys() == set(recognizer.class_names)
+    assert "anger, disgust" in predict(page)["about"][0]
+
+
+def test_a_model_is_opened_when_it_is_chosen(recognizer):
+    opened = []
+
+    def missing():
+        opened.append(1)
+        raise InputError("model: the second is not there")
+
+    models = Models({"first": lambda: recognizer, "second": missing})
+    assert opened == []
+    with pytest.raises(InputError, match="second is not there"):
+        models.answer({"model": "second"})
+    for wrong in ("third", None, ["first"]):
+        with pytest.raises(InputError, match="model: allowed are first, second; received"):
+            models.answer({"model": wrong})
+    with pytest.raises(InputError, match="max_mb"):
+        Models({"first": lambda: recognizer}, max_mb=0)
+
+
 @pytest.mark.parametrize(
-    "path",
+    ("body", "headers", "status", "message"),
     [
-        "upload",
-        "upload/",
-        "component_server",
-        "run/picture",
-        "api/picture",
-        "call/picture",
-        "vibe-code",
-        "process_recording",
-        "%75pload",
+        (b"[1]", JSON, 400, "must be a JSON object"),
+        (b"{", JSON, 400, "must be a JSON object"),
+        (b"\xff", JSON, 400, "must be a JSON object"),
+        (b"[" * 100_000, JSON, 400, "must be a JSON object"),
+        (b"{}", {"Content-Type": "text/plain"}, 415, "must be application/json"),
+        (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "must be application/json"),
+        (b"{}", {**JSON, "Origin": "http://evil.example"}, 403, "only the page itself"),
+        (b"{}", {**JSON, "Origin": "null"}, 403, "only the page itself"),
+        (b"{}", {**JSON, "Sec-Fetch-Site": "cross-site"}, 403, "only the page itself"),
+        (b"{}", {**JSON, "Host": "evil.example"}, 403, "another host name"),
+        (b"{}", {**JSON, "Host": "evil.example", "Origin": "http://evil.example"}, 403, "another host name"),
     ],
 )
-def test_ways_into_gradio_that_the_page_does_not_need_are_closed(page, path, writes):
-    part = b'--b\r\ncontent-disposition: form-data; name="files"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
-    writes.on, writes.found = True, []
-    status, _, text = ask(f"{page}gradio_api/{path}", part, {"content-type": "multipart/form-data; boundary=b"})
-    writes.on = False
-    assert (status, writes.found) == (403, [])
-    assert "accepts no files" in text
+def test_only_json_of_the_page_itself_is_answered(page, body, headers, status, message):
+    answer = ask(f"{page}predict", body, headers)
+    assert answer[0] == status
+    assert message in json.loads(answer[2])["message"]
 
 
-@pytest.mark.parametrize("path", ["file=/etc/hostname", "proxy=https://x.hf.space/", "deep_link", "info", "runs"])
-def test_files_and_other_addresses_are_not_served(page, path):
-    assert ask(f"{page}gradio_api/{path}")[0] == 403
+def test_the_page_itself_is_let_in(page):
+    origin = {**JSON, "Origin": page.rstrip("/"), "Sec-Fetch-Site": "same-origin"}
+    assert ask(f"{page}predict", {"model": "tiny"}, origin)[0] == 200
+
+
+@pytest.mark.parametrize("path", ["upload", "static/page.html.j2", "../server.py", "predict"])
+def test_other_addresses_serve_nothing(page, path):
+    assert ask(page + path)[0] == 405
+    assert ask(page, headers={"Host": "evil.example"})[0] == 403
 
 
 def test_a_body_above_the_limit_is_refused_unread(page):
     where = urllib.parse.urlsplit(page)
     answers = []
-    for header in (("content-length", "1500000"), ("transfer-encoding", "chunked")):
+    for header in (("content-length", "2500000"), ("transfer-encoding", "chunked"), ("content-length", "-1")):
         connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
-        connection.putrequest("POST", f"{where.path}gradio_api/queue/join")
+        connection.putrequest("POST", "/predict")
         connection.putheader(*header)
         connection.endheaders()  # and no body: the answer does not wait for it
         answer = connection.getresponse()
         answers.append((answer.status, answer.read().decode()))
         connection.close()
-    assert [status for status, _ in answers] == [413, 411]
-    assert "too large: at most 1,398,869 bytes" in answers[0][1]
+    assert [status for status, _ in answers] == [413, 411, 411]
+    assert "too large: at most 1,595,477 bytes" in answers[0][1]
 
 
-def test_the_page_calls_nobody_and_passes_for_no_other(page):
-    status, headers, text = ask(page)
-    assert status == 200
-    assert CAUTION in text
-    assert "default-src 'self'" in headers["content-security-policy"]
-    config = json.loads(ask(f"{page}config")[2])
-    assert config["analytics_enabled"] is False
-    assert "googleapis" not in text + json.dumps(config)
-    assert ask(page, headers={"host": "evil.example"})[0] == 400
+def test_the_browser_may_load_nothing_and_no_page_may_frame_it(page):
+    for status, headers, text in (ask(page), ask(f"{page}nothing")):
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        assert (CAUTION in text) == (status == 200)
+    nonces = [ask(page)[1]["content-security-policy"] for _ in range(2)]
+    assert nonces[0] != nonces[1]
+    assert "http" not in ask(page)[2].replace("over https", ""), "the page names no other server"
 
 
-def test_one_prediction_at_a_time_and_a_short_queue(recognizer):
-    pytest.importorskip("gradio", reason="the demo needs Gradio, an optional package")
-    from fer_tf.predict.demo.page import WAITING, build_page
+def test_names_of_models_cannot_add_to_the_page(recognizer):
+    async def served():
+        from tornado.httpclient import AsyncHTTPClient
 
-    blocks = build_page(Demo(recognizer))
-    asked = [each for each in blocks.fns.values() if each.fn is not None]
-    assert {(each.concurrency_limit, each.concurrency_id) for each in asked} == {(1, "model")}
-    assert len(asked) == 2
-    assert blocks._queue.max_size == WAITING
+        with open_port("127.0.0.1", 0) as listening:
+            app = make_app(Models({"<script>x</script>": lambda: recognizer}))
+            task = asyncio.create_task(answer_requests(app, listening))
+            text = (await AsyncHTTPClient().fetch(address(listening))).body.decode()
+            task.cancel()
+            return text
 
-
-def test_in_a_browser_a_picture_gets_its_bars_and_a_fault_its_message(page, scene, launch):
-    browser = launch()
-    tab = browser.new_page(viewport={"width": 390, "height": 844})
-    faults, asked = [], []
-    tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(page)
-    tab.wait_for_selector("text=not about what a person feels", timeout=60_000)
-    give = "input[type=file]"
-    tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": content_of(scene)}])
-    tab.wait_for_selector("text=2 faces found", timeout=60_000)
-    tab.wait_for_selector("figure img", timeout=60_000)
-    for name in CLASSES:
-        assert tab.locator(".label, .confidence-set", has_text=name).count()
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": b"nonsense"}])
-    tab.wait_for_selector("[role=alert] >> text=not a picture", timeout=60_000)
-    assert tab.locator("figure img").count() == 0
-    tab.set_input_files(give, [{"name": "a.png", "mimeType": "image/png", "buffer": b"x" * 1_100_000}])
-    tab.wait_for_selector("text=has 1.1 MB; at most 1 MB", timeout=10_000)
-    kept = tab.evaluate("indexedDB.databases().then(found => found.length)")
-    browser.close()
-    assert not faults
-    assert not kept
-    assert not [url for url in asked if not url.startswith((page, "data:", "blob:"))]
+    text = asyncio.run(served())
+    assert "<script>x" not in text
+    assert "&lt;script&gt;x" in text
 
 
-def test_in_a_browser_the_camera_is_followed_until_it_is_stopped(page, scene, launch, tmp_path):
-    """Chromium's camera shows a film here: one frame, again and again."""
-    (tmp_path / "scene.mjpeg").write_bytes(content_of(cv2.cvtColor(scene, cv2.COLOR_GRAY2RGB), "JPEG", quality=95))
-    browser = launch(
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={tmp_path / 'scene.mjpeg'}",
-    )
-    tab = browser.new_page()
-    faults, frames = [], []
-    tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on("request", lambda request: frames.append(1) if "data:image" in (request.post_data or "") else None)
-    tab.goto(page)
-    tab.get_by_role("tab", name="Live").click(timeout=60_000)
-    tab.click("text=Start the webcam")
-    answer = tab.locator(".fer-result img[src^='data:image/jpeg']:visible")
-    answer.wait_for(timeout=60_000)
-    assert re.fullmatch(rf"1 ({'|'.join(CLASSES)}), 2 ({'|'.join(CLASSES)})", answer.get_attribute("alt"))
-    for _ in range(60):  # answer by answer the next frame is sent
-        if len(frames) > 3:
-            break
-        tab.wait_for_timeout(1000)
-    assert len(frames) > 3
-    tab.click("text=Stop")
-    tab.wait_for_timeout(1000)
-    stopped = len(frames)
-    tab.wait_for_timeout(2000)
-    assert len(frames) == stopped
-    assert not faults
-    browser.close()
+def test_one_prediction_at_a_time_and_a_short_queue(page, models, monkeypatch):
+    running, most, release = [], [], threading.Event()
 
+    def slow(asked):
+        running.append(1)
+        most.append(len(running))
+        release.wait(30)
+        running.pop()
+        return {"message": "done"}
 
-def test_gradio_is_asked_for_by_name(capsys, fresh_home, monkeypatch, tiny_model_path):
-    for name in [name for name in sys.modules if name.split(".")[0] == "gradio"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    answer = run_cli(capsys, "demo", "--model", tiny_model_path, "--no-browser")
-    assert_refused(answer, "gradio", 'pip install "gradio>=6,<7"')
-
-
-def test_another_version_of_gradio_is_refused(monkeypatch):
-    monkeypatch.setattr("fer_tf.predict.demo.server.required", lambda *_: type("Old", (), {"__version__": "5.49.1"}))
-    with pytest.raises(InputError, match="version 6 is needed, 5.49.1 installed"):
-        import_gradio()
+    monkeypatch.setattr(models, "answer", slow)
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(ask(f"{page}predict", {})[0])) for _ in range(11)]
+    for thread in threads:
+        thread.start()
+    while statuses.count(503) < 2:  # one runs and `WAITING` wait
+        time.sleep(0.01)
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert sorted(statuses) == [200] * (server.WAITING + 1) + [503] * 2
 
 
 def test_a_port_in_use_is_reported_in_one_line():
@@ -279,11 +261,156 @@ def test_only_loopback_counts_as_this_computer():
 
 
 def test_serving_to_others_warns(capsys, fresh_home, tiny_model_path, monkeypatch):
-    pytest.importorskip("gradio", reason="the demo needs Gradio, an optional package")
-    monkeypatch.setattr("fer_tf.predict.demo.server.serve", lambda *_: None)
+    apps = []
+    monkeypatch.setattr(server, "serve", lambda app, *_: apps.append(app))
     common = ("demo", "--model", tiny_model_path, "--detector", "haar", "--port", 0, "--no-browser")
     own, open_to_all = run_cli(capsys, *common), run_cli(capsys, *common, "--host", "0.0.0.0")
     assert own.code == open_to_all.code == 0
     assert "http://127.0.0.1:" in own.out
     assert own.err == ""
     assert "anyone on the network can open the page and send pictures" in open_to_all.err
+    assert list(apps[0].settings["models"].openers)[:2] == [str(tiny_model_path), "fer2013.h5 (bundled)"]
+    assert apps[0].settings["names"] >= {"127.0.0.1", "localhost"}
+    assert apps[1].settings["names"] is None
+
+
+# in a browser
+
+
+@pytest.fixture(scope="module")
+def launch():
+    """Opens Chromium with options: Playwright's own where it is there, else the machine's."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright, an optional package: make extras")
+    with sync_api.sync_playwright() as play:
+        found = [play.chromium.executable_path, *map(shutil.which, BROWSERS)]
+        path = next((each for each in found if each and os.path.exists(each)), None)
+        if not path:
+            pytest.skip("no Chromium: apt-get install chromium, or python -m playwright install chromium, brings one")
+        yield lambda *options: play.chromium.launch(executable_path=path, args=["--no-sandbox", *options])
+
+
+@pytest.fixture(scope="module")
+def browser(launch, tmp_path_factory):
+    """Chromium whose camera shows one frame with one face, again and again."""
+    film = tmp_path_factory.mktemp("camera") / "face.mjpeg"
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    frame[:, 80:560] = read_image(sample_path(), channels=3, size=(480, 480))
+    film.write_bytes(cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+    browser = launch(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}")
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def tab(browser, page):
+    """The page in a tab. Its faults, and requests to other servers, fail the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"])
+    tab, faults, asked = context.new_page(), [], []
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.set_default_timeout(15_000)
+    tab.goto(page)
+    tab.wait_for_selector("#about0 li", state="attached")
+    yield tab
+    context.close()
+    assert not faults
+    assert not [url for url in asked if not url.startswith((page, "data:"))]
+
+
+def give(tab, content):
+    tab.set_input_files("#file", [{"name": "a.png", "mimeType": "image/png", "buffer": content}])
+
+
+DROP = """(content, kind) => {
+  const file = new File([Uint8Array.from(content)], 'a.png', { type: 'image/png' }), given = new DataTransfer();
+  given.items.add(file);
+  const target = document.getElementById('drop');
+  const about = { bubbles: true, cancelable: true };
+  if (kind === 'drop') target.dispatchEvent(new DragEvent('drop', { ...about, dataTransfer: given }));
+  else target.dispatchEvent(new ClipboardEvent('paste', { ...about, clipboardData: given }));
+}""".replace("(content, kind)", "([content, kind])")
+
+
+@pytest.mark.extras
+def test_in_a_browser_a_picture_gets_its_bars_and_a_fault_its_message(tab, scene):
+    give(tab, content_of(scene))
+    tab.wait_for_selector("#answer0 >> text=2 faces found")
+    assert tab.locator("#answer0 img").count() == 2, "the picture and its map"
+    assert tab.locator("#answer0 progress").count() == 7
+    assert "2 faces found" in tab.inner_text("#status")
+    give(tab, b"nonsense")
+    tab.wait_for_selector("[role=alert] >> text=not a picture")
+    assert tab.locator("#answer0 img").count() == 0
+    give(tab, b"x" * 1_100_000)
+    tab.wait_for_selector("text=has 1.1 MB; at most 1 MB")
+    assert tab.evaluate("() => indexedDB.databases().then(found => found.length)") == 0
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_in_a_browser_a_picture_can_be_dropped_and_pasted(tab, scene, kind):
+    tab.evaluate(DROP, [list(content_of(scene)), kind])
+    tab.wait_for_selector("#answer0 >> text=2 faces found")
+
+
+@pytest.mark.extras
+def test_in_a_browser_the_keyboard_is_enough(tab):
+    order = []
+    for _ in range(6):
+        tab.keyboard.press("Tab")
+        order.append(tab.evaluate("() => document.activeElement.id || document.activeElement.tagName"))
+    assert order == ["model0", "model1", "file", "sample", "camera", "SUMMARY"]
+    tab.focus("#model1")
+    tab.keyboard.press("s")  # the model "same"
+    tab.focus("#sample")
+    tab.keyboard.press("Enter")
+    tab.wait_for_selector("#answer1 >> text=1 face found")
+    tab.wait_for_selector("#answer0 >> text=1 face found")
+    assert tab.inner_text("#name1") == "same"
+    for name in ("Model", "Compare with", "Choose a picture"):
+        assert tab.get_by_label(name, exact=True).count() == 1
+    unnamed = tab.evaluate("() => [...document.images].filter(image => !image.alt).length")
+    assert unnamed == 0
+    assert tab.get_by_role("progressbar", name="anger").count() == 2
+
+
+@pytest.mark.extras
+def test_in_a_browser_the_camera_is_followed_until_it_is_stopped(tab):
+    frames = []
+    tab.on("request", lambda request: frames.append(1) if '"state"' in (request.post_data or "") else None)
+    tab.click("#camera")
+    tab.wait_for_selector("#answer0 >> text=/^1 \\w+$/")
+    while len(frames) < 10:  # answer by answer the next frame is sent
+        tab.wait_for_timeout(100)
+    assert "1 " in tab.inner_text("#status")
+    assert tab.locator("#answer0 progress").count() == 7
+    drawn = "() => document.getElementById('boxes').getContext('2d').getImageData(0, 0, 640, 480).data.some(x => x)"
+    assert tab.evaluate(drawn), "a box on the video"
+    tab.click("text=Stop the camera")
+    tab.wait_for_timeout(500)
+    stopped = len(frames)
+    tab.wait_for_timeout(1000)
+    assert len(frames) == stopped
+    assert tab.is_hidden("#video")
+    tab.click("text=Start the camera")
+    tab.wait_for_selector("#boxes")
+    tab.click("text=Take a picture")
+    tab.wait_for_selector("#answer0 >> text=1 face found")
+    assert tab.is_hidden("#video")
+
+
+@pytest.mark.extras
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_in_a_browser_it_fits_phones_and_desktops_in_light_and_dark(tab, width, scheme):
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.emulate_media(color_scheme=scheme)
+    tab.select_option("#model1", "same")
+    tab.click("#sample")
+    tab.wait_for_selector("#answer1 td")
+    assert tab.evaluate("() => document.documentElement.scrollWidth") <= width
+    lefts = [tab.locator(f"#result{place}").bounding_box()["x"] for place in (0, 1)]
+    assert (lefts[0] == lefts[1]) == (width == 390), "models are compared next to each other where there is room"
+    ground = tab.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(22, 24, 27)"}[scheme]

@@ -1,0 +1,124 @@
+"""Follows faces from one frame to the next, so that a live view need not search every frame.
+
+A search by MTCNN takes longer than a frame. Between two searches a face is looked for near its last place only: its
+gray pixels at the last search are compared with the frame there (normalised cross-correlation). They stay the same
+until the next search, so errors do not add up.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .detection import detect_faces
+from .geometry import Face
+
+# Side of the remembered pixels. The frame is resized until the face has this size in it.
+SIDE = 40
+# How far a face may move between two frames, as a share of its box.
+REACH = 0.5
+# Changes of size that are tried. Another size must match better by `GAIN`, so that a still face keeps its size.
+SCALES, GAIN = (1.0, 0.94, 1.06), 0.01
+# A face is lost if the correlation of its pixels with the frame is lower.
+LEAST = 0.6
+# Seconds between two searches, and the longer side in pixels to which a frame is reduced for a search.
+SEARCH_SECONDS, SEARCH_SIDE = 3.0, 400
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A face that is followed.
+
+    Attributes:
+        face: its last place.
+        pixels: uint8 [SIDE, SIDE], its gray pixels at the last search.
+    """
+
+    face: Face
+    pixels: np.ndarray
+
+    @classmethod
+    def start(cls, frame: np.ndarray, face: Face) -> "Followed":
+        """Remembers a face that a search has found in a frame, uint8 [H, W, 1 or 3]."""
+        x, y, w, h = face.box
+        return cls(face, _view(_gray(frame), (x + w / 2, y + h / 2), (w, h), 0))
+
+    def step(self, frame: np.ndarray) -> "Followed | None":
+        """Looks for the face in the next frame, uint8 [H, W, 1 or 3]. Returns None if it is lost."""
+        (x, y, w, h), gray = self.face.box, _gray(frame)
+        best, place = -1.0, (0.0, 0.0, 1.0)
+        for scale in SCALES:
+            size = (w * scale, h * scale)
+            nearby = _view(gray, (x + w / 2, y + h / 2), size, REACH)
+            scores = cv2.matchTemplate(nearby, self.pixels, cv2.TM_CCOEFF_NORMED)
+            _, score, _, (column, row) = cv2.minMaxLoc(scores)
+            if np.isfinite(score) and score > best + GAIN:
+                middle = (scores.shape[0] - 1) / 2
+                best, place = score, ((column - middle) / SIDE * size[0], (row - middle) / SIDE * size[1], scale)
+        return Followed(_moved(self.face, *place), self.pixels) if best >= LEAST else None
+
+    @property
+    def state(self) -> dict:
+        """The face as a JSON value, without its score, which can be NaN."""
+        place = {"box": self.face.box, "left_eye": self.face.left_eye, "right_eye": self.face.right_eye}
+        return {**place, "pixels": base64.b64encode(self.pixels.tobytes()).decode()}
+
+    @classmethod
+    def restore(cls, state: dict) -> "Followed":
+        """The face of a `state`."""
+        pixels = np.frombuffer(base64.b64decode(state["pixels"]), np.uint8).reshape(SIDE, SIDE)
+        return cls(Face(**{name: value for name, value in state.items() if name != "pixels"}), pixels)
+
+
+def _gray(frame):
+    return frame[..., 0] if frame.shape[2] == 1 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+
+
+def _view(gray, centre, size, reach):
+    """The part of a picture around a face, with `reach` more on each side, resized until the face has `SIDE` pixels."""
+    side = round(SIDE * (1 + 2 * reach))
+    zoom = SIDE / size[0], SIDE / size[1]
+    # OpenCV counts from the middle of the first pixel
+    shift = [side / 2 - 0.5 - factor * (middle - 0.5) for factor, middle in zip(zoom, centre, strict=True)]
+    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
+    blurred = cv2.blur(gray, (max(1, round(1 / zoom[0])), max(1, round(1 / zoom[1]))))  # a warp alone skips pixels
+    return cv2.warpAffine(blurred, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _moved(face, right, down, scale):
+    """The face at its new place: its middle is moved by (right, down) pixels, its size changed by `scale`."""
+    x, y, w, h = face.box
+    middle = x + w / 2, y + h / 2
+
+    def point(spot):
+        return spot and (
+            middle[0] + right + (spot[0] - middle[0]) * scale,
+            middle[1] + down + (spot[1] - middle[1]) * scale,
+        )
+
+    return Face((*point((x, y)), w * scale, h * scale), face.score, point(face.left_eye), point(face.right_eye))
+
+
+def follow_or_search(
+    frame: np.ndarray, detector: str, state: Mapping | None, now: float
+) -> tuple[list[Face], dict | None]:
+    """The faces of a live frame: followed from the frame before, or found by a search.
+
+    A frame is searched if it is the first, if a face is lost or there is none, and after `SEARCH_SECONDS`.
+
+    Args:
+        frame: uint8 [H, W, 1 or 3].
+        detector: a key of `DETECTORS`.
+        state: the state that the frame before returned; None for the first.
+        now: time of the frame in seconds.
+    Returns: list of `Face`, largest first at the last search; the state for the next frame, a JSON value.
+    """
+    last = state or {"faces": [], "searched": -SEARCH_SECONDS}
+    followed = [Followed.restore(each).step(frame) for each in last["faces"]]
+    kept = [each for each in followed if each]
+    if not kept or len(kept) < len(followed) or not 0 <= now - last["searched"] < SEARCH_SECONDS:
+        [faces] = detect_faces([frame], detector, max_side=SEARCH_SIDE)
+        kept, last = [Followed.start(frame, face) for face in faces], {"searched": now}
+    return [each.face for each in kept], {"faces": [each.state for each in kept], "searched": last["searched"]}
