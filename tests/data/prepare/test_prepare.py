@@ -108,7 +108,7 @@ def test_classes_of_ones_own_have_folders_in_the_layout_of_names(tmp_path):
         for row in range(3):
             write_face(tmp_path / "photos" / "folder" / name / f"{row}.png", row)
     done = prepare_datasets(["folder"], tmp_path / "faces", tmp_path / "photos", layout="names", size=32)
-    assert list(done.summary["class"]) == ["happiness", "bored", ""]
+    assert set(done.summary["class"]) == {"happiness", "bored", ""}
     assert load_dataset("folder", tmp_path / "faces").class_names == ("happiness", "bored")
     numbered = prepare_datasets(["folder"], tmp_path / "numbered", tmp_path / "photos", size=32)
     assert list(numbered.labels["label"].unique()) == ["happiness"]
