@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError, check_choice, check_whole
+from ..emotions import EMOTIONS, class_order
 
 
 def confusions(predictions: pd.DataFrame, by: str = "images", examples: int = 5) -> pd.DataFrame:
@@ -48,7 +49,8 @@ def confident_errors(predictions: pd.DataFrame, count: int = 20) -> pd.DataFrame
     """
     check_whole("count", count, low=1)
     wrong = _surest_errors(predictions).head(count)
-    classes = [name for name in predictions if name != "confidence" and predictions[name].dtype.kind == "f"]
+    named = class_order([*EMOTIONS, *predictions["truth"], *predictions["label"]])
+    classes = [name for name in named if name in predictions]
     probabilities = [row.get(row["truth"], np.nan) for _, row in wrong.iterrows()]
     table = wrong[["name", "truth", "label", "confidence"]].assign(truth_probability=np.array(probabilities, float))
     higher = wrong[classes].gt(table["truth_probability"], axis=0).sum(axis=1)

@@ -155,7 +155,7 @@ def _features(tensor, order):
     if isinstance(operation, ClassOrder):
         return _features(before, [operation.sources[place] if place >= 0 else -1 for place in order])
     if isinstance(operation, keras.Model):
-        inner, dense, order = cut_nested(operation, order)
+        inner, dense, order = _cut_nested(operation, order)
         return inner(before), dense, order
     if isinstance(operation, keras.layers.Dense):
         return _without_dropout(before), operation, order
@@ -167,7 +167,7 @@ def _features(tensor, order):
     raise InputError(f"its scores come from {type(operation).__name__}, not from a dense layer")
 
 
-def cut_nested(model: keras.Model, order: list[int]) -> tuple:
+def _cut_nested(model, order):
     """`cut_head` for a model of scores inside another one."""
     features, dense, order = _features(model.outputs[0], order)
     return keras.Model(model.inputs[0], features, name=model.name), dense, order

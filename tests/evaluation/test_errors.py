@@ -61,6 +61,11 @@ def test_confident_errors_tell_what_the_truth_was_given(frame):
     assert plain[["truth_probability", "rank"]].isna().all(axis=None)
 
 
+def test_a_class_of_ones_own_counts_in_the_rank(frame):
+    frame = frame.replace("fear", "bored").assign(anger=0.2, bored=0.1, sadness=0.7, intensity=0.9)
+    assert list(errors.confident_errors(frame, 3)["rank"]) == [3, 3, 2]
+
+
 def test_spread_of_groups(frame):
     found = errors.spread(accuracy_by(frame, frame["subject"]))
     assert (found["groups"], found["worst"], found["best"]) == (2, "y", "x")

@@ -7,7 +7,7 @@
     out/prepare.json    the settings, the meaning of the class folders, notes, and whether everything is written
     out/record/         summary.csv (counts), skipped.csv (rows that are not written, and why), journal.jsonl
 
-Layout `numbered` has document [4]'s class folders 1 surprise .. 6 anger, `names` has a folder for each emotion. Load
+Layout `numbered` has document [4]'s class folders 1 surprise .. 6 anger, `names` has a folder for each class. Load
 both with `load_dataset("folder", out)` or `load_dataset("csv", out)`.
 """
 

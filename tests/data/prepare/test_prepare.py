@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import PHOTO_PLACES, SYNTHETIC, SYNTHETIC_COUNT, written_pictures
+from fixtures import PHOTO_PLACES, SYNTHETIC, SYNTHETIC_COUNT, write_face, written_pictures
 from PIL import Image
 
 from fer_tf.common.checks import DataError
@@ -101,6 +101,17 @@ def test_numbers_mean_nothing_without_prepares_word_nor_with_a_broken_one(tmp_pa
     path.unlink()
     with pytest.raises(DataError, match="1: unknown emotion '1'"):
         load_dataset("folder", tmp_path)
+
+
+def test_classes_of_ones_own_have_folders_in_the_layout_of_names(tmp_path):
+    for name in ("happy", "bored"):
+        for row in range(3):
+            write_face(tmp_path / "photos" / "folder" / name / f"{row}.png", row)
+    done = prepare_datasets(["folder"], tmp_path / "faces", tmp_path / "photos", layout="names", size=32)
+    assert set(done.summary["class"]) == {"happiness", "bored", ""}
+    assert load_dataset("folder", tmp_path / "faces").class_names == ("happiness", "bored")
+    numbered = prepare_datasets(["folder"], tmp_path / "numbered", tmp_path / "photos", size=32)
+    assert list(numbered.labels["label"].unique()) == ["happiness"]
 
 
 def test_two_datasets_make_one_aggregate(tmp_path, fer2013_root, source):
