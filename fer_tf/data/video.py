@@ -291,8 +291,8 @@ def _fault(path):
             return None if file.read(1) else "is empty (0 bytes)"
     except FileNotFoundError:
         return "no such file"
-    except OSError as error:
-        return f"cannot be opened ({error.strerror or error})"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        return f"cannot be opened ({getattr(error, 'strerror', None) or error})"
 
 
 def _claims(capture):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from fixtures import write_face
 
-from fer_tf.__main__ import main
+from fer_tf.__main__ import _stop, main
 from fer_tf.data import load_dataset
 
 
@@ -88,3 +88,9 @@ def test_pictures_whose_names_are_not_utf8_are_listed(tmp_path):
     names = load_dataset("folder", tmp_path).table["name"]
     assert names[0] == r"fear/\xff1.png"
     assert len(set(names)) == 30
+
+
+def test_control_characters_of_a_broken_file_do_not_reach_the_terminal(capsys):
+    with pytest.raises(SystemExit):
+        _stop("error: list.csv: its first line is p\x00a\x1b[2J", 2)
+    assert capsys.readouterr().err == "error: list.csv: its first line is p\\x00a\\x1b[2J\n"

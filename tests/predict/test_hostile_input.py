@@ -184,6 +184,7 @@ def test_postscript_is_not_run(recognizer, tmp_path, monkeypatch):
 def test_names_that_are_none_are_reported(recognizer, tmp_path):
     names = [
         "a\0b.png",
+        "a\0b.mp4",
         "http://127.0.0.1:9/x.mp4",
         "rtsp://127.0.0.1:9/y.mp4",
         "a" * 5000 + ".png",
