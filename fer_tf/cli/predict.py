@@ -60,6 +60,9 @@ Maps = Annotated[
     str | None, typer.Option(help="Show in the copies where the model looks: auto, hirescam, gradcam, occlusion, ...")
 ]
 Webcam = Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")]
+Sample = Annotated[
+    bool, typer.Option("--sample", help="Predict the sample picture: an astronaut (NASA, public domain).")
+]
 Seconds = Annotated[float | None, typer.Option(help="Stop the camera after this number of seconds.")]
 
 
@@ -68,6 +71,7 @@ Seconds = Annotated[float | None, typer.Option(help="Stop the camera after this 
     "`fer-tf predict 'photos/**/*.jpg' list.csv --out scores.csv --annotate marked --explain auto`, "
     "`fer-tf predict film.mp4 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
     "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
+    "`fer-tf predict --sample`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
     "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`, "
     "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`"
@@ -93,6 +97,7 @@ def predict(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    sample: Sample = False,
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
 
@@ -103,11 +108,11 @@ def predict(
     formula start with an apostrophe in the csv. The labels name what a face looks like to the model, not what a person
     feels.
     """
-    if not images and webcam is None:
-        raise typer.BadParameter("give pictures, videos, folders or --webcam")
+    if not images and webcam is None and not sample:
+        raise typer.BadParameter("give pictures, videos, folders, --webcam or --sample")
     import_keras()
     from ..common.checks import InputError
-    from ..predict import EmotionRecognizer, collect_files
+    from ..predict import EmotionRecognizer, collect_files, sample_path
     from ..predict.films import Camera
     from ..predict.predict_files import Options, written_places
 
@@ -115,9 +120,10 @@ def predict(
         raise InputError("webcam: needs --out, the csv to write")
     options = Options(every, fps, smooth, annotate, explain)
     cameras = [] if webcam is None else [Camera(webcam, seconds, every, fps)]
-    files = [*collect_files(images or [], written_places(out, options), tell), *cameras]
+    images = [*(images or []), *([str(sample_path())] if sample else [])]
+    files = [*collect_files(images, written_places(out, options), tell), *cameras]
     if not files:
-        raise InputError(f"{', '.join(images or [])}: no files found")
+        raise InputError(f"{', '.join(images)}: no files found")
     about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
     recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, runtime=runtime, declaration=about)
     failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)
