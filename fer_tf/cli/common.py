@@ -43,35 +43,42 @@ Settings = Annotated[
 ]
 # Options of the commands that look for faces.
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures per step.")]
-NoDetect = Annotated[bool, typer.Option("--no-detect", help="Take each picture as a ready face crop.")]
+NoDetect = Annotated[
+    bool, typer.Option("--no-detect", help="Do not search for faces; use each whole picture as one face.")
+]
 Detector = Annotated[
     str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster.")
 ]
 FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the largest.")]
-FaceMargin = Annotated[float, typer.Option(help="Share of the face's side to add on every side.")]
+FaceMargin = Annotated[
+    float, typer.Option(help="Enlarge the face box on each side by this fraction of its size (0.1 = 10 %).")
+]
 # Options for a model that was not made by the kit.
 Pixels = Annotated[
     str | None,
     typer.Option(
-        help="Only for a model file that the kit did not make: the pixels of its training. 0..255, 0..1, -1..1, "
+        help="Only for a model file that the kit did not make: the range of pixel values that it was trained on. "
+        "0..255, 0..1, -1..1, "
         "imagenet-caffe, imagenet-torch, standardised (each picture by its own mean and deviation) or mean=M,std=S."
     ),
 ]
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="Only for such a file: its outputs in order. fer2013, ferplus, affectnet, rafdb, alphabetical (folders "
-        "read by flow_from_directory), or names with commas between them."
+        help="Only for a model file that the kit did not make: its outputs in order. fer2013, ferplus, affectnet, "
+        "rafdb, alphabetical (folders read by flow_from_directory), or names with commas between them."
     ),
 ]
 Channels = Annotated[
     str | None,
     typer.Option(
-        help="Only for such a file: gray, rgb or bgr (OpenCV) [default: gray for one channel, rgb for three]."
+        help="Only for a model file that the kit did not make: gray, rgb or bgr (OpenCV) [default: gray for one "
+        "channel, rgb for three]."
     ),
 ]
 Guess = Annotated[
-    bool, typer.Option("--guess", help="In place of --pixels: try the ranges on drawn faces and take the likeliest.")
+    bool,
+    typer.Option("--guess", help="Instead of --pixels: test each range on drawn faces and use the most likely one."),
 ]
 
 

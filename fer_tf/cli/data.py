@@ -43,10 +43,10 @@ def data_counts(
     name: DatasetName,
     data_dir: DataDir = None,
     protocol: Protocol = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
     options: Options = None,
 ) -> None:
-    """Loads a dataset and prints its images per class and split, the copies across splits, and notes."""
+    """Loads a dataset and prints its images per class and split, identical images in several splits, and notes."""
     from ..data import load_dataset, parse_options
     from ..data.doctor import examine
 
@@ -73,9 +73,11 @@ Layout = Annotated[
     ),
 ]
 Detector = Annotated[str, typer.Option(help="Finds the largest face: none, mtcnn, haar or yunet.")]
-Margin = Annotated[float, typer.Option(help="Share of the face box to add on every side.")]
+Margin = Annotated[
+    float, typer.Option(help="Enlarge the face box on each side by this fraction of its size (0.1 = 10 %).")
+]
 Align = Annotated[bool, typer.Option("--align/--no-align", help="Rotate faces so that the eyes are level.")]
-Missing = Annotated[str, typer.Option(help="If no face is found: whole (take the whole picture) or skip.")]
+Missing = Annotated[str, typer.Option(help="If no face is found: whole (use the whole picture) or skip.")]
 Protocols = Annotated[
     list[str] | None,
     typer.Option(help="Protocol for all datasets, or for one: ckplus=random [default: each dataset's first]."),
@@ -107,7 +109,7 @@ def data_prepare(
     missing: Missing = "whole",
     protocol: Protocols = None,
     options: OptionsOfAll = None,
-    seed: Annotated[int, typer.Option(help="Seed of protocols that draw rows.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of protocols that choose rows at random.")] = 0,
     data_dir: DataDir = None,
     workers: Workers = None,
     force: Annotated[bool, typer.Option(help="Delete what an earlier run wrote there, and start again.")] = False,
@@ -157,7 +159,7 @@ def data_doctor(
     name: DatasetName,
     data_dir: DataDir = None,
     protocol: Protocol = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
     options: Options = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to [default: reports/doctor/DATASET-PROTOCOL].")
@@ -186,7 +188,7 @@ def data_split(
     out: Annotated[Path, typer.Option(help="The csv to write.")],
     data_dir: DataDir = None,
     protocol: Protocol = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
     options: Options = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:

@@ -56,7 +56,7 @@ def explain(
 
     It also writes contact sheets of ten faces each, and explanations.csv with one row per face and method: prediction,
     explained class, method, the layer whose feature map is drawn, file. A map that shows nothing is marked as empty,
-    and the column `empty` says why. If no face is found, the whole picture is taken and the column `detected` is False.
+    and the column `empty` says why. If no face is found, the whole picture is used and the column `detected` is False.
     If a file cannot be read, the column `error` says why. The other files are still explained, and the exit code is 1.
     """
     import_keras()

@@ -38,8 +38,8 @@ def export(
 
     The export is compared with the Keras model on pictures of the dataset's val split. It is not written if a
     probability differs by more than 0.0001 (float16: 0.02, int8: 0.5), or if more than a tenth of the labels change
-    (near ties are not counted). For int8 the dataset's train split also gives the ranges to calibrate on, so choose
-    the dataset that the model was trained on. `fer-tf predict photos/ --model X.onnx` then uses the export.
+    (near ties are not counted). For int8, pictures of the train split are used for calibration: choose the dataset
+    that the model was trained on. `fer-tf predict photos/ --model X.onnx` then uses the export.
     """
     import_keras()
     from ..data import DATASETS

@@ -101,11 +101,11 @@ def predict(
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
 
-    If no face is found, the whole picture is taken and the column `detected` is False. If a file cannot be read, the
+    If no face is found, the whole picture is used and the column `detected` is False. If a file cannot be read, the
     column `error` says why; the other files are still predicted, and the exit code is 1. For videos the csv has the
     columns frame, time and track. A track follows one face from frame to frame by its position. A figure of the
-    probabilities over time goes to a folder next to the csv. Paths and errors that a spreadsheet would read as a
-    formula start with an apostrophe in the csv. The labels name what a face looks like to the model, not what a person
+    probabilities over time goes to a folder next to the csv. If a path or error looks like a spreadsheet formula, the
+    csv adds an apostrophe before it. The labels name what a face looks like to the model, not what a person
     feels.
     """
     if not images and webcam is None and not sample:

@@ -24,11 +24,11 @@ def queue(
     workers: Annotated[int, typer.Option(min=0, help="Runs at the same time [default: cores / threads].")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
     nice: Annotated[
-        int, typer.Option(min=0, max=19, help="Niceness of the runs; 19 gives way to all other processes.")
+        int, typer.Option(min=0, max=19, help="Process priority of the runs (Unix nice value); 19 is the lowest.")
     ] = 19,
     budget: Annotated[
         str,
-        typer.Option(help="Stop after this time (12m, 1h30m). No epoch starts that would end later than that."),
+        typer.Option(help="Stop after this time (12m, 1h30m). An epoch that cannot finish in time is not started."),
     ] = "",
     pack: Annotated[
         Path | None, typer.Option(help="At the end write records and small weights into this tar file.")

@@ -77,9 +77,9 @@ def train(
     experiment: Experiment,
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and drawn splits.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and random splits.")] = 0,
     size: Size = "full",
-    classes: Annotated[int | None, typer.Option(help="Use only the first 6, 7 or 8 emotions.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Use 6 emotions, 7 (adds neutral) or 8 (adds contempt).")] = None,
     epochs: Annotated[int | None, typer.Option(help="Short for --set epochs=N.")] = None,
     options: Options = None,
     settings: Settings = None,
@@ -107,7 +107,7 @@ def train(
 
     resolved = resolve(experiment, size, overrides)
     if unused := [key for key in overrides if not is_used(key, resolved)]:
-        tell(f"{', '.join(unused)}: {experiment} does not use what was set, it changes nothing")
+        tell(f"{', '.join(unused)}: {experiment} does not use this setting. It has no effect")
     dataset_options = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
     arguments = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
     if folds:
@@ -149,7 +149,7 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Seed of drawn splits.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits.")] = 0,
     data_dir: DataDir = None,
     options: Options = None,
     tta: Annotated[str, typer.Option(help="Views of each image to average over: none, flip or ten_crop.")] = "none",
@@ -186,7 +186,7 @@ def classical(
     name: Annotated[str, typer.Argument(help="Name from `fer-tf list`, such as hog_svm.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Seed of drawn splits and of the landmarks.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits and of the landmarks.")] = 0,
     size: Size = "full",
     options: Options = None,
     data_dir: DataDir = None,
@@ -206,7 +206,7 @@ def reproduce(
     notebooks: Annotated[list[str] | None, typer.Argument(help="Names of notebooks [default: all, in order].")] = None,
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and random splits.")] = 0,
     size: Annotated[
         str, typer.Option(help="full, quick or smoke [default: quick for synthetic faces, else full].")
     ] = "",
@@ -219,7 +219,7 @@ def reproduce(
     import_keras()
     from ..common.paths import project_root
     from ..runs.reproduce import reproduce as run_all
-    from ..runs.teachers import build_teachers_page
+    from ..runs.teachers_page import build_teachers_page
 
     parameters = {
         "dataset": dataset,
@@ -238,7 +238,7 @@ def reproduce(
 def pretrain(
     name: Annotated[str, typer.Argument(help="VGG16, MobileNet, cnn or identities.")],
     pictures: Annotated[int, typer.Option(help="Drawn faces to train on, 50 of each person.")] = 60_000,
-    epochs: Annotated[int, typer.Option(help="Times that the network sees each picture [default: its recipe's].")] = 0,
+    epochs: Annotated[int, typer.Option(help="Number of epochs [default: as in its recipe].")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and drawn people.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for weights and record [default: models/bundled/backbones].")
@@ -264,7 +264,7 @@ def report() -> None:
     """Builds reports/index.html from the run records on disk, and for teachers reports/teachers.html."""
     import_keras()
     from ..runs.report import build_report
-    from ..runs.teachers import build_teachers_page
+    from ..runs.teachers_page import build_teachers_page
 
     print(build_report())
     print(build_teachers_page())
@@ -276,7 +276,9 @@ def report() -> None:
 def release(
     runs: Annotated[list[str] | None, typer.Argument(help="Names of finished runs in reports/runs/.")] = None,
     queue: Annotated[str | None, typer.Option(help="All finished runs of this queue file.")] = None,
-    reduced: Annotated[bool, typer.Option("--reduced", help="Also runs that reduce their source's settings.")] = False,
+    reduced: Annotated[
+        bool, typer.Option("--reduced", help="Also include runs with smaller settings than those of their source.")
+    ] = False,
 ) -> None:
     """Copies the records of finished runs into reports/results/, and updates the tables there and in README."""
     import_keras()

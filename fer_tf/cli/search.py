@@ -18,14 +18,14 @@ def search(
     experiment: Experiment,
     grid: Annotated[bool, typer.Option("--grid", help="Try every combination of the space.")] = False,
     random: Annotated[
-        int | None, typer.Option(min=1, help="Try this number of combinations, drawn with the seed.")
+        int | None, typer.Option(min=1, help="Try this number of combinations, chosen at random with the seed.")
     ] = None,
     space: Annotated[
         str, typer.Option(help='document4, document3, document2, a .json file, or "name=value,value name=value".')
     ] = "document4",
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order, augmentation and random choices.")] = 0,
     size: Size = "full",
     options: Options = None,
     settings: Settings = None,

@@ -1,4 +1,4 @@
-"""Intervals of shares, and shares as text."""
+"""Confidence intervals of shares, and shares as text."""
 
 from collections.abc import Sequence
 

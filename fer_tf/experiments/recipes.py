@@ -24,7 +24,7 @@ REPORT4: dict = {
     "schedule": "plateau",
     "image_size": 64,
     "image_channels": 3,
-    "quick": {"epochs": 5, "width": 0.25},
+    "quick": {"epochs": 8, "width": 0.25},
     "smoke": {**CNN_SMOKE, "width": 0.125},
 }
 REPORT4_AUGMENTATION: dict = {"zoom": 0.15, "brightness": 0.2, "color": 0.1, "perspective": 0.15, "flip": True}

@@ -177,8 +177,9 @@ def _effective(experiment):
 def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
     """Settings that give a run on a share of the training images as many optimizer steps as a run on all of them.
 
-    These are the epochs of all phases and stages, times 1 / share. At equal epochs the smaller run has fewer steps. It
-    may then be undertrained, and not only short of data.
+    These are the epochs of all phases and stages, times 1 / share. What counts in epochs grows with them: the warm-up,
+    the wait of the plateau schedule and of early stopping. At equal epochs the smaller run has fewer steps. It may then
+    be undertrained, and not only short of data.
 
     Args:
         name, size, overrides: see `resolve`.
@@ -190,7 +191,9 @@ def equal_steps(name: str, share: float, size: str = "full", overrides: dict | N
     if experiment.limit:
         return {}
     keys = [key for key in ("epochs", "head_epochs", "matching_epochs") if is_used(key, experiment)]
-    return {key: round(getattr(experiment, key) / share) for key in keys if getattr(experiment, key)}
+    keys += ["patience", *(["plateau"] if experiment.schedule == "plateau" else [])]
+    steps = {key: round(getattr(experiment, key) / share) for key in keys if getattr(experiment, key)}
+    return {**steps, **({"warmup": experiment.warmup / share} if experiment.warmup else {})}
 
 
 # Settings that count only where another one is on.

@@ -1,4 +1,4 @@
-"""Takes over models that were not made by the kit: tries which pixels they want, and writes files of the kit."""
+"""Takes over models that were not made by the kit: tests which pixel range they need, and writes files of the kit."""
 
 import os
 from collections.abc import Sequence

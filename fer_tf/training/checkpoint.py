@@ -1,4 +1,4 @@
-"""Keeping what an epoch leaves: the best weights, a checkpoint to resume from, the history, a line of progress."""
+"""Saves the results of each epoch: the best weights, a checkpoint to resume from, the history, a line of progress."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Frozen face-recognition networks, whose last feature maps FaceNet2ExpNet's first stage is matched to."""
+"""Frozen face-recognition networks. FaceNet2ExpNet's first stage learns to reproduce their last feature maps."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Working through a list of runs: each in a process of its own, several at once, resumable at every moment."""
+"""Working through a list of runs: each in a process of its own, several at once. It can be resumed at any time."""
 
 import contextlib
 import itertools

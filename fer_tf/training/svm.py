@@ -1,5 +1,7 @@
-"""Recognition before networks, the reference of document [3]'s related work: HOG or LBP features, and a support vector
-machine on them. Arrays in, arrays out; chosen on validation images only."""
+"""HOG or LBP features with a support vector machine, the classical baseline of document [3]'s related work.
+
+Arrays in, arrays out; chosen on validation images only.
+"""
 
 from dataclasses import dataclass
 

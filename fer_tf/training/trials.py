@@ -1,4 +1,4 @@
-"""Trials of a search: which are the beginning of another's training, and what a history says of each."""
+"""Trials of a search: those that are the first epochs of a longer one have their results read from its history."""
 
 from dataclasses import dataclass, replace
 

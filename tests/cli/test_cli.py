@@ -207,7 +207,7 @@ def test_a_setting_that_the_experiment_does_not_use_is_named(capsys, home, fer20
     """Otherwise it would seem to have been tried."""
     answer = run_cli(capsys, *MAJORITY, "--data-dir", fer2013_root, "--set", "attention=self", "--set", "l2=0.5")
     assert answer.code == 0
-    assert "attention, l2: majority does not use what was set, it changes nothing" in answer.err
+    assert "attention, l2: majority does not use this setting. It has no effect" in answer.err
 
 
 @pytest.mark.parametrize(

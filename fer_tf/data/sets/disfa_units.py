@@ -7,8 +7,8 @@ How a rule is read:
 - A rule names the units that must be present. Other units may be present too, because a face shows more than a
   prototype (a laugh opens the lips: 25). So a frame can match two rules (1+2+4+5 with 25 is fear and surprise). It is
   dropped.
-- Disgust has only one unit, 9, which laughing, crying and squinting show as well. So it needs a face in which no other
-  unit than 4 and 17 is present with 9: 6+9+12 is happiness, 9+25 is nothing.
+- Disgust has only one unit, 9, which laughing, crying and squinting show as well. So besides unit 9 only 4 and 17 may
+  be present: 6+9+12 is happiness, 9+25 gets no label.
 - Neutral is all twelve units at 0. A trace (1) of any unit makes a frame neither neutral nor anything else.
 """
 

@@ -20,7 +20,8 @@ _PAGE = """<!doctype html>
 <title>Answers for teachers</title>
 <style>:root {{ color-scheme: light dark; }} body {{ max-width: 46rem; margin: 0 auto; padding: 1rem;
 font: 16px/1.55 system-ui, sans-serif; }} table {{ border-collapse: collapse; }} td, th {{ padding: .3rem .6rem;
-border-bottom: 1px solid #8886; text-align: left; }} code {{ overflow-wrap: anywhere; }}</style></head>
+border-bottom: 1px solid #8886; text-align: left; }}
+.anchor-link {{ display: none; }} code {{ overflow-wrap: anywhere; }}</style></head>
 <body><main>{}</main></body></html>
 """
 
@@ -68,8 +69,10 @@ class Figures:
         pairs = self._pairs(before, after, options)
         if not pairs:
             return NONE
-        gains = [100 * (new.metrics["test"]["accuracy"] - old.metrics["test"]["accuracy"]) for old, new in pairs]
         tests = [significance.paired_changes({"": (old.predictions, new.predictions)}).iloc[0] for old, new in pairs]
+        if not any(test["learned"] for test in tests):
+            return "*no comparison: neither has learned*"
+        gains = [100 * (new.metrics["test"]["accuracy"] - old.metrics["test"]["accuracy"]) for old, new in pairs]
         clear = sum(bool(test["p_value"] < 0.05) for test in tests)
         return f"{_spread(gains, ' points', sign='+')}; p < 0.05 in {clear} of {len(pairs)}"
 

@@ -10,7 +10,7 @@ import pytest
 
 from fer_tf.experiments import CLASSICAL, EXPERIMENTS
 from fer_tf.runs.records import Run
-from fer_tf.runs.teachers import NONE, Figures, build_teachers_page
+from fer_tf.runs.teachers_page import NONE, Figures, build_teachers_page
 
 NAMES = ["anger", "fear"]
 
@@ -57,6 +57,11 @@ def test_changes_are_within_a_seed(make_run):
     runs = [make_run("cnn", 0, 60), make_run("cnn", 1, 70), make_run("vgg16", 0, 90), make_run("vgg16", 1, 72)]
     assert Figures(runs).change("cnn", "vgg16") == "+16.0 ± 19.8 points (2 seeds); p < 0.05 in 1 of 2"
     assert Figures(runs[:3]).change("cnn", "vgg16") == "+30.0 points (1 seed); p < 0.05 in 1 of 1"
+
+
+def test_what_has_not_learned_is_not_compared(make_run):
+    runs = [make_run("cnn", 0, 50), make_run("vgg16", 0, 52)]
+    assert "neither has learned" in Figures(runs).change("cnn", "vgg16")
 
 
 def test_other_options_and_sizes_are_other_runs(make_run):
