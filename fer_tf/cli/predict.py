@@ -61,6 +61,9 @@ Maps = Annotated[
     str | None, typer.Option(help="Show in the copies where the model looks: auto, hirescam, gradcam, occlusion, ...")
 ]
 Webcam = Annotated[int | None, typer.Option(min=0, help="Predict this camera's pictures, until Ctrl-C.")]
+Sample = Annotated[
+    bool, typer.Option("--sample", help="Predict the sample picture: an astronaut (NASA, public domain).")
+]
 Seconds = Annotated[float | None, typer.Option(help="Stop the camera or stream after this number of seconds.")]
 
 
@@ -70,6 +73,7 @@ Seconds = Annotated[float | None, typer.Option(help="Stop the camera or stream a
     "`fer-tf predict film.mp4 --fps 5 --smooth 1 --annotate marked --out film.csv`, "
     "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
     "`fer-tf predict rtsp://192.168.1.5/live --seconds 30 --out live.csv`, "
+    "`fer-tf predict --sample`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
     "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`, "
     "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`"
@@ -95,6 +99,7 @@ def predict(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    sample: Sample = False,
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
 
@@ -105,23 +110,24 @@ def predict(
     csv adds an apostrophe before it. The labels name what a face looks like to the model, not what a person
     feels.
     """
-    if not images and webcam is None:
-        raise typer.BadParameter("give pictures, videos, folders or --webcam")
+    if not images and webcam is None and not sample:
+        raise typer.BadParameter("give pictures, videos, folders, --webcam or --sample")
     import_keras()
     from ..common.checks import InputError
-    from ..predict import EmotionRecognizer, collect_files
+    from ..predict import EmotionRecognizer, collect_files, sample_path
     from ..predict.addresses import is_stream
     from ..predict.films import Camera
     from ..predict.predict_files import Options, written_places
 
     options = Options(every, fps, smooth, annotate, explain)
-    found = collect_files(images or [], written_places(out, options), tell)
+    images = [*(images or []), *([str(sample_path())] if sample else [])]
+    found = collect_files(images, written_places(out, options), tell)
     files = [Camera(str(file), seconds, every, fps) if is_stream(file) else file for file in found]
     files += [] if webcam is None else [Camera(webcam, seconds, every, fps)]
     if out is None and any(isinstance(file, Camera) for file in files):
         raise InputError("webcam and streams: need --out, the csv to write")
     if not files:
-        raise InputError(f"{', '.join(images or [])}: no files found")
+        raise InputError(f"{', '.join(images)}: no files found")
     about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
     recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, runtime=runtime, declaration=about)
     failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)

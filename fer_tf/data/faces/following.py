@@ -83,7 +83,8 @@ def _view(gray, centre, size, reach):
     # OpenCV counts from the middle of the first pixel
     shift = [side / 2 - 0.5 - factor * (middle - 0.5) for factor, middle in zip(zoom, centre, strict=True)]
     matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
-    blurred = cv2.blur(gray, (max(1, round(1 / zoom[0])), max(1, round(1 / zoom[1]))))  # a warp alone skips pixels
+    kernel = [min(255, max(1, round(1 / factor))) for factor in zoom]
+    blurred = cv2.blur(gray, kernel)  # a warp alone would skip pixels
     return cv2.warpAffine(blurred, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 

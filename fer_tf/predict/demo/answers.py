@@ -23,8 +23,7 @@ from ..tracking import Follower, follow_faces
 
 # The longer sides of pictures and maps on the page, in pixels.
 PICTURE_SIDE, MAP_SIDE = 800, 260
-# Seconds over which the probabilities of a live face are averaged.
-LIVE_SECONDS = 1.0
+LIVE_SECONDS = 1.0  # over which the probabilities of a live face are averaged
 COLUMNS = ["face", "label", "confidence", "x", "y", "w", "h", "found"]
 
 
@@ -60,25 +59,22 @@ def answer_frame(
         recognizer, pixels: the model and the frame.
         state: the state in the answer to the frame before; None for the first frame.
         now: seconds of a monotonic clock; None reads the clock.
-    Returns: dict with a `message`, the `faces` (dicts of `box`, x, y, w, h in pixels, and `text`), the `bars` of the
-        largest face or None, and the `state` for the next frame.
+    Returns: dict with a `message`, the `faces` (`box` is x, y, w, h in pixels, and `text`), the `bars` of the largest
+        face or None, and the `state` for the next frame.
     """
     state, seconds = state or {}, time.monotonic() if now is None else now
     found, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds)
-    recognised = recognizer.recognise([Picture("", pixels, time=seconds)], [found])
-    follower = Follower(LIVE_SECONDS, state)
-    [faces] = drawing.faces_to_draw(follow_faces(recognised, follower, recognizer.detector))
+    recognised, follower = (
+        recognizer.recognise([Picture("", pixels, time=seconds)], [found]),
+        Follower(LIVE_SECONDS, state),
+    )
+    [shown] = drawing.faces_to_draw(follow_faces(recognised, follower, recognizer.detector))
     whole_frame = (0, 0, pixels.shape[1], pixels.shape[0])  # it gets a box too, for its label
-    bars = [_bars(recognizer, face.probabilities) for face in faces]
-    labels = [f"{face.number + 1} {max(shares, key=shares.get)}" for face, shares in zip(faces, bars, strict=True)]
-    boxes = [{"box": face.box or whole_frame, "text": text} for face, text in zip(faces, labels, strict=True)]
-    message = ", ".join(labels) or "no face found"
-    return {
-        "message": message,
-        "faces": boxes,
-        "bars": bars[0] if bars else None,
-        "state": {**follower.state, "faces": faces_state},
-    }
+    labels = [f"{face.number + 1} {recognizer.class_names[face.probabilities.argmax()]}" for face in shown]
+    faces = [{"box": face.box or whole_frame, "text": text} for face, text in zip(shown, labels, strict=True)]
+    bars = _bars(recognizer, shown[0].probabilities) if shown else None
+    state = {**follower.state, "faces": faces_state}
+    return {"message": ", ".join(labels) or "no face found", "faces": faces, "bars": bars, "state": state}
 
 
 def _bars(recognizer, probabilities):
@@ -86,7 +82,6 @@ def _bars(recognizer, probabilities):
 
 
 def _face_count(recognizer, rows):
-    """A sentence that says how many faces were found."""
     if recognizer.detector == "none":
         return "The whole picture was taken as a face, without a search for faces."
     if not rows[0]["detected"]:

@@ -26,10 +26,6 @@ from ..pictures import sample_path
 from ..recognizer import EmotionRecognizer
 from .answers import answer_frame, answer_picture, caught
 
-CAUTION = (
-    "The labels are guesses about the expression on a picture, not about what a person feels. Not for identifying or "
-    "judging people."
-)
 # One request is predicted at a time. At most this many wait for it; further ones are refused.
 WAITING = 8
 # Bytes of a request in addition to its picture: names, and the state of a live view.
@@ -109,7 +105,7 @@ class _Page(_Guarded):
     def get(self):
         templates = Environment(loader=PackageLoader("fer_tf.predict.demo", ""), autoescape=True)
         values = {"nonce": self.nonce, "models": list(self.models.openers), "max_mb": f"{self.models.max_mb:g}"}
-        self.finish(templates.get_template("page.html.j2").render(values, caution=CAUTION))
+        self.finish(templates.get_template("page.html.j2").render(values))
 
 
 class _Predict(_Guarded):
