@@ -312,7 +312,7 @@ def test_the_command_takes_patterns_and_lists_and_goes_on(capsys, home, faces, t
         (("--smooth", "-1"), "smooth: must be a number >= 0"),
         (("--fps", "0"), "fps: must be above 0"),
         (("--fps", "2", "--every", "2"), "every and fps: give only one of them"),
-        (("--webcam", "0"), "webcam: needs --out"),
+        (("--webcam", "0"), "webcam and streams: need --out"),
     ],
 )
 def test_what_makes_no_sense_is_refused(capsys, home, faces, tiny_model_path, given, message):
