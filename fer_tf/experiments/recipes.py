@@ -13,6 +13,16 @@ CNN_QUICK: dict = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
 CNN_SMOKE: dict = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 128}
 # Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
 REPORT2_AUGMENTATION: dict = {"rotation": 10.0, "zoom": 0.1, "flip": True}
+# `cnn`'s, for the variants of it that differ in one setting.
+CNN: dict = {
+    "learning_rate": 1e-4,
+    "batch_size": 64,
+    "epochs": 30,
+    "patience": 5,
+    **REPORT2_AUGMENTATION,
+    "quick": CNN_QUICK,
+    "smoke": CNN_SMOKE,
+}
 # What document [2] prints of a run: it names rotation, scaling, dropout and early stopping without an amount.
 REPORT2_PRINTED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "flip")
 # Document [4] prints no optimizer. Learning rate, batch and epochs are in its grid; it does not say which were best.

@@ -45,7 +45,8 @@ class ExportedModel(ABC):
         declaration: the pixels, classes and channels of a file without a description; None for a file of the kit. A
             SavedModel must have a description.
     Raises: `ModelFileError` if the file cannot be opened, contradicts its description, or has none and there is no
-        declaration; `InputError` if the runtime is not installed, the declaration does not fit, or none is needed.
+        declaration; `InputError` if the runtime is not installed, the declaration does not fit, or
+        the file has a description already.
 
     Attributes:
         path: the file or folder, a `Path`.

@@ -122,7 +122,7 @@ def open_start(experiment: Experiment) -> Start:
 
     Args:
         experiment: resolved; `weights` is a file of the kit, or the name of a run or of a bundled model.
-    Raises: `InputError` if none is given, `ModelFileError` if there is no such file, or it is not one of the kit.
+    Raises: `InputError` if `weights` is empty; `ModelFileError` if the file is missing or was not made by the kit.
     """
     if not is_pretrained(experiment):
         raise InputError("from: missing; name the model to start from, for example `fer-tf train --from fer2013.h5`")
