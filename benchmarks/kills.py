@@ -1,54 +1,97 @@
 """Kills commands with `kill -9` at random moments, lets them end, and compares what they wrote with an undisturbed run.
 
-    python benchmarks/kills.py --rounds 5              # all commands, up to five kills each
-    python benchmarks/kills.py --commands predict queue --seed 3
+    python benchmarks/kills.py --kills 50                                  # all commands
+    python benchmarks/kills.py --commands predict queue --kills 20 --seed 3 --out kills.jsonl
 
-Every file of the undisturbed run must be there with the same content (times, seconds and paths aside), there must be
-no other, and no half-written one. The moments come from the seed, but what a process has done by then does not.
+A command runs in a new folder. It is killed and started again until it ends by itself, or was killed `IN_A_ROW` times
+and is left to end. Then it begins in another new folder, until it was killed often enough. The moments come from the
+seed, in seconds of processor time; what a process has done by then does not. The processes are forks of one that has
+imported everything: a kill during the imports shows nothing. Runs of a queue and kernels of notebooks are processes of
+their own; half of the kills end them, too. Faults are:
+
+- half-written: after a kill, a file does not open under its final name;
+- lost: a finished epoch, row, picture or file that was there after a kill is missing or different later;
+- twice: a finished file is written again, or rows appear twice;
+- a result that is not the one of the undisturbed run, a missing file, or one too many.
 """
 
 import argparse
+import contextlib
+import importlib
+import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil  # comes with Jupyter
 from PIL import Image
 
-# command -> (its words, patterns of the files that must be the same as without kills)
+
+@dataclass(frozen=True)
+class Command:
+    """A command and what its files must do.
+
+    Attributes:
+        words: of the command line.
+        results: patterns of the files that must be the same as without kills.
+        once: patterns of files that are finished as soon as they are there: they must not be written again.
+        growing: patterns of files whose content after a kill must be the beginning of their later content.
+    """
+
+    words: tuple[str, ...]
+    results: tuple[str, ...]
+    once: tuple[str, ...] = ()
+    growing: tuple[str, ...] = ()
+
+
+_RUNS = ("reports/runs/*/predict.csv", "reports/runs/*/ground_truth.csv", "reports/runs/*/history.csv", "models/*.h5")
+_RUNS_ONCE = ("reports/runs/*/metrics.json", "models/*.h5")
 COMMANDS = {
-    "predict": (["predict", "photos", "--out", "out/scores.csv", "--no-detect", "--batch-size", "2"], ["out/*"]),
-    "prepare": (
-        ["data", "prepare", "folder", "--data-dir", ".", "--out", "out", "--size", "96"],
-        ["out/*.csv", "out/t*/*/*", "out/val/*/*"],
+    "predict": Command(
+        ("predict", "photos", "--out", "out/scores.csv", "--no-detect", "--batch-size", "2"),
+        ("out/scores.csv",),
+        once=("out/scores.csv",),
     ),
-    "train": (
-        ["train", "cnn", "--size", "smoke", "--option", "count=400", "--set", "epochs=6"],
-        ["reports/runs/*/predict.csv", "reports/runs/*/history.csv", "models/*.h5"],
+    "prepare": Command(
+        ("data", "prepare", "folder", "--data-dir", ".", "--out", "out", "--size", "96"),
+        ("out/*.csv", "out/prepare.json", "out/record/*.csv", "out/t*/*/*", "out/val/*/*"),
+        once=("out/t*/*/*", "out/val/*/*"),
     ),
-    "search": (
-        ["search", "cnn", "--random", "3", "--space", "learning_rate=0.01,0.001 batch_size=32,64", "--size", "smoke"]
-        + ["--option", "count=200", "--out", "out"],
-        ["out/trials.csv"],
+    "train": Command(
+        ("train", "cnn", "--size", "smoke", "--option", "count=300", "--set", "epochs=6"),
+        _RUNS,
+        _RUNS_ONCE,
+        ("reports/runs/*/history.csv",),
     ),
-    "queue": (
-        ["queue", "q.csv", "--workers", "2"],
-        ["reports/runs/*/predict.csv", "reports/runs/*/history.csv", "models/*.h5"],
+    "search": Command(
+        ("search", "cnn", "--space", "learning_rate=0.01,0.001,0.0001", "--size", "smoke")
+        + ("--option", "count=200", "--set", "epochs=2", "--out", "out"),
+        ("out/trials.csv", "out/trials/*/history.csv"),
+        ("out/trials/*/trial.json",),
+        ("out/trials/*/history.csv",),
     ),
-    "reproduce": (
-        ["reproduce", "01_majority_baseline", "02_custom_cnn", "--size", "smoke"],
-        ["reports/runs/*/predict.csv", "reports/runs/*/history.csv", "models/*.h5", "reports/notebooks/*.ipynb"],
+    "queue": Command(
+        ("queue", "q.csv", "--workers", "2", "--nice", "0"), _RUNS, _RUNS_ONCE, ("reports/runs/*/history.csv",)
+    ),
+    "reproduce": Command(
+        ("reproduce", "01_majority_baseline", "--size", "smoke", "--option", "count=300"),
+        ("reports/runs/*/predict.csv", "reports/notebooks/*.ipynb", "reports/notebooks/*.html"),
+        ("reports/runs/*/metrics.json", "reports/notebooks/*.ipynb"),
     ),
 }
 # Columns that differ between two runs of the same work.
 _TIMES = ("seconds", "started", "ended", "time", "path", "directory")
-LONGEST = 1800
+# Of what a killed run may leave: its log, and Jupyter's and matplotlib's own files.
+_LEFT_OUT = ("log.txt", ".ipython", ".config", ".local")
+LONGEST, IN_A_ROW = 1800, 8
 
 
 def write_inputs(home):
@@ -59,66 +102,143 @@ def write_inputs(home):
         for path in (home / "photos" / f"{number}.png", home / "folder" / name / f"{number}.png"):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(path)
+            os.utime(path, (number, number))  # a dataset is also known by its files' times
     rows = ["experiment,dataset,seed,size,overrides,options"]
-    rows += [f"cnn,synthetic,{seed},smoke,epochs=3,count=200" for seed in (0, 1, 2)]
+    rows += [f"cnn,synthetic,{seed},smoke,epochs=3,count=200" for seed in (0, 1)]
     (home / "q.csv").write_text("\n".join(rows) + "\n")
 
 
-def start(words, home):
-    """The command's process, whose output goes to a file."""
-    folders = {f"FER_TF_{name}": str(home / name.lower()) for name in ("REPORTS", "MODELS", "CACHE")}
-    with open(home / "log.txt", "a", encoding="utf-8") as log:
-        command = [sys.executable, "-m", "fer_tf", *words]
-        return subprocess.Popen(command, cwd=home, env={**os.environ, **folders}, stdout=log, stderr=log)
+# processes
 
 
-def killed_again_and_again(words, home, rounds, seconds, rng):
-    """Kills the command up to `rounds` times, then lets it end; returns the number of kills."""
-    kills = 0
-    for _ in range(rounds):
-        process = start(words, home)
-        try:
-            process.wait(rng.uniform(0.2, 0.9) * seconds)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-    until_it_ends(words, home)
-    return kills
+def imported():
+    """Imports what the commands need, without starting TensorFlow: its threads do not outlive a fork."""
+    from fer_tf.common.quiet import import_keras
+
+    import_keras(wake=False)
+    importlib.import_module("papermill")
+    for name in ("cli", "predict.predict_files", "training.search", "runs.reproduce", "runs.report", "data.prepare"):
+        importlib.import_module(f"fer_tf.{name}")
+
+
+class Process:
+    """A command in a fork of this process, whose output goes to a file.
+
+    Attributes:
+        pid: of the fork.
+        code: its exit code; None while it runs.
+        seconds: of processor time, with all processes that it waited for; of an ended command.
+    """
+
+    def __init__(self, words, home):
+        self.code, self.seconds = None, 0.0
+        self.pid = os.fork()
+        if not self.pid:
+            _become(words, home)
+
+    def wait(self, seconds=float("inf")):
+        """True once the command has ended; False if it and what it started have used the processor for longer."""
+        end = time.monotonic() + LONGEST
+        while self.code is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self.code, self.seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+            elif self._used() >= seconds:
+                return False
+            elif time.monotonic() > end:
+                raise SystemExit(f"a command takes longer than {LONGEST} seconds")
+            else:
+                time.sleep(0.02)
+        return True
+
+    def _used(self):
+        """Seconds of processor time of the command and of all processes that it has started."""
+        used = 0.0
+        for process in self._all():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                used += sum(process.cpu_times()[:4])
+        return used
+
+    def _all(self):
+        own = psutil.Process(self.pid)
+        return [own, *own.children(recursive=True)]
+
+    def kill(self, with_children):
+        """kill -9, of the command alone or with all processes that it has started."""
+        os.kill(self.pid, signal.SIGSTOP)  # it starts nothing more
+        for process in self._all() if with_children else [psutil.Process(self.pid)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        os.waitpid(self.pid, 0)
+
+
+def _become(words, home):
+    """Turns a fork into the command; it does not return."""
+    from fer_tf.__main__ import main
+
+    log = os.open(home / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.chdir(home)
+    os.environ |= {f"FER_TF_{name}": str(home / name.lower()) for name in ("REPORTS", "MODELS", "CACHE")}
+    sys.argv, code = ["fer-tf", *words], 1
+    try:
+        main()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def until_it_ends(words, home):
-    """Runs the command until it ends without an error: runs of a killed queue may still hold their locks."""
+    """Runs the command until it ends without an error: runs of a killed queue may still hold their locks.
+
+    Returns: seconds of processor time of the last call.
+    """
     end = time.monotonic() + LONGEST
-    while start(words, home).wait(LONGEST):
+    while True:
+        process = Process(words, home)
+        process.wait()
+        if process.code == 0:
+            return process.seconds
         if time.monotonic() > end:
             raise SystemExit(f"{words[0]} does not end: {(home / 'log.txt').read_text()[-2000:]}")
-        time.sleep(5)
+        time.sleep(2)
 
 
-def differences(whole, killed, patterns):
-    """Sentences on what differs between the files of two homes; [] if nothing does."""
+# what is on the disk
+
+
+def files_of(home, patterns):
+    """Names of the files of some patterns, relative to the folder; temporary ones begin with a point."""
+    found = [path.relative_to(home) for pattern in patterns for path in home.glob(pattern)]
+    return {path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)}
+
+
+def everything(home):
+    """(name, size, time of writing) of all files that a command may have written."""
+    paths = (path for path in home.rglob("*") if path.is_file() and not set(path.parts) & set(_LEFT_OUT))
+    stats = ((path.relative_to(home).as_posix(), path.stat()) for path in paths)
+    return {(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats}
+
+
+def half_written(home):
+    """The files with a final name that do not open."""
     faults = []
-    for pattern in patterns:
-        names = [{path.relative_to(home).as_posix() for path in home.glob(pattern)} for home in (whole, killed)]
-        faults += [f"lost: {name}" for name in sorted(names[0] - names[1])]
-        faults += [f"too many: {name}" for name in sorted(names[1] - names[0])]
-        common = sorted(names[0] & names[1])
-        faults += [f"differs: {name}" for name in common if not same(whole / name, killed / name)]
+    for path in sorted(home.rglob("*")):
+        parts = path.relative_to(home).parts
+        if path.suffix in READERS and not any(part.startswith(".") for part in parts):
+            try:
+                READERS[path.suffix](path)
+            except FileNotFoundError:
+                pass  # moved by a run that outlived its queue
+            except Exception as error:
+                faults.append(f"half-written: {'/'.join(parts)} ({type(error).__name__})")
     return faults
-
-
-def same(one, other):
-    """True if two files have the same content, times and paths aside."""
-    if one.is_dir():
-        return other.is_dir()
-    if one.suffix == ".csv":
-        tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in (one, other)]
-        kept = [table[[name for name in table if not any(word in name for word in _TIMES)]] for table in tables]
-        return kept[0].equals(kept[1])
-    if one.suffix == ".h5":
-        return weights(one) == weights(other)
-    return one.suffix == ".ipynb" or one.read_bytes() == other.read_bytes()
 
 
 def weights(path):
@@ -131,28 +251,156 @@ def weights(path):
     return found
 
 
+def _arrays(path):
+    with np.load(path) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _picture(path):
+    with Image.open(path) as picture:
+        picture.load()
+
+
+def _page(path):
+    if not path.read_text(encoding="utf-8").rstrip().endswith("</html>"):
+        raise ValueError("has no end")
+
+
+READERS = {
+    ".csv": lambda path: pd.read_csv(path, dtype=str),
+    ".json": lambda path: json.loads(path.read_text(encoding="utf-8")),
+    ".ipynb": lambda path: json.loads(path.read_text(encoding="utf-8")),
+    ".html": _page,
+    ".h5": weights,
+    ".npz": _arrays,
+    ".png": _picture,
+    ".jpg": _picture,
+}
+
+
+def finished_parts(command, home):
+    """What must stay after a kill: dict file -> (time of writing or None, bytes that its content must begin with)."""
+    found = {name: (None, (home / name).read_bytes()) for name in files_of(home, command.growing)}
+    found |= {name: ((home / name).stat().st_mtime_ns, b"") for name in files_of(home, command.once)}
+    note = home / "out" / "scores.csv.part.json"
+    if note.is_file():  # predict: the rows up to this byte are finished
+        whole = json.loads(note.read_text())["bytes"]
+        found["out/scores.csv"] = None, (home / "out" / "scores.csv.part").read_bytes()[:whole]
+    return found
+
+
+def lost_or_twice(kept, home):
+    """Sentences on finished parts of an earlier moment that are missing, different, or written again."""
+    faults = []
+    for name, (written, beginning) in kept.items():
+        path = home / name
+        if name == "out/scores.csv" and not path.is_file():
+            path = home / "out" / "scores.csv.part"
+        if not path.is_file() or not path.read_bytes().startswith(beginning):
+            faults.append(f"lost: {name}")
+        elif written not in (None, path.stat().st_mtime_ns):
+            faults.append(f"twice: {name}")
+    return faults
+
+
+def differences(command, whole, killed):
+    """Sentences on what differs between the files of two homes; [] if nothing does."""
+    results = [files_of(home, command.results) for home in (whole, killed)]
+    names = [{name for name, _, _ in everything(home)} for home in (whole, killed)]
+    faults = [f"missing: {name}" for name in sorted(names[0] - names[1])]
+    faults += [f"too many: {name}" for name in sorted(names[1] - names[0])]
+    common = sorted(results[0] & results[1])
+    return faults + [f"differs: {name}" for name in common if not same(whole / name, killed / name)]
+
+
+def same(one, other):
+    """True if two files have the same content, times and paths aside."""
+    if one.suffix == ".csv":
+        tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in (one, other)]
+        kept = [table[[name for name in table if not any(word in name for word in _TIMES)]] for table in tables]
+        return kept[0].equals(kept[1])
+    if one.suffix == ".h5":
+        return weights(one) == weights(other)
+    return one.suffix in (".ipynb", ".html") or one.read_bytes() == other.read_bytes()
+
+
+# kills
+
+
+class Tally:
+    """The kills of one command so far.
+
+    Attributes:
+        kills: number of kills.
+        working: those before which the process had written something.
+        ends: how often the command was started again until it ended.
+        faults: sentences on what was wrong.
+    """
+
+    def __init__(self):
+        self.kills, self.working, self.ends, self.faults = 0, 0, 0, []
+
+
+def killed_until_it_ends(command, home, whole, seconds, limit, rng, tally):
+    """Kills a command in a new folder at most `limit` times, lets it end, and adds what it finds to the tally."""
+    begin, kept = tally.kills, {}
+    while tally.kills - begin < limit:
+        before, process = everything(home), Process(command.words, home)
+        if process.wait(rng.uniform(0.02, 0.95) * seconds):
+            if process.code == 0:
+                break
+            time.sleep(1)  # a run that outlived the killed command still holds its lock
+            continue
+        process.kill(with_children=rng.random() < 0.5)
+        tally.kills += 1
+        tally.working += everything(home) != before
+        tally.faults += half_written(home) + lost_or_twice(kept, home)
+        kept = finished_parts(command, home)
+    until_it_ends(command.words, home)
+    tally.ends += 1
+    tally.faults += half_written(home) + lost_or_twice(kept, home) + differences(command, whole, home)
+
+
+def try_command(name, kills, seed):
+    """Kills a command until it was killed often enough; returns dict of figures. Folders with faults are kept."""
+    command, folder = COMMANDS[name], Path(tempfile.mkdtemp(prefix=f"kills_{name}_"))
+    whole, rng, tally = folder / "whole", np.random.default_rng([seed, len(name)]), Tally()
+    whole.mkdir()
+    write_inputs(whole)
+    needed = until_it_ends(command.words, whole)
+    while tally.kills < kills:
+        home, faults = folder / f"killed{tally.ends}", len(tally.faults)
+        home.mkdir()
+        write_inputs(home)
+        killed_until_it_ends(command, home, whole, needed, min(IN_A_ROW, kills - tally.kills), rng, tally)
+        print(f"{name}: {tally.kills} of {kills} kills {tally.faults[faults:] or ''}", file=sys.stderr, flush=True)
+        if len(tally.faults) == faults:
+            shutil.rmtree(home)
+    if not tally.faults:
+        shutil.rmtree(folder)
+    return {"command": name, "seconds": round(needed, 1), **vars(tally), "folder": str(folder)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=list(COMMANDS))
-    parser.add_argument("--rounds", type=int, default=1, help="kills of each command, at most")
+    parser.add_argument("--kills", type=int, default=1, help="kills of each command")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="file to which each command's figures are added as a line of JSON")
     options = parser.parse_args()
-    rng, failed = np.random.default_rng(options.seed), False
+    imported()
+    failed = False
     for name in options.commands:
-        words, patterns = COMMANDS[name]
-        folder = Path(tempfile.mkdtemp(prefix="kills_"))
-        for home in (folder / "whole", folder / "killed"):
-            home.mkdir()
-            write_inputs(home)
-        begin = time.monotonic()
-        until_it_ends(words, folder / "whole")
-        seconds = time.monotonic() - begin
-        kills = killed_again_and_again(words, folder / "killed", options.rounds, seconds, rng)
-        faults = differences(folder / "whole", folder / "killed", patterns)
-        print(f"{name:10} {seconds:6.0f} s  {kills} kills: {'; '.join(faults[:5]) or 'the same files'}", flush=True)
-        failed |= bool(faults)
-        if not faults:
-            shutil.rmtree(folder)
+        found = try_command(name, options.kills, options.seed)
+        print(
+            f"{name:10} {found['seconds']:6.0f} s  {found['kills']} kills ({found['working']} while it had written), "
+            f"ended {found['ends']} times: {'; '.join(found['faults'][:8]) or 'the same files'}",
+            flush=True,
+        )
+        if options.out:
+            with open(options.out, "a", encoding="utf-8") as file:
+                print(json.dumps(found), file=file)
+        failed |= bool(found["faults"])
     sys.exit(failed)
 
 
