@@ -8,6 +8,7 @@ The codes in csv files, annotations and numbered folders are 0 neutral 1 happine
 9 uncertain and 10 no face are left out and counted.
 """
 
+import os
 import warnings
 from pathlib import Path
 
@@ -166,8 +167,8 @@ def _cut_validation(root, table, seed):
 def _occluded(root, table, occluded):
     """Which rows are test pictures in the list, bool [N], and a note on how many names were found."""
     path = expanded(occluded)
-    path = root / path if (root / path).is_file() else path
-    if not path.is_file():
+    path = root / path if os.path.isfile(root / path) else path
+    if not os.path.isfile(path):
         raise MissingDataError(
             f"occluded: there is no {path} (nor {root / path}); RAN's lists are at "
             "https://github.com/kaiwang960112/Challenge-condition-FER-dataset"

@@ -4,6 +4,7 @@ Columns: subDirectory_filePath, face_x, face_y, face_width, face_height, facial_
 with or without a header. Each row is one picture, which is below `Manually_Annotated_Images/`.
 """
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +40,10 @@ def scan(folder: Path) -> dict[str, tuple[int, int]]:
     try:
         with os.scandir(folder) as entries:
             statuses = {entry.name: entry.stat() for entry in entries if entry.is_file()}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return {}
+        raise
     return {name: (status.st_size, status.st_mtime_ns) for name, status in statuses.items()}
 
 
@@ -107,7 +110,7 @@ def read_lists(root: Path, lists: dict[str, Path], notes: list[str]) -> pd.DataF
 def _image_home(root, names):
     """The first of IMAGE_FOLDERS with some of the listed pictures: some copies have one folder more or less."""
     sample = names.iloc[:: max(1, len(names) // 20)]
-    homes = (home for home in IMAGE_FOLDERS if any((root / home / name).is_file() for name in sample))
+    homes = (home for home in IMAGE_FOLDERS if any(os.path.isfile(root / home / name) for name in sample))
     return next(homes, IMAGE_FOLDERS[0])
 
 

@@ -129,7 +129,7 @@ def _read_csv(path):
         _check_column(path, "split", names, set(SPLIT_NAMES), ", ".join(SPLITS))
         table["split"] = names.map(SPLIT_NAMES)
     table["path"] = [path.parent / name.strip() for name in table["path"]]
-    lost = [row for row, file in enumerate(table["path"]) if not file.is_file()]
+    lost = [row for row, file in enumerate(table["path"]) if not os.path.isfile(file)]
     if lost:
         raise DataError(
             f"{path}, line {lost[0] + 2}: there is no {table['path'][lost[0]]} ({len(lost)} files are missing)"

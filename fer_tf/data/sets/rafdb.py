@@ -5,6 +5,7 @@ Kaggle's form is `DATASET/train|test/<1..7>/*.jpg`, with or without `train_label
 image, label).
 """
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -80,7 +81,7 @@ def _existing(path, rows):
     names = pd.Series([image for image, _, _ in rows])
     if names.duplicated().any():
         raise DataError(f"{path}: names {names[names.duplicated()].iloc[0].name} twice")
-    lost = [image for image, _, _ in rows if not image.is_file()]
+    lost = [image for image, _, _ in rows if not os.path.isfile(image)]
     if lost:
         raise MissingDataError(f"rafdb: {lost[0]} is missing, but {path} lists it ({len(lost)} files are missing)")
     if not rows:

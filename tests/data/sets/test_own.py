@@ -101,6 +101,7 @@ def test_csv_with_its_own_split(csv_home):
         ("faces/3.png,sad", "faces/3.png,7", "list.csv, line 5: unknown emotion '7'; known are anger"),
         ("faces/3.png,sad", "faces/3.png,label", "list.csv, line 5: class 'label': is the name of a column"),
         ("faces/3.png", "faces/nowhere.png", r"list.csv, line 5: there is no .*nowhere.png \(1 files are missing\)"),
+        ("faces/3.png", "x" * 999, r"list.csv, line 5: there is no .*xxx \(1 files are missing\)"),
         ("path,label", "file,label", "has no column path"),
         ("path,label,subject", "path,label,split", "line 2: unknown split 'person 0'; allowed are train, val, test"),
     ],

@@ -63,6 +63,11 @@ def test_missing_says_how_to_get_it(tmp_path):
     [
         ("train_00002.jpg 3", "train_00002.jpg 8", "line 3: unknown label '8'; allowed are 1..7"),
         ("train_00002.jpg 3", "train_99999.jpg 3", r"train_99999_aligned.jpg is missing, .*\(1 files are missing\)"),
+        (
+            "train_00002.jpg 3",
+            f"train_{'9' * 300}.jpg 3",
+            r"train_9+_aligned.jpg is missing, .*\(1 files are missing\)",
+        ),
         ("train_00002.jpg 3", "img2.jpg 3", "line 3: 'img2.jpg' is not a name like train_00001.jpg"),
     ],
 )
