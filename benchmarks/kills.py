@@ -7,7 +7,7 @@ A command runs in a new folder. It is killed and started again until it ends by 
 and is left to end. Then it begins in another new folder, until it was killed often enough. The moments come from the
 seed, in seconds of processor time; what a process has done by then does not. The processes are forks of one that has
 imported everything: a kill during the imports shows nothing. Runs of a queue and kernels of notebooks are processes of
-their own; half of the kills end them, too. Faults are:
+their own; some of the kills end them, too. Faults are:
 
 - half-written: after a kill, a file does not open under its final name;
 - lost: a finished epoch, row, picture or file that was there after a kill is missing or different later;
@@ -44,12 +44,14 @@ class Command:
         results: patterns of the files that must be the same as without kills.
         once: patterns of files that are finished as soon as they are there: they must not be written again.
         growing: patterns of files whose content after a kill must be the beginning of their later content.
+        together: share of the kills that also end what the command has started.
     """
 
     words: tuple[str, ...]
     results: tuple[str, ...]
     once: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
+    together: float = 0.5
 
 
 _RUNS = ("reports/runs/*/predict.csv", "reports/runs/*/ground_truth.csv", "reports/runs/*/history.csv", "models/*.h5")
@@ -79,7 +81,7 @@ COMMANDS = {
         ("out/trials/*/history.csv",),
     ),
     "queue": Command(
-        ("queue", "q.csv", "--workers", "2", "--nice", "0"), _RUNS, _RUNS_ONCE, ("reports/runs/*/history.csv",)
+        ("queue", "q.csv", "--workers", "2", "--nice", "0"), _RUNS, _RUNS_ONCE, ("reports/runs/*/history.csv",), 0.25
     ),
     "reproduce": Command(
         ("reproduce", "01_majority_baseline", "--size", "smoke", "--option", "count=300"),
@@ -89,8 +91,8 @@ COMMANDS = {
 }
 # Columns that differ between two runs of the same work.
 _TIMES = ("seconds", "started", "ended", "time", "path", "directory")
-# Of what a killed run may leave: its log, and Jupyter's and matplotlib's own files.
-_LEFT_OUT = ("log.txt", ".ipython", ".config", ".local")
+# No results: the log, Jupyter's and matplotlib's own files, and a queue's notes (runs that outlive it have none).
+_LEFT_OUT = ("log.txt", ".ipython", ".config", ".local", "queue")
 LONGEST, IN_A_ROW = 1800, 8
 
 
@@ -195,19 +197,29 @@ def _become(words, home):
 
 
 def until_it_ends(words, home):
-    """Runs the command until it ends without an error: runs of a killed queue may still hold their locks.
+    """Runs the command until it ends without an error and nothing that it started is left.
 
     Returns: seconds of processor time of the last call.
     """
     end = time.monotonic() + LONGEST
     while True:
+        while survivors(home):
+            time.sleep(0.5)
         process = Process(words, home)
         process.wait()
-        if process.code == 0:
+        if process.code == 0 and not survivors(home):
             return process.seconds
         if time.monotonic() > end:
             raise SystemExit(f"{words[0]} does not end: {(home / 'log.txt').read_text()[-2000:]}")
-        time.sleep(2)
+
+
+def survivors(home):
+    """The processes that work in this folder and were started by a command, also by a killed one."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found += [process] if process.environ().get("FER_TF_REPORTS") == str(home / "reports") else []
+    return found
 
 
 # what is on the disk
@@ -346,16 +358,21 @@ def killed_until_it_ends(command, home, whole, seconds, limit, rng, tally):
     begin, kept = tally.kills, {}
     while tally.kills - begin < limit:
         before, process = everything(home), Process(command.words, home)
-        if process.wait(rng.uniform(0.02, 0.95) * seconds):
-            if process.code == 0:
+        with_children = rng.random() < command.together
+        # runs that outlive a killed queue continue: it can be killed more often
+        latest = 0.95 if with_children or command.together == 0.5 else 0.25
+        if process.wait(rng.uniform(0.02, latest) * seconds):
+            if process.code == 0 and not survivors(home):
                 break
-            time.sleep(1)  # a run that outlived the killed command still holds its lock
+            time.sleep(1)  # a run that outlived the killed command still works
             continue
-        process.kill(with_children=rng.random() < 0.5)
+        process.kill(with_children)
         tally.kills += 1
         tally.working += everything(home) != before
         tally.faults += half_written(home) + lost_or_twice(kept, home)
         kept = finished_parts(command, home)
+    for folder in home.rglob(".*.????????"):
+        os.utime(folder, (0, 0))  # temporary folders of killed processes are removed if they are old
     until_it_ends(command.words, home)
     tally.ends += 1
     tally.faults += half_written(home) + lost_or_twice(kept, home) + differences(command, whole, home)

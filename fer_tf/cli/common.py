@@ -81,18 +81,32 @@ Guess = Annotated[
     typer.Option("--guess", help="Instead of --pixels: test each range on drawn faces and use the most likely one."),
 ]
 
+Logits = Annotated[
+    bool,
+    typer.Option(
+        "--logits",
+        help="Only for a model file that the kit did not make: its last layer returns raw scores; apply a softmax.",
+    ),
+]
+
 
 def declared(
-    model: str | None, pixels: str | None, classes: str | None, channels: str | None, guess: bool
+    model: str | None,
+    pixels: str | None,
+    classes: str | None,
+    channels: str | None,
+    guess: bool,
+    logits: bool = False,
 ) -> "Declaration | None":
     """What the options declare about a model file that the kit did not make; None if none of them is given.
 
     Args:
         model: the file, None for the bundled model.
-        pixels, classes, channels, guess: the options. With `guess` the trials of all pixels are printed on stderr.
+        pixels, classes, channels, guess, logits: the options. With `guess` the trials of all pixels are printed on
+            stderr.
     Raises: `InputError` if classes, or both or neither of pixels and guess are given.
     """
-    if not (pixels or classes or channels or guess):
+    if not (pixels or classes or channels or guess or logits):
         return None
     from ..common.checks import InputError
     from ..saving import Declaration
@@ -102,11 +116,11 @@ def declared(
     if bool(pixels) == guess:
         raise InputError("pixels: give one of --pixels and --guess")
     if pixels:
-        return Declaration(pixels, classes, channels)
+        return Declaration(pixels, classes, channels, logits=logits)
     from ..saving.adopting import guess_pixels
     from ..saving.bundled import bundled_path
 
-    found, trials = guess_pixels(model or bundled_path(), classes, channels)
+    found, trials = guess_pixels(model or bundled_path(), classes, channels, logits)
     for trial in trials:
         tell(trial)
     tell(f"guess: {found.pixels} is likeliest; look into the code of the training, then give --pixels {found.pixels}")

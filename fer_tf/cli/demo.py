@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import Channels, Classes, Detector, Guess, Pixels, app, declared
+from .common import Channels, Classes, Detector, Guess, Logits, Pixels, app, declared
 
 
 @app.command(
@@ -30,6 +30,7 @@ def demo(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    logits: Logits = False,
 ) -> None:
     """Serves a page on this computer that predicts pictures and webcam frames, until you press Ctrl-C.
 
@@ -44,7 +45,7 @@ def demo(
     with open_port(host, port) as listening:
         if not is_loopback(host):
             print(f"warning: on {host} anyone on the network can open the page and send pictures", file=sys.stderr)
-        about = declared(model, pixels, classes, channels, guess)
+        about = declared(model, pixels, classes, channels, guess, logits)
         page = make_app(Models(_openers(model, detector, about), max_mb), host)
         print(f"{address(listening)} (Ctrl-C stops it)", flush=True)
         serve(page, listening, not no_browser)

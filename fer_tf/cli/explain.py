@@ -15,6 +15,7 @@ from .common import (
     FaceChoice,
     FaceMargin,
     Guess,
+    Logits,
     NoDetect,
     Pixels,
     app,
@@ -51,6 +52,7 @@ def explain(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    logits: Logits = False,
 ) -> None:
     """Draws where a model looks: for every face and method a picture of the face next to its map.
 
@@ -68,7 +70,7 @@ def explain(
     files = collect_files(images, written_files(out), tell)
     if not files:
         raise InputError(f"{', '.join(images)}: no files found")
-    about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
+    about, detector = declared(model, pixels, classes, channels, guess, logits), "none" if no_detect else detector
     recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, declaration=about)
     methods = dict.fromkeys(name.strip() for name in method.split(",") if name.strip())
     explainer = FileExplainer(recognizer, list(methods), target)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import Channels, Classes, DataDir, Dataset, Guess, Pixels, Protocol, app, declared
+from .common import Channels, Classes, DataDir, Dataset, Guess, Logits, Pixels, Protocol, app, declared
 
 
 @app.command(
@@ -33,6 +33,7 @@ def export(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    logits: Logits = False,
 ) -> None:
     """Writes a model as ONNX, TFLite or SavedModel, with its labels and pixel range inside.
 
@@ -48,7 +49,7 @@ def export(
 
     check_out(out or default_out(model, to, quantize), to, quantize)
     path = find_model(model)
-    loaded = load_model(path, declared(str(path), pixels, classes, channels, guess))
+    loaded = load_model(path, declared(str(path), pixels, classes, channels, guess, logits))
     target = Path(out or default_out(path, to, quantize))
     trained_on = model_info(loaded).get("provenance", {}).get("dataset")
     if quantize == "int8" and trained_on in DATASETS and trained_on != dataset:
@@ -75,6 +76,7 @@ def adopt(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    logits: Logits = False,
 ) -> None:
     """Writes a model that the kit did not make into a file of the kit.
 
@@ -85,7 +87,7 @@ def adopt(
     from ..common.checks import InputError
     from ..saving.adopting import adopt_model
 
-    about = declared(model, pixels, classes, channels, guess)
+    about = declared(model, pixels, classes, channels, guess, logits)
     if about is None:
         raise InputError("adopt: needs --classes, and --pixels or --guess; `fer-tf adopt --help` explains them")
     info = adopt_model(model, out, about)

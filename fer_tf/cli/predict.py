@@ -16,6 +16,7 @@ from .common import (
     FaceChoice,
     FaceMargin,
     Guess,
+    Logits,
     NoDetect,
     Pixels,
     app,
@@ -99,6 +100,7 @@ def predict(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    logits: Logits = False,
     sample: Sample = False,
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
@@ -128,7 +130,7 @@ def predict(
         raise InputError("webcam and streams: need --out, the csv to write")
     if not files:
         raise InputError(f"{', '.join(images)}: no files found")
-    about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
+    about, detector = declared(model, pixels, classes, channels, guess, logits), "none" if no_detect else detector
     recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, runtime=runtime, declaration=about)
     failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)
     for path, error in failed:

@@ -13,6 +13,7 @@ from .common import (
     DataDir,
     Dataset,
     Guess,
+    Logits,
     Options,
     Pixels,
     Protocol,
@@ -182,6 +183,7 @@ def evaluate(
     classes: Classes = None,
     channels: Channels = None,
     guess: Guess = False,
+    logits: Logits = False,
 ) -> None:
     """Evaluates a saved model on a dataset's test split: report, csv files, confusion matrices."""
     import_keras()
@@ -193,7 +195,7 @@ def evaluate(
     from ..saving.opening import open_in_runtime
     from ..saving.runtimes import ExportedModel
 
-    about = declared(model, pixels, classes, channels, guess)
+    about = declared(model, pixels, classes, channels, guess, logits)
     loaded = open_in_runtime(model, None, about)  # before the dataset, so that a mistyped name is reported at once
     dataset_options = parse_options(dataset, options or [])
     ds = load_dataset(dataset, data_dir, protocol, seed=seed, **dataset_options)

@@ -4,11 +4,18 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+# Seconds after which a temporary folder that no process holds is one that a killed process left.
+_LEFT_AFTER = 60
+# Folders in which this process has looked for those that were left.
+_tidied: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -23,14 +30,67 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, not a file to write", str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
+    with temporary_folder(path) as folder:
         part = folder / path.name
         yield part
         os.replace(part, path)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Makes a folder next to `path`, whose folder is made, too; it is removed after the block.
+
+    A process that is killed leaves its folder. The next one that writes there removes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(path.parent.resolve())
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    lock = _held(folder)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _tidy(parent):
+    """Removes the temporary folders that killed processes left in a folder; once for each folder and process."""
+    if parent in _tidied:
+        return
+    _tidied.add(parent)
+    with contextlib.suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            named = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", entry.name)
+            if named and entry.is_dir(follow_symlinks=False) and _is_left(Path(entry.path), named[1]):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _is_left(folder, name):
+    """True if a temporary folder for the file `name` is old, holds nothing else, and no process holds it."""
+    if time.time() - folder.stat().st_mtime < _LEFT_AFTER or not set(os.listdir(folder)) <= {name}:
+        return False
+    lock = _held(folder)
+    if lock is None:
+        return False
+    os.close(lock)
+    return True
+
+
+def _held(folder):
+    """A lock on a folder, which ends with this process; None if another one has it, or the system has no such locks."""
+    try:
+        import fcntl
+
+        lock = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -27,10 +27,21 @@ def predict_probabilities(model: keras.Model, images: Any, batch_size: int = 256
         for start in tqdm(starts, disable=not progress, unit="batch", leave=False)
     ]
     probabilities = np.concatenate(batches) if batches else np.zeros((0, model.output_shape[-1]), np.float32)
-    sums = probabilities.sum(axis=1)
-    if not np.isfinite(sums).all() or (len(sums) and np.abs(sums - 1).max() > 1e-2) or probabilities.min(initial=0) < 0:
+    if fault := probability_fault(probabilities):
         raise InputError(
-            f"model: outputs are not probabilities (a row sums to {sums[np.argmax(np.abs(sums - 1))]:.3g}); "
-            "end the model in a softmax"
+            f"model: outputs are not probabilities ({fault}); end the model in a softmax, or declare that it returns "
+            "raw scores (--logits, in Python Declaration(..., logits=True))"
         )
     return probabilities
+
+
+def probability_fault(rows: np.ndarray) -> str:
+    """Why rows [N, C] are not probabilities: some are not finite, negative, or do not sum to one; "" if they are."""
+    sums = rows.sum(axis=1)
+    if not np.isfinite(sums).all():
+        return "a row holds numbers that are not finite"
+    if rows.min(initial=0) < 0:
+        return f"there are negative ones ({rows.min():.3g})"
+    if len(sums) and np.abs(sums - 1).max() > 1e-2:
+        return f"a row sums to {sums[np.argmax(np.abs(sums - 1))]:.3g}"
+    return ""

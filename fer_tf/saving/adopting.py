@@ -10,11 +10,9 @@ import numpy as np
 
 from ..common.checks import InputError, check_choice
 from ..common.paths import expanded
-from ..data.drawn_faces import draw_faces
-from ..data.images import convert
 from ..layers.declared_input import NEED_COLOUR, PIXELS
 from ..models.inference import predict_probabilities
-from .declaration import Declaration
+from .declaration import Declaration, drawn_pictures
 from .keras_files import SUFFIXES, find_model, load_model, model_info, model_shape, save_model
 from .opening import open_in_runtime
 from .runtimes import ExportedModel, is_exported
@@ -54,7 +52,7 @@ class PixelTrial:
 
 
 def try_pixels(
-    model: str | os.PathLike[str], classes: str | Sequence[str], channels: str | None = None
+    model: str | os.PathLike[str], classes: str | Sequence[str], channels: str | None = None, logits: bool = False
 ) -> list[PixelTrial]:
     """Tries which pixels a model answers best, on drawn faces.
 
@@ -66,14 +64,14 @@ def try_pixels(
 
     Args:
         model: the path of a file that was not made by the kit.
-        classes, channels: see `Declaration`.
+        classes, channels, logits: see `Declaration`.
     Returns: a `PixelTrial` for each kind of pixels, the most plausible one first. It is a guess: only the code of the
         training knows.
     Raises: see `open_in_runtime`.
     """
-    bare = open_in_runtime(model, None, Declaration("0..255", classes))
-    height, width, count = model_shape(bare)
-    faces = convert(draw_faces(FACES, seed=0).images, (height, width), count)
+    bare = open_in_runtime(model, None, Declaration("0..255", classes, logits=logits))
+    count = model_shape(bare)[2]
+    faces = drawn_pictures(model_shape(bare), FACES)
     norms = _batch_norms(bare)
     kinds = [pixels for pixels in PIXELS if count == 3 or pixels not in NEED_COLOUR] if norms else RANGES
     trials = [_trial(bare, faces, Declaration(pixels, classes, channels), norms) for pixels in kinds]
@@ -127,14 +125,14 @@ def _plausibility(trial):
 
 
 def guess_pixels(
-    model: str | os.PathLike[str], classes: str | Sequence[str], channels: str | None = None
+    model: str | os.PathLike[str], classes: str | Sequence[str], channels: str | None = None, logits: bool = False
 ) -> tuple[Declaration, list[PixelTrial]]:
     """Guesses the pixels of a model that was not made by the kit; see `try_pixels` for arguments and errors.
 
     Returns: a declaration with the most plausible pixels, marked as a guess; and all trials, the best one first.
     """
-    trials = try_pixels(model, classes, channels)
-    return Declaration(trials[0].pixels, classes, channels, is_guess=True), trials
+    trials = try_pixels(model, classes, channels, logits)
+    return Declaration(trials[0].pixels, classes, channels, is_guess=True, logits=logits), trials
 
 
 def adopt_model(path: str | os.PathLike[str], out: str | os.PathLike[str], declaration: Declaration) -> dict:

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..data import DATASETS
+from ..data.drawn_faces import draw_faces
+from ..data.images import convert
 from ..emotions import EMOTIONS, canonical_emotion
 from ..layers.declared_input import ALLOWED_PIXELS, CHANNELS, DeclaredInput, check_pixels
+from ..models.inference import probability_fault
 
 ALPHABETICAL = "alphabetical"
 
@@ -27,7 +32,9 @@ class Declaration:
         classes: the model's outputs in order: a name of `named_orders`, or emotion names, as a sequence or as text with
             commas between them.
         channels: "gray", "rgb" or "bgr"; None for gray if the model takes one channel, and RGB if it takes three.
-        is_guess: True if `fer_tf.saving.guessing` chose the pixels.
+        is_guess: True if `fer_tf.saving.adopting.guess_pixels` chose the pixels.
+        logits: the outputs are raw scores, as of a last layer without an activation; a softmax makes probabilities of
+            them.
     Raises: `InputError` for pixels or channels that the kit does not know.
     """
 
@@ -35,6 +42,7 @@ class Declaration:
     classes: str | Sequence[str]
     channels: str | None = None
     is_guess: bool = False
+    logits: bool = False
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels)
@@ -82,8 +90,32 @@ class Declaration:
         return layer
 
     def about(self, count: int) -> dict[str, Any]:
-        """What the model's provenance says of this declaration: pixels, channels, and whether it is a guess."""
-        return {"pixels": self.pixels, "channels": self.channels_of(count), "guess": self.is_guess}
+        """What the model's provenance says of this declaration: pixels, channels, whether it is a guess, and logits."""
+        about = {"pixels": self.pixels, "channels": self.channels_of(count), "guess": self.is_guess}
+        return {**about, "logits": True} if self.logits else about
+
+    def check_answers(self, subject: object, answers: np.ndarray) -> None:
+        """Checks that a model's outputs are what is declared: probabilities, or with `logits` raw scores.
+
+        Args:
+            subject: the model, for the message.
+            answers: [N, C], its outputs for `drawn_pictures` with the declared pixels, without a softmax of the kit.
+        Raises: `InputError` for raw scores that are not declared, and for probabilities that are declared as scores.
+        """
+        answers = np.asarray(answers, np.float64)
+        fault = probability_fault(answers)
+        if self.logits and not fault:
+            raise InputError(
+                f"logits: the outputs of {subject} are probabilities already; leave it out, because another softmax "
+                "would make all classes nearly equal"
+            )
+        if fault and not self.logits:
+            raise InputError(
+                f"{subject}: its outputs are not probabilities: on drawn faces {fault}. If they are raw scores (no "
+                "softmax at the end), add --logits (in Python logits=True); a softmax is then applied to them"
+            )
+        if not np.isfinite(answers).all():
+            raise InputError(f"{subject}: its outputs on drawn faces are not finite numbers; other pixels may help")
 
 
 def declared_text(provenance: dict) -> str:
@@ -92,7 +124,16 @@ def declared_text(provenance: dict) -> str:
     if not isinstance(about, dict):
         return ""
     guess = " (a guess: check it against the model's training)" if about.get("guess") else ""
-    return f"declared by the user: pixels {about.get('pixels')}{guess}, channels {about.get('channels')}, the classes"
+    scores = ", raw scores as outputs" if about.get("logits") else ""
+    return (
+        f"declared by the user: pixels {about.get('pixels')}{guess}, channels {about.get('channels')}, the classes"
+        f"{scores}"
+    )
+
+
+def drawn_pictures(shape: tuple[int, int, int], count: int) -> np.ndarray:
+    """Drawn faces at a model's size, to see how it answers: uint8 [count, H, W, C]; always the same."""
+    return convert(draw_faces(count, seed=0).images, shape[:2], shape[2])
 
 
 def named_orders(outputs: int) -> dict[str, tuple[str, ...]]:
@@ -147,5 +188,5 @@ def check_undescribed(subject: object, declaration: Declaration | None) -> None:
     """Raises `InputError` if there is a declaration about a model that says its pixels and classes itself."""
     if declaration is not None:
         raise InputError(
-            f"{subject}: says its pixels and classes itself; leave pixels, classes, channels and guess out"
+            f"{subject}: says its pixels and classes itself; leave pixels, classes, channels, guess and logits out"
         )

@@ -16,7 +16,6 @@ between them; the sampling grids of spatial transformers stay exact. Calibration
 
 import contextlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import keras
 import numpy as np
 
 from ..common.checks import InputError, check_choice
-from ..common.files import replacing
+from ..common.files import replacing, temporary_folder
 from ..common.paths import expanded
 from ..data import DATASETS, load_dataset
 from ..models.inference import predict_probabilities
@@ -221,8 +220,7 @@ def _replacing_folder(path):
     """Like `replacing`, for a folder. It replaces an existing folder only if that is an earlier export."""
     if path.exists() and not (path / "assets.extra" / DESCRIPTION).is_file():
         raise InputError(f"out: {path} exists and is not a SavedModel of the kit; give another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as folder:
+    with temporary_folder(path) as folder:
         part = Path(folder, path.name)
         yield part
         if path.exists():

@@ -19,7 +19,8 @@ from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.files import replacing
 from ..common.paths import bundled_root, expanded, models_root
 from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion, class_name
-from .declaration import Declaration, check_undescribed, undeclared
+from .broken_h5 import check_heaps
+from .declaration import Declaration, check_undescribed, drawn_pictures, undeclared
 from .old_files import read_keras
 
 ATTRIBUTE = "fer_tf"
@@ -30,6 +31,8 @@ SUFFIXES = (".h5", ".keras")
 FACENET2EXPNET = "FaceNet2ExpNet.h5"
 # The input (height, width, channels) of the pseudocode's model. `preprocess_image` uses it if no model is given.
 DEFAULT_SHAPE = (48, 48, 1)
+# Drawn faces that a declared model is asked about, to see whether it returns probabilities.
+ASKED = 16
 
 
 def save_model(
@@ -127,7 +130,7 @@ def find_model(path: str | os.PathLike[str]) -> Path:
     places = [path] if path.is_absolute() else [path, *(root / path for root in roots)]
     is_name = len(path.parts) == 1 and path.suffix not in SUFFIXES
     for place in [*places, *(root / f"{path}.h5" for root in roots if is_name)]:
-        if place.is_file():
+        if os.path.isfile(place):  # also False for a name that is too long
             return place
     raise ModelFileError(f"no model file {path}; looked at {', '.join(map(str, places))}")
 
@@ -151,7 +154,7 @@ def load_model(path: str | os.PathLike[str], declaration: Declaration | None = N
     if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
         raise ModelFileError(f"{path}: does not hold a Keras model with one image input and one output [N, classes]")
     if description is None:
-        return declared_model(model, checked_declaration(path, model, declaration))
+        return declared_model(model, checked_declaration(path, model, declaration), path)
     check_undescribed(path, declaration)
     attach_description(model, path, description)
     return model
@@ -169,24 +172,32 @@ def checked_declaration(path: Path, model: Any, declaration: Declaration | None)
     return declaration
 
 
-def declared_model(model: keras.Model, declaration: Declaration) -> keras.Model:
+def declared_model(model: keras.Model, declaration: Declaration, path: str | Path | None = None) -> keras.Model:
     """A model on raw 0..255 pixels out of one that wants other pixels.
 
     Args:
         model: functional or Sequential `keras.Model` that was not made by the kit; it stays as it is.
         declaration: what it was trained on.
-    Returns: a new `keras.Model` with the same weights: a layer that makes the declared pixels, then `model`; or only
-        its layers if it takes raw pixels as they are read. `model_info` gives the declared classes.
-    Raises: `InputError` if the declaration does not fit the model, or the model has a description.
+        path: its file, for messages.
+    Returns: a new `keras.Model` with the same weights: a layer that makes the declared pixels, then `model`, then a
+        softmax if it returns raw scores; or only its layers if it takes raw pixels as they are read. `model_info` gives
+        the declared classes.
+    Raises: `InputError` if the declaration does not fit the model, or its outputs on drawn faces are not probabilities
+        (with `logits`: if they are), or the model has a description.
     """
     if hasattr(model, "fer_tf_info"):
         check_undescribed(f"model {model.name}", declaration)
     shape, names = model_shape(model), declaration.class_names(model.output_shape[-1])
     if (layer := declaration.layer(shape[2])) is None:
-        declared = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+        inputs, outputs = model.inputs[0], model.outputs[0]
     else:
         inputs = keras.Input(shape)
-        declared = keras.Model(inputs, model(layer(inputs)), name=model.name)
+        outputs = model(layer(inputs))
+    declared = keras.Model(inputs, outputs, name=model.name)
+    declaration.check_answers(path or f"model {model.name}", declared.predict_on_batch(drawn_pictures(shape, ASKED)))
+    if declaration.logits:
+        softmax = keras.layers.Softmax(dtype="float32", name="declared_softmax")
+        declared = keras.Model(inputs, softmax(outputs), name=model.name)
     declared.fer_tf_info = describe(declared, names, {"declared": declaration.about(shape[2])})
     return declared
 
@@ -242,6 +253,7 @@ def read_description(path: Path) -> dict | None:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read(DESCRIPTION) if DESCRIPTION in archive.namelist() else None
         else:
+            check_heaps(path)
             with h5py.File(path, "r") as file:
                 if "model_config" not in file.attrs:
                     raise ModelFileError(f"{path}: is HDF5 but holds no Keras model (only weights, or other data)")

@@ -22,8 +22,9 @@ import numpy as np
 from ..common.checks import InputError, ModelFileError
 from ..common.paths import expanded
 from ..common.quiet import quiet_stderr
-from .declaration import Declaration, check_undescribed
+from .declaration import Declaration, check_undescribed, drawn_pictures
 from .keras_files import (
+    ASKED,
     ATTRIBUTE,
     DESCRIPTION,
     attach_description,
@@ -42,7 +43,7 @@ class ExportedModel(ABC):
 
     Args:
         path: the file, or the folder of a SavedModel.
-        declaration: the pixels, classes and channels of a file without a description; None for a file of the kit. A
+        declaration: the pixels, classes, ... of a file without a description; None for a file of the kit. A
             SavedModel must have a description.
     Raises: `ModelFileError` if the file cannot be opened, contradicts its description, or has none and there is no
         declaration; `InputError` if the runtime is not installed, the declaration does not fit, or
@@ -66,6 +67,7 @@ class ExportedModel(ABC):
     def __init__(self, path: str | os.PathLike[str], declaration: Declaration | None = None) -> None:
         self.path = Path(path)
         self._prepare = None  # the layer that makes the declared pixels
+        self._returns_scores = False  # its outputs are declared as raw scores
         self._batch_limit = None  # pictures in one run; None for any number
         self._has_channels_first = False
         self.name = self.path.stem
@@ -95,6 +97,8 @@ class ExportedModel(ABC):
             self.input_shape = (batch, *sides, channels)
         shape, names = model_shape(self), declaration.class_names(self.output_shape[-1])
         self._prepare = declaration.layer(shape[2])
+        declaration.check_answers(self.path, self.predict_on_batch(drawn_pictures(shape, ASKED)))
+        self._returns_scores = declaration.logits
         self.fer_tf_info = describe(self, names, {"declared": declaration.about(shape[2])})
 
     @abstractmethod
@@ -108,7 +112,7 @@ class ExportedModel(ABC):
 
     @abstractmethod
     def _run(self, images: np.ndarray) -> np.ndarray:
-        """Returns probabilities [N, C] of float32 [N, H, W, C], N at least 1."""
+        """Returns the outputs [N, C] for float32 [N, H, W, C], N at least 1: probabilities, or declared raw scores."""
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Predicts the probabilities of pictures.
@@ -130,7 +134,8 @@ class ExportedModel(ABC):
             images = np.ascontiguousarray(np.moveaxis(images, 3, 1))
         step = self._batch_limit or len(images)
         parts = [self._run(images[start : start + step]) for start in range(0, len(images), step)]
-        return np.asarray(np.concatenate(parts), np.float32)
+        outputs = np.asarray(np.concatenate(parts), np.float32)
+        return _softmax(outputs) if self._returns_scores else outputs
 
     def count_params(self) -> None:
         """Returns None: the runtimes do not say how many weights a model has."""
@@ -250,7 +255,7 @@ RUNTIMES: dict[str, type[ExportedModel]] = {"onnx": OnnxModel, "tflite": LiteRTM
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
     """True if `path` has the suffix of an exported model, or is the folder of a SavedModel."""
-    return Path(path).suffix.lower()[1:] in RUNTIMES or (expanded(path) / "saved_model.pb").is_file()
+    return Path(path).suffix.lower()[1:] in RUNTIMES or os.path.isfile(expanded(path) / "saved_model.pb")
 
 
 def open_exported(path: str | os.PathLike[str], declaration: Declaration | None = None) -> ExportedModel:
@@ -288,6 +293,11 @@ def _description(path, text):
     if not isinstance(description, dict) or not isinstance(description.get("input_shape"), list):
         raise ModelFileError(f"{path}: its {ATTRIBUTE} description has no input_shape")
     return description
+
+
+def _softmax(scores):
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _sizes(shape):

@@ -409,6 +409,28 @@ def test_a_guess_shows_all_trials_and_is_called_a_guess(capsys, home, theirs):
     assert re.search(r"guess: \S+ is likeliest; look into the code of the training", answer.err)
 
 
+def test_a_model_of_raw_scores_is_refused_until_it_is_declared(capsys, home, tiny_model_path, untraced_here):
+
+    from fer_tf.explain.logits import logits_model
+    from fer_tf.saving import load_model
+
+    logits_model(load_model(tiny_model_path)).save(home / "scores.keras")
+    face, declared = write_face(home / "a.png"), ("--pixels", "0..255", "--classes", "fer2013")
+    for words in (
+        ("predict", face, "--model"),
+        ("explain", face, "--out", "maps", "--model"),
+        ("adopt", "--out", "m.h5"),
+    ):
+        answer = run_cli(capsys, *words, home / "scores.keras", *declared)
+        assert_refused(answer, "scores.keras: its outputs are not probabilities", "add --logits")
+    options = ("--no-detect", "--model", home / "scores.keras", *declared, "--logits", "--out", "1.csv")
+    assert run_cli(capsys, "predict", face, *options).code == 0
+    assert run_cli(capsys, "predict", face, "--no-detect", "--model", tiny_model_path, "--out", "2.csv").code == 0
+    np.testing.assert_allclose(_scores("1.csv"), _scores("2.csv"), atol=1e-5)
+    answer = run_cli(capsys, "predict", face, "--model", home / "scores.keras", "--logits")
+    assert_refused(answer, "classes: missing")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -428,7 +450,9 @@ def test_a_declaration_that_does_not_fit_is_refused(capsys, home, theirs, words,
 
 def test_a_model_of_the_kit_takes_no_declaration(capsys, home, tiny_model_path):
     answer = run_cli(capsys, "predict", write_face(home / "a.png"), "--model", tiny_model_path, *DECLARED)
-    assert_refused(answer, "tiny.h5: says its pixels and classes itself; leave pixels, classes, channels and guess out")
+    assert_refused(
+        answer, "tiny.h5: says its pixels and classes itself; leave pixels, classes, channels, guess and logits out"
+    )
     assert_refused(run_cli(capsys, "adopt", tiny_model_path, "--out", "x.h5"), "adopt: needs --classes, and --pixels")
 
 

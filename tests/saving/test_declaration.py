@@ -214,7 +214,8 @@ def test_a_file_of_the_kit_takes_no_declaration(tiny_model_path):
 
 def test_a_command_to_type_fits_the_number_of_outputs(tmp_path):
     for outputs, names in ((5, ",".join(EMOTIONS[:5])), (6, "alphabetical"), (8, "ferplus")):
-        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(outputs)])
+        last = layers.Dense(outputs, activation="softmax")
+        model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), last])
         path = written(model, tmp_path / f"with space {outputs}.keras")
         with pytest.raises(ModelFileError, match=f"adopt '{path}' --pixels 0..1 --classes {names} --out") as error:
             load_model(path)
@@ -261,6 +262,60 @@ def test_named_orders_are_the_publishers():
 def test_names_may_be_spelled_as_folders_are():
     spelled = Declaration("0..1", "Angry, disgust,fear,HAPPY,neutral,sad,surprise")
     assert spelled.class_names(7) == BY_ALPHABET
+
+
+# raw scores
+
+
+@pytest.fixture(scope="module")
+def scores(faces, tmp_path_factory):
+    """(file of a network that ends in raw scores, its softmax on its own pixels)."""
+    model = tutorial_model(SCRIPTS["0..1"], faces.astype(np.float32))
+    bare = keras.Model(model.inputs[0], model.get_layer("last").output)
+    path = written(bare, tmp_path_factory.mktemp("scores") / "scores.keras")
+    return path, np.asarray(model.predict_on_batch(faces / 255.0))
+
+
+@pytest.mark.parametrize("pixels", ["0..1", "0..255"])
+def test_raw_scores_are_refused_until_they_are_declared(pixels, scores):
+    path, _ = scores
+    with pytest.raises(InputError, match=r"scores.keras: its outputs are not probabilities: .* negative .*--logits"):
+        load_model(path, Declaration(pixels, "fer2013"))
+    model = load_model(path, Declaration(pixels, "fer2013", logits=True))
+    assert declared_text(model_info(model)["provenance"]).endswith("the classes, raw scores as outputs")
+
+
+def test_scores_that_do_not_sum_to_one_are_refused(tmp_path):
+    """For example a sigmoid for each class: no row is negative."""
+    last = layers.Dense(7, activation="sigmoid")
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), last])
+    with pytest.raises(InputError, match=r"not probabilities: on drawn faces a row sums to [\d.]+\. If they are raw"):
+        load_model(written(model, tmp_path / "m.h5"), Declaration("0..1", "fer2013"))
+
+
+def test_declared_scores_become_probabilities(scores, faces, tmp_path):
+    path, expected = scores
+    declaration = Declaration("0..1", "alphabetical", logits=True)
+    table = EmotionRecognizer(path, detector="none", declaration=declaration).predict(faces)
+    np.testing.assert_allclose(table[list(BY_ALPHABET)].to_numpy(float), expected, atol=1e-5)
+    info = adopt_model(path, tmp_path / "mine.h5", declaration)
+    assert info["provenance"]["declared"]["logits"] is True
+    adopted = load_model(tmp_path / "mine.h5")
+    np.testing.assert_allclose(adopted.predict_on_batch(faces), expected, atol=1e-5)
+    maps = explain(adopted, faces[:2], method="gradcam", target=3)
+    assert maps.shape == (2, 48, 48)
+    assert maps.max() == pytest.approx(1)
+
+
+def test_probabilities_are_not_declared_as_scores(theirs):
+    """A second softmax would leave the label and make all probabilities nearly equal."""
+    with pytest.raises(InputError, match=r"logits: the outputs of .* are probabilities already; leave it out"):
+        load_model(theirs["0..1"][0], Declaration("0..1", "fer2013", logits=True))
+
+
+def test_pixels_of_raw_scores_are_guessed(scores):
+    found, _ = guess_pixels(scores[0], "fer2013", logits=True)
+    assert (found.pixels != "0..255", found.logits, found.is_guess) == (True, True, True)
 
 
 # guessing

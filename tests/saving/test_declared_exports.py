@@ -9,6 +9,7 @@ from exports import CLASSES, NAMES
 from keras import layers
 
 from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.explain.logits import logits_model
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.runs.evaluate import evaluate_model
 from fer_tf.saving import Declaration, declared_model, model_info, model_shape
@@ -139,6 +140,27 @@ def test_channels_first_and_one_picture_at_a_time(tmp_path):
     scores = np.moveaxis(images[..., ::-1] / 255.0, 3, 1).reshape(5, -1) @ weights
     expected = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(loaded.predict_on_batch(images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_raw_scores_are_declared(form, theirs, pictures, tmp_path):
+    """As in Keras files: refused until they are declared; then a softmax is applied."""
+    bare = keras.Model(theirs.inputs[0], logits_model(theirs).output)
+    bare.predict_on_batch(np.zeros((1, 48, 48, 1)))
+    path = tmp_path / NAMES[form]
+    bare.export(str(path), format="onnx" if form == "onnx" else "litert", verbose=False)
+    with pytest.raises(InputError, match=f"{NAMES[form]}: its outputs are not probabilities: .*--logits"):
+        open_exported(path, Declaration("0..1", "fer2013"))
+    loaded = open_exported(path, Declaration("0..1", "fer2013", logits=True))
+    expected = np.asarray(theirs.predict_on_batch(pictures.checked / 255.0))
+    np.testing.assert_allclose(loaded.predict_on_batch(pictures.checked), expected, atol=1e-5)
+    assert model_info(loaded)["provenance"]["declared"]["logits"] is True
+
+
+@pytest.mark.parametrize("form", ["onnx", "tflite"])
+def test_exported_probabilities_are_not_declared_as_scores(form, files):
+    with pytest.raises(InputError, match="logits: the outputs of .* are probabilities already"):
+        open_exported(files[form], Declaration("0..1", "fer2013", logits=True))
 
 
 def test_other_numbers_are_refused(tmp_path):
