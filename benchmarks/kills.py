@@ -6,8 +6,9 @@
 A command runs in a new folder. It is killed and started again until it ends by itself, or was killed `IN_A_ROW` times
 and is left to end. Then it begins in another new folder, until it was killed often enough. The moments come from the
 seed, in seconds of processor time; what a process has done by then does not. The processes are forks of one that has
-imported everything: a kill during the imports shows nothing. Runs of a queue and kernels of notebooks are processes of
-their own; some of the kills end them, too. Faults are:
+imported everything: a kill during the imports shows nothing. The runs of a queue are such forks, too, and notebooks are
+executed without a kernel; `--real` starts new Pythons for both. Some of the kills also end what a queue or a notebook
+has started. Faults are:
 
 - half-written: after a kill, a file does not open under its final name;
 - lost: a finished epoch, row, picture or file that was there after a kill is missing or different later;
@@ -22,12 +23,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -176,13 +179,18 @@ class Process:
 
 def _become(words, home):
     """Turns a fork into the command; it does not return."""
-    from fer_tf.__main__ import main
-
     log = os.open(home / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     for stream in (1, 2):
         os.dup2(log, stream)
     os.chdir(home)
     os.environ |= {f"FER_TF_{name}": str(home / name.lower()) for name in ("REPORTS", "MODELS", "CACHE")}
+    _run(words)
+
+
+def _run(words):
+    """Runs a command line in a fork and ends it."""
+    from fer_tf.__main__ import main
+
     sys.argv, code = ["fer-tf", *words], 1
     try:
         main()
@@ -194,6 +202,60 @@ def _become(words, home):
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+class ForkedRun:
+    """A run of a queue as a fork of the queue, with the methods of `subprocess.Popen` that the queue uses."""
+
+    def __init__(self, command, stdout, env, pass_fds, **_):
+        self.returncode, self.pid = None, os.fork()
+        if self.pid:
+            return
+        os.setsid()
+        for stream in (1, 2):
+            os.dup2(stdout.fileno(), stream)
+        for number in map(int, os.listdir("/proc/self/fd")):
+            if number > 2 and number not in pass_fds:  # the locks of the other runs
+                with contextlib.suppress(OSError):
+                    os.close(number)
+        os.environ.clear()
+        os.environ |= env
+        _run(command[command.index("fer_tf") + 1 :])
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if pid else None
+        return self.returncode
+
+    def wait(self, timeout=None):
+        end = time.monotonic() + (timeout or LONGEST)
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("a run", timeout)
+            time.sleep(0.02)
+        return self.returncode
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def without_new_pythons():
+    """Lets queues fork their runs, and notebooks run in the process of `reproduce`."""
+    import papermill
+    import tensorflow as tf
+
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from notebooks.in_process import InProcessEngine
+
+    from fer_tf.training import queue
+
+    queue.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": ForkedRun})
+    papermill.engines.papermill_engines._engines[None] = InProcessEngine
+    tf.config.run_functions_eagerly(True)  # tracing takes longer than a few small steps
 
 
 def until_it_ends(words, home):
@@ -218,7 +280,9 @@ def survivors(home):
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            found += [process] if process.environ().get("FER_TF_REPORTS") == str(home / "reports") else []
+            is_here = process.cwd() == str(home)
+            is_ours = is_here or process.environ().get("FER_TF_REPORTS") == str(home / "reports")
+            found += [process] if is_ours and process.status() != psutil.STATUS_ZOMBIE else []
     return found
 
 
@@ -403,9 +467,12 @@ def main():
     parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=list(COMMANDS))
     parser.add_argument("--kills", type=int, default=1, help="kills of each command")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", action="store_true", help="new Pythons for a queue's runs and for kernels (slow)")
     parser.add_argument("--out", type=Path, help="file to which each command's figures are added as a line of JSON")
     options = parser.parse_args()
     imported()
+    if not options.real:
+        without_new_pythons()
     failed = False
     for name in options.commands:
         found = try_command(name, options.kills, options.seed)

@@ -66,7 +66,7 @@ Classes = Annotated[
     str | None,
     typer.Option(
         help="Only for a model file that the kit did not make: its outputs in order. fer2013, ferplus, affectnet, "
-        "rafdb, alphabetical (folders read by flow_from_directory), or names with commas between them."
+        "rafdb, alphabetical (folders read by flow_from_directory), or names with commas between them (also your own)."
     ),
 ]
 Channels = Annotated[

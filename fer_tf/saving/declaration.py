@@ -5,6 +5,7 @@ and may have its classes in another order. With the wrong ones it still answers,
 """
 
 import shlex
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from ..common.checks import InputError, ModelFileError, check_choice
 from ..data import DATASETS
 from ..data.drawn_faces import draw_faces
 from ..data.images import convert
-from ..emotions import EMOTIONS, canonical_emotion
+from ..emotions import EMOTIONS, class_name, similar_emotion
 from ..layers.declared_input import ALLOWED_PIXELS, CHANNELS, DeclaredInput, check_pixels
 from ..models.inference import probability_fault
 
@@ -29,8 +30,8 @@ class Declaration:
 
     Attributes:
         pixels: a key of `fer_tf.layers.declared_input.PIXELS`, such as "0..1", or "mean=M,std=S".
-        classes: the model's outputs in order: a name of `named_orders`, or emotion names, as a sequence or as text with
-            commas between them.
+        classes: the model's outputs in order: a name of `named_orders`, or names, as a sequence or as text with commas
+            between them. Emotions may be spelled in any known way; other names are classes of your own.
         channels: "gray", "rgb" or "bgr"; None for gray if the model takes one channel, and RGB if it takes three.
         is_guess: True if `fer_tf.saving.adopting.guess_pixels` chose the pixels.
         logits: the outputs are raw scores, as of a last layer without an activation; a softmax makes probabilities of
@@ -49,11 +50,11 @@ class Declaration:
         check_choice("channels", self.channels, (None, *CHANNELS))
 
     def class_names(self, outputs: int) -> tuple[str, ...]:
-        """The kit's names of a model's outputs, in their order.
+        """The kit's names of a model's outputs, in their order; warns of a name that is nearly an emotion.
 
         Args:
             outputs: the number of outputs.
-        Raises: `InputError` if the declared classes are unknown, repeated, or not as many as the outputs.
+        Raises: `InputError` if the declared classes cannot be names, are repeated, or not as many as the outputs.
         """
         if isinstance(self.classes, str) and "," not in self.classes:
             orders = named_orders(outputs)
@@ -62,13 +63,16 @@ class Declaration:
             return orders[self.classes]
         given = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
         try:
-            names = tuple(canonical_emotion(name) for name in given)
+            names = tuple(class_name(name) for name in given)
         except InputError as error:
             raise InputError(f"classes: {error}") from None
         if len(names) != outputs or len(set(names)) < len(names):
             raise InputError(
-                f"classes: must be {outputs} different emotions, one for each output; received {', '.join(names)}"
+                f"classes: must be {outputs} different names, one for each output; received {', '.join(names)}"
             )
+        for name in names:
+            if name not in EMOTIONS and (meant := similar_emotion(name)):
+                warnings.warn(f"classes: {name} is taken as a class of its own; is {meant} meant?", stacklevel=3)
         return names
 
     def channels_of(self, count: int) -> str:
@@ -158,7 +162,7 @@ def _fits(order, outputs):
 def _no_such_order(name, outputs, orders):
     known = ", ".join(f"{key} ({' '.join(order)})" for key, order in orders.items()) or "none"
     return (
-        f"classes: the named orders of {outputs} classes are {known}; or give {outputs} emotions with commas between "
+        f"classes: the named orders of {outputs} classes are {known}; or give {outputs} names with commas between "
         f"them; received {name!r}"
     )
 

@@ -163,11 +163,11 @@ def load_model(path: str | os.PathLike[str], declaration: Declaration | None = N
 def checked_declaration(path: Path, model: Any, declaration: Declaration | None) -> Declaration:
     """The declaration about a file without a description.
 
-    Raises: `ModelFileError` if there is none; it shows the commands to type. Also if no emotion model has as many
+    Raises: `ModelFileError` if there is none; it shows the commands to type, if an emotion model can have as many
         outputs.
     """
-    _default_names(model.output_shape[-1])
     if declaration is None:
+        _default_names(model.output_shape[-1])
         raise undeclared(path, model.output_shape[-1])
     return declaration
 

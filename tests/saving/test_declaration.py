@@ -227,16 +227,28 @@ def test_a_command_to_type_fits_the_number_of_outputs(tmp_path):
     ("classes", "message"),
     [
         ("imagenet", r"classes: the named orders of 7 classes are fer2013 \(anger .*received 'imagenet'"),
-        ("anger,fear", "classes: must be 7 different emotions, one for each output; received anger, fear"),
-        (",".join(["anger"] * 7), "classes: must be 7 different emotions"),
-        ("a,b,c,d,e,f,g", "classes: unknown emotion 'a'"),
-        (EMOTIONS, "classes: must be 7 different emotions"),
+        ("anger,fear", "classes: must be 7 different names, one for each output; received anger, fear"),
+        (",".join(["anger"] * 7), "classes: must be 7 different names"),
+        ("1,2,3,4,5,6,7", "classes: unknown emotion '1'; known are anger"),
+        ("path,b,c,d,e,f,g", "classes: class 'path': is the name of a column"),
+        (EMOTIONS, "classes: must be 7 different names"),
     ],
 )
 def test_classes_must_fit_the_outputs(classes, message, theirs):
     path, _ = theirs["0..1"]
     with pytest.raises(InputError, match=message):
         load_model(path, Declaration("0..1", classes))
+
+
+def test_classes_of_ones_own_keep_their_names(theirs, faces):
+    path, own = theirs["0..1"]
+    names = ["bored", "confused", "happiness", "Tired eyes", "sadness", "neutral", "hapiness"]
+    declaration = Declaration("0..1", "bored,confused,happy,Tired eyes,sad,neutral,hapiness")
+    with pytest.warns(UserWarning, match=r"classes: hapiness is taken as a class of its own; is happiness meant\?"):
+        recognizer = EmotionRecognizer(path, detector="none", declaration=declaration)
+    table = recognizer.predict(faces)
+    np.testing.assert_allclose(table[names].to_numpy(float), own, atol=1e-5)
+    assert list(table["label"]) == [names[code] for code in own.argmax(axis=1)]
 
 
 def test_pixels_and_channels_are_checked_before_a_file_is_read():

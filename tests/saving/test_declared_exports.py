@@ -63,7 +63,7 @@ def test_undeclared_ones_are_refused_and_the_kits_own_take_no_declaration(form, 
     assert "adopt" not in str(error.value)
     with pytest.raises(InputError, match=f"{NAMES[form]}: says its pixels and classes itself"):
         open_exported(exported[form], Declaration("0..1", "fer2013"))
-    with pytest.raises(InputError, match="classes: must be 7 different emotions"):
+    with pytest.raises(InputError, match="classes: must be 7 different names"):
         open_exported(files[form], Declaration("0..1", "anger,fear"))
 
 
