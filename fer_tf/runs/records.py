@@ -199,9 +199,12 @@ def few_pictures(ds: FaceDataset) -> list[str]:
     spec, count = DATASETS.get(ds.name), int((ds.table["split"] == "test").sum())
     if spec is None or not spec.own_classes or not 0 < count < FEW_TEST:
         return []
+    # all right: the bootstrap's interval is then a point, the lower bound of Clopper and Pearson (1934) is not
+    lowest = 100 * 0.025 ** (1 / count)
     return [
         f"only {count} test pictures: one more error lowers the accuracy by {100 / count:.0f} points. Read the 95 % "
-        "interval, and collect more pictures before you compare models"
+        f"interval (if all {count} are right, accuracies from {lowest:.0f} % are possible), and collect more pictures "
+        "before you compare models"
     ]
 
 
