@@ -72,7 +72,7 @@ COMMANDS = {
     ),
     "search": Command(
         ("search", "cnn", "--space", "learning_rate=0.01,0.001,0.0001", "--size", "smoke")
-        + ("--option", "count=200", "--set", "epochs=2", "--out", "out"),
+        + ("--option", "count=200", "--set", "epochs=2", "--out", "out", "--grid"),
         ("out/trials.csv", "out/trials/*/history.csv"),
         ("out/trials/*/trial.json",),
         ("out/trials/*/history.csv",),
