@@ -17,6 +17,7 @@ has started. Faults are:
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -120,9 +121,13 @@ def files_of(home, patterns):
 
 def everything(home):
     """(name, size, time of writing) of all files that a command may have written."""
-    paths = (path for path in home.rglob("*") if path.is_file() and not set(path.parts) & set(_LEFT_OUT))
-    stats = ((path.relative_to(home).as_posix(), path.stat()) for path in paths)
-    return {(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats}
+    found = set()
+    for path in home.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # moved by a run that outlived its queue
+            if path.is_file() and not set(path.parts) & set(_LEFT_OUT) and path.suffix != ".lock":
+                stat = path.stat()
+                found.add((path.relative_to(home).as_posix(), stat.st_size, stat.st_mtime_ns))
+    return found
 
 
 def half_written(home):

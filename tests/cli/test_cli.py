@@ -400,6 +400,19 @@ def test_a_declared_evaluation_says_what_was_declared(capsys, home, theirs, fer2
     assert "note: declared by the user: pixels 0..1, channels gray, the classes" in answer.out
 
 
+def test_the_page_takes_a_declared_model(capsys, home, theirs, tiny_model_path, monkeypatch):
+    from fer_tf.predict import EmotionRecognizer
+    from fer_tf.predict.demo import server
+
+    face, pages = write_face(home / "a.png"), []
+    monkeypatch.setattr(server, "serve", lambda page, *_: pages.append(page))
+    answer = run_cli(capsys, "demo", "--model", theirs, *DECLARED, "--detector", "none", "--port", "0", "--no-browser")
+    assert answer.code == 0, answer.err
+    found = pages[0].settings["models"].opened[str(theirs)].predict(face)
+    expected = EmotionRecognizer(tiny_model_path, detector="none").predict(face)
+    np.testing.assert_allclose(found[sorted(EMOTIONS[:7])], expected[list(EMOTIONS[:7])], atol=1e-5)
+
+
 def test_a_guess_shows_all_trials_and_is_called_a_guess(capsys, home, theirs):
     face = write_face(home / "a.png")
     answer = run_cli(capsys, "predict", face, "--no-detect", "--model", theirs, "--guess", "--classes", "fer2013")

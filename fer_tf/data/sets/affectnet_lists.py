@@ -27,6 +27,8 @@ IMAGE_FOLDERS = (
     "Manually_Annotated_compressed",
     ".",
 )
+# No picture has such a side in pixels.
+_LARGEST = 1_000_000
 ALLOWED_CODES = "0..7 (emotions) and 8 none, 9 uncertain, 10 no face"
 
 
@@ -60,9 +62,9 @@ def add_status(table: pd.DataFrame, statuses: Sequence[tuple[int, int] | None]) 
 
 
 def affect(values: pd.Series | np.ndarray) -> np.ndarray:
-    """Valence or arousal as float32 [N], -1..1; AffectNet writes -2 for unknown values, which become NaN."""
-    values = np.asarray(pd.to_numeric(values, errors="coerce"), np.float32)
-    return np.where(values == -2, np.float32(np.nan), values)
+    """Valence or arousal as float32 [N], -1..1; all else becomes NaN: AffectNet writes -2 for unknown values."""
+    values = np.asarray(pd.to_numeric(values, errors="coerce"), np.float64)
+    return np.where(np.abs(values) <= 1, values, np.nan).astype(np.float32)
 
 
 def find_lists(root: Path) -> dict[str, Path] | None:
@@ -148,7 +150,8 @@ def _read_list(path):
         table[name] = affect(rows[name]) if name in rows else np.float32(np.nan)
     for name in BOX:
         values = pd.to_numeric(rows[name], errors="coerce") if name in rows else pd.Series(0.0, rows.index)
-        table[name] = values.fillna(0).round().astype(np.int32)
+        # a number that cannot be a pixel's place is as good as none
+        table[name] = values.where(values.abs() < _LARGEST, 0).round().astype(np.int32)
     return table
 
 

@@ -21,6 +21,8 @@ from .fer2013 import USAGES
 POINTS = 68
 # The points end at the brows; this share of their extent on each side adds most of the forehead.
 MARGIN = 0.2
+# No picture has such a side in pixels.
+_LARGEST = 1_000_000
 CSV = "ckextended.csv"
 PUBLISHED = {"anger": 45, "contempt": 18, "disgust": 59, "fear": 25, "happiness": 69, "sadness": 28, "surprise": 83}
 SEQUENCES, SUBJECTS, COPY_IMAGES, CSV_ROWS = 593, 123, 981, 920
@@ -224,8 +226,8 @@ def _face_box(file):
         points = np.loadtxt(file, ndmin=2)
     except ValueError as error:
         raise DataError(f"{file}: is not a list of points ({error})") from None
-    if points.shape != (POINTS, 2) or not np.isfinite(points).all():
-        raise DataError(f"{file}: must hold {POINTS} lines of x y; it holds an array of {points.shape}")
+    if points.shape != (POINTS, 2) or not (np.abs(points) < _LARGEST).all():
+        raise DataError(f"{file}: must hold {POINTS} lines of x y in pixels; it holds an array of {points.shape}")
     low, high = points.min(axis=0), points.max(axis=0)
     side = max(1, round((high - low).max() * (1 + 2 * MARGIN)))
     left, top = np.round((low + high - side) / 2).astype(int)

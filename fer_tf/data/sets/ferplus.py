@@ -165,7 +165,7 @@ def _rows_by_name(names):
 def _counts(path, votes):
     """Votes as ints; anything else raises with its line."""
     numbers = votes.apply(pd.to_numeric, errors="coerce")
-    bad = np.flatnonzero((numbers.isna() | (numbers < 0) | (numbers % 1 != 0)).any(axis=1))
+    bad = np.flatnonzero((~numbers.ge(0) | ~numbers.lt(1e6) | (numbers % 1 != 0)).any(axis=1))
     if len(bad):
         raise DataError(
             f"{path}, data row {bad[0] + 1}: votes must be whole numbers; received {list(votes.iloc[bad[0]])}"

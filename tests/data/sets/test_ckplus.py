@@ -161,6 +161,9 @@ def test_landmarks_that_lack_or_are_broken(home):
     broken.write_text("1 2\n3 4\n")
     with pytest.raises(DataError, match=r"S005_001_00000005_landmarks.txt: must hold 68 lines of x y"):
         load(home)
+    broken.write_text("1 2\n" * 67 + "1e300 2\n")
+    with pytest.raises(DataError, match=r"S005_001_00000005_landmarks.txt: must hold 68 lines of x y in pixels"):
+        load(home)
     broken.write_text("x y\n")
     with pytest.raises(DataError, match=r"S005_001_00000005_landmarks.txt: is not a list of points"):
         load(home)

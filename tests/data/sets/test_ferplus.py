@@ -113,6 +113,7 @@ def test_missing_files_say_what_and_where(root):
         ("PublicTest", "Training", "row 140 is train in .*ferplus, val in fer2013 next to it"),
         (",NF\n", ",none\n", "has no column NF"),
         ("fer0001005.png,0,", "fer0001005.png,x,", "data row 6: votes must be whole numbers"),
+        ("fer0001005.png,0,", "fer0001005.png,1e300,", "data row 6: votes must be whole numbers"),
     ],
 )
 def test_broken_votes(root, old, new, message):
