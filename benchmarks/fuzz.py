@@ -501,7 +501,7 @@ class Commands:
             words.append(str(rng.choice(ODD_ARGUMENTS)))
         takes_options = any(parameter.name == "options" for parameter in command.params)
         # a small dataset: the default one takes longer than an input may
-        return words + ["--option", "count=40"] * (takes_options and "--option" not in words)
+        return words + ["--option", "count=40"] * (takes_options and "count=40" not in words)
 
     def _value(self, name, rng):
         known = RIGHT.get(name, ())

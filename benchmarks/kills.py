@@ -263,11 +263,22 @@ def killed_until_it_ends(command, home, whole, seconds, limit, rng, tally):
         tally.working += everything(home) != before
         tally.faults += half_written(home) + lost_or_twice(kept, home)
         kept = finished_parts(command, home)
-    for folder in home.rglob(".*.????????"):
-        os.utime(folder, (0, 0))  # temporary folders of killed processes are removed if they are old
     until_it_ends(command.words, home)
+    write_next_to_temporary_folders(home)
     tally.ends += 1
     tally.faults += half_written(home) + lost_or_twice(kept, home) + differences(command, whole, home)
+
+
+def write_next_to_temporary_folders(home):
+    """Makes the temporary folders that killed processes left old, and writes next to them: that must remove them."""
+    from fer_tf.common.files import write_text
+
+    left = [folder for folder in home.rglob(".*.????????") if folder.is_dir()]
+    for folder in left:
+        os.utime(folder, (0, 0))
+    for parent in {folder.parent for folder in left}:
+        write_text(parent / "probe", "")
+        (parent / "probe").unlink()
 
 
 def try_command(name, kills, seed):

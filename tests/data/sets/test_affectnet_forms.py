@@ -234,7 +234,9 @@ def test_a_box_is_left_top_width_height():
 
 
 def test_pictures_without_a_box_are_used_whole_and_counted(tmp_path):
-    _boxed(tmp_path, ["10,5,30,20"] * 21 + ["-1,-1,-1,-1", ",,,", "1e400,5,1e300,20", "8,8,8,8", "9,9,9,9"])
+    home = _boxed(tmp_path, ["10,5,30,20"] * 21 + ["-1,-1,-1,-1", ",,,", "0,0,0,0", "8,8,8,8", "9,9,9,9"])
+    path = home / "training.csv"
+    path.write_text(path.read_text().replace("0/23.png,0,0,0,0", "0/23.png,1e400,5,1e300,20"))
     ds = load(tmp_path, stream=True, image_size=16)
     assert "3 pictures have no face box and are used whole" in ds.notes
     assert ds.store.fetch(np.array([21, 22, 23])).max() == 0
