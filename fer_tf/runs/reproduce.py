@@ -1,5 +1,6 @@
 """Executes the numbered notebooks in order. Notebooks for which nothing has changed are skipped."""
 
+import functools
 import os
 import sys
 import time
@@ -183,8 +184,14 @@ def _execute(path, target, parameters, key):
         executed = nbformat.read(part, as_version=4)
         executed.metadata["fer_tf"] = {**_about(executed), "key": key, "runs": _made_runs(path, parameters)}
         nbformat.write(executed, part)
-        write_text(target.with_suffix(".html"), HTMLExporter().from_notebook_node(executed)[0])
+        write_text(target.with_suffix(".html"), _html_exporter().from_notebook_node(executed)[0])
     failed.unlink(missing_ok=True)
+
+
+@functools.cache
+def _html_exporter():
+    """One exporter for all notebooks: it compiles its templates when it is first used."""
+    return HTMLExporter()
 
 
 class _Indented:

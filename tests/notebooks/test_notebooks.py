@@ -18,7 +18,7 @@ PARAMETERS = {
     "seed": 0,
     "size": "smoke",
     "overrides": "",
-    "dataset_options": "count=400",
+    "dataset_options": "count=240",
 }
 PATHS = {path.stem: path for path in notebook_paths()}
 # Runs in its own kernel, as a user runs it; the other chapters run in this process.
