@@ -21,8 +21,6 @@ PARAMETERS = {
     "dataset_options": "count=240",
 }
 PATHS = {path.stem: path for path in notebook_paths()}
-# Runs in its own kernel, as a user runs it; the other chapters run in this process.
-IN_KERNELS = ("01_majority_baseline",)
 # What a chapter leaves in models/ in addition to the runs that its metadata names.
 FILES = {"06_facenet2expnet": {"face_net", "FaceNet2ExpNet.h5"}}
 # The first seven share runs: one process takes them one after the other (see conftest.py), and no other process waits.
@@ -105,10 +103,9 @@ def alone_with(home, names):
 
 
 @pytest.mark.parametrize("stem", sorted(PATHS, key=lambda stem: IN_ORDER.index(stem[:2])))
-def test_chapter_runs_and_leaves_everything(stem, course, capfd, monkeypatch, request):
+def test_chapter_runs_and_leaves_everything(stem, course, in_this_process, capfd, monkeypatch):
+    """In this process: a kernel would import TensorFlow again. The test of a second run starts kernels, as users do."""
     path, made = PATHS[stem], made_by(PATHS[stem])
-    if stem not in IN_KERNELS:
-        request.getfixturevalue("in_this_process")
     monkeypatch.setattr("fer_tf.runs.report.build_report", lambda: "is built by another test")
     needed = ["02_custom_cnn"] if stem == "10_evaluation" else []
     locks = [*made, *(name for other in needed for name in made_by(PATHS[other]))]

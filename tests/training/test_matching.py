@@ -289,11 +289,12 @@ def whole(tmp_path_factory, little, face_net_path):
 @pytest.mark.parametrize(
     ("stop", "left"),
     [
-        (("matching", 1), [("matching", 2), ("joint", 1), ("joint", 2)]),
-        (("matching", 2), [("joint", 1), ("joint", 2)]),
-        (("joint", 1), [("joint", 2)]),
+        pytest.param(
+            ("matching", 1), [("matching", 2), ("joint", 1), ("joint", 2)], marks=pytest.mark.slow, id="in stage 1"
+        ),
+        pytest.param(("matching", 2), [("joint", 1), ("joint", 2)], id="after stage 1"),
+        pytest.param(("joint", 1), [("joint", 2)], marks=pytest.mark.slow, id="in stage 2"),
     ],
-    ids=["in stage 1", "after stage 1", "in stage 2"],
 )
 def test_an_interrupted_fit_goes_on_where_it_was_and_ends_the_same(tmp_path, little, face_net_path, whole, stop, left):
     fitted(tmp_path, little, face_net_path, stop)
