@@ -14,7 +14,7 @@ import numpy as np
 from ..common.checks import InputError
 from ..layers import RegionCrops, SpatialTransformer, crop_boxes
 from .gradients import score_gradients
-from .graph import cut_at_last_map
+from .last_map import cut_at_last_map
 from .logits import last_dense
 from .maps import scaled
 from .windows import sampled_windows

@@ -14,7 +14,7 @@ from ..common.hashes import file_fingerprint
 from ..data.base import Split
 from ..data.cache import cached_parts
 from ..data.images import convert
-from ..models.drawn import drawn_file, load_drawn
+from ..models.drawn_weights import drawn_file, load_drawn
 from ..saving.keras_files import SUFFIXES, find_model, read_description
 from . import identities
 

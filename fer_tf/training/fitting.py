@@ -17,8 +17,8 @@ from ..runs.environment import peak_memory_mb
 from . import face_nets, matching, precision
 from .checkpoint import EpochKeeper, Phase, Progress, say, standing
 from .compiling import at_size, check_sizes, compile_model, compile_with, loss_of
+from .distillation import Teacher
 from .face_nets import FaceNet
-from .teachers import Teacher
 
 # Stage 2 of FaceNet2ExpNet; stage 1, "matching", has a history of its own.
 JOINT = "joint"
@@ -135,7 +135,7 @@ def fit(
         seed: int.
         progress: `Progress`.
         model: what `start` gave for the same arguments, if it has been called already.
-        teacher: `fer_tf.training.teachers.Teacher` of an experiment that has one.
+        teacher: `fer_tf.training.distillation.Teacher` of an experiment that has one.
     Returns: `keras.Model`, and the facts of its training as a dict: parameters, peak_memory_mb and, where it was
         trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds, precision, codes.
     """

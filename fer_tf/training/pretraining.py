@@ -33,7 +33,7 @@ from ..data.sets.synthetic import source_fingerprint
 from ..evaluation import tables
 from ..layers import BackboneInput
 from ..models.backbones import load_backbone
-from ..models.drawn import WIDTH, backbones_root
+from ..models.drawn_weights import WIDTH, backbones_root
 from ..models.features import feature_extractor
 from ..runs.bundle import halve
 from ..runs.environment import environment, has_accelerator

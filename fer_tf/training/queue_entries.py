@@ -18,7 +18,7 @@ from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.averaged_views import VIEWS
-from .teachers import teacher_names
+from .distillation import teacher_names
 
 ENSEMBLE = "ensemble"
 

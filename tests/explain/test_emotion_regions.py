@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fer_tf.common.checks import InputError
+from fer_tf.data.drawn_face_parts import FACE_REGIONS, region_masks
 from fer_tf.data.drawn_faces import draw_faces
-from fer_tf.data.region_masks import FACE_REGIONS, region_masks
 from fer_tf.explain import emotions_differ, mean_maps, region_shares, regions_sentence
 from fer_tf.explain import plots as explain_plots
 

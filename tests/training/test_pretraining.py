@@ -11,7 +11,7 @@ from fer_tf.common.checks import InputError, MissingDataError, ModelFileError
 from fer_tf.common.paths import project_root
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.sets import synthetic
-from fer_tf.models import build_model, drawn
+from fer_tf.models import build_model, drawn_weights
 from fer_tf.models.backbones import find_backbone
 from fer_tf.models.features import feature_extractor
 from fer_tf.training import face_nets, pretraining
@@ -55,8 +55,8 @@ def test_the_truths_are_those_of_the_drawn_faces(home):
 
 def test_every_network_of_the_quick_size_ships_and_is_small(home, monkeypatch):
     monkeypatch.delenv("FER_TF_MODELS")
-    assert set(drawn.drawn_names()) == SHIPPED == set(pretraining.RECIPES)
-    sizes = [drawn.drawn_file(name).stat().st_size for name in SHIPPED]
+    assert set(drawn_weights.drawn_names()) == SHIPPED == set(pretraining.RECIPES)
+    sizes = [drawn_weights.drawn_file(name).stat().st_size for name in SHIPPED]
     assert max(sizes) <= 2_000_000
     assert sum(sizes) <= 8_000_000
 
@@ -129,10 +129,10 @@ def test_a_changed_file_is_refused(home):
     shipped = project_root() / "models" / "bundled" / "backbones"
     for kind in ("json", "weights.h5"):
         shutil.copy(shipped / f"cnn.{kind}", home / "models" / "bundled" / "backbones")
-    path = drawn.drawn_file("cnn")
+    path = drawn_weights.drawn_file("cnn")
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(ModelFileError, match=r"is not the file that cnn.json describes .*git checkout"):
-        drawn.drawn_file("cnn")
+        drawn_weights.drawn_file("cnn")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from fer_tf import explain
 from fer_tf.common.checks import InputError
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.explain import plots as explain_plots
-from fer_tf.explain.regions import region_masks
+from fer_tf.explain.attention_weights import region_masks
 from fer_tf.layers import crop_boxes
 from fer_tf.models import build_model
 
@@ -121,7 +121,7 @@ def test_strongest_crop_is_never_the_whole_face(faces, attention):
 
 def patched(monkeypatch, *rows):
     """Weights as if the model had given them."""
-    monkeypatch.setattr(explain.regions, "region_weights", lambda *_, **__: np.array(rows, float))
+    monkeypatch.setattr(explain.attention_weights, "region_weights", lambda *_, **__: np.array(rows, float))
 
 
 def test_region_map_is_highest_where_the_heavy_crops_lie(monkeypatch, faces):

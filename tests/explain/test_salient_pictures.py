@@ -13,13 +13,13 @@ from fer_tf.common.checks import InputError
 from fer_tf.data.base import ArrayImages, FileImages
 from fer_tf.emotions import EMOTIONS
 from fer_tf.explain import explain, salient, salient_dataset
-from fer_tf.explain.saliency import crop_box
+from fer_tf.explain.salient_pictures import crop_box
 from fer_tf.models import build_model
 from fer_tf.models.inference import predict_probabilities
 
 # few, large squares: these tests are not about fine maps
 QUICK = {"size": 16, "stride": 8}
-saliency = explain_package.saliency
+salient_pictures = explain_package.salient_pictures
 
 
 def net(seed=0):
@@ -112,7 +112,7 @@ def test_maps_of_changed_answers_are_scaled_before_they_weigh(model, faces, monk
     """A pixel that a third of its squares matter for is as important as it gets where none has more."""
     maps = np.zeros((6, 48, 48), np.float32)
     maps[:, 10:20, 10:20], maps[:, 30:40, 10:20] = 0.3, 0.15
-    monkeypatch.setattr(saliency, "explain", lambda *arguments, **options: maps * (options["form"] == "change"))
+    monkeypatch.setattr(salient_pictures, "explain", lambda *arguments, **options: maps * (options["form"] == "change"))
     found = salient(model, faces, map_form="change").astype(int)
     np.testing.assert_array_equal(found[:, 10:20, 10:20], faces[:, 10:20, 10:20])
     np.testing.assert_allclose(found[:, 30:40, 10:20], faces[:, 30:40, 10:20] / 2, atol=0.5)
@@ -164,8 +164,8 @@ def test_no_label_is_looked_at(model, ds):
 
 
 def test_it_is_computed_once_for_a_model_and_its_settings(model, ds, monkeypatch):
-    calls, compute = [], saliency._all_changed
-    monkeypatch.setattr(saliency, "_all_changed", lambda *given: calls.append(given) or compute(*given))
+    calls, compute = [], salient_pictures._all_changed
+    monkeypatch.setattr(salient_pictures, "_all_changed", lambda *given: calls.append(given) or compute(*given))
     first, again = (salient_dataset(model, ds, **QUICK) for _ in range(2))
     assert len(calls) == 1
     assert first.fingerprint() == again.fingerprint()
