@@ -55,7 +55,7 @@ def load_folder(
     homes = split_folders(root) or {"": root}
 
     def label_of(folder):
-        return meanings.get(folder.name) or folder_class(folder)
+        return meanings.get(folder.name) or folder_class(folder, own_classes=True)
 
     rows = class_pictures(homes, label_of)
     read = {image for image, _, _ in rows}
