@@ -84,6 +84,8 @@ REPORT3: dict = {
     "quick": {"epochs": 5, "width": 0.5},
     "smoke": CNN_SMOKE,
 }
+# Half of `deep_emotion`'s rate: its seven convolutions have no normalisation.
+DEEPFER: dict = {**REPORT3, "learning_rate": 5e-4}
 STRONG: dict = {
     "rotation": 15.0,
     "zoom": 0.1,

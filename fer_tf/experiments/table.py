@@ -233,8 +233,7 @@ EXPERIMENTS = {
         claims=(13, 14, 15, 19, 21, 24, 25),
         printed=("optimizer", "loss"),
         pair_relu=True,
-        # half of deep_emotion's rate: its seven convolutions have no normalisation
-        **{**recipes.REPORT3, "learning_rate": 5e-4},
+        **recipes.DEEPFER,
     ),
     "deepfer_literal": Experiment(
         model="deepfer",
@@ -242,7 +241,7 @@ EXPERIMENTS = {
         printed=("optimizer", "loss"),
         pair_relu=False,
         defining=("pair_relu",),
-        **{**recipes.REPORT3, "learning_rate": 5e-4},
+        **recipes.DEEPFER,
     ),
     "deepfer_salient": Experiment(
         model="deepfer",
@@ -253,7 +252,7 @@ EXPERIMENTS = {
         salient_by="deepfer",
         defining=("salient_by",),
         pair_relu=True,
-        **{**recipes.REPORT3, "learning_rate": 5e-4},
+        **recipes.DEEPFER,
     ),
     "ran": Experiment(
         model="ran",
