@@ -122,10 +122,10 @@ def class_name(name: str) -> str:
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
     """Class names, each once: the emotions in the order of `EMOTIONS`, then all others by alphabet."""
-    found = set(names)
+    present = set(names)
     return (
-        *(name for name in EMOTIONS if name in found),
-        *sorted(found - set(EMOTIONS), key=lambda name: (name.casefold(), name)),
+        *(name for name in EMOTIONS if name in present),
+        *sorted(present - set(EMOTIONS), key=lambda name: (name.casefold(), name)),
     )
 
 

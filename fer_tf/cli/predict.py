@@ -141,8 +141,8 @@ def _files(images, webcam, seconds, options, out):
     def camera(source):
         return Camera(source, seconds, options.every, options.fps)
 
-    found = collect_files(images, written_places(out, options), tell)
-    files = [camera(str(file)) if is_stream(file) else file for file in found]
+    paths = collect_files(images, written_places(out, options), tell)
+    files = [camera(str(file)) if is_stream(file) else file for file in paths]
     files += [] if webcam is None else [camera(webcam)]
     if not files:
         raise InputError(f"{', '.join(images)}: no files found")

@@ -64,7 +64,7 @@ def _checked(key, value, default):
 
 
 def _check_sizes(text):
-    pairs = [tuple(map(float, part.split(":"))) for part in text.split(",")]
+    pairs = [tuple(map(float, pair.split(":"))) for pair in text.split(",")]
     sizes = [size for size, _ in pairs]
     if sizes != sorted(set(sizes)) or min(min(pair) for pair in pairs) <= 0:
         raise InputError(f"sizes: must grow, with more than 0 epochs each; received {text!r}")

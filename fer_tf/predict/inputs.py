@@ -77,7 +77,7 @@ def _is_in(path, folders):
         real = Path(os.path.realpath(path))
     except (ValueError, OSError):  # a NUL in the name, or an unreadable link: its own row reports it
         return False
-    return bool(folders) and any(str(part) in folders for part in (real, *real.parents))
+    return bool(folders) and any(str(parent) in folders for parent in (real, *real.parents))
 
 
 def _files_of(item, skipped, say):

@@ -37,7 +37,8 @@ def build_report() -> Path:
     document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
     by_protocol = compare(released).groupby(["dataset", "protocol"]) if released else ()
     pages = [_released(key, compared) for key, compared in by_protocol]
-    page = _template().render(
+    jinja = Environment(loader=PackageLoader("fer_tf.runs", ""), autoescape=True)
+    page = jinja.get_template("report.html.j2").render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=environment(),
         groups=_groups(local),
@@ -57,19 +58,14 @@ def build_report() -> Path:
     return path
 
 
-def _template():
-    jinja = Environment(loader=PackageLoader("fer_tf.runs", ""), autoescape=True)
-    return jinja.get_template("report.html.j2")
-
-
 def _groups(runs):
     """What the page shows of the runs on disk, a part for each dataset, protocol and set of test images."""
     table, by_name = compare(runs), {run.name: run for run in runs}
     if not len(table):
         return []
     tested = [str(by_name[name].record.get("test_fingerprint", "")) for name in table["run"]]
-    parts = [(key[:2], part) for key, part in table.groupby(["dataset", "protocol", tested])]
-    groups = [_group(key, part, [by_name[name] for name in part["run"]]) for key, part in parts]
+    tables = [(key[:2], rows) for key, rows in table.groupby(["dataset", "protocol", tested])]
+    groups = [_group(key, rows, [by_name[name] for name in rows["run"]]) for key, rows in tables]
     # of several sets of test images that with most runs first
     groups.sort(key=lambda group: (group["dataset"], group["protocol"], -len(group["runs"]), len(group["options"])))
     return [group | {"sections": _figure_sections(group, groups)} for group in groups]

@@ -52,9 +52,9 @@ class Declaration:
             if self.classes not in orders:
                 raise InputError(_no_such_order(self.classes, outputs, orders))
             return orders[self.classes]
-        given = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
+        spellings = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
         try:
-            names = tuple(canonical_emotion(name) for name in given)
+            names = tuple(canonical_emotion(name) for name in spellings)
         except InputError as error:
             raise InputError(f"classes: {error}") from None
         if len(names) != outputs or len(set(names)) < len(names):

@@ -279,7 +279,7 @@ def pack(entries: list, path: str | Path) -> list:
     Returns: names of what was left out because of its size.
     """
     left_out = []
-    with replacing(path) as part, tarfile.open(part, "w") as archive:
+    with replacing(path) as temporary, tarfile.open(temporary, "w") as archive:
         for entry in entries:
             files = list(entry.directory.rglob("*"))
             files += [queue_state.note_path(entry)] if entry.kind == "search" else []  # it says that a search is done

@@ -92,7 +92,7 @@ class Entry:
     @property
     def ensemble_settings(self) -> dict:
         """The overrides of an ensemble, as text."""
-        return dict(part.partition("=")[::2] for part in self.overrides.split())
+        return dict(word.partition("=")[::2] for word in self.overrides.split())
 
     @property
     def needs(self) -> list:
@@ -259,7 +259,7 @@ def parse_budget(text: str) -> float:
     """Seconds out of "12m", "1h30m", "90s" or a number of seconds."""
     written = text.strip()
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", f"{written}s" if written.isdecimal() else written)
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    hours, minutes, seconds = (int(number or 0) for number in match.groups()) if match else (0, 0, 0)
     if not hours + minutes + seconds:
         raise InputError(f"budget: must be a time such as 12m, 1h30m or 90s; received {text!r}")
     return float(3600 * hours + 60 * minutes + seconds)

@@ -126,7 +126,11 @@ def _read_csv(path):
     table["emotion"] = _classes(path, table["label"])
     if "split" in table:
         names = table["split"].str.strip().str.lower()
-        _check_column(path, "split", names, set(SPLIT_NAMES), ", ".join(SPLITS))
+        wrong = np.flatnonzero(~names.isin(SPLIT_NAMES))
+        if len(wrong):
+            raise DataError(
+                f"{path}, line {wrong[0] + 2}: unknown split {names.iloc[wrong[0]]!r}; allowed are {', '.join(SPLITS)}"
+            )
         table["split"] = names.map(SPLIT_NAMES)
     table["path"] = [path.parent / name.strip() for name in table["path"]]
     lost = [row for row, file in enumerate(table["path"]) if not file.is_file()]
@@ -167,12 +171,6 @@ def _without_repeats(path, table):
     again = real.duplicated().to_numpy()
     notes = [f"{again.sum()} rows repeat a picture and are left out"] if again.any() else []
     return table[~again].reset_index(drop=True), notes
-
-
-def _check_column(path, column, values, allowed, shown):
-    wrong = np.flatnonzero(~values.isin(allowed))
-    if len(wrong):
-        raise DataError(f"{path}, line {wrong[0] + 2}: unknown {column} {values.iloc[wrong[0]]!r}; allowed are {shown}")
 
 
 def _dataset(name, root, protocol, seed, table, options, notes):
