@@ -76,7 +76,7 @@ def canonical_emotion(name: str) -> str:
     return emotion
 
 
-# Columns of the kit's tables. A class of one's own cannot have such a name: its probabilities would overwrite them.
+# Columns of the kit's tables. Your own class cannot have such a name: its probabilities would overwrite them.
 RESERVED = (
     *(
         "path",
@@ -114,7 +114,7 @@ def class_name(name: str) -> str:
         raise InputError(f"class {text!r}: is the name of a column of the kit's tables; give the class another name")
     if not _ALLOWED_NAME.fullmatch(text):
         raise InputError(
-            f"unknown emotion {text!r}; known are {', '.join(EMOTIONS)}. A class of your own needs a name with a "
+            f"unknown emotion {text!r}; known are {', '.join(EMOTIONS)}. Your own class needs a name with a "
             "letter, of at most 60 letters, digits, blanks and _ . ' & ( ) + -"
         )
     return text

@@ -58,7 +58,7 @@ def open_csv(path: Path, members: Sequence[str]) -> Iterator[IO[bytes]]:
 
 
 def _opener(path, head):
-    """The function that opens a file, which is no archive of several files, by its first bytes."""
+    """The function that opens a file, which is not an archive of several files, by its first bytes."""
     for sign, opener in _OPENERS.items():
         if head.startswith(sign):
             return opener

@@ -283,7 +283,7 @@ def _first_trainable(backbone, weighted_layers, unfreeze):
 
 
 def check_unfreeze(model: keras.Model, unfreeze: str | None) -> None:
-    """Raises `InputError` where `set_trainable` would; the model stays as it is."""
+    """Raises `InputError` where `set_trainable` would; the model is not changed."""
     backbone: Any = find_backbone(model)
     _first_trainable(backbone, [layer for layer in _flat_layers(backbone) if layer.weights], unfreeze)
 

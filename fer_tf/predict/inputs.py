@@ -43,7 +43,7 @@ def collect_files(
       up in the working directory, then in the folder of the csv. Semicolons or tabs may separate its columns.
     - An address (`https://…`) stays as it is, as text. A `file://` address is the file.
 
-    A path that does not exist, and a csv without such a column, is kept, so that it is reported in a row of its own.
+    A path that does not exist, and a csv without such a column, is kept, so that it is reported in its own row.
 
     Args:
         inputs: the paths.

@@ -169,7 +169,7 @@ class EmotionRecognizer:
         return predict_probabilities(self.model, crops, self.batch_size)
 
     def _crop_each(self, pictures, face_boxes):
-        """As `_crop`; a picture on which the detector fails has the reason as text in place of its faces."""
+        """As `_crop`; a picture on which the detector fails has the reason as text instead of its faces."""
         try:
             return self._crop(pictures, face_boxes)
         except InputError:  # the detector cannot be loaded, or an argument is wrong

@@ -56,7 +56,7 @@ class Run:
 NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty")
 
 
-# An accuracy on fewer test pictures of one's own is marked as rough.
+# An accuracy on fewer of your own test pictures is marked as rough.
 FEW_TEST = 100
 
 
@@ -195,7 +195,7 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
 
 
 def few_pictures(ds: FaceDataset) -> list[str]:
-    """A warning, as a list of none or one, if a dataset of one's own has fewer than `FEW_TEST` test pictures."""
+    """A warning, as a list of none or one, if your own dataset has fewer than `FEW_TEST` test pictures."""
     spec, count = DATASETS.get(ds.name), int((ds.table["split"] == "test").sum())
     if spec is None or not spec.own_classes or not 0 < count < FEW_TEST:
         return []

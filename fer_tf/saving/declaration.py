@@ -138,7 +138,7 @@ def undeclared(path: str | Path, outputs: int) -> ModelFileError:
     once = "" if path.suffix in (".onnx", ".tflite") else f" Or write them into a file of the kit once: {adopt}."
     return ModelFileError(
         f"{path}: does not say its classes and pixel range, because it was not made by the kit. Add what its training "
-        f"used, for example `{options}` (`--guess` in place of --pixels tries the ranges).{once} "
+        f"used, for example `{options}` (`--guess` instead of --pixels tries the ranges).{once} "
         f"pixels: {ALLOWED_PIXELS}; classes: {', '.join([*orders, f'or {outputs} names with commas'])}"
     )
 

@@ -173,7 +173,7 @@ def declared_model(model: keras.Model, declaration: Declaration) -> keras.Model:
     """A model on raw 0..255 pixels out of one that wants other pixels.
 
     Args:
-        model: functional or Sequential `keras.Model` that was not made by the kit; it stays as it is.
+        model: functional or Sequential `keras.Model` that was not made by the kit; it is not changed.
         declaration: what it was trained on.
     Returns: a new `keras.Model` with the same weights: a layer that makes the declared pixels, then `model`; or only
         its layers if it takes raw pixels as they are read. `model_info` gives the declared classes.

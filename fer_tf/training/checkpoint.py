@@ -210,7 +210,7 @@ class EpochKeeper(keras.callbacks.Callback):
             variable.assign(value)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the averaged weights out once more: Keras leaves them in the model when `fit` ends, but a training in
+        """Takes the averaged weights out again: Keras leaves them in the model when `fit` ends, but a training in
         several sizes or phases continues with the others."""
         if self.experiment.ema and self.averages:
             for variable, value in zip(self.model.trainable_variables, self.raw, strict=True):

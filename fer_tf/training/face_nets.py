@@ -88,7 +88,7 @@ def open_face_net(name: str) -> FaceNet:
         name: "identities" (ships; trained on drawn people who are in no dataset), "keras_facenet"
             (Inception-ResNet v1 of the package keras-facenet), or the file of a Keras model with a spatial map, looked
             for as `load_model` does. A file is given (pixels - 127.5) / 128, as MobileFaceNet wants them; a model of
-            the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
+            the kit (its file has a description) is given raw pixels, which it normalises by itself. A net that wants
             another range: put a `Rescaling` layer before it and save it again.
     """
     if name == "identities":

@@ -20,7 +20,7 @@ from .compiling import at_size, check_sizes, compile_model, compile_with, loss_o
 from .distillation import Teacher
 from .face_nets import FaceNet
 
-# Stage 2 of FaceNet2ExpNet; stage 1, "matching", has a history of its own.
+# Stage 2 of FaceNet2ExpNet; stage 1, "matching", has its own history.
 JOINT = "joint"
 
 

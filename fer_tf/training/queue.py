@@ -1,4 +1,4 @@
-"""Working through a list of runs: each in a process of its own, several at once. It can be resumed at any time."""
+"""Working through a list of runs: each in its own process, several at once. It can be resumed at any time."""
 
 import contextlib
 import itertools
@@ -133,7 +133,7 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
         lock = queue_state.acquire(entry) if _fits(entry, stop_at) else None
         if lock is None:
             continue
-        # what another queue ended a moment ago is not run once more
+        # what another queue ended a moment ago is not run again
         is_done = queue_state.is_finished(entry) and not queue_state.lacks_model(entry, todo)
         if _has_ended(entry) or is_done or queue_state.is_run_by_hand(entry):
             lock.close()
@@ -217,7 +217,7 @@ def _lower_priority(pid, nice):
 
 
 def _pin(pid, slot, settings):
-    """Gives each run cores of its own where runs fill the machine: JAX, unlike TensorFlow, takes no thread count."""
+    """Gives each run its own cores where runs fill the machine: JAX, unlike TensorFlow, takes no thread count."""
     cores = _cores()
     if settings.slots > 1 and settings.slots * settings.threads == len(cores):
         os.sched_setaffinity(pid, cores[slot * settings.threads : (slot + 1) * settings.threads])

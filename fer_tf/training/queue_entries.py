@@ -159,7 +159,7 @@ def read_queue(path: str | Path) -> list:
         if entry.name in seen:
             raise InputError(
                 f"{path}: {place} and {seen[entry.name]} would both be the run {entry.name}; give one of them another "
-                "seed, or make its settings an experiment of their own"
+                "seed, or make its settings a separate experiment"
             )
         seen[entry.name] = place
     return sorted(entries, key=lambda entry: -entry.priority)

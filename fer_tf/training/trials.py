@@ -97,7 +97,7 @@ def ordered(trials: list) -> list:
 
 
 def trainings_needed(trials: list) -> int:
-    """How many of the trials are no beginning of another one, so must be trained; early stopping may add some."""
+    """How many of the trials do not begin another one and must be trained; early stopping may add some."""
     reaches = {}
     for trial in trials:
         reaches.setdefault(trial.family, []).append(_reach(trial))

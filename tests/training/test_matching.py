@@ -318,7 +318,7 @@ def test_a_run_tells_of_its_matching(fresh_home, face_net_path):
     assert training["epochs"] == 1
     assert facts["best_val_loss"] == pytest.approx(history["val_loss"].min())
     assert facts["first_val_loss"] == pytest.approx(history["val_loss"].iloc[0])
-    assert list(finished.history["epoch"]) == [1], "stage 1 has a history of its own"
+    assert list(finished.history["epoch"]) == [1], "stage 1 has its own history"
     assert list(finished.history["phase"]) == ["joint"]
     assert not list(finished.directory.rglob(keeping.CHECKPOINT))
     assert load_model(finished.model_path).count_params() == training["parameters"]

@@ -104,7 +104,7 @@ def find_csv(root: Path) -> Path | None:
 
 
 def _places(root):
-    """The dataset's folder, then the folders in it, because some archives have a folder of their own inside."""
+    """The dataset's folder, then the folders in it, because some archives have their own folder inside."""
     return [root, *class_folders(root)] if root.is_dir() else []
 
 

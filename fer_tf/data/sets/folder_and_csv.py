@@ -1,7 +1,7 @@
 """Your own pictures: a folder for each class, or a csv of paths and labels.
 
 `folder`: `<class>/…` anywhere below the root, or `train|val|test/<class>/…`. Class folders have any known name of an
-emotion (happy, joy, HA, …); any other name (bored, confused) is a class of your own. `csv`: columns path and label, and
+emotion (happy, joy, HA, …); any other name (bored, confused) is your own class. `csv`: columns path and label, and
 optionally split and subject.
 """
 
@@ -186,14 +186,14 @@ def _dataset(name, root, protocol, seed, table, options, notes):
 
 
 def _notes_on_names(root, names):
-    """A note on classes that are no emotion; names that differ only in capital letters raise `DataError`."""
+    """A note on classes that are not emotions; names that differ only in capital letters raise `DataError`."""
     own = [name for name in names if name not in EMOTIONS]
     for first, second in zip(own, own[1:], strict=False):
         if first.casefold() == second.casefold():
             raise DataError(f"{root}: the classes {first} and {second} differ only in capital letters; use one name")
     meant = {name: similar_emotion(name) for name in own}
     shown = [f"{name} (did you mean {meant[name]}?)" if meant[name] else name for name in own]
-    return [f"classes of your own, kept as they are: {', '.join(shown)}"] if own else []
+    return [f"your own classes, kept as they are: {', '.join(shown)}"] if own else []
 
 
 def check_folder(root: Path) -> list[str]:

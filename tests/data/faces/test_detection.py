@@ -201,7 +201,7 @@ def test_whole_pictures_are_squeezed_as_ready_crops_are(rng):
 
 @pytest.mark.parametrize("detector", REAL)
 def test_turned_faces_come_out_level(detector, people):
-    """A drawn face turned by 15°: found, and its eyes are level in the crop (found there once more)."""
+    """A drawn face turned by 15°: found, and its eyes are level in the crop (found there again)."""
     canvas = paste(np.full((300, 300, 1), 128, np.uint8), people[2], 70, 70, 160)
     turn = cv2.getRotationMatrix2D((150, 150), -15, 1)
     turned = cv2.warpAffine(canvas, turn, (300, 300), borderValue=128)[..., None]

@@ -131,7 +131,7 @@ def test_wrong_folders(tmp_path, pictures):
     with pytest.raises(InputError, match="image_size: must be a number >= 8"):
         load_dataset("folder", tmp_path, image_size=2)
     (home / "1").mkdir()
-    with pytest.raises(DataError, match="1: unknown emotion '1'; .*A class of your own needs a name with a letter"):
+    with pytest.raises(DataError, match="1: unknown emotion '1'; .*Your own class needs a name with a letter"):
         load_dataset("folder", tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_a_csv_may_name_classes_of_its_own(csv_home):
     path.write_text(path.read_text().replace("joy", "bored"))
     ds = load_dataset("csv", csv_home)
     assert ds.class_names == ("sadness", "bored")
-    assert "classes of your own, kept as they are: bored" in ds.notes
+    assert "your own classes, kept as they are: bored" in ds.notes
 
 
 def test_few_pictures_give_each_split_one_of_each_class_of_three(tmp_path):
@@ -230,7 +230,7 @@ def test_pictures_without_a_subject_are_not_one_person(tmp_path):
     rows = [f"{name}.png,{label},{who}" for name, label, who in people]
     ds = load_dataset("csv", write_csv(tmp_path / "csv", rows, "path,label,subject"))
     assert all(len(split) for split in (ds.train, ds.val, ds.test))
-    assert "6 pictures without a subject: each counts as a person of its own" in ds.notes
+    assert "6 pictures without a subject: each counts as a separate person" in ds.notes
 
 
 def test_a_picture_named_twice(tmp_path):
