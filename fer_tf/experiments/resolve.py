@@ -101,7 +101,7 @@ def _typed(key, text):
 
 
 def changed_settings(name: str, experiment: Experiment) -> dict[str, list]:
-    """In which settings a resolved experiment is not the table's full one: dict name -> [its value, the table's]."""
+    """The settings that differ from the experiment's full size in the table: dict name -> [its value, the table's]."""
     full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
     left_out = ("jit", *EXPERIMENTS[name].given)
     used = [key for key in full if key not in left_out and is_used(key, experiment)]
@@ -141,7 +141,7 @@ def changed_since(record: dict) -> str:
 
 
 def settings_note(record: dict) -> str:
-    """Whose settings a run had, as text.
+    """Whether a run had the settings of its source, as text.
 
     This is in which way the run is reduced, or "settings of the document" where the source prints all settings that
     have an effect, or else which of them it prints.

@@ -27,7 +27,7 @@ class Declaration:
         classes: the model's outputs in order: a name of `named_orders`, or emotion names, as a sequence or as text with
             commas between them.
         channels: "gray", "rgb" or "bgr"; None for gray if the model takes one channel, and RGB if it takes three.
-        is_guess: True if `fer_tf.saving.guessing` chose the pixels.
+        is_guess: True if `fer_tf.saving.adopting.guess_pixels` chose the pixels.
     Raises: `InputError` for pixels or channels that the kit does not know.
     """
 
@@ -82,7 +82,7 @@ class Declaration:
         return layer
 
     def about(self, count: int) -> dict[str, Any]:
-        """What the model's provenance says of this declaration: pixels, channels, and whether it is a guess."""
+        """What the model's provenance says about this declaration: pixels, channels, and whether it is a guess."""
         return {"pixels": self.pixels, "channels": self.channels_of(count), "guess": self.is_guess}
 
 

@@ -145,7 +145,7 @@ class EpochKeeper(keras.callbacks.Callback):
             variable.assign(value)
 
     def begin(self, model: keras.Model, phase: Phase, done: int) -> None:
-        """Enters a phase after `done` epochs; in its middle, with the optimizer state of the checkpoint."""
+        """Enters a phase after `done` epochs; in the middle of one, with the optimizer state of the checkpoint."""
         self.phase = phase
         model.optimizer.build(model.trainable_variables)
         if done > phase.start and self.slots:

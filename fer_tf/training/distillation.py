@@ -63,7 +63,7 @@ class Teacher:
         return total / total.sum(axis=1, keepdims=True)
 
     def live(self) -> Callable:
-        """A function of changed pictures, float [B, H, W, C], to answers [B, C], for use inside the input pipeline."""
+        """A function from changed pictures, float [B, H, W, C], to answers [B, C], for the input pipeline."""
         columns = self._columns()
 
         def answer(images):

@@ -172,7 +172,7 @@ def _csv_rows(path):
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True)
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a readable csv file ({str(error).strip()})") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too many for names of the rows
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells beyond the header as names of the rows
         raise InputError(f"{path}: the first row has more cells than the header; text with commas needs quotes")
     return [(f"row {number}", row) for number, row in enumerate(table.to_dict("records"), start=1)]
 

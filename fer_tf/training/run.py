@@ -73,7 +73,7 @@ def run_experiment(
     record = run_record(name, experiment, ds, size, seed, options, teacher, start)
     record["test_fingerprint"] = whole.test_fingerprint()  # limited runs compare with each other on what they share
     with records.locked(run):
-        # built before anything is moved or removed: settings that cannot be trained leave all as it was
+        # built before anything is moved or removed: settings that cannot be trained then change nothing
         begin = start.with_new_head if start else fitting.start
         model = begin(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
         records.swap_in(run, record["fingerprint"])

@@ -61,7 +61,7 @@ def epochs_within(history: pd.DataFrame, experiment: Experiment) -> int | None:
 
 
 def outcome(history: pd.DataFrame) -> dict:
-    """What a training came to: status, message, val_accuracy, val_loss, best_epoch, epochs_run, seconds.
+    """The result of a training: status, message, val_accuracy, val_loss, best_epoch, epochs_run, seconds.
 
     The best epoch is chosen as training chooses it. It fails where that epoch's loss is not a number.
 
@@ -84,7 +84,7 @@ def outcome(history: pd.DataFrame) -> dict:
 
 
 def _reach(trial):
-    """How long a trial may train: (epochs, patience), without patience it is endless."""
+    """How long a trial may train: (epochs, patience); without early stopping, patience is infinite."""
     return trial.experiment.epochs, trial.experiment.patience or np.inf
 
 

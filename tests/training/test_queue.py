@@ -203,7 +203,7 @@ def test_a_failed_run_is_reported_with_its_last_words_and_the_others_still_run(f
     table = run_queue(entries, Settings(workers=2)).set_index("run")
     assert list(table["state"]) == ["finished", "failed", "failed", "finished"]
     assert table["remark"].iloc[1] == "error: fer2013.csv is missing"
-    assert table["remark"].iloc[2] == "ended with an error and said nothing"
+    assert table["remark"].iloc[2] == "ended with an error and printed nothing"
     assert "failed cnn-synthetic-identity-seed1: error: fer2013.csv is missing" in capsys.readouterr().out
     assert "== 20" in queue_state.log_path(entries[1]).read_text()
     # failed ones wait until somebody has looked
