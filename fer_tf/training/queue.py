@@ -81,8 +81,8 @@ def _cores():
 def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.DataFrame:
     """Runs all entries that are not finished; returns their `queue_state.status`.
 
-    A failed run is noted with its reason and does not stop the others. Runs that
-    another queue on the same folder has started are skipped. Ctrl-C stops the runs; the same call resumes each after its last finished epoch.
+    A failed run is noted with its reason and does not stop the others. Runs that another queue on the same folder has
+    started are skipped. Ctrl-C stops the runs; the same call resumes each after its last finished epoch.
 
     Args:
         entries: of `read_queue`, most urgent first.
