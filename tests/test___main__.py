@@ -8,7 +8,7 @@ from unittest import mock
 
 import pandas as pd
 import pytest
-from fixtures import write_face
+from fixtures import BROKEN, assert_refused, run_cli, write_face
 
 from fer_tf.__main__ import _stop, main
 from fer_tf.data import load_dataset
@@ -94,3 +94,42 @@ def test_control_characters_of_a_broken_file_do_not_reach_the_terminal(capsys):
     with pytest.raises(SystemExit):
         _stop("error: list.csv: its first line is p\x00a\x1b[2J", 2)
     assert capsys.readouterr().err == "error: list.csv: its first line is p\\x00a\\x1b[2J\n"
+
+
+# as a student calls it
+
+
+def _python_m(folder, *arguments):
+    command = [sys.executable, "-m", "fer_tf", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_a_program_of_its_own_prints_results_and_faults_and_nothing_else(tmp_path, tiny_model_path):
+    write_face(tmp_path / "in/a.png")
+    broken = BROKEN["empty"](tmp_path / "in/empty.jpg")
+    words = ("predict", tmp_path / "in", "--no-detect", "--model", tiny_model_path, "--out", "scores.csv")
+    done = _python_m(tmp_path, *words)
+    assert done.returncode == 1
+    [said] = done.stdout.splitlines()
+    assert "1 of 2 files predicted" in said
+    assert "scores.csv" in said
+    [fault] = done.stderr.splitlines()
+    assert str(broken) in fault
+    assert "is empty" in fault
+
+
+def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fer_tf.data.load_dataset", interrupt)
+    answer = run_cli(capsys, "data", "doctor", "synthetic")
+    assert_refused(answer, "stopped; the same", "resumes here", code=130)
+
+
+def test_a_program_of_its_own_refuses_in_one_line(tmp_path):
+    done = _python_m(tmp_path, "train", "cnm")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1

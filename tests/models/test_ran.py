@@ -3,26 +3,16 @@
 import keras
 import numpy as np
 import pytest
-from fixtures import told_apart
+from tiny_nets import CLASSES, SHAPE, SMALL, small
 
 from fer_tf.common.checks import InputError
 from fer_tf.layers import RegionBias, RegionCrops, RegionSelfAttention, region_biased_loss
 from fer_tf.models import build_model
-from fer_tf.models.facenet2expnet import EXPRESSION_NET, expression_net
-from fer_tf.models.features import FEATURE_MODELS, feature_extractor
+from fer_tf.models.features import feature_extractor
 from fer_tf.models.ran import REGION_FEATURES
 from fer_tf.saving import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("untraced")
-
-SHAPE, CLASSES = (32, 32, 1), 4
-SMALL = {"ran": {"backbone": "cnn", "width": 0.1}, "ran_facenet2expnet": {"depth": 6, "width": 0.05}}
-
-
-def small(name="ran", shape=SHAPE, **options):
-    """An untrained tiny model whose regions differ in weight."""
-    keras.utils.set_random_seed(0)
-    return told_apart(build_model(name, shape, CLASSES, **{**SMALL[name], **options}))
 
 
 @pytest.fixture
@@ -170,87 +160,6 @@ def test_the_region_bias_alone_trains_the_crops_up(faces):
     assert found[0] == pytest.approx(0.3, abs=0.01)
     assert found[-1] < 0.2
     assert model.get_layer("region_bias").mean_loss == pytest.approx(np.mean(found), rel=1e-4)
-
-
-@pytest.mark.parametrize("backbone", [*FEATURE_MODELS, "MobileNet"])
-def test_any_backbone_can_be_shared(faces, backbone):
-    # narrower than 16 filters, TensorFlow 2.21's processor kernels (oneDNN) write outside their memory here
-    model = small(backbone=backbone, width=0.25 if backbone == "resnet18" else 0.1)
-    assert model.get_layer(REGION_FEATURES).output.ndim == 2
-    found = np.asarray(model(faces[:2].astype(np.float32)))
-    assert found.shape == (2, CLASSES)
-    assert np.isfinite(found).all()
-
-
-def test_features_are_what_the_models_classifier_gets(faces):
-    """`feature_extractor` of a kit's model: its own layers up to the dropout before the scores."""
-    keras.utils.set_random_seed(0)
-    extractor = feature_extractor("ucar_cnn", SHAPE, "features", width=0.1)
-    whole = build_model("ucar_cnn", SHAPE, 2, width=0.1)
-    body = keras.Model(whole.input, whole.get_layer("dropout").input)
-    body.set_weights(extractor.get_weights())
-    np.testing.assert_allclose(extractor.predict_on_batch(faces), body.predict_on_batch(faces), atol=1e-6)
-    assert extractor.name == "features"
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"weights": "imagenet"}, "weights: cnn has no ImageNet weights, allowed are none, drawn; received 'imagenet'"),
-        ({"resolution": 96}, "resolution: only for backbones of keras.applications"),
-        ({"stem": "small"}, "stem: only resnet18 has one"),
-    ],
-)
-def test_what_a_backbone_does_not_have_is_refused(options, message):
-    with pytest.raises(InputError, match=message):
-        feature_extractor("cnn", SHAPE, "features", **options)
-
-
-def test_stem_goes_to_resnet18():
-    standard, fine = (
-        feature_extractor("resnet18", SHAPE, "f", width=0.25, stem=stem) for stem in ("standard", "small")
-    )
-    sides = [model.get_layer("stage1_block2_sum").output.shape[1] for model in (standard, fine)]
-    assert sides == [8, 32]
-
-
-def test_resolution_goes_to_backbones_of_keras():
-    extractor = feature_extractor("MobileNet", SHAPE, "f", width=0.1, resolution=64)
-    assert extractor.get_layer("backbone").input_shape == (None, 64, 64, 3)
-
-
-def test_expression_net_halves_the_side_four_times_and_ends_with_the_face_nets_depth():
-    """Five 3×3 convolutions and the 1×1 that matches depth, which `width` does not scale."""
-    net = expression_net((48, 48, 1), depth=10, width=0.1)
-    kernels = [(layer.kernel_size, layer.filters) for layer in net.layers if isinstance(layer, keras.layers.Conv2D)]
-    assert kernels == [*(((3, 3), filters) for filters in (6, 13, 26, 51, 51)), ((1, 1), 10)]
-    assert net.output_shape == (None, 3, 3, 10)
-    assert net.name == EXPRESSION_NET
-    lowest = net.get_layer("match").output
-    assert net.output is lowest, "no activation: the face net's map may be of any sign"
-
-
-def test_expression_net_has_the_docstrings_figures():
-    net = expression_net((48, 48, 1))
-    adds = 0
-    for layer in net.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            adds += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
-    assert net.count_params() / 1e6 == pytest.approx(4.2, abs=0.05)
-    assert adds / 1e6 == pytest.approx(152, abs=1)
-    narrow = expression_net((48, 48, 1), width=0.3)
-    assert narrow.count_params() / net.count_params() == pytest.approx(0.1, abs=0.03)
-
-
-def test_the_head_of_stage_2_is_one_dense_layer_of_256():
-    model = build_model("facenet2expnet", (48, 48, 1), 8, depth=16)
-    dense = [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    assert dense == [256, 8]
-    assert model.get_layer("dense").kernel.shape == (3 * 3 * 16, 256)
-    combined = build_model("ran_facenet2expnet", (48, 48, 1), 8, depth=16)
-    features = combined.get_layer(REGION_FEATURES)
-    assert features.output_shape == (None, 256)
-    assert features.get_layer(EXPRESSION_NET).output_shape == (None, 3, 3, 16)
 
 
 @pytest.mark.parametrize(("name", "options"), [("ran", {"attention": "strongest"}), ("ran_facenet2expnet", {})])
