@@ -6,14 +6,8 @@ from PIL import Image
 from fer_tf.data import load_dataset
 
 WANTED = {0: "neutral", 1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}
-
-
 SUBJECTS = [f"S{number:03d}" for number in (5, 10, 11, 14, 22, 26, 37, 42, 55, 74, 502, 999)]
-
-
 FRAMES = 6
-
-
 HEIGHT, WIDTH = 98, 128
 
 

@@ -15,6 +15,4 @@ def _commands(command, path=()):
 
 
 ROOT = typer.main.get_command(app)
-
-
 COMMANDS = dict(_commands(ROOT))

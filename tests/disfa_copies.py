@@ -8,7 +8,6 @@ from fer_tf.data.sets.disfa_units import UNITS
 
 FILM_FRAMES = 30
 
-
 # The units of each frame, in turn; every row of ten has five emotions (and neutral), a trace and two that are dropped
 FACES = [
     {},
@@ -22,7 +21,6 @@ FACES = [
     {4: 2, 5: 2, 17: 2},
     {25: 4},
 ]
-
 
 WANTED = ["neutral", "happiness", "surprise", "fear", "sadness", "disgust", None, None, None, None]
 

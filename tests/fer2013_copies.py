@@ -6,14 +6,8 @@ from fer_tf.data import load_dataset
 from fer_tf.emotions import EMOTIONS
 
 ROWS = Fer2013Rows()
-
-
 FORMS = csv_forms(ROWS)
-
-
 PIXELS = " ".join(["7"] * 2304)
-
-
 GOOD = f"0,{PIXELS},Training"
 
 

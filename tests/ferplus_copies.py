@@ -3,8 +3,6 @@
 from fer_tf.emotions import FERPLUS_COLUMNS
 
 USAGES = ["Training"] * 140 + ["PublicTest"] * 35 + ["PrivateTest"] * 35
-
-
 HEADER = "Usage,Image name," + ",".join(FERPLUS_COLUMNS)
 
 

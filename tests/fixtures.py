@@ -26,17 +26,11 @@ from fer_tf.data.base import ArrayImages, FaceDataset
 
 # What Kaggle's folder copies call the seven classes, in the order of the csv's codes.
 KAGGLE_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-
-
 USAGES = ("Training", "PublicTest", "PrivateTest")
-
 
 # What tests of preparing prepare: drawn faces, and photographs at these places of a `folder`.
 SYNTHETIC_COUNT = 120
-
-
 SYNTHETIC = {"options": [f"count={SYNTHETIC_COUNT}"], "size": 32}
-
 
 PHOTO_PLACES = [
     f"{split}/{emotion}/{place}"
@@ -85,11 +79,8 @@ class Fer2013Rows:
 # A training whose steps cost little to trace: a narrow net, few pictures, no augmentation.
 QUICK_TRAINING = {"limit": 64, "width": 0.1, "rotation": 0.0, "zoom": 0.0, "flip": False}
 
-
 # No augmentation, and the compact net with a moving average and progressive resizing.
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0, "contrast": 0.0, "flip": False}
-
-
 COMPACT = {"epochs": 4, "width": 0.05, "sizes": "24:1,48:1", "ema": 0.9, "optimizer": "adamw", **PLAIN}
 
 

@@ -6,8 +6,6 @@ from fixtures import told_apart
 from fer_tf.models import build_model
 
 SHAPE, CLASSES = (32, 32, 1), 4
-
-
 SMALL = {"ran": {"backbone": "cnn", "width": 0.1}, "ran_facenet2expnet": {"depth": 6, "width": 0.05}}
 
 

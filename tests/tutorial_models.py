@@ -12,7 +12,6 @@ SCRIPTS = {
     "mean=129.5,std=65": lambda x: (x - 129.5) / 65,
 }
 
-
 BY_ALPHABET = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 
 

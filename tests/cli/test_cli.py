@@ -129,7 +129,6 @@ def _cut_in_half(path):
 
 SEVEN = list(EMOTIONS[:7])
 
-
 # what is wrong with a model file -> (function that spoils a good one, what must be said)
 BAD_MODELS = {
     "text": (lambda path: path.write_text("no model"), "is not a model file (.h5 or .keras)"),

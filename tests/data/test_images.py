@@ -14,14 +14,8 @@ from fer_tf.data.folders import list_images
 from fer_tf.data.images import FORMATS, convert, read_image, resize
 
 RNG = np.random.default_rng(0)
-
-
 GRAY = RNG.integers(0, 256, (6, 8), dtype=np.uint8)
-
-
 RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-
-
 LUMINANCE = RGB @ [0.299, 0.587, 0.114]
 
 

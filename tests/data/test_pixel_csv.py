@@ -20,8 +20,6 @@ def root(tmp_path, monkeypatch):
 # broken copies
 
 ARCHIVE = "the archive is broken or cut short"
-
-
 _GZ, _XZ, _ZIP, _TAR = (FORMS[form][1] for form in ("gz", "xz", "zip", "kaggle tarball"))
 
 
@@ -40,7 +38,6 @@ def bad_pixel(value):
 
 
 _UTF16 = "emotion,pixels,Usage\n".encode("utf-16")
-
 
 # what is wrong -> (file name, content, what the message must say)
 BAD = {

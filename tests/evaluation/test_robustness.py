@@ -10,8 +10,6 @@ from fer_tf.common.checks import InputError
 from fer_tf.evaluation.robustness import CORRUPTIONS, corrupt, robustness_curves
 
 COVERING = ("sunglasses", "mask", "hand", "block")
-
-
 ALL = sorted(CORRUPTIONS)
 
 

@@ -11,8 +11,6 @@ from fer_tf.explain import plots as explain_plots
 from fer_tf.saving import load_model
 
 BUNDLED = sorted(path.name for path in bundled_root().glob("*.h5"))
-
-
 REASON = "nothing in the last map supports this class"
 
 

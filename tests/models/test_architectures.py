@@ -8,7 +8,6 @@ from fer_tf.models import build_model
 
 GRAY, COLOUR = (48, 48, 1), (64, 64, 3)
 
-
 # name, input, options, parameters, million multiply-adds, convolutions, dense layers: of the docstrings
 FIGURES = [
     ("cnn", GRAY, {}, 981_639, 33, 4, 2),

@@ -14,7 +14,6 @@ from fer_tf.saving import load_model, save_model
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
-
 MOBILENET_FILE = "mobilenet_1_0_224_tf_no_top.h5"
 
 
@@ -115,7 +114,6 @@ def test_every_backbone_gets_its_pretrainings_normalisation(rng):
 
 # A small one of every family, and those whose graph is another one in .h5 than in Keras.
 QUICK = ("VGG16", "MobileNet")
-
 
 SMALLEST = (
     *QUICK,

@@ -20,17 +20,13 @@ PARAMETERS = {
     "dataset_options": "count=400",
 }
 
-
 PATHS = {path.stem: path for path in notebook_paths()}
-
 
 # Runs in its own kernel, as a user runs it; the other chapters run in this process.
 IN_KERNELS = ("01_majority_baseline",)
 
-
 # What a chapter leaves in models/ in addition to the runs that its metadata names.
 FILES = {"06_facenet2expnet": {"face_net", "FaceNet2ExpNet.h5"}}
-
 
 # The first seven share runs: one process takes them one after the other (see conftest.py), and no other process waits.
 IN_ORDER = ("05", "06", "02", "07", "08", "10", "09", "03", "04", "01", "00", "11")

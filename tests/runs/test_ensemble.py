@@ -16,10 +16,7 @@ from fer_tf.training import run_experiment
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
-
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "flip": False, "limit": 96, "width": 0.1, "epochs": 1}
-
-
 NAMES = ["cnn-synthetic-identity-seed0", "cnn4-synthetic-identity-seed0", "majority-synthetic-identity-seed0"]
 
 

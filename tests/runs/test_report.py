@@ -24,10 +24,7 @@ from fer_tf.training import run_experiment
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
-
 OPTIONS = {"dataset_options": {"count": 400}, "verbose": False}
-
-
 EASY = {"count": 400, "difficulty": "easy"}
 
 

@@ -15,17 +15,10 @@ from fer_tf.runs.result_tables import claims, released_runs
 
 PAGES = ("README.md", "reports/results/README.md", "PREDICTING.md", "TRAINING.md")
 
-
 # What My_model is compared with on FER2013, and the two other comparisons of that point on the results page.
 FACE_NETS = ("facenet2expnet_small", "facenet2expnet_scratch", "expnet_strong")
-
-
 COMPARED = {*FACE_NETS, "ran", "ucar_cnn", "akhand", "ran_backbone"}
-
-
 COUNTS = {7: "seven", 8: "eight"}
-
-
 CHAPTERS = {path.stem[:2]: path for path in notebook_paths()}
 
 

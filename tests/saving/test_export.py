@@ -25,10 +25,8 @@ from fer_tf.saving.runtimes import open_exported
 
 pytestmark = pytest.mark.extras
 
-
 # Those with long graphs, and kinds of what others here have.
 LONG = ("akhand", "cnn4_se", "cnn4_se_residual", "deepfer", "mobilenet", "ran_facenet2expnet", "resnet18", "vgg16")
-
 
 FORMS = [
     ("onnx", None),

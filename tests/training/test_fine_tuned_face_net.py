@@ -14,7 +14,6 @@ from fer_tf.training import face_nets, fitting, matching
 # TensorFlow says of steps that are not traced (`untraced`) that its pipelines still are
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly")
 
-
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "flip": False}  # compiling the augmentation takes longer than the rest
 
 

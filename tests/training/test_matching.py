@@ -21,10 +21,7 @@ from fer_tf.training.matching import FeatureDistance, MapBatches
 # TensorFlow says of steps that are not traced (`untraced`) that its pipelines still are
 pytestmark = pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly")
 
-
 GRID = (3, 3)
-
-
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "flip": False}  # compiling the augmentation takes longer than the rest
 
 

@@ -15,7 +15,6 @@ from fer_tf.training import face_nets, pretraining
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
-
 SHIPPED = {"VGG16", "MobileNet", "cnn", "identities"}
 
 

@@ -6,8 +6,6 @@ from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.emotions import EMOTIONS
 
 BARE = {"difficulty": "easy", "person": 0, "jitter": 0, "companions": 0}  # nothing but the prototype
-
-
 SAME = {"seed": 4, "start": 6, "identities": np.array([2])}
 
 

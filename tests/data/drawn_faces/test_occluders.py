@@ -7,8 +7,6 @@ import pytest
 from fer_tf.data.drawn_faces import OCCLUDERS, draw_faces
 
 CLEAR = {"blur": 0, "noise": 0, "jpeg": 0}  # nothing after the occluder that would spread it over the picture
-
-
 KINDS = OCCLUDERS[1:]
 
 

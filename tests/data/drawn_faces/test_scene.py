@@ -8,8 +8,6 @@ from fer_tf.data.drawn_faces.units import UNIT_REGIONS
 from fer_tf.emotions import EMOTIONS
 
 BARE = {"difficulty": "easy", "person": 0, "jitter": 0, "companions": 0}  # nothing but the prototype
-
-
 SAME = {"seed": 4, "start": 6, "identities": np.array([2])}
 
 

@@ -27,14 +27,9 @@ from fer_tf.predict.demo.server import Models, answer_requests, make_app
 
 CLASSES = list(EMOTIONS[:7])
 
-
 # The names of browsers that packages bring; Playwright may have fetched one of its own.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
-
-
 JSON = {"Content-Type": "application/json"}
 
 
