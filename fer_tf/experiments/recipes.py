@@ -1,7 +1,7 @@
 """Settings that several experiments share: the documents' recipes and their smaller sizes. Plain data."""
 
-# What the ablations ask, each about the experiments that name it. Whether attention gives anything beyond the sight of
-# crops shows against the crops with equal weights, not against the whole face alone.
+# What the ablations ask, each about the experiments that name it. To see what attention adds to the crops themselves,
+# compare it with crops of equal weights, and not only with the whole face.
 QUESTION_PARTS = "squeeze-excite, augmentation, residual"
 QUESTION_ATTENTION = "region attention"
 QUESTION_EQUAL = "region attention, against equal weights"
@@ -23,7 +23,7 @@ CNN: dict = {
     "quick": CNN_QUICK,
     "smoke": CNN_SMOKE,
 }
-# What document [2] prints of a run: it names rotation, scaling, dropout and early stopping without an amount.
+# What document [2] prints about a run: it names rotation, scaling, dropout and early stopping without an amount.
 REPORT2_PRINTED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "flip")
 # Document [4] prints no optimizer. Learning rate, batch and epochs are in its grid; it does not say which were best.
 REPORT4: dict = {
@@ -84,6 +84,8 @@ REPORT3: dict = {
     "quick": {"epochs": 5, "width": 0.5},
     "smoke": CNN_SMOKE,
 }
+# Half of `deep_emotion`'s rate: its seven convolutions have no normalisation.
+DEEPFER: dict = {**REPORT3, "learning_rate": 5e-4}
 STRONG: dict = {
     "rotation": 15.0,
     "zoom": 0.1,

@@ -74,4 +74,4 @@ def test_what_cannot_be_done_is_said(runs):
 
 
 def test_the_forms_are_those_of_explain():
-    assert experiments.SALIENCIES == explain.saliency.FORMS
+    assert experiments.SALIENCIES == explain.salient_pictures.FORMS
