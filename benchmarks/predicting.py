@@ -3,7 +3,7 @@
     python benchmarks/predicting.py [DATA_DIR]
 
 256 JPEGs of 320×240, a face in each (FER2013's test faces where DATA_DIR has them, else drawn ones; enlarged to 144
-px), the same files for all. Each variant in a process of its own, models loaded and warm before the clock starts;
+px), the same files for all. Each variant in its own process, models loaded and warm before the clock starts;
 `faces` tells how many the detector found. The small CNN has random weights: speed does not depend on them. `fer` is the
 PyPI package, left out where it cannot be imported (`pip install --no-deps fer "setuptools<81"` suffices), as are ONNX
 Runtime and LiteRT (`make extras`).

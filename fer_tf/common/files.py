@@ -95,8 +95,8 @@ def _held(folder):
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes `text` to `path` as UTF-8; no half-written file can be seen. A lone surrogate becomes its code."""
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: str | Path) -> dict:

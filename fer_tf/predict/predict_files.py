@@ -208,8 +208,8 @@ class FileStream:
             for index, (picture, faces) in enumerate(self._annotated(chunk, recognised), number):
                 if picture.pixels is not None:
                     image = annotate(picture.pixels, faces, self.recognizer.class_names)
-                    with replacing(self._copy_path(index, picture.path, ".jpg")) as part:
-                        Image.fromarray(image).save(part, quality=92)
+                    with replacing(self._copy_path(index, picture.path, ".jpg")) as temporary:
+                        Image.fromarray(image).save(temporary, quality=92)
             number += len(chunk)
             yield self._table(recognised.rows, recognised.probabilities), self._position(number)
 

@@ -61,9 +61,9 @@ class Declaration:
             if self.classes not in orders:
                 raise InputError(_no_such_order(self.classes, outputs, orders))
             return orders[self.classes]
-        given = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
+        spellings = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
         try:
-            names = tuple(class_name(name) for name in given)
+            names = tuple(class_name(name) for name in spellings)
         except InputError as error:
             raise InputError(f"classes: {error}") from None
         if len(names) != outputs or len(set(names)) < len(names):
@@ -183,7 +183,7 @@ def undeclared(path: str | Path, outputs: int) -> ModelFileError:
     once = "" if path.suffix in (".onnx", ".tflite") else f" Or write them into a file of the kit once: {adopt}."
     return ModelFileError(
         f"{path}: does not say its classes and pixel range, because it was not made by the kit. Add what its training "
-        f"used, for example `{options}` (`--guess` in place of --pixels tries the ranges).{once} "
+        f"used, for example `{options}` (`--guess` instead of --pixels tries the ranges).{once} "
         f"pixels: {ALLOWED_PIXELS}; classes: {', '.join([*orders, f'or {outputs} names with commas'])}"
     )
 

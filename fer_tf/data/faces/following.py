@@ -117,9 +117,9 @@ def follow_or_search(
     Returns: list of `Face`, largest first at the last search; the state for the next frame, a JSON value.
     """
     last = state or {"faces": [], "searched": -SEARCH_SECONDS}
-    followed = [Followed.restore(each).step(frame) for each in last["faces"]]
-    kept = [each for each in followed if each]
+    followed = [Followed.restore(track).step(frame) for track in last["faces"]]
+    kept = [track for track in followed if track]
     if not kept or len(kept) < len(followed) or not 0 <= now - last["searched"] < SEARCH_SECONDS:
         [faces] = detect_faces([frame], detector, max_side=SEARCH_SIDE)
         kept, last = [Followed.start(frame, face) for face in faces], {"searched": now}
-    return [each.face for each in kept], {"faces": [each.state for each in kept], "searched": last["searched"]}
+    return [track.face for track in kept], {"faces": [track.state for track in kept], "searched": last["searched"]}

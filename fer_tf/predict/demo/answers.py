@@ -63,9 +63,9 @@ def answer_frame(
         face or None, and the `state` for the next frame.
     """
     state, seconds = state or {}, time.monotonic() if now is None else now
-    found, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds)
+    face_boxes, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds)
     recognised, follower = (
-        recognizer.recognise([Picture("", pixels, time=seconds)], [found]),
+        recognizer.recognise([Picture("", pixels, time=seconds)], [face_boxes]),
         Follower(LIVE_SECONDS, state),
     )
     [shown] = drawing.faces_to_draw(follow_faces(recognised, follower, recognizer.detector))
