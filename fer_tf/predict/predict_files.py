@@ -19,6 +19,7 @@ from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
 from ..common.hashes import fingerprint
 from ..common.text import one_line, read_cell
+from ..data.faces import follow_or_search
 from ..explain import check_method, explain, resolve_method
 from ..plots import save_figure
 from ..saving import model_info
@@ -26,7 +27,7 @@ from .addresses import FILM_BYTES, local_copy, shown_name
 from .annotate import annotate, faces_to_draw
 from .films import Camera, FileFilm, written_film
 from .inputs import TIMELINES, is_film, plain_stem
-from .pictures import in_chunks, read_picture
+from .pictures import Searched, in_chunks, read_picture
 from .resumable_csv import ResumableCsv, read_rows, unfinished_files
 from .timeline import timeline
 from .tracking import Follower, follow_faces
@@ -42,6 +43,8 @@ class Options:
     Attributes:
         every: use every Nth frame of a film, at least 1.
         fps: use this number of frames per second of a film instead; None for all frames.
+        search: seconds between two searches for faces in a film. In between, faces are followed by their pixels, and a
+            lost face is searched at once. 0 searches every frame.
         smooth: seconds over which a film's probabilities are averaged, see `fer_tf.predict.tracking.Follower`; 0 does
             not average.
         annotate: folder for annotated copies: one .jpg per picture, one .mp4 per film; None for no copies.
@@ -52,6 +55,7 @@ class Options:
 
     every: int = 1
     fps: float | None = None
+    search: float = 0.5
     smooth: float = 0.0
     annotate: str | os.PathLike[str] | None = None
     explain: str | None = None
@@ -62,6 +66,7 @@ class Options:
             raise InputError("fps: must be above 0 frames per second; received 0")
         if self.fps is not None and self.every > 1:
             raise InputError("every and fps: give only one of them")
+        check_range("search", self.search, 0)
         Follower(self.smooth)
         if self.explain and not self.annotate:
             raise InputError(
@@ -203,8 +208,8 @@ class FileStream:
 
     def _pictures(self, number, end):
         pictures = map(read_picture, self.files[number:end])
-        for chunk in in_chunks(pictures, self.recognizer.batch_size):
-            recognised = self.recognizer.recognise(chunk)
+        chunks = map(Searched, in_chunks(pictures, self.recognizer.batch_size))
+        for (chunk, *_), recognised in self.recognizer.recognise_each(chunks):
             for index, (picture, faces) in enumerate(self._annotated(chunk, recognised), number):
                 if picture.pixels is not None:
                     image = annotate(picture.pixels, faces, self.recognizer.class_names)
@@ -224,7 +229,7 @@ class FileStream:
         if not self.options.annotate:
             return ()
         if self.method:
-            targets = recognised.probabilities.argmax(axis=1)
+            targets = self.recognizer.targets(recognised.probabilities)
             maps = explain(self.recognizer.model, recognised.crops, self.method, targets)
         return zip(pictures, faces_to_draw(recognised, maps, self.method or ""), strict=True)
 
@@ -251,17 +256,42 @@ class FileStream:
 
     def _frames(self, film, number, start, copy):
         follower = Follower(self.options.smooth, start.get("faces"))
-        count = 1 if film.is_live else self.recognizer.batch_size
-        for chunk in in_chunks(_read(film), count):
-            recognised = follow_faces(self.recognizer.recognise(chunk), follower, self.recognizer.detector)
+        chunks = in_chunks(_read(film), 1 if film.is_live else self.recognizer.batch_size)
+        searched = self._searched(chunks, start.get("followed"))
+        for (chunk, _, followed), faces in self.recognizer.recognise_each(searched, film.is_live):
+            recognised = follow_faces(faces, follower, self.recognizer.detector)
             faults = [(film.name, row["error"]) for row in recognised.rows if row["error"]]
             self.cut_short += [fault for fault in dict.fromkeys(faults) if fault not in self.cut_short]
             for picture, faces in self._annotated(chunk, recognised):
                 names, with_crops = self.recognizer.class_names, bool(self.method)
                 image = annotate(picture.pixels, faces, names, FILM_SIDE, steady=True, with_crops=with_crops)
                 copy.add(image, picture.time)
-            position = self._position(number, frame=chunk[-1].frame + 1, faces=follower.state)
+            position = self._position(number, frame=chunk[-1].frame + 1, faces=follower.state, followed=followed)
             yield self._table(recognised.rows, recognised.probabilities), None if copy or film.is_live else position
+
+
+    def _searched(self, chunks, state):
+        """Yields the frames with their faces, searched now and then and followed in between."""
+        detector, seconds = self.recognizer.detector, self.options.search
+        for chunk in chunks:
+            boxes: list | None = None
+            if seconds and detector != "none":
+                boxes, state = _followed(chunk, detector, state, seconds, self.recognizer.search)
+            yield Searched(chunk, boxes, state)
+
+
+def _followed(frames, detector, state, seconds, search):
+    """The faces of each frame, and the state for the next frames; (None, None) if a search fails."""
+    boxes = []
+    for frame in frames:
+        try:
+            found, state = follow_or_search(frame.pixels, detector, state, frame.time, seconds, seconds, **search)
+        except InputError:
+            raise
+        except Exception:  # the recogniser searches all frames again and says on which one the detector fails
+            return None, None
+        boxes.append(found)
+    return boxes, state
 
 
 def _read(film):
@@ -286,7 +316,8 @@ def _job(stream):
         weights = [hashlib.sha256(np.ascontiguousarray(weight).tobytes()).hexdigest() for weight in model.get_weights()]
     else:  # an exported model
         weights = [_stamp(model.path)]
-    settings = {"detector": recognizer.detector, **recognizer.cropping, **asdict(stream.options)}
+    searching = {"detector": recognizer.detector, **recognizer.search, "classes": recognizer.class_names}
+    settings = {**searching, **recognizer.cropping, **asdict(stream.options)}
     if declared := model_info(model).get("provenance", {}).get("declared"):
         settings["declared"] = declared
     files = [_stamp(file) for file in stream.files]

@@ -23,7 +23,8 @@ from ..tracking import Follower, follow_faces
 
 # The longer sides of pictures and maps on the page, in pixels.
 PICTURE_SIDE, MAP_SIDE = 800, 260
-LIVE_SECONDS = 1.0  # over which the probabilities of a live face are averaged
+# Seconds over which the probabilities of a live face are averaged; longer side of a frame in which faces are searched.
+LIVE_SECONDS, LIVE_SIDE = 1.0, 400
 COLUMNS = ["face", "label", "confidence", "x", "y", "w", "h", "found"]
 
 
@@ -41,7 +42,7 @@ def answer_picture(recognizer: EmotionRecognizer, pixels: np.ndarray) -> dict:
     label = max(bars, key=bars.__getitem__)
     subject = "The largest" if recognised.rows[0]["detected"] else "Its label"
     message = f"{_face_count(recognizer, recognised.rows)} {subject}: {label}, {bars[label]:.2f}."
-    url, text = _map(recognizer.model, recognised, label)
+    url, text = _map(recognizer, recognised, label)
     table = recognizer.table(recognised.rows, recognised.probabilities).round({"confidence": 3})
     table = table.assign(
         face=table["face"] + 1, found=np.where(table["detected"].astype(bool), "yes", "no: whole picture")
@@ -63,7 +64,9 @@ def answer_frame(
         face or None, and the `state` for the next frame.
     """
     state, seconds = state or {}, time.monotonic() if now is None else now
-    found, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds)
+    found, faces_state = follow_or_search(
+        pixels, recognizer.detector, state.get("faces"), seconds, max_side=LIVE_SIDE
+    )
     recognised, follower = (
         recognizer.recognise([Picture("", pixels, time=seconds)], [found]),
         Follower(LIVE_SECONDS, state),
@@ -89,14 +92,15 @@ def _face_count(recognizer, rows):
     return f"{len(rows)} face{'s' * (len(rows) > 1)} found."
 
 
-def _map(model, recognised, label):
+def _map(recognizer, recognised, label):
     """The data URL of the largest face next to its map, and a sentence about the map."""
+    model = recognizer.model
     try:
         method = method_of_head(model)
         layer = check_method(model, method)
     except InputError as error:
         return "", f"No map: {error}"
-    face_map = explain(model, recognised.crops[:1], method, recognised.probabilities[:1].argmax(axis=1))[0]
+    face_map = explain(model, recognised.crops[:1], method, recognizer.targets(recognised.probabilities[:1]))[0]
     title, reason = f"{TITLES[method]} of {label}", empty_reason(method)
     image = face_beside_map(recognised.crops[0], face_map, title, MAP_SIDE, reason)
     meaning = f"empty, {reason}" if is_empty(face_map) else "where this map speaks for the class"
