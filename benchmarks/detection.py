@@ -1,4 +1,4 @@
-"""How many faces each detector finds, how often it sees one where there is none, and how many pictures it takes a second.
+"""How many faces each detector finds, how often it is wrong, and how many pictures it takes a second.
 
     python benchmarks/detection.py [DATA_DIR] [--figure FILE]
 
@@ -79,7 +79,10 @@ def main():
             seconds[name, size] = min(taken, seconds.get((name, size), taken))
     rows = {name: scores(name, scenes, found, seconds) for name in variants}
     print(pd.DataFrame(rows).T.to_string(float_format="{:.1f}".format))
-    for slower, faster in (("the package `mtcnn`", "mtcnn"), ("OpenCV's cascade as `fer` calls it", "haar, faces from 50 px")):
+    for slower, faster in (
+        ("the package `mtcnn`", "mtcnn"),
+        ("OpenCV's cascade as `fer` calls it", "haar, faces from 50 px"),
+    ):
         ratios = [f"{seconds[slower, size] / seconds[faster, size]:.1f} ({size})" for size in SIZES]
         print(f"{faster}: times as fast as {slower}: {', '.join(ratios)}")
     if given.figure:
@@ -218,7 +221,9 @@ def figure(scenes, found):
     for index, (picture, truth) in enumerate(scenes["640x480"][:6]):
         tile = picture.copy()
         boxes = [((255, 255, 255), [place for place, _ in truth])]
-        boxes += [(colour, found[name, "640x480"][index]) for colour, name in (((0, 255, 0), "mtcnn"), ((255, 0, 0), "haar"))]
+        boxes += [
+            (colour, found[name, "640x480"][index]) for colour, name in (((0, 255, 0), "mtcnn"), ((255, 0, 0), "haar"))
+        ]
         for colour, faces in boxes:
             for face in faces:
                 x, y, w, h = map(round, face.box)

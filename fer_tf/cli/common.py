@@ -47,7 +47,8 @@ NoDetect = Annotated[
     bool, typer.Option("--no-detect", help="Do not search for faces; use each whole picture as one face.")
 ]
 Detector = Annotated[
-    str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster.")
+    str | None,
+    typer.Option(help="mtcnn, haar, yunet or none [default: yunet if its file is there, else mtcnn, else haar]."),
 ]
 FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the largest.")]
 FaceMargin = Annotated[
@@ -65,8 +66,9 @@ Pixels = Annotated[
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="Only for a model file that the kit did not make: its outputs in order. fer2013, ferplus, affectnet, "
-        "rafdb, alphabetical (folders read by flow_from_directory), or names with commas between them."
+        help="7: leave contempt out. For a model file that the kit did not make: its outputs in order. fer2013, "
+        "ferplus, affectnet, rafdb, alphabetical (folders read by flow_from_directory), or names with commas between "
+        "them."
     ),
 ]
 Channels = Annotated[
@@ -80,6 +82,11 @@ Guess = Annotated[
     bool,
     typer.Option("--guess", help="Instead of --pixels: test each range on drawn faces and use the most likely one."),
 ]
+
+
+def seven(classes: str | None) -> tuple[int | None, str | None]:
+    """What `--classes` means: (7, None) to leave contempt out, (None, the classes of a declaration) else."""
+    return (7, None) if classes == "7" else (None, classes)
 
 
 def declared(

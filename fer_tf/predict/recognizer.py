@@ -1,27 +1,33 @@
 """Predicts the emotions of the faces in pictures: takes files and arrays, returns a tidy DataFrame or writes a csv."""
 
+from __future__ import annotations
+
 import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from ..common.ahead import made_ahead
 from ..common.checks import InputError, check_choice, check_range, check_whole
+from ..common.inference import predict_probabilities
 from ..common.text import one_line
 from ..data import faces
 from ..data.images import convert
-from ..models.inference import predict_probabilities
 from ..saving.bundled import bundled_path
 from ..saving.declaration import Declaration
 from ..saving.keras_files import model_info, model_shape
 from ..saving.opening import open_in_runtime
 from ..saving.runtimes import ExportedModel
 from .pictures import Faces, Picture, Searched, in_chunks, read_picture
+
+if TYPE_CHECKING:
+    import keras
 
 # One picture: a path, an array or a PIL image.
 AnyPicture = str | os.PathLike[str] | np.ndarray | Image.Image
@@ -118,8 +124,11 @@ class EmotionRecognizer:
             - error: why the picture could not be read, or "".
         Raises: `InputError` for an argument that is neither a picture nor a sequence of pictures.
         """
-        if keras.ops.is_tensor(images):  # otherwise a tensor's first axis would count as a sequence of pictures
-            images = keras.ops.convert_to_numpy(images)
+        if "keras" in sys.modules:  # otherwise nobody can have made a tensor
+            import keras
+
+            if keras.ops.is_tensor(images):  # its first axis would count as a sequence of pictures
+                images = keras.ops.convert_to_numpy(images)
         dimensions = images.ndim if isinstance(images, np.ndarray) else None
         if isinstance(images, str | os.PathLike | Image.Image | np.ndarray) and dimensions in (None, 2, 3):
             images = [images]
@@ -133,9 +142,7 @@ class EmotionRecognizer:
             probabilities.append(recognised.probabilities)
         return self.table(rows, np.concatenate(probabilities))
 
-    def recognise_each(
-        self, chunks: Iterable[Searched], is_live: bool = False
-    ) -> Iterator[tuple[Searched, Faces]]:
+    def recognise_each(self, chunks: Iterable[Searched], is_live: bool = False) -> Iterator[tuple[Searched, Faces]]:
         """Recognises lists of pictures one after another; the results are those of `recognise`.
 
         A list is read while faces are searched in the one before, and while the model predicts those of the one before

@@ -40,7 +40,7 @@ def written(monkeypatch):
     """The exports made in a test, by suffix."""
     made = []
     real = export.export_model
-    monkeypatch.setattr(opening, "export_model", lambda *given: made.append(given[2]) or real(*given))
+    monkeypatch.setattr(export, "export_model", lambda *given: made.append(given[2]) or real(*given))
     return made
 
 

@@ -25,8 +25,6 @@ CLOSE_UP, FRAME = 320, 0.2
 BATCH_PIXELS = 2**20
 # Side in pixels of the parts of a picture in which small faces are searched.
 TILE = 1024
-# Two boxes with a larger overlap (intersection over union) are the same face.
-SAME = 0.3
 # OpenCV's detectors keep state while they work, so only one thread may use them.
 _LOCK = threading.Lock()
 
@@ -47,8 +45,8 @@ def detect_faces(
     Args:
         images: list of uint8 [H, W, 1 or 3] (RGB), sizes may differ.
         detector: a key of `DETECTORS`.
-        min_size: pixels; faces whose longer side is smaller are left out. A higher value takes less time. Detectors miss
-            faces under about 20 pixels.
+        min_size: pixels; faces whose longer side is smaller are left out. A higher value takes less time. Detectors
+            miss faces under about 20 pixels.
         max_side: pictures with a longer side are reduced to it. In a picture of 4096 px, max_side 1024 misses faces
             below about 80 px; a higher value takes more time.
         small_faces: True searches pictures that were reduced a second time, at their own size, for faces that are too
@@ -85,16 +83,24 @@ def _with_small_faces(find, image, faces, min_size, max_side):
     largest = 2 * SMALLEST * max(image.shape[:2]) / max_side  # larger ones were seen in the reduced picture
     sides = [min(TILE, side) for side in image.shape[:2]]
     view = _View(*sides, 0)
-    found = list(faces)
+    small = []
     for top, left in itertools.product(*map(_starts, image.shape[:2], sides, [math.ceil(largest)] * 2)):
         part = image[top : top + sides[0], left : left + sides[1]]
         for _ in view.batches([0]):
             with _LOCK:
                 [results] = find(view.show(part)[None], max(SMALLEST, min_size))
-            small = [face.moved(left, top) for face in view.faces_in(part.shape, results, min_size)]
-            small = [face for face in small if max(face.box[2:]) <= largest]
-            found += [face for face in small if all(face.overlap(other) <= SAME for other in found)]
+            small += [face.moved(left, top) for face in view.faces_in(part.shape, results, min_size)]
+    found = list(faces)
+    for face in sorted(small, key=lambda face: -face.area):  # a face that a part cuts comes after the whole face
+        if max(face.box[2:]) <= largest and not any(_is_middle_in(face, other) for other in found):
+            found.append(face)
     return sorted(found, key=lambda face: -face.area)
+
+
+def _is_middle_in(face, other):
+    x, y, w, h = face.box
+    left, top, width, height = other.box
+    return left <= x + w / 2 <= left + width and top <= y + h / 2 <= top + height
 
 
 def _starts(length, side, shared):

@@ -128,8 +128,8 @@ def _make_yunet(model_file, threshold):
     if not path.is_file():
         raise InputError(
             f"detector yunet: there is no {path}; get {YUNET_FILE} from "
-            "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet and put it into models/, or name "
-            "it with model_file= or the environment variable FER_TF_YUNET"
+            "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet and put it into models/, or "
+            "name it with model_file= or the environment variable FER_TF_YUNET"
         )
     if not hasattr(cv2, "FaceDetectorYN"):
         raise InputError(f"detector yunet: OpenCV {cv2.__version__} has no FaceDetectorYN; 4.8 and later have it")

@@ -1,7 +1,7 @@
 """Writes a chain of convolutions as an ONNX file in memory, because OpenCV loads networks only from such files.
 
-The package `onnx` would do it, too, but it is optional here. The form is Protocol Buffers: each field is its number, the
-length of its content, and its content. The numbers are those of `onnx.proto` (ONNX, IR version 8, operators 13).
+The package `onnx` would do it, too, but it is optional here. The form is Protocol Buffers: each field is its number,
+the length of its content, and its content. The numbers are those of `onnx.proto` (ONNX, IR version 8, operators 13).
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,9 @@ def opencv_network(side: int, layers: Sequence[Layer]) -> cv2.dnn.Net:
     """
     name, nodes, weights = "input", b"", b""
     for number, layer in enumerate(layers):
-        weights += _field(5, _tensor(f"weights{number}", layer.weights)) + _field(5, _tensor(f"bias{number}", layer.bias))
+        weights += _field(5, _tensor(f"weights{number}", layer.weights)) + _field(
+            5, _tensor(f"bias{number}", layer.bias)
+        )
         sizes = {"kernel_shape": layer.weights.shape[2:], "strides": (1, 1), "pads": (0, 0, 0, 0)}
         nodes += _node("Conv", [name, f"weights{number}", f"bias{number}"], name := f"conv{number}", sizes)
         if layer.slopes is not None:

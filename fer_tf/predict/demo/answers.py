@@ -64,9 +64,7 @@ def answer_frame(
         face or None, and the `state` for the next frame.
     """
     state, seconds = state or {}, time.monotonic() if now is None else now
-    found, faces_state = follow_or_search(
-        pixels, recognizer.detector, state.get("faces"), seconds, max_side=LIVE_SIDE
-    )
+    found, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds, max_side=LIVE_SIDE)
     recognised, follower = (
         recognizer.recognise([Picture("", pixels, time=seconds)], [found]),
         Follower(LIVE_SECONDS, state),

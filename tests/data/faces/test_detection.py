@@ -174,13 +174,13 @@ def test_small_faces_are_searched_at_the_pictures_own_size_if_asked_for(monkeypa
         return [[face for face in rectangles(picture) if face.box[2] >= smallest] for picture in batch]
 
     monkeypatch.setitem(DETECTORS, "spots", Detector(lambda: find, "white rectangles"))
-    large, small, corner = (900, 300, 400, 400), (1010, 1000, 30, 30), (3042, 2060, 30, 30)
+    large, small, corner = (900, 300, 400, 400), (1001, 1000, 50, 50), (3042, 2060, 30, 30)
     picture = black(2100, 3072, 1, large, small, corner)
     assert len(detect_faces([picture], "spots")[0]) == 1
     [found] = detect_faces([picture], "spots", small_faces=True)
     for face, box in zip(found, (large, small, corner), strict=True):
         np.testing.assert_allclose(face.box, box, atol=2)
-    assert len(detect_faces([picture], "spots", small_faces=True, min_size=31)[0]) == 1
+    assert len(detect_faces([picture], "spots", small_faces=True, min_size=40)[0]) == 2
 
 
 def test_a_smallest_face_is_given_in_the_pictures_pixels(monkeypatch, fresh):

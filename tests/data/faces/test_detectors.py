@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from fer_tf.common.checks import InputError
-from fer_tf.data.faces import DETECTORS, default_detector, detect_faces
+from fer_tf.data.faces import DETECTORS, default_detector, detect_faces, mtcnn
 from fer_tf.data.faces import detectors as detectors_module
-from fer_tf.data.faces import mtcnn
 from fer_tf.data.faces.detectors import Detector
 from fer_tf.data.images import read_image
 from fer_tf.predict import sample_path
@@ -104,7 +103,9 @@ def test_detectors_are_loaded_once(monkeypatch, fresh):
 def test_yunet_without_its_file(monkeypatch, fresh, tmp_path):
     monkeypatch.delenv("FER_TF_YUNET", raising=False)
     monkeypatch.setenv("FER_TF_MODELS", str(tmp_path))
-    with pytest.raises(InputError, match="there is no .*_2023mar.onnx; get face_detection_yunet_2023mar.onnx .*model_fi"):
+    with pytest.raises(
+        InputError, match="there is no .*_2023mar.onnx; get face_detection_yunet_2023mar.onnx .*model_fi"
+    ):
         detect_faces([BLACK], "yunet")
     with pytest.raises(InputError, match="there is no .*gone.onnx; get face_detection_yunet_2023mar.onnx"):
         detect_faces([BLACK], "yunet", model_file=tmp_path / "gone.onnx")
