@@ -213,7 +213,8 @@ class EmotionRecognizer:
         if len(self._outputs) == probabilities.shape[1]:
             return probabilities
         chosen = probabilities[:, self._outputs]
-        return chosen / chosen.sum(axis=1, keepdims=True)
+        total = chosen.sum(axis=1, keepdims=True)
+        return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 
     def _crop_each(self, pictures, face_boxes):
         """As `_crop`; a picture on which the detector fails has the reason as text in place of its faces."""

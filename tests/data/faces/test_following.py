@@ -35,7 +35,7 @@ def test_a_moving_face_is_followed_without_a_search(astronaut, searches):
     state, middles = None, []
     for step in range(20):
         frame = np.roll(astronaut, (2 * step, 6 * step), axis=(0, 1))
-        [face], state = follow_or_search(frame, "haar", state, step / 15)
+        [face], state = follow_or_search(frame, "haar", state, step / 25)
         state = json.loads(json.dumps(state, allow_nan=False))  # as it goes through the page
         x, y, w, h = face.box
         middles.append((x + w / 2 - 6 * step, y + h / 2 - 2 * step))
