@@ -16,14 +16,13 @@ import time
 
 from _measure import print_table
 
-TURNS = 5
+TURNS = 2
 _ANSWER = (
     "from fer_tf.predict import EmotionRecognizer, sample_path\n"
     "assert len(EmotionRecognizer({}).predict([sample_path()])) == 1"
 )
 VARIANTS = {
     "import tensorflow": "import tensorflow",
-    "import keras": "import keras",
     "first answer": _ANSWER.format(""),
     "first answer, onnx": _ANSWER.format("runtime='onnx'"),
     "first answer, onnx, ready crop": _ANSWER.format("runtime='onnx', detector='none'"),
