@@ -148,7 +148,7 @@ def make_scenes(shape, scenes, empty, data_dir):
             place, turn = Face((x, y, side, side)), float(rng.uniform(-TURN, TURN))
             if all(place.overlap(other) == 0 for other, _ in truth):
                 face = faces[0] if rng.random() < 0.25 else faces[rng.integers(1, len(faces))]
-                picture = paste(picture, face, place.box, turn)
+                paste(picture, face, place.box, turn)
                 truth.append((place, turn))
         made.append((picture, truth))
     return made
@@ -183,17 +183,19 @@ def background(photograph, shape, rng):
 
 def paste(picture, face, box, turn):
     """Puts a face into a square of the picture, turned around its middle, with soft edges."""
-    x, y, side, _ = box
+    x, y, side = (round(value) for value in box[:3])
+    if len(face) > side:
+        face = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
     own = len(face)
-    if own > side:
-        face, own = cv2.resize(face, (round(side),) * 2, interpolation=cv2.INTER_AREA), round(side)
     turned = cv2.getRotationMatrix2D((own / 2 - 0.5, own / 2 - 0.5), turn, side / own)
-    turned[:, 2] += (x + side / 2 - own / 2, y + side / 2 - own / 2)
-    size, edges = picture.shape[1::-1], np.zeros((own, own), np.float32)
+    turned[:, 2] += side / 2 - own / 2
+    edges = np.zeros((own, own), np.float32)
     cv2.ellipse(edges, (own // 2, own // 2), (round(own * 0.44), round(own * 0.5)), 0, 0, 360, 1.0, -1)
-    mask = cv2.warpAffine(cv2.GaussianBlur(edges, (0, 0), own / 24), turned, size)[..., None]
-    pixels = cv2.warpAffine(face, turned, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return (pixels * mask + picture * (1 - mask)).round().astype(np.uint8)
+    mask = cv2.warpAffine(cv2.GaussianBlur(edges, (0, 0), own / 24), turned, (side, side))[..., None]
+    pixels = cv2.warpAffine(face, turned, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    part = picture[y : y + side, x : x + side]
+    mask, pixels = (layer[: part.shape[0], : part.shape[1]] for layer in (mask, pixels))
+    part[:] = (pixels * mask + part * (1 - mask)).round()
 
 
 def scores(name, scenes, found):
