@@ -49,7 +49,7 @@ def opencv_network(side: int, layers: Sequence[Layer]) -> cv2.dnn.Net:
             weights += _field(5, _tensor(f"slopes{number}", layer.slopes.reshape(-1, 1, 1)))
             nodes += _node("PRelu", [name, f"slopes{number}"], name := f"prelu{number}", {})
         if layer.pool:
-            sizes = {"kernel_shape": [layer.pool] * 2, "strides": (2, 2), "pads": [0, 0] + [layer.padding] * 2}
+            sizes = {"kernel_shape": (layer.pool,) * 2, "strides": (2, 2), "pads": (0, 0, layer.padding, layer.padding)}
             nodes += _node("MaxPool", [name], name := f"pool{number}", sizes)
     begin = _value("input", (1, layers[0].weights.shape[1], side, side))
     end = _value(name, (1, len(layers[-1].bias), 1, 1))
