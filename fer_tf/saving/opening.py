@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.hashes import code_fingerprint, file_fingerprint, fingerprint
 from ..common.paths import cache_root
+from ..common.quiet import import_keras
 from .declaration import Declaration
 from .keras_files import declared_model, find_model, load_model, model_info
 from .runtimes import RUNTIMES, ExportedModel, is_exported, open_exported
@@ -89,6 +90,7 @@ def _cached_export(path, runtime, declaration):
         with contextlib.suppress(ModelFileError):  # damaged: export again
             return open_exported(cached)
     _check_installed(runtime)
+    import_keras()  # without its start-up notes
     from .export import export_model
 
     model = load_model(path, declaration)
