@@ -12,6 +12,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from tornado.httpserver import HTTPServer
@@ -131,7 +132,11 @@ def make_app(models: Models, host: str = "127.0.0.1") -> Application:
             a page of another site cannot use this one under its own name (DNS rebinding).
     """
     names = {"127.0.0.1", "localhost", "[::1]", host} if is_loopback(host) else None
-    settings = {"models": models, "names": names, "limit": round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE}
+    settings: dict[str, Any] = {
+        "models": models,
+        "names": names,
+        "limit": round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE,
+    }
     pages: list = [("/", _Page), ("/predict", _Predict)]
     return Application(pages, default_handler_class=_Guarded, log_function=lambda _: None, **settings)
 
