@@ -1,4 +1,4 @@
-"""Measuring variants side by side: each in a process of its own (so memory is its own), in one run, as ratios."""
+"""Measuring variants side by side: each in its own process (so memory is its own), in one run, as ratios."""
 
 import json
 import math

@@ -5,7 +5,7 @@
 
 Each input is made from its kind and its number alone. It must give rows (each with a label or a reason), a result, or
 an `InputError` in words. Findings are: another exception, a crash, a lost row, more than 20 seconds, more than 2 GB.
-The inputs run in a process of their own, which is started again after a hang or a crash.
+The inputs run in their own process, which is started again after a hang or a crash.
 """
 
 import argparse
@@ -572,7 +572,7 @@ def inputs(count, kinds):
         seen[kind] += 1
 
 
-# the process of its own
+# the separate process
 
 
 def _work(connection, folder):
@@ -613,7 +613,7 @@ class Worker:
         other.close()
         self.left = INPUTS_A_PROCESS
         if self._answer(600, 600)[0] != "ready":
-            raise SystemExit("the process of its own does not start")
+            raise SystemExit("the separate process does not start")
 
     def _answer(self, seconds, wait):
         """The process's answer; a finding if it dies, or uses or waits for more time than allowed, or for memory."""

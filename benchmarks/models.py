@@ -5,7 +5,7 @@
     python benchmarks/models.py --steps 40 cnn     more timed steps
 
 Every model at its experiment's pictures (48×48×1; document [4]'s and ResNet18 64×64×3; transfer 96 px inside), random
-weights, in a process of its own. An epoch is not run: `s/epoch` is the median of the timed training steps at batch 64,
+weights, in its own process. An epoch is not run: `s/epoch` is the median of the timed training steps at batch 64,
 times the 449 steps of FER2013's 28,709 training pictures, without input pipeline and validation, all layers learning.
 Multiply-adds are of one picture through convolutions and dense layers, counted by TensorFlow's profiler.
 """

@@ -3,7 +3,7 @@
     python benchmarks/predicting_memory.py [COUNT ...]
 
 1,000, 10,000 and 100,000 files by default: links to the same 100 JPEGs of 96×96, a thousand in a folder, predicted into
-a csv as ready crops by a small CNN with random weights. Each count in a process of its own.
+a csv as ready crops by a small CNN with random weights. Each count in its own process.
 """
 
 import os

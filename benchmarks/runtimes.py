@@ -3,7 +3,7 @@
     python benchmarks/runtimes.py
 
 The small CNN at its default width, 48×48×1, random weights, raw pixels in, probabilities out; without reading files and
-finding faces. Each variant in a process of its own, asked for one picture at a time and for 256 at once. The column
+finding faces. Each variant in its own process, asked for one picture at a time and for 256 at once. The column
 `times predict` compares with what a student writes first: `model.predict(picture[None])` in a loop.
 """
 

@@ -35,7 +35,7 @@ def main(count):
 
 
 def write_affectnet(home, count):
-    """`train_set/` and `val_set/` with count pictures in all: no two alike, each a file of its own."""
+    """`train_set/` and `val_set/` with count pictures in all: no two alike, each in its own file."""
     from fer_tf.data.drawn_faces import draw_faces
 
     faces = draw_faces(FACES, seed=0, size=SIDE, channels=3).images

@@ -76,7 +76,7 @@ def canonical_emotion(name: str) -> str:
     return emotion
 
 
-# Columns of the kit's tables. A class of one's own cannot have such a name: its probabilities would overwrite them.
+# Columns of the kit's tables. Your own class cannot have such a name: its probabilities would overwrite them.
 RESERVED = (
     *(
         "path",
@@ -114,7 +114,7 @@ def class_name(name: str) -> str:
         raise InputError(f"class {text!r}: is the name of a column of the kit's tables; give the class another name")
     if not _ALLOWED_NAME.fullmatch(text):
         raise InputError(
-            f"unknown emotion {text!r}; known are {', '.join(EMOTIONS)}. A class of your own needs a name with a "
+            f"unknown emotion {text!r}; known are {', '.join(EMOTIONS)}. Your own class needs a name with a "
             "letter, of at most 60 letters, digits, blanks and _ . ' & ( ) + -"
         )
     return text
@@ -122,10 +122,10 @@ def class_name(name: str) -> str:
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
     """Class names, each once: the emotions in the order of `EMOTIONS`, then all others by alphabet."""
-    found = set(names)
+    present = set(names)
     return (
-        *(name for name in EMOTIONS if name in found),
-        *sorted(found - set(EMOTIONS), key=lambda name: (name.casefold(), name)),
+        *(name for name in EMOTIONS if name in present),
+        *sorted(present - set(EMOTIONS), key=lambda name: (name.casefold(), name)),
     )
 
 

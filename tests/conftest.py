@@ -1,14 +1,22 @@
 """Everything tests write goes to temporary folders; tiny datasets and models that many tests share."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
+# Tests write thousands of small files, which takes several times as long on a disk as in memory.
+_MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > 4e9:
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None
 # Before the package is used: no test may read or write the checkout's reports, models or caches.
 _HOME = Path(tempfile.mkdtemp(prefix="fer_tf_tests_"))
 for _name in ("reports", "models", "cache"):
     os.environ[f"FER_TF_{_name.upper()}"] = str(_HOME / _name)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Tests compile each step once and run it a few times: XLA's optimisations take longer than they save.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 os.environ.pop("FER_TF_DATA", None)
 
 import numpy as np  # noqa: E402
@@ -18,8 +26,6 @@ import fer_tf  # noqa: E402, F401 - before a test file imports Keras: it says ho
 
 
 def pytest_sessionfinish():
-    import shutil
-
     shutil.rmtree(_HOME, ignore_errors=True)
 
 

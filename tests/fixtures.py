@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from keras import layers
 from PIL import Image
 
 from fer_tf.__main__ import main
@@ -25,9 +27,11 @@ from fer_tf.data.base import ArrayImages, FaceDataset
 # What Kaggle's folder copies call the seven classes, in the order of the csv's codes.
 KAGGLE_NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 USAGES = ("Training", "PublicTest", "PrivateTest")
+
 # What tests of preparing prepare: drawn faces, and photographs at these places of a `folder`.
 SYNTHETIC_COUNT = 120
 SYNTHETIC = {"options": [f"count={SYNTHETIC_COUNT}"], "size": 32}
+
 PHOTO_PLACES = [
     f"{split}/{emotion}/{place}"
     for split in ("train", "val", "test")
@@ -74,6 +78,7 @@ class Fer2013Rows:
 
 # A training whose steps cost little to trace: a narrow net, few pictures, no augmentation.
 QUICK_TRAINING = {"limit": 64, "width": 0.1, "rotation": 0.0, "zoom": 0.0, "flip": False}
+
 # No augmentation, and the compact net with a moving average and progressive resizing.
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "erase": 0.0, "contrast": 0.0, "flip": False}
 COMPACT = {"epochs": 4, "width": 0.05, "sizes": "24:1,48:1", "ema": 0.9, "optimizer": "adamw", **PLAIN}
@@ -304,3 +309,45 @@ def fit_compact(faces, home, teacher=None, limit=64, **overrides):
     progress = fitting.Progress(home, "f", verbose=False)
     model, facts = fitting.fit(faces.limited(limit).training_data(), experiment, 0, progress, teacher=teacher)
     return model, facts, pd.read_csv(home / "history.csv")
+
+
+def files_below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def black(height, width, channels=1, *boxes):
+    """A black picture with white rectangles (x, y, w, h)."""
+    picture = np.zeros((height, width, channels), np.uint8)
+    for x, y, w, h in boxes:
+        picture[y : y + h, x : x + w] = 255
+    return picture
+
+
+def paste(canvas, face, x, y, side):
+    """Puts a face into the canvas at a size; returns the canvas."""
+    method = cv2.INTER_AREA if side < len(face) else cv2.INTER_LINEAR
+    canvas[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=method)[..., None]
+    return canvas
+
+
+def of_kind(model, *kinds):
+    return [layer for layer in model.layers if isinstance(layer, kinds)]
+
+
+def multiply_adds(model):
+    """Of convolutions and dense layers: one an output value and weight of its filter."""
+    total = 0
+    for layer in of_kind(model, layers.Conv2D):
+        total += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
+    return total + sum(np.prod(layer.kernel.shape) for layer in of_kind(model, layers.Dense))
+
+
+def rectangles(picture):
+    """The white rectangles of a picture, uint8 [H, W, 3], as faces with eyes."""
+    from fer_tf.data.faces import Face
+
+    _, _, stats, _ = cv2.connectedComponentsWithStats((picture[..., 1] > 128).astype(np.uint8))
+    return [
+        Face((float(x), float(y), float(w), float(h)), 0.5, (x + w / 4, y + h / 4), (x + 3 * w / 4, y + h / 4))
+        for x, y, w, h, _ in stats[1:]
+    ]

@@ -132,6 +132,19 @@ def test_the_root_holds_three_subjects_and_folders():
     assert files == {"__init__.py", "__main__.py", "losses.py", "plots.py", "emotions.py"}
 
 
+def has_logic(path):
+    """True for a module with a function; a table of settings or constants is tested through what uses it."""
+    return any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_each_module_with_logic_has_the_test_file_of_its_name():
+    """`fer_tf/<folder>/<module>.py` is tested in `tests/<folder>/test_<module>.py`, so that both are found at once."""
+    modules = {path.relative_to(PACKAGE) for path in FILES.values() if path.name != "__init__.py" and has_logic(path)}
+    assert len(modules) > 100
+    tests = Path(__file__).parent
+    assert [str(path) for path in sorted(modules) if not (tests / path.with_name(f"test_{path.name}")).is_file()] == []
+
+
 def test_importing_the_package_and_its_data_brings_no_tensorflow():
     code = (
         "import fer_tf, fer_tf.data, sys; fer_tf.EMOTION_LABELS; print([m for m in sys.modules if m == 'tensorflow'])"

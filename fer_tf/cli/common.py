@@ -113,11 +113,13 @@ def declared(
     from ..saving.adopting import guess_pixels
     from ..saving.bundled import bundled_path
 
-    found, trials = guess_pixels(model or bundled_path(), classes, channels)
+    guessed, trials = guess_pixels(model or bundled_path(), classes, channels)
     for trial in trials:
         tell(trial)
-    tell(f"guess: {found.pixels} is likeliest; look into the code of the training, then give --pixels {found.pixels}")
-    return found
+    tell(
+        f"guess: {guessed.pixels} is likeliest; look into the code of the training, then give --pixels {guessed.pixels}"
+    )
+    return guessed
 
 
 def tell(text: object) -> None:

@@ -68,7 +68,7 @@ Layout = Annotated[
     str,
     typer.Option(
         help="numbered (1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger; neutral and contempt are left "
-        "out) or names (all, also classes of your own)."
+        "out) or names (all, also your own classes)."
     ),
 ]
 Detector = Annotated[str, typer.Option(help="Finds the largest face: none, mtcnn, haar or yunet.")]

@@ -60,5 +60,5 @@ def _openers(model, detector, declaration, classes):
         return lambda: EmotionRecognizer(path(), detector=detector, classes=classes, **options)
 
     files = sorted((record["file"] for record in bundled_records()), key=lambda file: file != DEFAULT)
-    given = {model: opener(lambda: model, declaration=declaration)} if model else {}
-    return given | {f"{file} (bundled)": opener(partial(bundled_path, file)) for file in files}
+    own_model = {model: opener(lambda: model, declaration=declaration)} if model else {}
+    return own_model | {f"{file} (bundled)": opener(partial(bundled_path, file)) for file in files}

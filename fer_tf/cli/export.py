@@ -89,8 +89,8 @@ def adopt(
     if about is None:
         raise InputError("adopt: needs --classes, and --pixels or --guess; `fer-tf adopt --help` explains them")
     info = adopt_model(model, out, about)
-    found = info["provenance"]["declared"]
-    print(f"{out}: takes raw 0..255 pixels; inside they become {found['pixels']}, channels {found['channels']}")
+    inputs = info["provenance"]["declared"]
+    print(f"{out}: takes raw 0..255 pixels; inside they become {inputs['pixels']}, channels {inputs['channels']}")
     print(f"labels inside: {', '.join(info['class_names'])}")
 
 

@@ -130,21 +130,12 @@ def predict(
 
     if (runtime in (None, "keras") and not (model and is_exported(model))) or guess or explain:
         import_keras()  # without its start-up notes; the other runtimes start without it
-    from ..common.checks import InputError
-    from ..predict import EmotionRecognizer, collect_files, sample_path
-    from ..predict.addresses import is_stream
-    from ..predict.films import Camera
-    from ..predict.predict_files import Options, written_places
+    from ..predict import EmotionRecognizer, sample_path
+    from ..predict.predict_files import Options
 
     options = Options(every, fps, search, smooth, annotate, explain)
     images = [*(images or []), *([str(sample_path())] if sample else [])]
-    found = collect_files(images, written_places(out, options), tell)
-    files = [Camera(str(file), seconds, every, fps) if is_stream(file) else file for file in found]
-    files += [] if webcam is None else [Camera(webcam, seconds, every, fps)]
-    if out is None and any(isinstance(file, Camera) for file in files):
-        raise InputError("webcam and streams: need --out, the csv to write")
-    if not files:
-        raise InputError(f"{', '.join(images)}: no files found")
+    files = _files(images, webcam, seconds, options, out)
     number, classes = seven(classes)
     about, detector = declared(model, pixels, classes, channels, guess), "none" if no_detect else detector
     finding = {"min_face": min_face, "small_faces": small_faces, "classes": number}
@@ -158,6 +149,27 @@ def predict(
         tell(f"partly read: {path}: {error}")
     if failed:
         raise typer.Exit(1)
+
+
+def _files(images, webcam, seconds, options, out):
+    """The files, streams and cameras to predict; `InputError` if there is none, or if a camera has no csv."""
+    from ..common.checks import InputError
+    from ..predict import collect_files
+    from ..predict.addresses import is_stream
+    from ..predict.films import Camera
+    from ..predict.predict_files import written_places
+
+    def camera(source):
+        return Camera(source, seconds, options.every, options.fps)
+
+    paths = collect_files(images, written_places(out, options), tell)
+    files = [camera(str(file)) if is_stream(file) else file for file in paths]
+    files += [] if webcam is None else [camera(webcam)]
+    if not files:
+        raise InputError(f"{', '.join(images)}: no files found")
+    if out is None and any(isinstance(file, Camera) for file in files):
+        raise InputError("webcam and streams: need --out, the csv to write")
+    return files
 
 
 def _write_csv(recognizer, files, options, out):

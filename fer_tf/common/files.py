@@ -26,17 +26,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        part = folder / path.name
-        yield part
-        os.replace(part, path)
+        temporary = folder / path.name
+        yield temporary
+        os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes `text` to `path` as UTF-8; no half-written file can be seen. A lone surrogate becomes its code."""
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: str | Path) -> dict:

@@ -13,7 +13,7 @@ from ..common.paths import data_root
 from ..common.text import shown_path
 from ..emotions import class_subset
 from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
-from .sets import affectnet, ckplus, disfa, fer2013, ferg, ferplus, jaffe, own, rafdb, synthetic, tfeid
+from .sets import affectnet, ckplus, disfa, fer2013, ferg, ferplus, folder_and_csv, jaffe, rafdb, synthetic, tfeid
 
 __all__ = [
     "DATASETS",
@@ -39,8 +39,8 @@ DATASETS = {
     "ferg": ferg.SPEC,
     "tfeid": tfeid.SPEC,
     "disfa": disfa.SPEC,
-    "folder": own.FOLDER_SPEC,
-    "csv": own.CSV_SPEC,
+    "folder": folder_and_csv.FOLDER_SPEC,
+    "csv": folder_and_csv.CSV_SPEC,
 }
 
 

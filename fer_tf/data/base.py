@@ -279,7 +279,7 @@ class DatasetSpec:
         pictures_of: the dataset whose pictures it labels again ("": its own).
         at_hand: True if the kit's makers had it. Claims about other datasets wait for someone who has them.
         is_drawn: True for drawn faces.
-        own_classes: True if it also takes classes that are no emotion, by their own names.
+        own_classes: True if it also takes classes that are not emotions, by their own names.
         limits: what is known not to hold of a model that has learned from it, in a line.
         published_lists: dict of a list of test images (a yes-or-no column of the table) -> experiment -> the accuracy
             that its paper prints, in per cent.

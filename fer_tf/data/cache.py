@@ -49,8 +49,8 @@ def cached_arrays(
         arrays = compute()
 
     try:
-        with replacing(path) as part:
-            np.savez(part, **arrays)  # type: ignore[arg-type]
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)  # type: ignore[arg-type]
     except OSError as error:
         warnings.warn(
             f"{path}: cannot be written ({error.strerror}); the dataset will be prepared again each time", stacklevel=2
@@ -75,7 +75,7 @@ def cached_parts(
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
     try:
         # a writable memory map would end the process when the disk is full
-        with replacing(path) as part, open(part, "wb") as file:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for rows in parts():
                 file.write(np.ascontiguousarray(rows, dtype).tobytes())

@@ -26,10 +26,10 @@ def _fault(error):
         return "it is empty"
     if isinstance(error, UnicodeDecodeError):
         return f"it is not text in UTF-8, from byte {error.start} on"
-    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
-        return f"line {found[2]} has {found[3]} columns, {found[1]} are expected"
-    if found := re.search(r"EOF inside string starting at row (\d+)", str(error)):
-        return f"a quotation mark in line {int(found[1]) + 1} has no end"
+    if match := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
+        return f"line {match[2]} has {match[3]} columns, {match[1]} are expected"
+    if match := re.search(r"EOF inside string starting at row (\d+)", str(error)):
+        return f"a quotation mark in line {int(match[1]) + 1} has no end"
     return str(error).strip()
 
 

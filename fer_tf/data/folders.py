@@ -17,24 +17,13 @@ def class_folders(root: str | Path) -> list[Path]:
     return sorted(path for path in Path(root).iterdir() if path.is_dir() and not is_litter(path))
 
 
-def folder_emotion(folder: Path) -> str:
-    """The emotion that a class folder is named after, as in `EMOTIONS`.
+def folder_class(folder: Path, own_classes: bool = False) -> str:
+    """The class that a folder is named after: an emotion as in `EMOTIONS`, or with `own_classes` also another name.
 
-    Raises: `DataError` that names the folder if its name is not an emotion.
+    Raises: `DataError` that names the folder if its name is not allowed.
     """
     try:
-        return canonical_emotion(folder.name)
-    except InputError as error:
-        raise DataError(f"{folder}: {error}") from None
-
-
-def folder_class(folder: Path) -> str:
-    """The class that a folder of one's own pictures is named after: an emotion, or its own name.
-
-    Raises: `DataError` that names the folder if no class can have its name.
-    """
-    try:
-        return class_name(folder.name)
+        return class_name(folder.name) if own_classes else canonical_emotion(folder.name)
     except InputError as error:
         raise DataError(f"{folder}: {error}") from None
 
@@ -63,7 +52,7 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def class_pictures(
-    homes: dict[str, Path], label_of: Callable[[Path], Any] = folder_emotion
+    homes: dict[str, Path], label_of: Callable[[Path], Any] = folder_class
 ) -> list[tuple[Path, Any, str]]:
     """All pictures in the class folders of each split.
 

@@ -168,10 +168,10 @@ def _other_kind(path):
     """What to do with a picture of a kind that cannot be read; "" for other files."""
     with open(path, "rb") as file:
         head = file.read(12)
-    kind = head[8:] if head[4:8] == b"ftyp" else b""
-    if kind in _HEIC_BRANDS:
+    brand = head[8:] if head[4:8] == b"ftyp" else b""
+    if brand in _HEIC_BRANDS:
         return f"is a HEIC picture, as iPhones make them, which cannot be read; {_CONVERT}"
-    if kind in _AVIF_BRANDS and not _HAS_AVIF:
+    if brand in _AVIF_BRANDS and not _HAS_AVIF:
         return "is an AVIF picture, which this Pillow cannot read; `pip install --upgrade pillow` (11.3 or later)"
     return ""
 

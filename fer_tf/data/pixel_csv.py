@@ -58,7 +58,7 @@ def open_csv(path: Path, members: Sequence[str]) -> Iterator[IO[bytes]]:
 
 
 def _opener(path, head):
-    """The function that opens a file, which is no archive of several files, by its first bytes."""
+    """The function that opens a file, which is not an archive of several files, by its first bytes."""
     for sign, opener in _OPENERS.items():
         if head.startswith(sign):
             return opener
@@ -74,8 +74,8 @@ def _member(path, names, members):
     if not matches:
         has_folders = any("train/" in name for name in names)
         hint = f"; unpack its folders train/ and test/ into {path.parent}" if has_folders else ""
-        found = ", ".join(names[:5]) or "nothing"
-        raise DataError(f"{path}: holds none of {', '.join(members)} (it has {found}){hint}")
+        members_text = ", ".join(names[:5]) or "nothing"
+        raise DataError(f"{path}: holds none of {', '.join(members)} (it has {members_text}){hint}")
     return matches[0]
 
 

@@ -52,8 +52,8 @@ def write_split(
     if "subject" in ds.table:
         table["subject"] = ds.table["subject"].to_numpy()
     table["group"] = groups
-    with replacing(out) as part:
-        table.to_csv(part, index=False)
+    with replacing(out) as temporary:
+        table.to_csv(temporary, index=False)
     return table
 
 

@@ -132,7 +132,7 @@ def split_table(table: pd.DataFrame, seed: int, at_least_one: bool = False) -> l
 
     Args:
         table: DataFrame with label (int), emotion, and optionally split and subject; changed in place. Each picture
-            without a subject counts as a person of its own.
+            without a subject counts as a separate person.
         seed: of the draw.
         at_least_one: see `hold_out`.
     Returns: list of notes: how the rows were split, which classes were too small, how many subjects are in several
@@ -158,7 +158,7 @@ def _people(table):
         return None, []
     blank = (named == "").to_numpy()
     people = np.where(blank, [f"\0{row}" for row in range(len(table))], named)
-    note = f"{blank.sum()} pictures without a subject: each counts as a person of its own"
+    note = f"{blank.sum()} pictures without a subject: each counts as a separate person"
     return people, [note] if blank.any() else []
 
 

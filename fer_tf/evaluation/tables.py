@@ -97,7 +97,7 @@ def latex(frame: pd.DataFrame, caption: str = "", label: str = "", digits: int =
     texts = [[str(name), *(_cell(value, digits) for value in frame[name])] for name in frame]
     is_wide = sum(max(map(len, column)) + _GAP for column in texts) > _LINE
     is_float = not is_wide and len(frame) <= _PAGE
-    sides = "".join("r" if kind.kind in "iuf" else "l" for kind in frame.dtypes)
+    sides = "".join("r" if dtype.kind in "iuf" else "l" for dtype in frame.dtypes)
     text = styled.to_latex(
         column_format=_broken_columns(texts, sides) if is_wide else sides,
         caption=_escaped(caption) or None,

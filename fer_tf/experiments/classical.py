@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 # The largest number of images per split at each size; 0 takes all.
-LIMITS = {"full": 0, "quick": 2000, "smoke": 320}
+LIMITS = {"full": 0, "quick": 2000, "smoke": 160}
 
 
 @dataclass(frozen=True)

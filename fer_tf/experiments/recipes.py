@@ -1,7 +1,7 @@
 """Settings that several experiments share: the documents' recipes and their smaller sizes. Plain data."""
 
-# What the ablations ask, each about the experiments that name it. Whether attention gives anything beyond the sight of
-# crops shows against the crops with equal weights, not against the whole face alone.
+# What the ablations ask, each about the experiments that name it. To see what attention adds to the crops themselves,
+# compare it with crops of equal weights, and not only with the whole face.
 QUESTION_PARTS = "squeeze-excite, augmentation, residual"
 QUESTION_ATTENTION = "region attention"
 QUESTION_EQUAL = "region attention, against equal weights"
@@ -10,7 +10,7 @@ QUESTION_MATCHED = "region attention over FaceNet2ExpNet"
 QUESTION_FOUR = "document [1]'s four, against My_model"
 
 CNN_QUICK: dict = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
-CNN_SMOKE: dict = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 128}
+CNN_SMOKE: dict = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 64}
 # Rotation, scaling and horizontal flips are what document [2] names; it gives no amounts.
 REPORT2_AUGMENTATION: dict = {"rotation": 10.0, "zoom": 0.1, "flip": True}
 # `cnn`'s, for the variants of it that differ in one setting.
@@ -23,7 +23,7 @@ CNN: dict = {
     "quick": CNN_QUICK,
     "smoke": CNN_SMOKE,
 }
-# What document [2] prints of a run: it names rotation, scaling, dropout and early stopping without an amount.
+# What document [2] prints about a run: it names rotation, scaling, dropout and early stopping without an amount.
 REPORT2_PRINTED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "flip")
 # Document [4] prints no optimizer. Learning rate, batch and epochs are in its grid; it does not say which were best.
 REPORT4: dict = {
@@ -56,7 +56,7 @@ VGG16_QUICK: dict = {**TRANSFER_QUICK, "unfreeze": "block3_conv1"}
 VGG16_STEPS = "block5_conv1,block4_conv1,block3_conv1"
 # It has batch normalisation and no dense layer, and takes a higher rate.
 MOBILENET_QUICK: dict = {**TRANSFER_QUICK, "learning_rate": 5e-3, "dropout": 0.5}
-TRANSFER_SMOKE: dict = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "head_epochs": 1, "limit": 96}
+TRANSFER_SMOKE: dict = {**TRANSFER_QUICK, "resolution": 32, "epochs": 2, "head_epochs": 1, "limit": 64}
 TRANSFER: dict = {
     "weights": "imagenet",
     "resolution": 96,
@@ -84,6 +84,8 @@ REPORT3: dict = {
     "quick": {"epochs": 5, "width": 0.5},
     "smoke": CNN_SMOKE,
 }
+# Half of `deep_emotion`'s rate: its seven convolutions have no normalisation.
+DEEPFER: dict = {**REPORT3, "learning_rate": 5e-4}
 STRONG: dict = {
     "rotation": 15.0,
     "zoom": 0.1,
@@ -117,7 +119,7 @@ RAN: dict = {
     **REPORT2_AUGMENTATION,
     "dropout": 0.3,
     "quick": {"backbone": "cnn", "weights": "drawn", "epochs": 6, "width": 0.25},
-    "smoke": {**CNN_SMOKE, "backbone": "cnn", "weights": "drawn", "limit": 96},
+    "smoke": {**CNN_SMOKE, "backbone": "cnn", "weights": "drawn", "limit": 64},
 }
 # What `ran`'s ablations take away, one after another.
 ABLATED = ("attention", "bias_weight")
@@ -133,7 +135,7 @@ EXPNET: dict = {
     "schedule": "cosine",
     **REPORT2_AUGMENTATION,
     "quick": {"epochs": 4, "width": 0.25, **OFFLINE},
-    "smoke": {**CNN_SMOKE, **OFFLINE, "limit": 96},
+    "smoke": {**CNN_SMOKE, **OFFLINE, "limit": 64},
 }
 MATCHED: dict = {
     **EXPNET,
@@ -168,7 +170,7 @@ FACE_TRANSFER: dict = {
     "erase": 0.25,
     "precision": "auto",
     "quick": {"epochs": 4, "face_net": "identities", "frozen_until": "", "resolution": 0},
-    "smoke": {"epochs": 2, "face_net": "identities", "frozen_until": "", "resolution": 0, "limit": 96},
+    "smoke": {"epochs": 2, "face_net": "identities", "frozen_until": "", "resolution": 0, "limit": 64},
 }
 # For 20 to a few hundred pictures a class: the head first, then the upper half at a tenth of its rate, with early
 # stopping. Small batches, because 60 pictures are four of them.
@@ -191,7 +193,7 @@ FINE_TUNE: dict = {
     "brightness": 0.1,
     "contrast": 0.2,
     "quick": {"epochs": 8, "head_epochs": 4},
-    "smoke": {"epochs": 2, "head_epochs": 1, "limit": 96},
+    "smoke": {"epochs": 2, "head_epochs": 1, "limit": 64},
 }
 # What small nets need to get far on a processor: cheap small pictures first, a moving average at the end.
 COMPACT: dict = {
@@ -216,5 +218,5 @@ COMPACT: dict = {
     "erase": 0.25,
     "precision": "auto",
     "quick": {"epochs": 8, "width": 0.25, "ema": 0.98, "warmup": 0.5},
-    "smoke": {"epochs": 2, "width": 0.125, "ema": 0.9, "warmup": 0.5, "limit": 128},
+    "smoke": {"epochs": 2, "width": 0.125, "ema": 0.9, "warmup": 0.5, "limit": 64},
 }

@@ -64,7 +64,7 @@ def _checked(key, value, default):
 
 
 def _check_sizes(text):
-    pairs = [tuple(map(float, part.split(":"))) for part in text.split(",")]
+    pairs = [tuple(map(float, pair.split(":"))) for pair in text.split(",")]
     sizes = [size for size, _ in pairs]
     if sizes != sorted(set(sizes)) or min(min(pair) for pair in pairs) <= 0:
         raise InputError(f"sizes: must grow, with more than 0 epochs each; received {text!r}")
@@ -101,7 +101,7 @@ def _typed(key, text):
 
 
 def changed_settings(name: str, experiment: Experiment) -> dict[str, list]:
-    """In which settings a resolved experiment is not the table's full one: dict name -> [its value, the table's]."""
+    """The settings that differ from the experiment's full size in the table: dict name -> [its value, the table's]."""
     full, now = EXPERIMENTS[EXPERIMENTS[name].small_of or name].settings(), experiment.settings()
     left_out = ("jit", *EXPERIMENTS[name].given)
     used = [key for key in full if key not in left_out and is_used(key, experiment)]
@@ -141,7 +141,7 @@ def changed_since(record: dict) -> str:
 
 
 def settings_note(record: dict) -> str:
-    """Whose settings a run had, as text.
+    """Whether a run had the settings of its source, as text.
 
     This is in which way the run is reduced, or "settings of the document" where the source prints all settings that
     have an effect, or else which of them it prints.

@@ -27,12 +27,12 @@ JITS = ("auto", "on", "off")
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of one hyperparameter.
+    """What is known about one hyperparameter.
 
     Attributes:
         name: of the field of `Experiment`.
         kind: its type, bool, int, float or str.
-        default: what an experiment has that does not set it.
+        default: the value of an experiment that does not set it.
         help: a sentence for users.
         low, high: the range of a number; None: no limit on this side.
         choices: the allowed texts; None: any.
@@ -73,15 +73,15 @@ def _text(default, help, choices=None, for_all=True) -> Any:
 class Experiment:
     """An entry of `EXPERIMENTS`: the settings of a training run, and what describes it.
 
-    The settings are the fields after `smoke`. A default is what held before the setting existed: a record without the
-    setting is read with it.
+    The settings are the fields after `smoke`. A default is the value from before the setting existed: a record
+    without the setting is read with it.
 
     Attributes:
         model: a key of `MODELS`; settings that its builder takes go there.
         source: where the settings come from.
         claims: ids of the rows of claims.csv that this experiment answers.
         printed: names of the settings that the source document prints, with these values; the others are the kit's.
-        defining: settings that make it this experiment and no other: they cannot be overridden.
+        defining: settings that make it this experiment: they cannot be overridden.
         given: settings that each run is given (the starting model); their values do not make a run a changed one.
         small_of: the experiment that this one is a smaller form of ("": none): its runs are called reduced next to it.
         tables: dict of a document's table, "document1" to "document4" -> its row there, from 1.

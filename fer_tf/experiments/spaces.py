@@ -62,7 +62,7 @@ SPACES = {
     "document2": Space(
         "document2",
         "document [2], hyperparameters: rate 0.0001, Adam and SGD, batch 32 and 64, 20, 25 and 30 epochs; it searches "
-        "dropout, early stopping and patience without telling values: dropout 0.25 and 0.5, patience 0 (none) and 5 "
+        "dropout, early stopping and patience without giving values: dropout 0.25 and 0.5, patience 0 (none) and 5 "
         "are the kit's",
         {
             "learning_rate": [0.0001],

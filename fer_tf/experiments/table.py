@@ -55,7 +55,7 @@ EXPERIMENTS = {
     ),
     "cnn_svm": Experiment(
         model="cnn",
-        source="beyond the documents: `cnn` with the L2-SVM loss of Tang 2013 in place of cross-entropy",
+        source="beyond the documents: `cnn` with the L2-SVM loss of Tang 2013 instead of cross-entropy",
         loss="squared_hinge",
         defining=("loss",),
         **recipes.CNN,
@@ -188,7 +188,7 @@ EXPERIMENTS = {
     ),
     "ucar_cnn": Experiment(
         model="ucar_cnn",
-        source="document [1], baseline Uçar 2017; the paper's settings could not be had",
+        source="document [1], baseline Uçar 2017; the paper's settings were not available",
         tables={"document1": 4},
         printed_as=("CNN FER model", "Uçar, 2017"),
         ablations={recipes.QUESTION_FOUR: 2},
@@ -233,8 +233,7 @@ EXPERIMENTS = {
         claims=(13, 14, 15, 19, 21, 24, 25),
         printed=("optimizer", "loss"),
         pair_relu=True,
-        # half of deep_emotion's rate: its seven convolutions have no normalisation
-        **{**recipes.REPORT3, "learning_rate": 5e-4},
+        **recipes.DEEPFER,
     ),
     "deepfer_literal": Experiment(
         model="deepfer",
@@ -242,7 +241,7 @@ EXPERIMENTS = {
         printed=("optimizer", "loss"),
         pair_relu=False,
         defining=("pair_relu",),
-        **{**recipes.REPORT3, "learning_rate": 5e-4},
+        **recipes.DEEPFER,
     ),
     "deepfer_salient": Experiment(
         model="deepfer",
@@ -253,7 +252,7 @@ EXPERIMENTS = {
         salient_by="deepfer",
         defining=("salient_by",),
         pair_relu=True,
-        **{**recipes.REPORT3, "learning_rate": 5e-4},
+        **recipes.DEEPFER,
     ),
     "ran": Experiment(
         model="ran",
@@ -394,7 +393,7 @@ EXPERIMENTS = {
     ),
     "fine_tune": Experiment(
         model="fine_tune",
-        source="beyond the documents: a trained model with a new head, for few pictures of your own "
+        source="beyond the documents: a trained model with a new head, for a few of your own pictures "
         "(`fer-tf train --from`)",
         given=("weights", "image_size", "image_channels"),
         **recipes.FINE_TUNE,

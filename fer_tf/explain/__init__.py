@@ -1,11 +1,6 @@
 """Explanations: what models look at."""
 
-from .emotion_regions import emotions_differ, mean_maps, region_shares, regions_sentence
-from .graph import cut_at_last_map
-from .maps import empty_reason, is_empty
-from .methods import METHODS, TITLES, check_method, class_name, default_method, explain, method_of_head, resolve_method
-from .pointing import centre_gaussian, mass_inside, pointing_game, score_maps
-from .regions import (
+from .attention_weights import (
     covered_shares,
     region_boxes,
     region_map,
@@ -14,7 +9,12 @@ from .regions import (
     strongest_crop,
     weight_against_cover,
 )
-from .saliency import SaliencySettings, salient, salient_dataset
+from .emotion_regions import emotions_differ, mean_maps, region_shares, regions_sentence
+from .last_map import cut_at_last_map
+from .maps import empty_reason, is_empty
+from .methods import METHODS, TITLES, check_method, class_name, default_method, explain, method_of_head, resolve_method
+from .pointing import centre_gaussian, mass_inside, pointing_game, score_maps
+from .salient_pictures import SaliencySettings, salient, salient_dataset
 from .sanity import map_similarity, scrambled
 from .windows import sampled_windows
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..common.checks import InputError
 from ..layers import RegionCrops, SpatialTransformer, crop_boxes
 from .gradients import score_gradients
-from .graph import cut_at_last_map
+from .last_map import cut_at_last_map
 from .logits import last_dense
 from .maps import scaled
 from .windows import sampled_windows
@@ -105,7 +105,7 @@ def _on_face(maps, model, count):
     """Maps [M, h, w] resized to the images and scaled to a maximum of one, float32 [N, H, W]."""
     height, width = model.input_shape[1:3]
     if len(maps) == count:
-        return scaled(np.stack([_resized(item, width, height) for item in maps]))
+        return scaled(np.stack([_resized(face_map, width, height) for face_map in maps]))
     crops = next(layer for layer in model.layers if isinstance(layer, RegionCrops)).crops
     boxes = crop_boxes(crops, height, width).round().astype(int)
     face = np.zeros((count, height, width), np.float32)
@@ -123,8 +123,10 @@ def _unwarped(maps, model, images):
     corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1]], np.float32)
     windows = sampled_windows(model, images)[1][:, :3].astype(np.float32)
     back = [cv2.getAffineTransform(corners, window) for window in windows]
-    return np.stack([cv2.warpAffine(item, matrix, (width, height)) for item, matrix in zip(maps, back, strict=True)])
+    return np.stack(
+        [cv2.warpAffine(face_map, matrix, (width, height)) for face_map, matrix in zip(maps, back, strict=True)]
+    )
 
 
-def _resized(item, width, height):
-    return cv2.resize(item.astype(np.float32), (int(width), int(height)), interpolation=cv2.INTER_LINEAR)
+def _resized(face_map, width, height):
+    return cv2.resize(face_map.astype(np.float32), (int(width), int(height)), interpolation=cv2.INTER_LINEAR)

@@ -16,7 +16,7 @@ def logits_model(model: keras.Model) -> keras.Model:
     but without activation returns the scores.
 
     Args:
-        model: a functional or Sequential `keras.Model`; it stays as it is.
+        model: a functional or Sequential `keras.Model`; it is not changed.
     Returns: `keras.Model`, [N, H, W, C] → scores [N, classes] in the order of the model's outputs.
     Raises: `InputError` if the model does not end in scores and a softmax.
     """

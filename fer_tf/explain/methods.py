@@ -11,11 +11,11 @@ from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..emotions import known_name
 from ..models.inference import predict_probabilities
 from ..saving.keras_files import model_info
+from .attention_weights import region_map
 from .cam import CAMS, activation_maps
 from .gradients import integrated_gradients, smoothgrad
-from .graph import cut_at_last_map
+from .last_map import cut_at_last_map
 from .occlusion import occlusion_maps
-from .regions import region_map
 
 AUTO = "auto"
 # The names of class activation maps in captions.

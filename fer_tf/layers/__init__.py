@@ -12,7 +12,7 @@ from .region_attention import (
     StrongestRegion,
     region_biased_loss,
 )
-from .regions import CROP_SETS, FoldRegions, RegionCrops, UnfoldRegions, crop_boxes
+from .region_crops import CROP_SETS, FoldRegions, RegionCrops, UnfoldRegions, crop_boxes
 from .sampling import affine_sample, sample
 from .spatial_transformer import IdentityTheta, SpatialTransformer
 from .squeeze_excite import SqueezeExcite

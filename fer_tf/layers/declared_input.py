@@ -88,7 +88,7 @@ class DeclaredInput(keras.layers.Layer):
 
 
 def _standardised(x):
-    """Pictures with mean 0 and deviation 1, as `tf.image.per_image_standardization`; one of one colour becomes 0."""
+    """Pictures with mean 0 and deviation 1, as `tf.image.per_image_standardization`; 0 for a picture of one colour."""
     axes = (1, 2, 3)
     centred = x - ops.mean(x, axis=axes, keepdims=True)
     deviation = ops.sqrt(ops.mean(ops.square(centred), axis=axes, keepdims=True))

@@ -12,7 +12,7 @@ from keras import layers
 
 from ..common.checks import InputError, MissingDataError, check_choice, check_range, check_whole
 from ..layers import BackboneInput
-from .drawn import load_drawn
+from .drawn_weights import load_drawn
 from .parts import NORM_MOMENTUM, classifier, penalty, scaled
 
 BACKBONE = "backbone"
@@ -87,7 +87,7 @@ def transfer_model(
         backbone: a name of `keras.applications`.
         input_shape: (height, width, channels) of the pictures.
         num_classes: C.
-        weights: None or "none" (random), "imagenet", "drawn" (see `fer_tf.models.drawn`), or the path of a
+        weights: None or "none" (random), "imagenet", "drawn" (see `fer_tf.models.drawn_weights`), or the path of a
             `.weights.h5` file of the backbone.
         resolution: side in pixels that pictures are resized to. 0 keeps their own side, or takes the backbone's
             smallest one if they are smaller.
@@ -283,7 +283,7 @@ def _first_trainable(backbone, weighted_layers, unfreeze):
 
 
 def check_unfreeze(model: keras.Model, unfreeze: str | None) -> None:
-    """Raises `InputError` where `set_trainable` would; the model stays as it is."""
+    """Raises `InputError` where `set_trainable` would; the model is not changed."""
     backbone: Any = find_backbone(model)
     _first_trainable(backbone, [layer for layer in _flat_layers(backbone) if layer.weights], unfreeze)
 

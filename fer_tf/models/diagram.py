@@ -106,15 +106,15 @@ def _size(shape):
 
 def layer_words(layer: keras.Layer) -> str:
     """What a layer does, in the diagram's words: "conv 3×3", "dense", "batch norm"; "" for what is left out."""
-    kind = type(layer).__name__
+    layer_type = type(layer).__name__
     if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
         rows, columns = layer.kernel_size
         depthwise = "depthwise " if isinstance(layer, keras.layers.DepthwiseConv2D) else ""
         return f"{depthwise}conv {rows}×{columns}"
-    if kind == "Activation":
+    if layer_type == "Activation":
         name = getattr(layer.activation, "__name__", "")
         return "" if name == "linear" else name
-    return _NAMES.get(kind, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[123]D$", "", kind)).lower())
+    return _NAMES.get(layer_type, re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"[123]D$", "", layer_type)).lower())
 
 
 @plots.styled

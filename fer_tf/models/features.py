@@ -9,7 +9,7 @@ from .backbones import backbone_names, transfer_model
 from .cnn import cnn
 from .cnn4 import cnn4, cnn4_se, cnn4_se_residual
 from .compact import compact
-from .drawn import load_drawn
+from .drawn_weights import load_drawn
 from .resnet import resnet18
 from .spatial_transformers import deep_emotion, deepfer
 from .ucar import ucar_cnn
@@ -46,8 +46,8 @@ def feature_extractor(
         name: name of the extractor.
         width: scales the filters.
         stem: "standard" or "small", for resnet18 only.
-        weights: "drawn" for the weights of `fer_tf.models.drawn`; for a backbone of `keras.applications` also others,
-            see `transfer_model`.
+        weights: "drawn" for the weights of `fer_tf.models.drawn_weights`; a backbone of `keras.applications` also takes
+            others, see `transfer_model`.
         resolution: for a backbone of `keras.applications` only, see `transfer_model`.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → features [N, D].
     Raises: `InputError` for an unknown backbone, or an option that this backbone does not have.

@@ -58,7 +58,7 @@ def shown_name(file: str | os.PathLike[str]) -> str:
 def local_copy(file: Any, limit: int) -> Iterator[Any]:
     """Gives the path of a file on this computer: the download of an address, or anything else as it is.
 
-    The download is deleted after the block. A `DataError` in the block names the address in place of the download.
+    The download is deleted after the block. A `DataError` in the block names the address instead of the download.
 
     Args:
         file: an address, a path, or any other value, which is given back.

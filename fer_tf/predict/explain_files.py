@@ -90,8 +90,8 @@ class FileExplainer:
         table = pd.DataFrame(rows, columns=COLUMNS)
         table[["x", "y", "w", "h"]] = table[["x", "y", "w", "h"]].astype("Int64")
         cells = table.assign(path=table["path"].map(safe_cell), error=table["error"].map(safe_cell))
-        with replacing(out / TABLE) as part:
-            cells.to_csv(part, index=False, float_format="%.6f")
+        with replacing(out / TABLE) as temporary:
+            cells.to_csv(temporary, index=False, float_format="%.6f")
         return table
 
     def _explained(self, paths, pictures, start, out, sheets):
@@ -121,8 +121,8 @@ class FileExplainer:
         reason = empty_reason(method) if is_empty(face_map) else ""
         caption = f"{row['label']} {row['confidence']:.2f}: {explained}{reason and ', empty'}"
         file = f"{name}-{method}.png"
-        with replacing(out / file) as part:
-            explain_plots.face_beside_map(crop, face_map, caption, reason=reason).save(part)
+        with replacing(out / file) as temporary:
+            explain_plots.face_beside_map(crop, face_map, caption, reason=reason).save(temporary)
         columns = {"method": method, "layer": self.layers[method], "empty": reason.removeprefix("empty: ")}
         return {**row, "target": target, **columns, "file": file}
 
@@ -145,8 +145,8 @@ class _Sheets:
         by_method = {method: np.stack([face_maps[method] for face_maps in maps]) for method in self.layers}
         figure = explain_plots.overlays(np.stack(crops), by_method, titles, marks=self.layers)
         self.number, self.held = self.number + 1, []
-        with replacing(self.out / f"sheet-{self.number:03d}.png") as part:
-            figure.savefig(part, dpi=110, bbox_inches="tight")
+        with replacing(self.out / f"sheet-{self.number:03d}.png") as temporary:
+            figure.savefig(temporary, dpi=110, bbox_inches="tight")
 
 
 def _title(row, number, target):

@@ -255,10 +255,10 @@ def written_film(path: str | Path, fps: float) -> Iterator[FilmWriter]:
 
     There is no file if no picture was added or the block fails.
     """
-    with contextlib.suppress(_EmptyFilm), replacing(path) as part:
-        with contextlib.closing(FilmWriter(part, fps)) as film:
+    with contextlib.suppress(_EmptyFilm), replacing(path) as temporary:
+        with contextlib.closing(FilmWriter(temporary, fps)) as film:
             yield film
-        if not part.is_file():
+        if not temporary.is_file():
             raise _EmptyFilm
 
 

@@ -43,7 +43,7 @@ def collect_files(
       up in the working directory, then in the folder of the csv. Semicolons or tabs may separate its columns.
     - An address (`https://…`) stays as it is, as text. A `file://` address is the file.
 
-    A path that does not exist, and a csv without such a column, is kept, so that it is reported in a row of its own.
+    A path that does not exist, and a csv without such a column, is kept, so that it is reported in its own row.
 
     Args:
         inputs: the paths.
@@ -77,7 +77,7 @@ def _is_in(path, folders):
         real = Path(os.path.realpath(path))
     except (ValueError, OSError):  # a NUL in the name, or an unreadable link: its own row reports it
         return False
-    return bool(folders) and any(str(part) in folders for part in (real, *real.parents))
+    return bool(folders) and any(str(parent) in folders for parent in (real, *real.parents))
 
 
 def _files_of(item, skipped, say):

@@ -144,7 +144,7 @@ def read_picture(image: np.ndarray | Image.Image | str | os.PathLike[str]) -> Pi
 def in_chunks(pictures: Iterable[Picture], count: int, pixels: int = HELD_PIXELS) -> Iterator[list[Picture]]:
     """Yields lists of at most `count` pictures with at most `pixels` pixels in total.
 
-    A picture that is larger than `pixels` comes in a list of its own.
+    A picture that is larger than `pixels` comes in its own list.
     """
     chunk: list[Picture] = []
     held = 0

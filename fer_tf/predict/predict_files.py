@@ -239,8 +239,8 @@ class FileStream:
                     from .annotate import annotate
 
                     image = annotate(picture.pixels, faces, self.recognizer.class_names)
-                    with replacing(self._copy_path(index, picture.path, ".jpg")) as part:
-                        Image.fromarray(image).save(part, quality=92)
+                    with replacing(self._copy_path(index, picture.path, ".jpg")) as temporary:
+                        Image.fromarray(image).save(temporary, quality=92)
             number += len(chunk)
             yield self._table(recognised.rows, recognised.probabilities), self._position(number)
 

@@ -173,8 +173,8 @@ class EmotionRecognizer:
         faces_of_pictures = iter(self._crop_each(read, searched.face_boxes))
         rows, face_crops = [], []
         for position, picture in enumerate(pictures):
-            found = picture.error if picture.pixels is None else next(faces_of_pictures)
-            error, picture_faces = (found, _UNREAD) if isinstance(found, str) else ("", found)
+            answer = picture.error if picture.pixels is None else next(faces_of_pictures)
+            error, picture_faces = (answer, _UNREAD) if isinstance(answer, str) else ("", answer)
             origin = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
             rows += [{**origin, "error": error, **row} for row, _ in picture_faces]
             face_crops += [crop for _, crop in picture_faces if crop is not None]
@@ -217,7 +217,7 @@ class EmotionRecognizer:
         return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 
     def _crop_each(self, pictures, face_boxes):
-        """As `_crop`; a picture on which the detector fails has the reason as text in place of its faces."""
+        """As `_crop`; a picture on which the detector fails has the reason as text instead of its faces."""
         try:
             return self._crop(pictures, face_boxes)
         except InputError:  # the detector cannot be loaded, or an argument is wrong
@@ -226,18 +226,18 @@ class EmotionRecognizer:
             if len(pictures) > 1:
                 boxes = [None] * len(pictures) if face_boxes is None else [[boxes] for boxes in face_boxes]
                 alone = zip(pictures, boxes, strict=True)
-                return [found for pixels, known in alone for found in self._crop_each([pixels], known)]
+                return [answer for pixels, known in alone for answer in self._crop_each([pixels], known)]
             reason = one_line(f"{type(error).__name__}: {error}")[:200]
             return [f"the face detector {self.detector} fails on it ({reason})"]
 
-    def _crop(self, pictures, found):
+    def _crop(self, pictures, face_boxes):
         """For each picture its faces, largest first: (columns of the row, uint8 [H, W, C] at the model's size)."""
         size = max(self.shape[:2])
         if self.detector == "none" or not pictures:
             face_crops = [[faces.FaceCrop(pixels)] for pixels in pictures]
         else:
-            options = {**self.cropping, **(self.search if found is None else {})}
-            face_crops = faces.crop_faces(pictures, size, self.detector, found=found, **options)
+            options = {**self.cropping, **(self.search if face_boxes is None else {})}
+            face_crops = faces.crop_faces(pictures, size, self.detector, found=face_boxes, **options)
         return [
             [
                 _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))

@@ -121,9 +121,9 @@ class ResumableCsv:
     def __enter__(self) -> "ResumableCsv":
         return self
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
+    def __exit__(self, error_type: type | None, *_: object) -> None:
         self.close()
-        if kind is None:
+        if error_type is None:
             os.replace(self.part, self.out)
             self.note.unlink(missing_ok=True)
 

@@ -39,7 +39,7 @@ VIEWS = {
 
 
 class AveragedViews:
-    """A model whose probabilities are the mean over views of each image; in all else it is the model itself."""
+    """A model whose probabilities are the mean over views of each image; everything else is the model's."""
 
     def __init__(self, model, how):
         self._model, self._views = model, VIEWS[check_choice("tta", how, VIEWS)]

@@ -51,8 +51,8 @@ def bundle_run(name: str, file: str, data_dir: str | None = None) -> dict:
         record = {**_record(run, shipped), **_measured(run, shipped, ds)}
         record["limits"] = limits(record)
         _check(record, run)
-        with replacing(_folder() / file) as part:
-            shutil.copyfile(shipped, part)
+        with replacing(_folder() / file) as temporary:
+            shutil.copyfile(shipped, temporary)
     write_json((_folder() / file).with_suffix(".json"), record)
     write_index()
     return record
@@ -74,7 +74,7 @@ def _shipped(run, path):
 
 def halve(path: str | Path) -> None:
     """Stores the kernels in a .h5 file as float16: a file of half the size that loads as before."""
-    with replacing(path) as part, h5py.File(path) as source, h5py.File(part, "w") as target:
+    with replacing(path) as temporary, h5py.File(path) as source, h5py.File(temporary, "w") as target:
         _copy(source, target)
 
 

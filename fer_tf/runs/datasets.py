@@ -43,7 +43,7 @@ def typed_options(record: dict) -> dict:
 def _typed(texts):
     options = dict(texts)
     for key, text in texts.items():
-        with contextlib.suppress(ValueError, SyntaxError):  # a text such as "soft" is no literal
+        with contextlib.suppress(ValueError, SyntaxError):  # a text such as "soft" is not a literal
             options[key] = ast.literal_eval(text)
     return options
 

@@ -76,7 +76,7 @@ def has_accelerator() -> bool:
         import tensorflow as tf
 
         return bool(tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("TPU"))
-    return any(kind in device for device in keras.distribution.list_devices() for kind in ("gpu", "cuda", "tpu"))
+    return any(name in device for device in keras.distribution.list_devices() for name in ("gpu", "cuda", "tpu"))
 
 
 def peak_memory_mb() -> int | None:

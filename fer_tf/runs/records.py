@@ -56,7 +56,7 @@ class Run:
 NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty")
 
 
-# An accuracy on fewer test pictures of one's own is marked as rough.
+# An accuracy on fewer of your own test pictures is marked as rough.
 FEW_TEST = 100
 
 
@@ -156,7 +156,7 @@ def locked(name: str) -> Iterator:
 
 
 def data_facts(ds: FaceDataset, options: dict) -> dict:
-    """What a record of any kind says of its data. If it changes, it is another run.
+    """What every record says about its data. If this changes, it is another run.
 
     Args:
         ds, options: a dataset and the options that it was loaded with.
@@ -195,7 +195,7 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
 
 
 def few_pictures(ds: FaceDataset) -> list[str]:
-    """A warning, as a list of none or one, if a dataset of one's own has fewer than `FEW_TEST` test pictures."""
+    """A warning, as a list of none or one, if your own dataset has fewer than `FEW_TEST` test pictures."""
     spec, count = DATASETS.get(ds.name), int((ds.table["split"] == "test").sum())
     if spec is None or not spec.own_classes or not 0 < count < FEW_TEST:
         return []
@@ -217,7 +217,7 @@ def begin(directory: Path, record: dict) -> dict:
 
 
 def write_training(directory: Path, beginning: dict, facts: dict) -> None:
-    """Writes what is known of a model and its training to training.json.
+    """Writes what is known about a model and its training to training.json.
 
     Args:
         directory: of the record.
@@ -255,7 +255,7 @@ def has_model_aside(name: str, fingerprint: str) -> bool:
 def swap_folders(
     directory: Path, current: str, fingerprint: str, place: Path, model: Path | None = None
 ) -> Path | None:
-    """Puts what is in a folder aside, and brings back what was there with a fingerprint.
+    """Moves a folder aside, and brings back the one that had the given fingerprint.
 
     Args:
         directory: the folder.

@@ -36,15 +36,15 @@ def add_runs(names: list, reduced: bool = False) -> None:
             raise InputError(f"{run.name}: is reduced ({run.record['reduced']}); release it as such with --reduced")
     for run in runs:
         target = results_root() / "runs" / run.name
-        part = target.with_name(f".{run.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        temporary = target.with_name(f".{run.name}.part")
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
         for name in FILES:
             if (run.directory / name).is_file():
-                (part / name).parent.mkdir(exist_ok=True)
-                shutil.copy2(run.directory / name, part / name)
+                (temporary / name).parent.mkdir(exist_ok=True)
+                shutil.copy2(run.directory / name, temporary / name)
         shutil.rmtree(target, ignore_errors=True)
-        part.replace(target)
+        temporary.replace(target)
 
 
 def render_results() -> list:

@@ -37,7 +37,8 @@ def build_report() -> Path:
     document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
     by_protocol = compare(released).groupby(["dataset", "protocol"]) if released else ()
     pages = [_released(key, compared) for key, compared in by_protocol]
-    page = _template().render(
+    jinja = Environment(loader=PackageLoader("fer_tf.runs", ""), autoescape=True)
+    page = jinja.get_template("report.html.j2").render(
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         environment=environment(),
         groups=_groups(local),
@@ -57,20 +58,15 @@ def build_report() -> Path:
     return path
 
 
-def _template():
-    jinja = Environment(loader=PackageLoader("fer_tf.runs", ""), autoescape=True)
-    return jinja.get_template("report.html.j2")
-
-
 def _groups(runs):
     """What the page shows of the runs on disk, a part for each dataset, protocol and set of test images."""
     table, by_name = compare(runs), {run.name: run for run in runs}
     if not len(table):
         return []
     tested = [str(by_name[name].record.get("test_fingerprint", "")) for name in table["run"]]
-    parts = [(key[:2], part) for key, part in table.groupby(["dataset", "protocol", tested])]
-    groups = [_group(key, part, [by_name[name] for name in part["run"]]) for key, part in parts]
-    # of several sets of test images that with most runs first
+    tables = [(key[:2], rows) for key, rows in table.groupby(["dataset", "protocol", tested])]
+    groups = [_group(key, rows, [by_name[name] for name in rows["run"]]) for key, rows in tables]
+    # if there are several sets of test images, the one with most runs comes first
     groups.sort(key=lambda group: (group["dataset"], group["protocol"], -len(group["runs"]), len(group["options"])))
     return [group | {"sections": _figure_sections(group, groups)} for group in groups]
 
@@ -95,7 +91,7 @@ def _group(key, compared, members):
 
 
 def _short_names(compared):
-    """Runs of one dataset and protocol without what they all have in their names."""
+    """Names of runs on one dataset and protocol, without the parts that they all share."""
     common = compared["dataset"] + "-" + compared["protocol"] + "-"
     names = [name.replace(shared, "", 1) for name, shared in zip(compared["run"], common, strict=True)]
     names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
@@ -103,7 +99,7 @@ def _short_names(compared):
 
 
 def _options(members, record):
-    """The options and the seed that make a group's test images others than the dataset's usual ones, as text."""
+    """The options and the seed that make a group's test images differ from the dataset's usual ones, as text."""
     options = {key: value for key, value in record.get("dataset_options", {}).items() if key != "train_share"}
     seeds = {run.record["seed"] for run in members}
     options |= {"seed": record["seed"]} if len(seeds) == 1 and record["seed"] else {}
@@ -162,7 +158,7 @@ def _figure_sections(group, groups):
 
 
 def _home(parameters, rivals):
-    """Of the groups of one dataset and protocol the one with a run of the figure's seed and options, else the first."""
+    """The group that shows a figure: the one with a run of its seed and options, else the first."""
     options = parse_options(rivals[0]["dataset"], parameters.get("dataset_options", ""))
     texts = {key: str(value) for key, value in options.items()}  # as records have them
     for group in rivals:

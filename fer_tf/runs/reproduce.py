@@ -1,5 +1,6 @@
 """Executes the numbered notebooks in order. Notebooks for which nothing has changed are skipped."""
 
+import functools
 import os
 import sys
 import time
@@ -161,12 +162,12 @@ def _execute(path, target, parameters, key):
 
     target.parent.mkdir(parents=True, exist_ok=True)
     failed = target.with_suffix(".failed.ipynb")
-    with replacing(target) as part:
+    with replacing(target) as temporary:
         try:
             with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
                 papermill.execute_notebook(
                     str(path),
-                    str(part),
+                    str(temporary),
                     parameters=parameters,
                     kernel_name=KERNEL,
                     cwd=str(project_root()),
@@ -174,17 +175,23 @@ def _execute(path, target, parameters, key):
                     stdout_file=_Indented(),
                 )
         except papermill.PapermillExecutionError as error:
-            part.replace(failed)
+            temporary.replace(failed)
             raise NotebookError(
                 f"{path.stem}, cell {error.cell_index}: {error.ename}: {error.evalue} (see {failed})"
             ) from None
         except nbclient.exceptions.DeadKernelError:
             raise NotebookError(f"{path.stem}: its kernel died; most likely the memory was not enough") from None
-        executed = nbformat.read(part, as_version=4)
+        executed = nbformat.read(temporary, as_version=4)
         executed.metadata["fer_tf"] = {**_about(executed), "key": key, "runs": _made_runs(path, parameters)}
-        nbformat.write(executed, part)
-        write_text(target.with_suffix(".html"), HTMLExporter().from_notebook_node(executed)[0])
+        nbformat.write(executed, temporary)
+        write_text(target.with_suffix(".html"), _html_exporter().from_notebook_node(executed)[0])
     failed.unlink(missing_ok=True)
+
+
+@functools.cache
+def _html_exporter():
+    """One exporter for all notebooks: it compiles its templates when it is first used."""
+    return HTMLExporter()
 
 
 class _Indented:

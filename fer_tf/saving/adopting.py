@@ -109,13 +109,13 @@ def _mismatch(model, images, norms):
     if not norms:
         return None
     maps = keras.Model(model.inputs[0], {layer.name: layer.input for layer in norms}).predict_on_batch(images)
-    found = []
+    differences = []
     for layer in norms:
         mean, variance = (keras.ops.convert_to_numpy(item) for item in (layer.moving_mean, layer.moving_variance))
         values = np.asarray(maps[layer.name], np.float64).reshape(-1, len(mean))
         means = np.abs(values.mean(axis=0) - mean) / np.sqrt(variance + layer.epsilon)
-        found.append(means + np.abs(np.log((values.var(axis=0) + layer.epsilon) / (variance + layer.epsilon))))
-    return float(np.mean(np.concatenate(found)))
+        differences.append(means + np.abs(np.log((values.var(axis=0) + layer.epsilon) / (variance + layer.epsilon))))
+    return float(np.mean(np.concatenate(differences)))
 
 
 def _plausibility(trial):

@@ -31,7 +31,7 @@ class Declaration:
         classes: the model's outputs in order: a name of `named_orders`, or emotion names, as a sequence or as text with
             commas between them.
         channels: "gray", "rgb" or "bgr"; None for gray if the model takes one channel, and RGB if it takes three.
-        is_guess: True if `fer_tf.saving.guessing` chose the pixels.
+        is_guess: True if `fer_tf.saving.adopting.guess_pixels` chose the pixels.
     Raises: `InputError` for pixels or channels that the kit does not know.
     """
 
@@ -58,9 +58,9 @@ class Declaration:
             if self.classes not in orders:
                 raise InputError(_no_such_order(self.classes, outputs, orders))
             return orders[self.classes]
-        given = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
+        spellings = self.classes.split(",") if isinstance(self.classes, str) else list(self.classes)
         try:
-            names = tuple(canonical_emotion(name) for name in given)
+            names = tuple(canonical_emotion(name) for name in spellings)
         except InputError as error:
             raise InputError(f"classes: {error}") from None
         if len(names) != outputs or len(set(names)) < len(names):
@@ -90,7 +90,7 @@ class Declaration:
         return layer
 
     def about(self, count: int) -> dict[str, Any]:
-        """What the model's provenance says of this declaration: pixels, channels, and whether it is a guess."""
+        """What the model's provenance says about this declaration: pixels, channels, and whether it is a guess."""
         return {"pixels": self.pixels, "channels": self.channels_of(count), "guess": self.is_guess}
 
 
@@ -148,7 +148,7 @@ def undeclared(path: str | Path, outputs: int) -> ModelFileError:
     once = "" if path.suffix in (".onnx", ".tflite") else f" Or write them into a file of the kit once: {adopt}."
     return ModelFileError(
         f"{path}: does not say its classes and pixel range, because it was not made by the kit. Add what its training "
-        f"used, for example `{options}` (`--guess` in place of --pixels tries the ranges).{once} "
+        f"used, for example `{options}` (`--guess` instead of --pixels tries the ranges).{once} "
         f"pixels: {ALLOWED_PIXELS}; classes: {', '.join([*orders, f'or {outputs} names with commas'])}"
     )
 

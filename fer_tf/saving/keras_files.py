@@ -49,15 +49,15 @@ def save_model(
     path = Path(path)
     check_choice("suffix of the model file", path.suffix, SUFFIXES)
     description = describe(model, class_names, provenance)
-    with replacing(path) as part, warnings.catch_warnings():
+    with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*HDF5 file.*")
         if path.suffix == ".h5":
-            save_h5(model, part)
-            with h5py.File(part, "a") as file:
+            save_h5(model, temporary)
+            with h5py.File(temporary, "a") as file:
                 file.attrs[ATTRIBUTE] = json.dumps(description)
         else:
-            model.save(part)
-            with zipfile.ZipFile(part, "a") as archive:
+            model.save(temporary)
+            with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(DESCRIPTION, json.dumps(description))
 
 
@@ -184,7 +184,7 @@ def declared_model(model: keras.Model, declaration: Declaration) -> keras.Model:
     """A model on raw 0..255 pixels out of one that wants other pixels.
 
     Args:
-        model: functional or Sequential `keras.Model` that was not made by the kit; it stays as it is.
+        model: functional or Sequential `keras.Model` that was not made by the kit; it is not changed.
         declaration: what it was trained on.
     Returns: a new `keras.Model` with the same weights: a layer that makes the declared pixels, then `model`; or only
         its layers if it takes raw pixels as they are read. `model_info` gives the declared classes.

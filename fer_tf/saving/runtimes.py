@@ -100,10 +100,10 @@ class ExportedModel(ABC):
     def _open(self) -> dict | None:
         """Prepares the runtime, sets the shapes and returns the description; None if there is none."""
 
-    def _check_number(self, is_float, kind):
+    def _check_number(self, is_float, number_type):
         """Raises `ModelFileError` if the model takes another kind of numbers than float32."""
         if not is_float:
-            raise ModelFileError(f"{self.path}: takes numbers of the type {kind}; only float32 can be used")
+            raise ModelFileError(f"{self.path}: takes numbers of the type {number_type}; only float32 can be used")
 
     @abstractmethod
     def _run(self, images: np.ndarray) -> np.ndarray:

@@ -145,7 +145,7 @@ class EpochKeeper(keras.callbacks.Callback):
             variable.assign(value)
 
     def begin(self, model: keras.Model, phase: Phase, done: int) -> None:
-        """Enters a phase after `done` epochs; in its middle, with the optimizer state of the checkpoint."""
+        """Enters a phase after `done` epochs; in the middle of one, with the optimizer state of the checkpoint."""
         self.phase = phase
         model.optimizer.build(model.trainable_variables)
         if done > phase.start and self.slots:
@@ -210,7 +210,7 @@ class EpochKeeper(keras.callbacks.Callback):
             variable.assign(value)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Takes the averaged weights out once more: Keras leaves them in the model when `fit` ends, but a training in
+        """Takes the averaged weights out again: Keras leaves them in the model when `fit` ends, but a training in
         several sizes or phases continues with the others."""
         if self.experiment.ema and self.averages:
             for variable, value in zip(self.model.trainable_variables, self.raw, strict=True):

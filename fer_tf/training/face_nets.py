@@ -14,7 +14,7 @@ from ..common.hashes import file_fingerprint
 from ..data.base import Split
 from ..data.cache import cached_parts
 from ..data.images import convert
-from ..models.drawn import drawn_file, load_drawn
+from ..models.drawn_weights import drawn_file, load_drawn
 from ..saving.keras_files import SUFFIXES, find_model, read_description
 from . import identities
 
@@ -88,7 +88,7 @@ def open_face_net(name: str) -> FaceNet:
         name: "identities" (ships; trained on drawn people who are in no dataset), "keras_facenet"
             (Inception-ResNet v1 of the package keras-facenet), or the file of a Keras model with a spatial map, looked
             for as `load_model` does. A file is given (pixels - 127.5) / 128, as MobileFaceNet wants them; a model of
-            the kit (its file bears a description) is given raw pixels, which it normalises by itself. A net that wants
+            the kit (its file has a description) is given raw pixels, which it normalises by itself. A net that wants
             another range: put a `Rescaling` layer before it and save it again.
     """
     if name == "identities":
@@ -114,7 +114,7 @@ def _identities():
 
 
 def _facenet_file():
-    """keras-facenet's weights where its own package keeps them; fetched once, as it does."""
+    """The path of keras-facenet's weights, where its own package keeps them. They are downloaded once."""
     folder = Path.home() / ".keras-facenet"
     path = folder / KERAS_FACENET
     try:
@@ -192,7 +192,7 @@ def up_to_last_map(model: keras.Model) -> keras.Model:
 
 
 def _check_rows(trunk, path):
-    """Refuses a net that gives several maps a picture, as one that folds regions into the batch."""
+    """Refuses a net that gives several maps for a picture, such as one that folds regions into the batch."""
     rows = len(trunk.predict_on_batch(np.zeros((1, *trunk.input_shape[1:]), np.float32)))
     if rows != 1:
         raise InputError(f"face_net: must give one map a picture; {path} gives {rows}: it looks at regions")
@@ -218,7 +218,7 @@ def cached_maps(face_net: FaceNet, split: Split, grid: tuple, flipped: bool = Fa
         face_net: `FaceNet`.
         split: `Split`.
         grid: (h, w).
-        flipped: of the mirrored pictures.
+        flipped: True for the maps of the mirrored pictures.
     Returns: float16 [N, h, w, D], read from the disk as needed: AffectNet's take 8 GB with keras-facenet.
     """
     digest = hashlib.sha256(f"{face_net.fingerprint} {grid} {flipped} {pictures_fingerprint(split)}".encode())
@@ -228,7 +228,7 @@ def cached_maps(face_net: FaceNet, split: Split, grid: tuple, flipped: bool = Fa
 
 
 def pictures_fingerprint(split: Split) -> str:
-    """Of what a net sees of a split: pixels, or for streamed sets the files and how they are read."""
+    """Hash of what a net sees of a split: pixels, or for streamed sets the files and how they are read."""
     digest = hashlib.sha256()
     for part in split.store.described():
         digest.update(part)  # type: ignore[arg-type]
@@ -254,7 +254,7 @@ def verification_auc(
     Args:
         face_net: `FaceNet`; a picture's features are its map's means.
         images: uint8 [N, H, W, C].
-        people: [N], who is in each; people it was not trained on make it a fair figure.
+        people: [N], who is in each; the figure is fair only for people it was not trained on.
         pairs, seed: see `pair_auc`.
     Returns: float, 0.5 is chance.
     """

@@ -43,7 +43,7 @@ class Start:
         return [class_name(name) for name in saving.model_info(self.model)["class_names"]]
 
     def about(self) -> dict:
-        """What a record and a model file say of it: file, fingerprint, class_names and its own provenance."""
+        """What a record and a model file say about it: file, fingerprint, class_names and its own provenance."""
         info = saving.model_info(self.model)
         facts = {"file": self.path.name, "fingerprint": self.fingerprint, "class_names": self.class_names}
         return {**facts, "provenance": info.get("provenance", {})}
@@ -183,8 +183,8 @@ def _without_dropout(tensor):
 def _take_over(scores, dense, sources):
     """Copies columns of a trained linear layer into a new one; -1 takes the mean of all columns.
 
-    With random columns, new classes begin with large scores of no meaning: on faces of FER2013 with one new class the
-    first answers were 11 points worse.
+    With random columns, new classes begin with large scores that mean nothing: on faces of FER2013 with one new class,
+    the first answers were 11 points worse.
     """
     for name in ("kernel", "bias"):
         if getattr(dense, name, None) is None:

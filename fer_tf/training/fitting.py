@@ -17,17 +17,17 @@ from ..runs.environment import peak_memory_mb
 from . import face_nets, matching, precision
 from .checkpoint import EpochKeeper, Phase, Progress, say, standing
 from .compiling import at_size, check_sizes, compile_model, compile_with, loss_of
+from .distillation import Teacher
 from .face_nets import FaceNet
-from .teachers import Teacher
 
-# Stage 2 of FaceNet2ExpNet; stage 1, "matching", has a history of its own.
+# Stage 2 of FaceNet2ExpNet; stage 1, "matching", has its own history.
 JOINT = "joint"
 
 
 def phases(experiment: Experiment) -> list:
     """The phases of an experiment: the head's epochs, then the others shared evenly by the steps of `unfreeze`.
 
-    A transfer model without pretrained weights has one phase: what is frozen would stay at random.
+    A transfer model without pretrained weights has one phase: frozen layers would keep their random weights.
     """
     if models.starts_from_nothing(experiment):
         return [Phase("", 0, experiment.epochs, experiment.learning_rate)] if experiment.epochs else []
@@ -127,7 +127,7 @@ def fit(
     model: keras.Model = None,
     teacher: Teacher | None = None,
 ) -> tuple:
-    """Builds and trains a model; the best epoch by validation accuracy is what comes back.
+    """Builds and trains a model, and returns it with the weights of its best epoch by validation accuracy.
 
     Args:
         training_data: `TrainingData`; there is no test split in it.
@@ -135,7 +135,7 @@ def fit(
         seed: int.
         progress: `Progress`.
         model: what `start` gave for the same arguments, if it has been called already.
-        teacher: `fer_tf.training.teachers.Teacher` of an experiment that has one.
+        teacher: `fer_tf.training.distillation.Teacher` of an experiment that has one.
     Returns: `keras.Model`, and the facts of its training as a dict: parameters, peak_memory_mb and, where it was
         trained by epochs, epochs, best_epoch, seconds_per_epoch, seconds, precision, codes.
     """
@@ -267,7 +267,7 @@ def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, e
         train, val = (_resized(split, size) for split in (train, val))
         model = at_size(trained, size)
         compile_with(model, trained.optimizer, experiment)
-    # asked about the pictures at their own size, also where the student is shown smaller ones
+    # the teacher sees the pictures at their own size, also if the student is shown smaller ones
     asked_once = teacher and experiment.teacher_views == "once"
     answers = teacher.answers(training_data.train) if asked_once else None
     answer = teacher.live() if teacher and not asked_once else None

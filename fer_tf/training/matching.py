@@ -122,7 +122,7 @@ def match(
 
 
 def mean_map(maps: np.ndarray) -> np.ndarray:
-    """The mean of maps [N, h, w, D], each cell and channel for itself, float64 [h, w, D]."""
+    """The mean of maps [N, h, w, D], for each cell and channel separately, float64 [h, w, D]."""
     return sum(part.sum(axis=0, dtype=np.float64) for part in _chunks(maps)) / len(maps)
 
 
@@ -180,7 +180,7 @@ def _fit(net, training_data, targets, experiment, seed, progress):
 
 
 def matching_facts(directory: Path) -> dict:
-    """What stage 1 did, out of its history in a run's folder: {} if there was none.
+    """The results of stage 1, from its history in a run's folder: {} if there was none.
 
     Losses are `FeatureDistance`s in the units of `match`; mean_map_val_loss is what the training maps' mean has on val.
     """
@@ -202,7 +202,7 @@ def matching_facts(directory: Path) -> dict:
 def fine_tuned(face_net: FaceNet, training_data: TrainingData, epochs: int, batch_size: int, seed: int) -> FaceNet:
     """The face net first trained on expressions, then frozen: document [1]'s "fine-tuning the face network".
 
-    Kept in models/ by what it depends on.
+    It is kept in models/, under a name that holds a hash of what it depends on.
 
     Args:
         face_net: `FaceNet`.
@@ -230,7 +230,7 @@ def fine_tuned(face_net: FaceNet, training_data: TrainingData, epochs: int, batc
 
 
 def _free(model):
-    """Lets every layer learn, also those that were saved frozen: what says `trainable` already passes nothing down."""
+    """Lets every layer learn, also those saved frozen: a model that is already trainable does not tell its layers."""
     model.trainable = True
     for layer in model.layers:
         layer.trainable = True

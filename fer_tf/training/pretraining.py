@@ -33,7 +33,7 @@ from ..data.sets.synthetic import source_fingerprint
 from ..evaluation import tables
 from ..layers import BackboneInput
 from ..models.backbones import load_backbone
-from ..models.drawn import WIDTH, backbones_root
+from ..models.drawn_weights import WIDTH, backbones_root
 from ..models.features import feature_extractor
 from ..runs.bundle import halve
 from ..runs.environment import environment, has_accelerator
@@ -189,42 +189,47 @@ def pretrain(
     images, truth = drawn_people(pictures, seed)
     keras.utils.set_random_seed(seed)
     network, shipped = recipe.network()
-    model = with_heads(network, int(truth["person"].max()) + 1)
+    people = int(truth["person"].max()) + 1
+    model = with_heads(network, people)
     begin = time.perf_counter()
     _fit(model, DrawnPeople(images, truth, seed), recipe, epochs, f"{name}-{pictures}-{epochs}-{seed}")
     seconds = time.perf_counter() - begin
     path = folder / f"{name}.weights.h5"
-    with replacing(path) as file:
-        saved = file.with_suffix(".weights.h5")
-        shipped.save_weights(saved)
-        halve(saved)
-        saved.replace(file)
+    _write_weights(shipped, path)
     shipped.load_weights(path)  # so that the file is measured, and not what it was made from
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise InputError(f"{path}: has {size:,} bytes, more than the {LARGEST:,} that ship")
-    unseen = unseen_people(model, network, seed, -(-pictures // PER_PERSON), UNSEEN)
     record = {
         "file": path.name,
         "sha256": file_fingerprint(path),
-        "bytes": size,
+        "bytes": path.stat().st_size,
         "network": name,
         "about": recipe.about,
         "parameters": int(shipped.count_params()),
         "width": WIDTH,
         "command": f"fer-tf pretrain {name}",
         "pictures": pictures,
-        "people": int(truth["person"].max()) + 1,
+        "people": people,
         "epochs": epochs,
         "learning_rate": recipe.learning_rate,
         "seed": seed,
         "seconds": round(seconds),
-        "unseen_people": unseen,
+        "unseen_people": unseen_people(model, network, seed, -(-pictures // PER_PERSON), UNSEEN),
         "trained_on": environment(),
     }
     write_json(folder / f"{name}.json", record)
     write_index(folder)
     return record
+
+
+def _write_weights(network, path):
+    """Writes a network's weights in half precision; `InputError` if the file is too large to ship."""
+    with replacing(path) as file:
+        saved = file.with_suffix(".weights.h5")
+        network.save_weights(saved)
+        halve(saved)
+        saved.replace(file)
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise InputError(f"{path}: has {size:,} bytes, more than the {LARGEST:,} that ship")
 
 
 def with_heads(network: keras.Model, people: int) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Working through a list of runs: each in a process of its own, several at once. It can be resumed at any time."""
+"""Working through a list of runs: each in its own process, several at once. It can be resumed at any time."""
 
 import contextlib
 import itertools
@@ -22,12 +22,12 @@ from . import checkpoint, queue_state
 from .queue_entries import Entry
 
 OUT_OF_TIME, INTERRUPTED = 75, 130
-# How often a process that a signal ends (out of memory, say) is started at most.
+# The largest number of starts of a process that a signal ends, for example because memory ran out.
 ATTEMPTS = 3
-# Weights above this are not packed: the archive is to travel.
+# Weights above this size are not packed, so that the archive can be sent.
 LARGEST_PACKED = 64_000_000
 _GRACE = 15  # seconds that a run has for stopping by itself; no epoch ends later than this before the budget's end
-_LAST = 5  # seconds before the budget's end at which what still runs is stopped
+_LAST = 5  # seconds before the budget's end when runs that have not stopped yet are ended
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def _cores():
 def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.DataFrame:
     """Runs all entries that are not finished; returns their `queue_state.status`.
 
-    A failed run is noted with its reason and does not stop the others. What another queue on the same folder runs is
-    left to it. Ctrl-C stops the runs; the same call resumes each after its last finished epoch.
+    A failed run is noted with its reason and does not stop the others. Runs that another queue on the same folder has
+    started are skipped. Ctrl-C stops the runs; the same call resumes each after its last finished epoch.
 
     Args:
         entries: of `read_queue`, most urgent first.
@@ -133,7 +133,7 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
         lock = queue_state.acquire(entry) if _fits(entry, stop_at) else None
         if lock is None:
             continue
-        # what another queue ended a moment ago is not run once more
+        # a run that another queue has just finished is not run again
         is_done = queue_state.is_finished(entry) and not queue_state.lacks_model(entry, todo)
         if _has_ended(entry) or is_done or queue_state.is_run_by_hand(entry):
             lock.close()
@@ -146,7 +146,7 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
 
 
 def _has_ended(entry):
-    """True if a queue has run the entry and leaves it as it is; one that was stopped from outside is run again."""
+    """True if a queue has run the entry and does not run it again, as it would after a stop from outside."""
     return queue_state.note(entry).get("state", "stopped") != "stopped"
 
 
@@ -158,7 +158,7 @@ def _awaits(entry, todo):
 
 
 def _fits(entry, stop_at):
-    """False if a run that has finished epochs before cannot finish another one in time; the others find out."""
+    """False if a run that has finished epochs cannot finish another one in time; a new run finds this out itself."""
     history = queue_state.history_of(entry)
     has_epochs_left = 0 < len(history) < entry.epochs and "seconds" in history
     needed = float(history["seconds"].iloc[-1]) if has_epochs_left else 0.0
@@ -217,7 +217,7 @@ def _lower_priority(pid, nice):
 
 
 def _pin(pid, slot, settings):
-    """Gives each run cores of its own where runs fill the machine: JAX, unlike TensorFlow, takes no thread count."""
+    """Gives each run its own cores where runs fill the machine: JAX, unlike TensorFlow, takes no thread count."""
     cores = _cores()
     if settings.slots > 1 and settings.slots * settings.threads == len(cores):
         os.sched_setaffinity(pid, cores[slot * settings.threads : (slot + 1) * settings.threads])
@@ -247,15 +247,15 @@ def _end(job, verbose):
 
 
 def _last_line(entry):
-    """The last thing that a failed process said."""
+    """The last line that a failed process printed."""
     text = queue_state.log_path(entry).read_text(encoding="utf-8", errors="replace")
     lines = reversed([line.strip() for line in text.splitlines()])
     said = itertools.takewhile(lambda line: not line.startswith("== "), lines)  # of the last start
-    return next((line[:300] for line in said if line), "ended with an error and said nothing")
+    return next((line[:300] for line in said if line), "ended with an error and printed nothing")
 
 
 def _stop(jobs, seconds=_GRACE):
-    """Ends the runs as Ctrl-C would, and those that do not stop in time by force."""
+    """Stops the runs as Ctrl-C would. Runs that do not stop in time are ended by force."""
     for job in jobs:
         with contextlib.suppress(OSError):
             # Windows has no SIGINT for another process; a run resumes after its last finished epoch either way
@@ -279,7 +279,7 @@ def pack(entries: list, path: str | Path) -> list:
     Returns: names of what was left out because of its size.
     """
     left_out = []
-    with replacing(path) as part, tarfile.open(part, "w") as archive:
+    with replacing(path) as temporary, tarfile.open(temporary, "w") as archive:
         for entry in entries:
             files = list(entry.directory.rglob("*"))
             files += [queue_state.note_path(entry)] if entry.kind == "search" else []  # it says that a search is done

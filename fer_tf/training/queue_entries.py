@@ -18,7 +18,7 @@ from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.averaged_views import VIEWS
-from .teachers import teacher_names
+from .distillation import teacher_names
 
 ENSEMBLE = "ensemble"
 
@@ -92,7 +92,7 @@ class Entry:
     @property
     def ensemble_settings(self) -> dict:
         """The overrides of an ensemble, as text."""
-        return dict(part.partition("=")[::2] for part in self.overrides.split())
+        return dict(word.partition("=")[::2] for word in self.overrides.split())
 
     @property
     def needs(self) -> list:
@@ -159,7 +159,7 @@ def read_queue(path: str | Path) -> list:
         if entry.name in seen:
             raise InputError(
                 f"{path}: {place} and {seen[entry.name]} would both be the run {entry.name}; give one of them another "
-                "seed, or make its settings an experiment of their own"
+                "seed, or make its settings a separate experiment"
             )
         seen[entry.name] = place
     return sorted(entries, key=lambda entry: -entry.priority)
@@ -172,7 +172,7 @@ def _csv_rows(path):
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False, skipinitialspace=True)
     except (ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a readable csv file ({str(error).strip()})") from None
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too many for names of the rows
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes cells beyond the header as names of the rows
         raise InputError(f"{path}: the first row has more cells than the header; text with commas needs quotes")
     return [(f"row {number}", row) for number, row in enumerate(table.to_dict("records"), start=1)]
 
@@ -259,7 +259,7 @@ def parse_budget(text: str) -> float:
     """Seconds out of "12m", "1h30m", "90s" or a number of seconds."""
     written = text.strip()
     match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", f"{written}s" if written.isdecimal() else written)
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    hours, minutes, seconds = (int(number or 0) for number in match.groups()) if match else (0, 0, 0)
     if not hours + minutes + seconds:
         raise InputError(f"budget: must be a time such as 12m, 1h30m or 90s; received {text!r}")
     return float(3600 * hours + 60 * minutes + seconds)

@@ -118,7 +118,7 @@ def is_locked(entry: Entry) -> bool:
 
 
 def is_run_by_hand(entry: Entry) -> bool:
-    """True while a command outside of every queue has the run's own lock."""
+    """True while a command that no queue started has the run's own lock."""
     if entry.kind == ENSEMBLE:
         return False
     try:

@@ -15,13 +15,13 @@ from ..data.base import FaceDataset
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
 from ..explain import logits
-from ..models.drawn import backbones_root
+from ..models.drawn_weights import backbones_root
 from ..models.transfer import is_pretrained
 from ..runs import evaluate, records
 from ..runs.datasets import check_splits, load_for
-from . import checkpoint, compiling, face_nets, fine_tuning, fitting, identities, matching, teachers
+from . import checkpoint, compiling, distillation, face_nets, fine_tuning, fitting, identities, matching
+from .distillation import Teacher
 from .fine_tuning import Start
-from .teachers import Teacher
 
 
 def run_experiment(
@@ -67,13 +67,13 @@ def run_experiment(
         ds = explain.salient_dataset(saving.load_model(source.model_path), ds, experiment.saliency, verbose)
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
-    teacher = teachers.open_teacher(experiment, whole, seed, options)
+    teacher = distillation.open_teacher(experiment, whole, seed, options)
     if start and start.path.resolve() == records.model_path(run).resolve():
         raise InputError(f"from: {start.path.name} is the model of this very run; take another --seed")
     record = run_record(name, experiment, ds, size, seed, options, teacher, start)
     record["test_fingerprint"] = whole.test_fingerprint()  # limited runs compare with each other on what they share
     with records.locked(run):
-        # built before anything is moved or removed: settings that cannot be trained leave all as it was
+        # built before anything is moved or removed: settings that cannot be trained then change nothing
         begin = start.with_new_head if start else fitting.start
         model = begin(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
         records.swap_in(run, record["fingerprint"])
@@ -209,7 +209,7 @@ def _fitting_code(experiment):
         fresh = {module for item in fresh for module in _own_modules(item)} - used
         used |= fresh
     matching_code = {matching, face_nets, identities} if fitting.needs_face_net(experiment) else set()
-    taught = {teachers} if experiment.teacher else set()
+    taught = {distillation} if experiment.teacher else set()
     taught |= {fine_tuning, logits} if fine_tuning.is_fine_tuned(experiment) else set()
     return {
         fitting,

@@ -156,7 +156,7 @@ def _ranked_or_refused(title, table):
 
 
 def _experiments(name, size, overrides, space, random, seed):
-    """The experiment that all trials vary, and of each trial the settings and the experiment with them."""
+    """The experiment that all trials vary, and for each trial its settings and its experiment."""
     twice = sorted(set(overrides) & set(space.values))
     if twice:
         raise InputError(f"overrides: {', '.join(twice)} is searched through; leave it out of one of the two")
@@ -165,7 +165,7 @@ def _experiments(name, size, overrides, space, random, seed):
 
 
 def _networks(resolved, seed):
-    """{"networks": fingerprints} of the trained networks that trials are given, {} where none is."""
+    """{"networks": fingerprints} of the trained networks that trials are given, {} if there are none."""
     experiments_by_files = {(item.face_net, bool(item.matching_epochs), item.weights): item for item in resolved}
     files = sorted(experiments_by_files)
     fingerprints = {str(names): run.given_networks(experiments_by_files[names], seed) for names in files}
@@ -195,7 +195,7 @@ def _resolved(name, size, overrides, settings):
 
 
 def _bind(directory, title, basis, space, record):
-    """Makes `directory` that of this basis: a search on another one is put aside, and an earlier one comes back."""
+    """Prepares `directory` for this basis: a search on another one is put aside, an earlier one on this comes back."""
     fingerprint, stored = hashes.fingerprint(basis), read_json(directory / "search.json")
     place = directory.with_name(f"{directory.name}-replaced")
     replaced = records.swap_folders(directory, stored.get("fingerprint", ""), fingerprint, place)
@@ -240,7 +240,7 @@ def _run_trials(directory, trials, ds, seed, share, retry, verbose):
 
 
 def _finished(directory, retry):
-    """The rows of trials that ended before, by id, in the order of their files; failed ones are forgotten to retry."""
+    """The rows of trials that ended before, by id, in the order of their files; with `retry` without failed ones."""
     paths = sorted((directory / "trials").glob("*/trial.json"), key=lambda path: (path.stat().st_mtime_ns, path))
     rows = {path.parent.name: read_json(path) for path in paths}
     for trial, row in list(rows.items()):
@@ -251,7 +251,7 @@ def _finished(directory, retry):
 
 
 def _shared(directory, rows, trial):
-    """The row of a trial out of a finished training that holds it as its beginning; None if there is none."""
+    """The row of a trial, read from a finished training that begins in the same way; None if there is none."""
     for other, row in rows.items():
         if row["family"] != trial.family or row["trained_with"] != other:
             continue

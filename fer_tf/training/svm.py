@@ -113,7 +113,7 @@ class Svm:
 
         Args:
             features: float [N, D].
-        Returns: float [N, C]; a class without a training image gets next to nothing.
+        Returns: float [N, C]; a class without a training image gets almost nothing.
         """
         return apply_temperature(_shares(self.mapping, self.machine, self.num_classes, features), self.temperature)
 

@@ -61,7 +61,7 @@ def epochs_within(history: pd.DataFrame, experiment: Experiment) -> int | None:
 
 
 def outcome(history: pd.DataFrame) -> dict:
-    """What a training came to: status, message, val_accuracy, val_loss, best_epoch, epochs_run, seconds.
+    """The result of a training: status, message, val_accuracy, val_loss, best_epoch, epochs_run, seconds.
 
     The best epoch is chosen as training chooses it. It fails where that epoch's loss is not a number.
 
@@ -84,7 +84,7 @@ def outcome(history: pd.DataFrame) -> dict:
 
 
 def _reach(trial):
-    """How long a trial may train: (epochs, patience), without patience it is endless."""
+    """How long a trial may train: (epochs, patience); without early stopping, patience is infinite."""
     return trial.experiment.epochs, trial.experiment.patience or np.inf
 
 
@@ -97,7 +97,7 @@ def ordered(trials: list) -> list:
 
 
 def trainings_needed(trials: list) -> int:
-    """How many of the trials are no beginning of another one, so must be trained; early stopping may add some."""
+    """How many of the trials do not begin another one and must be trained; early stopping may add some."""
     reaches = {}
     for trial in trials:
         reaches.setdefault(trial.family, []).append(_reach(trial))

@@ -3,43 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from tiny_nets import small_net, trained_like
 
 from fer_tf.common.checks import InputError
 from fer_tf.models import build_model
 from fer_tf.models.face_transfer import FROZEN, TRAINED
-from fer_tf.models.folding import fold_batch_norm
 from fer_tf.training.face_nets import FaceNet
-
-
-def trained_like(model, rng):
-    """Random weights everywhere, so that no normalisation is the identity."""
-    model.set_weights([rng.uniform(0.5, 1.5, value.shape) for value in model.get_weights()])
-    return model
-
-
-def small_net():
-    """Padding, a depthwise convolution, PReLU and a shortcut, as MobileFaceNet has them."""
-    inputs = keras.Input((24, 24, 3))
-    x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False, name="conv")(inputs)
-    x = keras.layers.BatchNormalization(name="conv_norm")(x)
-    x = first = keras.layers.PReLU(shared_axes=[1, 2], name="conv_relu")(x)
-    x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=True, name="depthwise")(x)
-    x = keras.layers.BatchNormalization(scale=False, name="depthwise_norm")(x)
-    x = keras.layers.Add(name="sum")([first, x])
-    x = keras.layers.BatchNormalization(name="late_norm")(x)
-    return keras.Model(inputs, keras.layers.Conv2D(4, 3, strides=2, name="last")(x), name="small")
-
-
-def test_folding_changes_no_output(rng):
-    model = trained_like(small_net(), rng)
-    folded = fold_batch_norm(model)
-    images = rng.normal(size=(3, 24, 24, 3)).astype(np.float32)
-    np.testing.assert_allclose(folded.predict_on_batch(images), model.predict_on_batch(images), rtol=1e-4)
-    names = [layer.name for layer in folded.layers]
-    assert "conv_norm" not in names
-    assert "depthwise_norm" not in names
-    assert "late_norm" in names, "a norm that follows a sum has nothing to be folded into"
-    assert not folded.trainable_variables
 
 
 def face_net(rng):

@@ -1,4 +1,4 @@
-"""Addresses in place of files: pictures and films are downloaded and predicted, everything else gets its reason."""
+"""Addresses instead of files: pictures and films are downloaded and predicted, everything else gets its reason."""
 
 import os
 import tempfile

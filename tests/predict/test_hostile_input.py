@@ -287,7 +287,7 @@ OLD_LAMBDA = {
 }
 NEW_CODE = {"class_name": "__lambda__", "config": {"code": CODE, "defaults": None, "closure": None}}
 LAMBDA = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "a", "function": NEW_CODE}}
-# What is put into a model's description in place of its first layer, or into its second.
+# What is put into a model's description instead of its first layer, or into its second.
 CARRIERS = {
     "a Lambda": ("layer", LAMBDA),
     "a Lambda of old": ("layer", OLD_LAMBDA),

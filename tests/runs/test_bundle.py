@@ -9,13 +9,12 @@ import pytest
 from fixtures import QUICK_TRAINING, home_of_runs
 
 from fer_tf.common.checks import InputError, ModelFileError
-from fer_tf.common.hashes import file_fingerprint
 from fer_tf.emotions import EMOTION_LABELS
 from fer_tf.experiments import EXPERIMENTS
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.runs.bundle import bundle_run, command, halve, weakness
 from fer_tf.saving import load_model, model_info
-from fer_tf.saving.bundled import bundled_path, bundled_records, model_name
+from fer_tf.saving.bundled import bundled_path, model_name
 from fer_tf.training import run_experiment
 
 
@@ -155,14 +154,3 @@ def test_the_command_names_the_experiment_that_has_the_settings():
     record = {"experiment": "ran_facenet2expnet", "dataset": "ferplus", "protocol": "official", "seed": 0}
     record |= {"settings": EXPERIMENTS["ran_facenet2expnet_small"].settings(), "dataset_options": {}}
     assert command(record) == "fer-tf train ran_facenet2expnet_small --dataset ferplus --protocol official --seed 0"
-
-
-def test_the_shipped_files_are_those_of_their_records(monkeypatch):
-    monkeypatch.delenv("FER_TF_MODELS")
-    records = bundled_records()
-    assert records
-    for record in records:
-        path = bundled_path(record["file"])
-        assert file_fingerprint(path) == record["sha256"]
-        assert path.stat().st_size <= 5_000_000
-        assert record["class_names"] == list(model_info(load_model(path))["class_names"])

@@ -11,7 +11,6 @@ from fer_tf import data, saving
 from fer_tf.common.checks import InputError
 from fer_tf.runs import ensemble, evaluate, records
 from fer_tf.runs.averaged_views import evaluate_with_tta, predict_with_tta
-from fer_tf.runs.datasets import typed_options
 from fer_tf.saving import load_model
 from fer_tf.training import run_experiment
 
@@ -192,14 +191,6 @@ def test_runs_on_other_test_images_are_refused(home):
         (directory / "record.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="was tested on other images than synthetic holds now"):
         ensemble.ensemble_runs(NAMES[:2])
-
-
-def test_options_come_back_from_their_text():
-    """Records of before had them as text alone."""
-    values = (400, 0.5, True, None, "probability", ("anger", "fear"), "a/b c.csv")
-    options = dict(zip("abcdefg", values, strict=True))
-    assert typed_options({"dataset_options": {key: str(value) for key, value in options.items()}}) == options
-    assert typed_options({"dataset_options": {}, "typed_options": {"a": ["b"]}}) == {"a": ["b"]}
 
 
 def test_scores_are_written_as_evaluation_writes_them(home, tmp_path, tiny_faces):

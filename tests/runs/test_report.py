@@ -5,7 +5,6 @@ import dataclasses
 import html
 import re
 import shutil
-from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
@@ -17,9 +16,8 @@ from fixtures import QUICK_TRAINING, home_of_runs
 from fer_tf import plots
 from fer_tf.common.checks import InputError
 from fer_tf.common.files import write_json
-from fer_tf.common.paths import project_root
 from fer_tf.data import load_dataset
-from fer_tf.evaluation import document_tables, tables
+from fer_tf.evaluation import document_tables
 from fer_tf.runs import records, release, report, result_tables
 from fer_tf.runs.reproduce import declared_parameters, notebook_paths
 from fer_tf.training import run_experiment
@@ -296,27 +294,3 @@ def test_reduced_runs_are_not_released(released_home, put):
     release.render_results()
     assert "| reduced |" in (released_home / "README.md").read_text()
     assert "| smoke size: " in (released_home / "reports" / "results" / "comparison.md").read_text()
-
-
-def test_shipped_tables_and_readme_are_rendered_from_the_shipped_records():
-    """A figure typed by hand, or left behind by a newer record, is found here."""
-    runs = result_tables.released_runs()
-    assert runs, "the kit ships measured records"
-    table, claimed = result_tables.compare(runs), result_tables.claims(runs)
-    root = project_root() / "reports" / "results"
-    assert (root / "comparison.md").read_text() == tables.markdown(result_tables.shown(table))
-    assert (root / "claimed_and_reproduced.md").read_text() == tables.markdown(result_tables.shown_claims(claimed))
-    readme = Path(project_root() / "README.md").read_text()
-    assert release.fill_block(readme, release.readme_block(runs)) == readme
-
-
-def test_shipped_records_agree_with_their_predictions():
-    rendered = (project_root() / "reports" / "results" / "comparison.md").read_text()
-    for run in result_tables.released_runs():
-        table = run.predictions
-        assert (table["truth"] == table["label"]).mean() == pytest.approx(run.metrics["test"]["accuracy"])
-        clean = table[table["copy_of"] == ""]
-        expected = run.metrics["without_copies"]
-        assert len(clean) == expected["n"]
-        assert (clean["truth"] == clean["label"]).mean() == pytest.approx(expected["accuracy"])
-        assert run.record["reduced"] == "" or f"| {run.record['reduced']} |" in rendered

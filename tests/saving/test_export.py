@@ -1,6 +1,5 @@
 """Export: every form predicts as the Keras model does and carries its description, or no file appears."""
 
-import re
 import shutil
 import zipfile
 
@@ -8,12 +7,11 @@ import keras
 import numpy as np
 import pytest
 from exports import CLASSES, NAMES, decided_model, some_pictures
-from fixtures import assert_refused, run_cli
 
 from fer_tf.common.checks import InputError
 from fer_tf.data.images import convert
 from fer_tf.models import MODELS, build_model, model_options
-from fer_tf.saving import describe, export, model_info, save_model
+from fer_tf.saving import describe, export, model_info
 from fer_tf.saving.export import (
     Parity,
     SamplePictures,
@@ -29,6 +27,7 @@ pytestmark = pytest.mark.extras
 
 # Those with long graphs, and kinds of what others here have.
 LONG = ("akhand", "cnn4_se", "cnn4_se_residual", "deepfer", "mobilenet", "ran_facenet2expnet", "resnet18", "vgg16")
+
 FORMS = [
     ("onnx", None),
     ("onnx", "float16"),
@@ -178,37 +177,6 @@ def test_whole_numbers_calibrated_on_black_pictures_are_refused(form, tmp_path, 
     assert left_in(tmp_path) == []
 
 
-@keras.saving.register_keras_serializable("fer_tf_tests")
-class Odd(keras.layers.Layer):
-    """Does what neither form has an operator for."""
-
-    def call(self, inputs):
-        return keras.ops.erfinv(keras.ops.clip(inputs / 300, 0, 0.9))
-
-
-@pytest.mark.parametrize("form", ["onnx", "tflite"])
-def test_a_model_that_a_form_cannot_hold_is_refused_in_a_line(form, tmp_path, pictures):
-    inputs = keras.Input((48, 48, 1))
-    outputs = keras.layers.Dense(7, activation="softmax")(keras.layers.Flatten()(Odd()(inputs)))
-    with pytest.raises(InputError) as refused:
-        export_model(keras.Model(inputs, outputs, name="odd_one"), tmp_path / NAMES[form], form, pictures=pictures)
-    message = str(refused.value)
-    assert re.match(f"odd_one: cannot be written as {form}: .", message)
-    assert "Erfinv" in message
-    assert "\n" not in message
-    assert left_in(tmp_path) == []
-
-
-def test_weights_beyond_half_precision_are_refused(tmp_path, pictures):
-    model = small("cnn")
-    kernel, bias = model.get_layer("scores").get_weights()
-    kernel[0, 0] = 1e6
-    model.get_layer("scores").set_weights([kernel, bias])
-    with pytest.raises(InputError, match="quantize: .* beyond 65,504"):
-        export_model(model, tmp_path / "m.onnx", "onnx", "float16", pictures)
-    assert left_in(tmp_path) == []
-
-
 @pytest.mark.parametrize(
     ("form", "quantize", "out", "message"),
     [
@@ -309,27 +277,6 @@ def test_a_model_stays_in_keras_unless_another_runtime_is_named(decided):
     assert open_in_runtime(decided, "keras") is decided is open_in_runtime(decided)
     with pytest.raises(InputError, match="runtime: allowed are None, keras, onnx, tflite; received 'torch'"):
         open_in_runtime(decided, "torch")
-
-
-# the command
-
-
-def test_the_command_writes_and_tells(capsys, tmp_path, decided):
-    decided = keras.models.clone_model(decided)
-    save_model(decided, tmp_path / "m.h5", CLASSES, {"dataset": "fer2013"})
-    answer = run_cli(capsys, "export", tmp_path / "m.h5", "--to", "tflite", "--quantize", "int8")
-    assert answer.code == 0, answer.err
-    assert "note: calibrated on synthetic; the model was trained on fer2013" in answer.out
-    assert re.search(r"m-int8.tflite: 0\.\d+ MB \(m\.h5: 0\.\d+ MB\)", answer.out)
-    assert re.search(r"probability .* on \d+ pictures of synthetic identity: [\d.e-]+; same label on \d+", answer.out)
-    assert open_exported(tmp_path / "m-int8.tflite").fer_tf_info["class_names"] == list(CLASSES)
-
-
-def test_the_command_refuses_in_a_line(capsys, tmp_path, tiny_model_path):
-    assert_refused(run_cli(capsys, "export", tmp_path / "lost.h5", "--to", "onnx"), "no model file", "lost.h5")
-    answer = run_cli(capsys, "export", tiny_model_path, "--to", "savedmodel", "--quantize", "int8")
-    assert_refused(answer, "quantize: a SavedModel holds only float32")
-    assert_refused(run_cli(capsys, "export", tiny_model_path, "--to", "pmml"), "form: allowed are onnx", "'pmml'")
 
 
 def test_a_model_without_description_is_described_by_its_outputs(decided):

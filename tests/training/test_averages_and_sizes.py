@@ -14,9 +14,15 @@ from fer_tf.training import checkpoint
 pytestmark = pytest.mark.usefixtures("untraced")
 
 
-def test_an_interrupted_fit_with_all_of_them_ends_bit_for_bit_the_same(tmp_path, tiny_faces, monkeypatch):
-    """Stopped among the small pictures, where the size changes, and among the large ones."""
-    for stop in (1, 2, 3):
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param((2,), id="where the size changes"),
+        pytest.param((1, 2, 3), marks=pytest.mark.slow, id="among the small and the large pictures, too"),
+    ],
+)
+def test_an_interrupted_fit_with_all_of_them_ends_bit_for_bit_the_same(tmp_path, tiny_faces, monkeypatch, stops):
+    for stop in stops:
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint.EpochKeeper, "on_epoch_begin", stopping_at(stop))
             with pytest.raises(KeyboardInterrupt):

@@ -60,7 +60,7 @@ def test_a_training_without_time_left_stops_after_an_epoch_and_resumes_to_the_sa
 def test_a_first_epoch_that_cannot_end_in_time_is_not_waited_for(fresh_home, monkeypatch):
     monkeypatch.setenv(checkpoint.STOP_AT, "1")
     with pytest.raises(OutOfTime):
-        run_experiment("cnn", verbose=False, **SMALL, batch_size=4)
+        run_experiment("cnn", verbose=False, **SMALL, batch_size=2)
     assert not list(fresh_home.rglob("history.csv"))
 
 

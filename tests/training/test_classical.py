@@ -92,8 +92,8 @@ def test_done_once_and_put_aside_for_other_settings(fitted, capsys):
     run_classical("hog_svm", **options)
     assert "up to date" in capsys.readouterr().out
     smoke = run_classical("hog_svm", **options, size="smoke")
-    assert smoke.record["counts"]["train"]["all"] == 320
-    assert "smoke size: at most 320 images per split" in smoke.record["reduced"]
+    assert smoke.record["counts"]["train"]["all"] == 160
+    assert "smoke size: at most 160 images per split" in smoke.record["reduced"]
     capsys.readouterr()
     again = run_classical("hog_svm", **options)
     assert "up to date" in capsys.readouterr().out

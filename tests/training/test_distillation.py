@@ -12,7 +12,7 @@ from fer_tf.data import load_dataset
 from fer_tf.data.feeding.epoch_plan import target_matrix
 from fer_tf.experiments import resolve
 from fer_tf.saving import load_model
-from fer_tf.training import fitting, run_experiment, teachers
+from fer_tf.training import distillation, fitting, run_experiment
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -28,7 +28,7 @@ def trained(tmp_path_factory):
 
 
 def opened(trained, tiny_faces, names="cnn"):
-    return teachers.open_teacher(resolve("compact", overrides={"teacher": names}), tiny_faces, 0)
+    return distillation.open_teacher(resolve("compact", overrides={"teacher": names}), tiny_faces, 0)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_another_teacher_makes_another_run(trained, tiny_faces):
 def test_answers_are_the_mean_of_picture_and_mirror_in_the_students_order(trained, tiny_faces):
     model, split = load_model(trained.model_path), tiny_faces.test
     order = tuple(reversed(tiny_faces.class_names))
-    teacher = teachers.Teacher(("cnn",), (model,), order, "f")
+    teacher = distillation.Teacher(("cnn",), (model,), order, "f")
     both = [model.predict_on_batch(images) for images in (split.images, split.images[:, :, ::-1])]
     np.testing.assert_allclose(teacher.answers(split), np.mean(both, axis=0)[:, ::-1], atol=1e-6)
     live = teacher.live()(split.images.astype(np.float32))

@@ -1,4 +1,4 @@
-"""Fine-tuning: a run starts from a trained model, learns classes of one's own, and is a run like any other."""
+"""Fine-tuning: a run starts from a trained model, learns new classes, and is a run like any other."""
 
 import keras
 import numpy as np
@@ -76,7 +76,7 @@ def test_the_run_knows_its_classes_and_says_what_it_started_from(tuned, start_fi
     assert started["fingerprint"] == run.record["weights"]
     notes = " ".join(run.record["notes"])
     assert "started from start.h5: its head knows happiness, surprise; new are confused" in notes
-    assert "classes of your own, kept as they are: confused" in notes
+    assert "your own classes, kept as they are: confused" in notes
     assert "only 3 test pictures: one more error lowers the accuracy by 33 points" in notes
     assert "weights" not in run.record["changed_settings"]
     assert list(run.metrics["test"]["per_class"]) == ["happiness", "surprise", "confused"]

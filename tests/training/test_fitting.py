@@ -213,7 +213,13 @@ def whole(tmp_path_factory):
     return tmp_path_factory.mktemp("whole")
 
 
-@pytest.mark.parametrize("epochs", [1, 2], ids=["after the head's phase", "in the middle of the next"])
+@pytest.mark.parametrize(
+    "epochs",
+    [
+        pytest.param(1, id="after the head's phase"),
+        pytest.param(2, marks=pytest.mark.slow, id="in the middle of the next"),
+    ],
+)
 def test_interrupted_run_ends_the_same(tmp_path, monkeypatch, whole, epochs):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, monkeypatch, stop_after=epochs)

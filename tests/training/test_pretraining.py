@@ -1,18 +1,15 @@
 """Backbones for the drawn world: who they are trained on, what is written, and that `weights="drawn"` loads it."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
 import pytest
 
-from fer_tf.common.checks import InputError, MissingDataError, ModelFileError
-from fer_tf.common.paths import project_root
+from fer_tf.common.checks import InputError
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.sets import synthetic
-from fer_tf.models import build_model, drawn
-from fer_tf.models.backbones import find_backbone
+from fer_tf.models import drawn_weights
 from fer_tf.models.features import feature_extractor
 from fer_tf.training import face_nets, pretraining
 
@@ -55,8 +52,8 @@ def test_the_truths_are_those_of_the_drawn_faces(home):
 
 def test_every_network_of_the_quick_size_ships_and_is_small(home, monkeypatch):
     monkeypatch.delenv("FER_TF_MODELS")
-    assert set(drawn.drawn_names()) == SHIPPED == set(pretraining.RECIPES)
-    sizes = [drawn.drawn_file(name).stat().st_size for name in SHIPPED]
+    assert set(drawn_weights.drawn_names()) == SHIPPED == set(pretraining.RECIPES)
+    sizes = [drawn_weights.drawn_file(name).stat().st_size for name in SHIPPED]
     assert max(sizes) <= 2_000_000
     assert sum(sizes) <= 8_000_000
 
@@ -104,35 +101,6 @@ def test_an_interrupted_pretraining_resumes_after_its_last_epoch(home, monkeypat
     out = capfd.readouterr().out
     assert "Epoch 1/3" not in out
     assert "Epoch 3/3" in out
-
-
-@pytest.mark.parametrize("name", ["vgg16", "mobilenet"])
-def test_drawn_weights_are_in_the_backbone(name):
-    model = build_model(name, (48, 48, 1), 7, weights="drawn", width=0.25, resolution=48)
-    again = build_model(name, (48, 48, 1), 8, weights="drawn", width=0.25, resolution=32)
-    random = build_model(name, (48, 48, 1), 7, width=0.25)
-    first, second, other = (find_backbone(each).get_weights()[0] for each in (model, again, random))
-    np.testing.assert_array_equal(first, second)
-    assert not np.allclose(first, other)
-
-
-def test_weights_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="width: drawn weights are for width 0.25; received 0.5"):
-        build_model("vgg16", weights="drawn", width=0.5)
-    with pytest.raises(InputError, match="do not fit features, which takes 48 px"):
-        feature_extractor("cnn", (64, 64, 1), "features", 0.25, weights="drawn")
-    with pytest.raises(MissingDataError, match="no drawn weights for ResNet50 in .*available: MobileNet, VGG16, cnn"):
-        build_model("akhand", weights="drawn", backbone="ResNet50", width=0.25)
-
-
-def test_a_changed_file_is_refused(home):
-    shipped = project_root() / "models" / "bundled" / "backbones"
-    for kind in ("json", "weights.h5"):
-        shutil.copy(shipped / f"cnn.{kind}", home / "models" / "bundled" / "backbones")
-    path = drawn.drawn_file("cnn")
-    path.write_bytes(path.read_bytes() + b"x")
-    with pytest.raises(ModelFileError, match=r"is not the file that cnn.json describes .*git checkout"):
-        drawn.drawn_file("cnn")
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,7 @@
 Most tests put a small script in the place of `python -m fer_tf`; the last one trains.
 """
 
-import json
 import os
-import re
 import signal
 import sys
 import tarfile
@@ -18,133 +16,14 @@ import pytest
 
 from fer_tf.__main__ import main
 from fer_tf.common.checks import InputError, OutOfTime
-from fer_tf.common.files import as_json, write_json
 from fer_tf.runs import records
 from fer_tf.training import checkpoint, fitting, queue, queue_state, search
 from fer_tf.training.queue import Settings, run_queue
 from fer_tf.training.queue_entries import Entry, read_queue
 from fer_tf.training.queue_state import state, status
+from queues import FAKE, FakeRuns, cnn, files_of, finish, write, write_history
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks and signals are those of POSIX")
-
-# Is called as `python -u -m fer_tf train ... --seed K`; HOME/K.json says what becomes of it.
-FAKE = """#!{python} -SE
-import json, os, signal, sys, time
-home, words = {home!r}, sys.argv[4:]
-seed = words[words.index("--seed") + 1] if "--seed" in words else words[0]
-
-def tell(event):
-    with open(home + "/events", "a") as file:
-        file.write(f"{{event}} {{seed}}\\n")
-
-def count(event):
-    return sum(line.startswith(event + " ") for line in open(home + "/events"))
-
-def stopped(*_):
-    tell("stop")
-    os._exit(130)
-
-plan = json.load(open(home + "/" + seed + ".json")) if os.path.exists(home + "/" + seed + ".json") else {{}}
-signal.signal(signal.SIGINT, signal.SIG_IGN if plan.get("deaf") else stopped)
-tell("start")
-until = time.time() + 60
-while count("start") < plan.get("together", 0) and time.time() < until:
-    time.sleep(0.02)
-time.sleep(plan.get("seconds", 0.05))
-print(plan.get("says", ""))
-about = {{"words": words, "nice": os.getpriority(os.PRIO_PROCESS, 0), "environment": dict(os.environ)}}
-json.dump(about, open(home + "/about-" + seed + ".json", "w"))
-starts = sum(line == f"start {{seed}}\\n" for line in open(home + "/events"))
-if starts <= plan.get("killed", 0):
-    os.kill(os.getpid(), signal.SIGKILL)
-code = plan.get("code", 0)
-for path, text in plan.get("files", {{}}).items() if not code else ():
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
-tell("end")
-sys.exit(code)
-"""
-
-
-def cnn(seed=0, **columns):
-    return Entry("cnn", seed=seed, **{"size": "smoke", **columns})
-
-
-def record_of(entry, **other):
-    """What the record of a finished run says."""
-    options = {key: str(value) for key, value in entry.dataset_options.items()}
-    record = {"experiment": entry.experiment, "seed": entry.seed, "dataset_options": options, "size": entry.size}
-    record |= {"settings": as_json(entry.resolved.settings())} if entry.kind == "train" else {}
-    record |= {"members": [{"run": name} for name in entry.member_names]} if entry.kind == "ensemble" else {}
-    return {**record, "fingerprint": "f", "code": "c", **other}
-
-
-def files_of(entry, **other):
-    """The files that a finished run leaves, path -> text."""
-    if entry.kind == "search":
-        return {str(entry.directory / "trials.csv"): "trial\n"}
-    metrics = {"fingerprint": "f", "test": {"accuracy": 0.5}}
-    return {
-        str(entry.directory / "record.json"): json.dumps(record_of(entry, **other)),
-        str(records.model_path(entry.name)): "weights",
-        str(entry.directory / "metrics.json"): json.dumps(metrics),
-    }
-
-
-def finish(entry, **other):
-    for path, text in files_of(entry, **other).items():
-        write(Path(path), text)
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def write_history(entry, seconds, accuracies=None):
-    accuracies = accuracies or [0.5] * len(seconds)
-    rows = [
-        {"epoch": epoch, "val_accuracy": accuracy, "seconds": float(length)}
-        for epoch, (length, accuracy) in enumerate(zip(seconds, accuracies, strict=True), start=1)
-    ]
-    entry.directory.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows).to_csv(entry.directory / "history.csv", index=False)
-
-
-class FakeRuns:
-    """Replaces `python -m fer_tf`: records what was started, and ends each run as planned."""
-
-    def __init__(self, home):
-        self.home = home
-        home.mkdir()
-        (home / "events").touch()
-
-    def plan(self, entry, **how):
-        """Plans what happens to the entry's process.
-
-        Args:
-            entry: finished when its process ends with code 0.
-            how: seconds that it takes, what it says, its exit code, how often it is killed by a signal, after how many
-                starts in all it continues (together), and whether it ignores Ctrl-C.
-        """
-        name = "ensemble" if entry.kind == "ensemble" else str(entry.seed)
-        write(self.home / f"{name}.json", json.dumps({"files": files_of(entry), **how}))
-
-    def events(self):
-        return [tuple(line.split()) for line in (self.home / "events").read_text().splitlines()]
-
-    def starts(self):
-        return [seed for event, seed in self.events() if event == "start"]
-
-    def about(self, entry):
-        """Words, niceness and environment of the entry's process."""
-        return json.loads((self.home / f"about-{entry.seed}.json").read_text())
-
-    def wait_for(self, event):
-        until = time.time() + 60
-        while not any(found == event for found, _ in self.events()) and time.time() < until:
-            time.sleep(0.02)
 
 
 @pytest.fixture
@@ -203,7 +82,7 @@ def test_a_failed_run_is_reported_with_its_last_words_and_the_others_still_run(f
     table = run_queue(entries, Settings(workers=2)).set_index("run")
     assert list(table["state"]) == ["finished", "failed", "failed", "finished"]
     assert table["remark"].iloc[1] == "error: fer2013.csv is missing"
-    assert table["remark"].iloc[2] == "ended with an error and said nothing"
+    assert table["remark"].iloc[2] == "ended with an error and printed nothing"
     assert "failed cnn-synthetic-identity-seed1: error: fer2013.csv is missing" in capsys.readouterr().out
     assert "== 20" in queue_state.log_path(entries[1]).read_text()
     # failed ones wait until somebody has looked
@@ -322,33 +201,6 @@ def test_as_many_runs_as_the_cores_have_room_for(monkeypatch):
     assert Settings(workers=3, threads=4).slots == 3
 
 
-def test_a_record_with_other_settings_is_not_the_rows_run(fresh_home):
-    entry = cnn(3, overrides="epochs=2", options="count=200")
-    assert not queue_state.is_finished(entry)
-    finish(entry)
-    assert queue_state.is_finished(entry)
-    for other in ({"overrides": "epochs=3"}, {"options": "count=400"}, {"size": "quick"}, {"options": ""}):
-        changed = cnn(3, **{"overrides": "epochs=2", "options": "count=200", **other})
-        assert changed.name == entry.name
-        assert not queue_state.is_finished(changed)
-    finish(entry, code="of a later version")
-    assert queue_state.is_finished(entry), "changed code must not cause hours of training again"
-    finish(entry, fingerprint="of the training under way")
-    assert not queue_state.is_finished(entry), "metrics of an earlier training are not this one's"
-    (entry.directory / "metrics.json").unlink()
-    assert not queue_state.is_finished(entry)
-
-
-def test_a_record_from_before_a_setting_was_there_is_still_the_rows_run(fresh_home):
-    entry = cnn()
-    settings = record_of(entry)["settings"]
-    older = {key: value for key, value in settings.items() if key != "ema"}
-    finish(entry, settings=older)
-    assert settings["ema"] == 0
-    assert queue_state.is_finished(entry)
-    assert not queue_state.is_finished(cnn(overrides="ema=0.9"))
-
-
 def test_a_record_that_ships_is_not_trained_again_unless_another_run_needs_the_model(fake, monkeypatch):
     monkeypatch.setattr(queue_state, "results_root", lambda: fake.home / "results")
     entries = planned(fake, 2)
@@ -366,34 +218,6 @@ def test_a_record_that_ships_is_not_trained_again_unless_another_run_needs_the_m
     assert len(fake.starts()) == 3
 
 
-def test_classical_runs_and_ensembles_are_finished_by_their_records(fresh_home):
-    svm = Entry("hog_svm", size="smoke")
-    ensemble = Entry("ensemble", members="a+b")
-    for entry in (svm, ensemble):
-        assert not queue_state.is_finished(entry)
-    for entry in (svm, ensemble):
-        finish(entry)
-        assert state(entry) == "finished"
-    assert not queue_state.is_finished(Entry("hog_svm", size="quick"))
-
-
-def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):
-    members, ensemble = [cnn(seed=0), cnn(seed=1)], Entry("ensemble", members=f"{cnn(seed=0).name}+{cnn(seed=1).name}")
-    for entry in members:
-        finish(entry)
-    finish(ensemble)
-    path = ensemble.directory / "record.json"
-    record = records.read_record(ensemble.directory)
-    record["members"] = [
-        {"run": entry.name, "fingerprint": records.finished_fingerprint(entry.name)} for entry in members
-    ]
-    write_json(path, record)
-    assert queue_state.is_finished(ensemble)
-    record["members"][1]["fingerprint"] = "of an earlier training"
-    write_json(path, record)
-    assert not queue_state.is_finished(ensemble)
-
-
 def test_a_search_with_another_space_is_not_the_one_that_was_done(fake):
     entry = cnn(space="epochs=1,2")
     fake.plan(entry)
@@ -404,13 +228,6 @@ def test_a_search_with_another_space_is_not_the_one_that_was_done(fake):
     assert not queue_state.is_finished(wider)
     assert run([wider]) == {entry.name: "finished"}
     assert fake.starts() == ["0", "0"]
-
-
-def test_what_is_left_of_a_killed_run_is_interrupted_and_not_new(fresh_home):
-    entry = cnn()
-    assert state(entry) == "new"
-    write(entry.directory / "matching" / checkpoint.CHECKPOINT, "")
-    assert state(entry) == "interrupted"
 
 
 @pytest.fixture
@@ -483,68 +300,6 @@ def test_a_packed_queue_unpacked_elsewhere_is_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "elsewhere" / "models"))
     assert list(status([done, begun, new])["state"]) == ["finished", "interrupted", "new"]
     pd.testing.assert_frame_equal(status([done, begun, new]), before)
-
-
-def test_the_status_tells_of_each_run_where_it_is(fresh_home):
-    begun, new, svm = cnn(overrides="epochs=12"), cnn(1), Entry("hog_svm", size="smoke")
-    write_history(begun, [10, 20, 60], [0.3, 0.625, 0.5])
-    table = status([begun, new, svm])
-    assert list(table.columns) == [
-        "run",
-        "state",
-        "epoch",
-        "of",
-        "best val",
-        "seconds an epoch",
-        "minutes left",
-        "remark",
-    ]
-    first, second, third = table.to_dict("records")
-    assert first == {
-        "run": begun.name,
-        "state": "new",
-        "epoch": 3,
-        "of": 12,
-        "best val": 0.625,
-        "seconds an epoch": 20.0,
-        "minutes left": 3.0,
-        "remark": "",
-    }
-    assert pd.isna([second[key] for key in ("epoch", "best val", "seconds an epoch", "minutes left")]).all()
-    assert second["of"] == 2
-    assert pd.isna(third["of"])
-    finish(begun)
-    assert status([begun])["state"][0] == "finished"
-    assert pd.isna(status([begun])["minutes left"][0])
-
-
-def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_home):
-    entries = [cnn(overrides="epochs=12"), cnn(1), cnn(2), Entry("hog_svm", size="smoke")]
-    write_history(entries[0], [10, 20, 60])
-    finish(entries[1])
-    queue_state.queue_folder().mkdir(parents=True)
-    locks = [queue_state.acquire(entry) for entry in (entries[0], entries[3])]
-    line = queue_state.progress_line(entries)
-    assert re.fullmatch(
-        r"\d\d:\d\d  1 finished, 2 running, 1 to go \| cnn-synthetic-identity-seed0 3/12, 3 min left"
-        r" \| hog_svm-synthetic-identity-seed0 0/\?",
-        line,
-    )
-    for lock in locks:
-        lock.close()
-
-
-def test_only_finished_trainings_are_for_a_release(fresh_home):
-    entries = [cnn(), cnn(1), Entry("hog_svm", size="smoke"), Entry("ensemble", members="a+b")]
-    with pytest.raises(InputError, match="no finished run of it can be released"):
-        queue_state.finished_names(entries)
-    for entry in (entries[1], entries[2], entries[3]):
-        finish(entry)
-    assert queue_state.finished_names(entries) == ([entries[1].name, entries[2].name], [])
-    record = json.loads((entries[1].directory / "record.json").read_text())
-    (entries[1].directory / "record.json").write_text(json.dumps({**record, "reduced": "epochs 2 for 30"}))
-    assert queue_state.finished_names(entries) == ([entries[2].name], [entries[1].name])
-    assert queue_state.finished_names(entries, reduced=True) == ([entries[1].name, entries[2].name], [])
 
 
 def call(monkeypatch, *words):

@@ -196,7 +196,7 @@ def test_a_trainings_command_is_what_fer_tf_takes(tmp_path):
     assert found["data_dir"] == "my data"
     assert found["options"] == ["label_mode=soft", "train_share=0.5"]
     assert not found["force"]
-    # the settings, once more as text, are the row's
+    # the settings, again as text, are the row's
     again = one(tmp_path, experiment="compact", size="quick", overrides=" ".join(found["settings"]))
     assert again.resolved == entry.resolved
     assert not entry.resolved.flip

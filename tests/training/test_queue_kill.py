@@ -146,7 +146,7 @@ def test_a_queue_killed_again_and_again_ends_as_if_nothing_was(start):
         for place, entry in enumerate(entries):
             before, now = rows[place], finished_epochs(entry)
             assert [row["epoch"] for row in now] == list(range(1, len(now) + 1)), "an epoch is missing, or there twice"
-            assert now[: len(before)] == before, "a finished epoch is lost, or was trained once more"
+            assert now[: len(before)] == before, "a finished epoch is lost, or was trained again"
             path = entry.directory / "history.csv"
             written = list(pd.read_csv(path)["epoch"]) if path.is_file() else []
             assert written == list(range(1, len(written) + 1))

@@ -14,7 +14,7 @@ from fer_tf.training.search import run_search
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
-OPTIONS = {"dataset_options": {"count": 240}, "size": "smoke", "verbose": False, "width": 0.1, "epochs": 1}
+OPTIONS = {"dataset_options": {"count": 120}, "size": "smoke", "verbose": False, "width": 0.1, "epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_the_first_model_is_trained_first_and_its_maps_change_all_pictures(runs)
     assert salient.record["claims"] == [22]
     assert "weighted by their occlusion maps" in salient.record["notes"][-1]
     assert salient.record["dataset_source"] != plain.record["dataset_source"]
-    ds = load_for(experiments.resolve("deepfer", "smoke"), "synthetic", options={"count": 240})
+    ds = load_for(experiments.resolve("deepfer", "smoke"), "synthetic", options={"count": 120})
     first, second = (saving.load_model(run.model_path) for run in runs)
     changed = explain.salient(first, ds.test.images)
     probabilities = salient.predictions[list(ds.class_names)].to_numpy()
@@ -64,7 +64,7 @@ def test_the_model_alone_is_not_taken_for_one_of_plain_pictures(runs, tiny_faces
 
 def test_what_cannot_be_done_is_said(runs):
     with pytest.raises(InputError, match="search: deepfer_salient learns pictures .*; search deepfer"):
-        run_search("deepfer_salient", {"epochs": [1]}, dataset_options={"count": 240}, size="smoke")
+        run_search("deepfer_salient", {"epochs": [1]}, dataset_options={"count": 120}, size="smoke")
     with pytest.raises(InputError, match="deepfer_salient is defined by salient_by deepfer"):
         experiments.resolve("deepfer_salient", overrides={"salient_by": "cnn"})
     with pytest.raises(InputError, match="salient_by: allowed are"):
@@ -74,4 +74,4 @@ def test_what_cannot_be_done_is_said(runs):
 
 
 def test_the_forms_are_those_of_explain():
-    assert experiments.SALIENCIES == explain.saliency.FORMS
+    assert experiments.SALIENCIES == explain.salient_pictures.FORMS

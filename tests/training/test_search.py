@@ -151,6 +151,7 @@ def test_interrupted_search_runs_only_the_rest(fresh_home, fake):
     assert again == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_trial_goes_on_after_its_last_epoch(fresh_home, monkeypatch):
     space = {"learning_rate": [0.01], "epochs": [4]}
     whole = run_search("cnn", space, out=fresh_home / "whole", **PLAIN).table

@@ -49,7 +49,7 @@ def contours(images: np.ndarray) -> np.ndarray:
 
     Args:
         images: uint8 [N, H, W, C].
-    Returns: uint8 [N, 48, 48]; 128 is no contour.
+    Returns: uint8 [N, 48, 48]; 128 means no contour.
     """
     gray = convert(images, (SIDE, SIDE), 1)[..., 0].astype(np.float32)
     return np.stack([_contours(picture) for picture in gray]) if len(gray) else np.zeros((0, SIDE, SIDE), np.uint8)
@@ -57,7 +57,7 @@ def contours(images: np.ndarray) -> np.ndarray:
 
 def _contours(gray):
     band = cv2.GaussianBlur(gray, (0, 0), 1) - cv2.GaussianBlur(gray, (0, 0), 4)
-    strength = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 6) + 4)  # 4: two gray levels of noise are no contour
+    strength = np.sqrt(cv2.GaussianBlur(band * band, (0, 0), 6) + 4)  # 4: two gray levels of noise are not a contour
     return np.clip(np.round(40 * band / strength) + 128, 0, 255).astype(np.uint8)
 
 

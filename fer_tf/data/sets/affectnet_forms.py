@@ -24,7 +24,7 @@ from ...common.checks import DataError, MissingDataError
 from ...common.hashes import file_fingerprint
 from ...emotions import AFFECTNET_CODES, EMOTIONS
 from ..cache import cached_arrays
-from ..folders import class_folders, class_pictures, folder_emotion, missing_data, split_folders
+from ..folders import class_folders, class_pictures, folder_class, missing_data, split_folders
 from ..images import IMAGE_SUFFIXES, is_litter
 from .affectnet_lists import ALLOWED_CODES, LISTS, add_status, affect, find_lists, read_lists, scan
 
@@ -277,4 +277,4 @@ def _folder_code(folder, numbers):
             meaning = ", ".join(f"{code} {emotion}" for code, emotion in AFFECTNET_CODES.items())
             raise DataError(f"{folder}: unknown class folder; allowed are AffectNet's codes {meaning}, or names")
         return _FOLDER_CODES[numbers[int(name)]]
-    return _FOLDER_CODES[folder_emotion(folder)]
+    return _FOLDER_CODES[folder_class(folder)]

@@ -92,9 +92,9 @@ def find_csv(root: Path) -> Path | None:
     """
     if root.is_file():  # the csv itself, without a suffix
         return root
-    found = [path for place in _places(root) for path in _named_files(place, (*_STEMS, *_KAGGLE))]
-    if found or _picture_home(root):
-        return found[0] if found else None
+    csv_files = [path for place in _places(root) for path in _named_files(place, (*_STEMS, *_KAGGLE))]
+    if csv_files or _picture_home(root):
+        return csv_files[0] if csv_files else None
     beside = _named_files(root.parent, _STEMS)
     if beside:
         return beside[0]
@@ -104,7 +104,7 @@ def find_csv(root: Path) -> Path | None:
 
 
 def _places(root):
-    """The dataset's folder, then the folders in it, because some archives have a folder of their own inside."""
+    """The dataset's folder, then the folders in it, because some archives have their own folder inside."""
     return [root, *class_folders(root)] if root.is_dir() else []
 
 

@@ -21,8 +21,8 @@ from ...emotions import EMOTIONS
 from .. import drawn_faces
 from ..base import DatasetSpec, FaceDataset
 from ..cache import cached_arrays
+from ..drawn_face_parts import region_masks
 from ..drawn_faces import DIFFICULTIES, draw_faces
-from ..region_masks import region_masks
 from ..splits import group_split
 from ..stores import ArrayImages
 

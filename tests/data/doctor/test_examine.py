@@ -47,22 +47,6 @@ def test_summary_counts(planted):
     assert counts["test images with a copy in train or val"] == 2
 
 
-@pytest.fixture
-def near_copies(tiny_faces):
-    """12 faces: row 8 (test) is 0 (train) moved by two pixels under another label; 9 (test) is 5 (val) mirrored, moved;
-    10 (test) is 1 (train) pixel for pixel; 11 (test) is white but for a line; 6 (val) is gray."""
-    images = tiny_faces.store.array[:12].copy()
-    images[8] = np.clip(np.roll(images[0], (2, -2), axis=(0, 1)) + 5.0, 0, 255)
-    images[9], images[10] = np.roll(images[5][:, ::-1], 2, axis=0), images[1]
-    images[11] = 255
-    images[11, 20, 8:40] = 0
-    images[6] = 90
-    labels = np.array([0, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 0])
-    split = ["train"] * 5 + ["val"] * 2 + ["test"] * 5
-    table = pd.DataFrame({"label": labels, "split": split, "name": [f"face{row}" for row in range(12)]})
-    return FaceDataset("planted", "p", ("anger", "fear"), table, ArrayImages(images))
-
-
 def test_examine_finds_each_kind_of_copy(near_copies):
     found = examine.examine(near_copies)
     pairs = found.pairs.set_index(["row_a", "row_b"])
@@ -152,20 +136,3 @@ def test_findings_are_written_with_names(near_copies, tmp_path):
     images, pairs = (pd.read_csv(path) for path in paths[:2])
     assert images.loc[8, ["row", "name", "label"]].tolist() == [8, "face8", "fear"]
     assert pairs.loc[0, ["row_a", "row_b", "label_a", "label_b", "kind"]].tolist() == [0, 8, "anger", "fear", "near"]
-
-
-def test_sheets_show_every_picture(near_copies):
-    from fer_tf.data.doctor.sheets import blank_sheet, pair_sheet
-
-    found, store = examine.examine(near_copies), near_copies.store
-    pairs = examine.worst_pairs(found.pairs)
-    figure = pair_sheet(*(store.fetch(pairs[key].to_numpy()) for key in ("row_a", "row_b")), pairs, ("anger", "fear"))
-    titles = [axis.get_title() for axis in figure.axes if axis.images]
-    assert len(titles) == 6
-    assert titles[0].split("\n") == ["train", "anger", "row 0"]
-    assert {"test", "fear"} <= set(titles[1].split("\n"))
-    assert "near" in titles[1]
-    blank = found.images[found.images["blank"] | found.images["near_blank"]]
-    figure = blank_sheet(store.fetch(blank.index.to_numpy()), blank, ("anger", "fear"))
-    titles = [axis.get_title() for axis in figure.axes if axis.images]
-    assert [title.split("\n")[-1] for title in titles] == ["row 6", "row 11"]

@@ -5,55 +5,13 @@ import math
 import cv2
 import numpy as np
 import pytest
+from fixtures import black, paste, rectangles
 
 from fer_tf.common.checks import InputError
-from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.faces import DETECTORS, Face, crop_faces, detect_faces
 from fer_tf.data.faces.detectors import Detector
 
 REAL = ("haar", "mtcnn")
-
-
-@pytest.fixture(scope="module")
-def people():
-    """Four drawn faces that look straight ahead, uint8 [4, 96, 96, 1]."""
-    return draw_faces(4, seed=0, size=96, difficulty="easy", emotions=["neutral"] * 4).images
-
-
-@pytest.fixture
-def spots(monkeypatch, fresh):
-    """A detector "spots" whose faces are the white rectangles of a picture; lists the shapes of its batches."""
-    shapes = []
-
-    def find(batch, smallest):
-        shapes.append(batch.shape)
-        return [rectangles(picture) for picture in batch]
-
-    monkeypatch.setitem(DETECTORS, "spots", Detector(lambda: find, "white rectangles"))
-    return shapes
-
-
-def rectangles(picture):
-    _, _, stats, _ = cv2.connectedComponentsWithStats((picture[..., 1] > 128).astype(np.uint8))
-    return [
-        Face((float(x), float(y), float(w), float(h)), 0.5, (x + w / 4, y + h / 4), (x + 3 * w / 4, y + h / 4))
-        for x, y, w, h, _ in stats[1:]
-    ]
-
-
-def black(height, width, channels=1, *boxes):
-    """A black picture with white rectangles (x, y, w, h)."""
-    picture = np.zeros((height, width, channels), np.uint8)
-    for x, y, w, h in boxes:
-        picture[y : y + h, x : x + w] = 255
-    return picture
-
-
-def paste(canvas, face, x, y, side):
-    """Puts a face into the canvas at a size; returns the canvas."""
-    method = cv2.INTER_AREA if side < len(face) else cv2.INTER_LINEAR
-    canvas[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=method)[..., None]
-    return canvas
 
 
 def centre(face):
@@ -200,42 +158,6 @@ def test_a_face_in_the_frame_alone_is_none(spots):
     assert found == []  # 4 px wide, with 19 / 2 px of frame next to it: its middle is outside
     (found,) = detect_faces([black(48, 48, 1, (0, 10, 30, 30))], "spots")
     np.testing.assert_allclose(found[0].box, (-9.5, 10, 39.5, 30), atol=1)
-
-
-# both
-
-
-def test_select_and_missing(spots):
-    two, empty = black(400, 500, 3, (10, 10, 40, 40), (100, 100, 80, 80)), black(400, 500, 3)
-    first, none = crop_faces([two, empty], 40, "spots", margin=0)
-    assert [crop.face.box for crop in first] == [(100, 100, 80, 80)]
-    assert first[0].detected
-    np.testing.assert_array_equal(first[0].image, np.full((40, 40, 3), 255))
-    assert [crop.detected for crop in none] == [False]
-    every, none = crop_faces([two, empty], 32, "spots", select="all", missing="skip")
-    assert [crop.face.box for crop in every] == [(100, 100, 80, 80), (10, 10, 40, 40)]
-    assert none == []
-    with pytest.raises(InputError, match="spots finds no face in number 1, 3$"):
-        crop_faces([two, empty, two, empty], 32, "spots", missing="error")
-
-
-def test_whole_pictures_are_squeezed_as_ready_crops_are(rng):
-    picture = rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    ((crop,),) = crop_faces([picture], 30, "none", missing="error")
-    np.testing.assert_array_equal(crop.image, cv2.resize(picture, (30, 30), interpolation=cv2.INTER_AREA))
-    assert not crop.detected
-
-
-@pytest.mark.parametrize("detector", REAL)
-def test_turned_faces_come_out_level(detector, people):
-    """A drawn face turned by 15°: found, and its eyes are level in the crop (found there once more)."""
-    canvas = paste(np.full((300, 300, 1), 128, np.uint8), people[2], 70, 70, 160)
-    turn = cv2.getRotationMatrix2D((150, 150), -15, 1)
-    turned = cv2.warpAffine(canvas, turn, (300, 300), borderValue=128)[..., None]
-    ((crop,),) = crop_faces([turned], 160, detector)
-    assert crop.face.roll == pytest.approx(15, abs=6)
-    ((again,),) = detect_faces([crop.image], detector)
-    assert abs(again.roll) < 5
 
 
 # what is wrong or missing

@@ -15,10 +15,10 @@ import urllib.request
 import cv2
 import numpy as np
 import pytest
-from fixtures import content_of, data_url, run_cli
+from fixtures import content_of, data_url
 
 from fer_tf.common.checks import InputError
-from fer_tf.common.ports import address, is_loopback, open_port
+from fer_tf.common.ports import address, open_port
 from fer_tf.data.images import read_image
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import sample_path
@@ -26,6 +26,7 @@ from fer_tf.predict.demo import server
 from fer_tf.predict.demo.server import Models, answer_requests, make_app
 
 CLASSES = list(EMOTIONS[:7])
+
 # The names of browsers that packages bring; Playwright may have fetched one of its own.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
@@ -246,32 +247,6 @@ def test_one_prediction_at_a_time_and_a_short_queue(page, models, monkeypatch):
         thread.join()
     assert max(most) == 1
     assert sorted(statuses) == [200] * (server.WAITING + 1) + [503] * 2
-
-
-def test_a_port_in_use_is_reported_in_one_line():
-    with open_port("127.0.0.1", 0) as listening:
-        port = listening.getsockname()[1]
-        with pytest.raises(InputError, match=f"port: 127.0.0.1:{port} cannot be opened .*; give another"):
-            open_port("127.0.0.1", port)
-
-
-def test_only_loopback_counts_as_this_computer():
-    assert all(map(is_loopback, ("127.0.0.1", "::1", "localhost")))
-    assert not any(map(is_loopback, ("0.0.0.0", "192.168.1.5", "box.local", "")))
-
-
-def test_serving_to_others_warns(capsys, fresh_home, tiny_model_path, monkeypatch):
-    apps = []
-    monkeypatch.setattr(server, "serve", lambda app, *_: apps.append(app))
-    common = ("demo", "--model", tiny_model_path, "--detector", "haar", "--port", 0, "--no-browser")
-    own, open_to_all = run_cli(capsys, *common), run_cli(capsys, *common, "--host", "0.0.0.0")
-    assert own.code == open_to_all.code == 0
-    assert "http://127.0.0.1:" in own.out
-    assert own.err == ""
-    assert "anyone on the network can open the page and send pictures" in open_to_all.err
-    assert list(apps[0].settings["models"].openers)[:2] == [str(tiny_model_path), "ferplus.h5 (bundled)"]
-    assert apps[0].settings["names"] >= {"127.0.0.1", "localhost"}
-    assert apps[1].settings["names"] is None
 
 
 # in a browser

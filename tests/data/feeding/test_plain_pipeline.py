@@ -1,0 +1,58 @@
+"""The generator for backends without tf.data gives the batches of the plan, also from disk."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from fer_tf.data.feeding import plain_pipeline
+from fer_tf.data.feeding.epoch_plan import EpochPlan, target_matrix
+from fer_tf.layers import DRAWS, Augmentation, augment, augmentation_stages, mix
+
+SETTINGS = Augmentation(brightness=0.2, contrast=0.3)
+
+
+def plan_of(split, mixup=0.0):
+    return EpochPlan(target_matrix(split), 8, 1, len(DRAWS), mixup=mixup)
+
+
+def batches_of(split, mixup=0.0, first=0, answer=None):
+    batches = plain_pipeline.training_batches(
+        split, plan_of(split, mixup), augmentation_stages(SETTINGS), mix, first, 2, answer
+    )
+    return [[np.asarray(values) for values in batch] for batch in batches]
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.3])
+def test_batches_are_the_augmented_images_of_the_plan(splits, mixup):
+    pixels = splits[0].images
+    planned = [batch for epoch in range(2) for batch in plan_of(splits[0], mixup).batches(epoch)]
+    for split in splits:
+        for (images, targets, _), batch in zip(batches_of(split, mixup), planned, strict=True):
+            wanted = augment(pixels[batch.positions], batch.draws, SETTINGS)
+            partners = augment(pixels[batch.partners], batch.draws[::-1], SETTINGS)
+            wanted = mix(wanted, partners, batch.shares) if mixup else wanted
+            np.testing.assert_allclose(images, np.asarray(wanted), atol=0.05)
+            np.testing.assert_array_equal(targets, batch.targets)
+
+
+def test_a_later_start_skips_whole_epochs(splits):
+    whole, rest = batches_of(splits[0]), batches_of(splits[0], first=1)
+    assert len(rest) == len(whole) // 2
+    np.testing.assert_array_equal(rest[0][0], whole[3][0])
+
+
+def test_answers_follow_the_targets(splits):
+    def answer(images):
+        return ops.repeat(ops.mean(images, axis=(1, 2)), 3, axis=1)
+
+    for images, targets, _ in batches_of(splits[0], answer=answer):
+        np.testing.assert_allclose(targets[:, 3:], np.repeat(images.mean(axis=(1, 2)), 3, axis=1), rtol=1e-4)
+
+
+def test_evaluation_can_be_read_twice_in_order(splits):
+    for split in splits:
+        batches = plain_pipeline.evaluation_batches(split, 6)
+        for _ in range(2):
+            images = np.concatenate([batches[index][0] for index in range(len(batches))])
+            np.testing.assert_array_equal(images, split.images)
+        assert len(batches[3][1]) == 2

@@ -1,0 +1,123 @@
+"""The documents' tables over runs."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import confusion_matrix, f1_score, precision_score
+
+from fer_tf.data import DATASETS
+from fer_tf.evaluation import comparison
+from fer_tf.evaluation.document_tables import document1_table, document3_table, lists_table
+from fer_tf.evaluation.metrics import classification_metrics
+from fer_tf.experiments import EXPERIMENTS
+from fer_tf.runs.records import Run
+
+NAMES = ("anger", "fear", "happiness")
+
+
+def run(experiment, hits, claims, seed=0, reduced="", dataset="fer2013"):
+    """A run of 100 test images of which `hits` are right."""
+    y_true = np.arange(100) % 3
+    y_pred = np.where(np.arange(100) < hits, y_true, (y_true + 1) % 3)
+    result = classification_metrics(y_true, np.eye(3)[y_pred], NAMES)
+    record = {
+        "experiment": experiment,
+        "dataset": dataset,
+        "protocol": "official",
+        "seed": seed,
+        "reduced": reduced,
+        "claims": claims,
+        "environment": {"device": "a processor"},
+    }
+    return run_of(record, {"test": result, "val": result}, f"{experiment}-seed{seed}")
+
+
+def run_of(record, metrics, name="run"):
+    return Run(name, Path(), Path(), record, metrics)
+
+
+def document3(*runs):
+    return document3_table(runs, EXPERIMENTS, DATASETS)
+
+
+def test_document_3s_tables_stand_in_its_order_with_its_own_method_last():
+    table = document3()
+    assert list(dict.fromkeys(table["Dataset"])) == ["FER 2013", "CK+", "JAFFE", "FERG"]
+    for _, part in table.groupby("Dataset"):
+        methods = list(part["Method"])
+        assert methods[-1] == "Proposed Method (DeepFER)", "the document's own method is last"
+        quoted = [name for name in methods if name != methods[-1]]
+        assert methods[: len(quoted)] == quoted
+        assert quoted[-1] == "Deep-Emotion (Minaee et al.)"
+    said = comparison.read_claims().query("document == 3 and metric == 'accuracy'")
+    assert sorted(table["claimed"]) == sorted(said["value"]), "as the document prints them"
+    assert (table["measured"] == "").all()
+    assert (table["remark"] != "").all()
+    assert set(table["kind"]) == {"own", "quoted"}
+    row = table[table["claimed"] == "72.33"].iloc[0]
+    assert (row["settings"], row["claimed val"]) == ("official; full set", "68.06")
+    assert table[table["claimed"] == "67.4"].iloc[0][["Method", "remark"]].tolist() == [
+        "Bag of Words (Ionescu et al.)",
+        "quoted by the document",
+    ]
+
+
+def test_document_3_claimed_beside_measured_over_seeds():
+    first, second = run("deepfer", 60, [13]), run("deepfer", 70, [13], seed=1)
+    rows = document3(first, second, run("deepfer", 10, [13], reduced="epochs 1 for 60")).query("claimed == '72.33'")
+    assert list(rows["measured"]) == ["65.0 ± 7.1", "10.0"]
+    assert list(rows["seeds"]) == [2, 1]
+    assert list(rows["measured under"]) == ["official", "official"]
+    assert list(rows["remark"]) == ["", "reduced: epochs 1 for 60"]
+    assert rows["95 % interval"].iloc[0] == ""
+    assert " to " in rows["95 % interval"].iloc[1]
+    assert rows["measured val"].iloc[1] == "10.0"
+
+
+def test_document_3_takes_a_run_on_the_claims_dataset_only():
+    rows = document3(run("deepfer", 90, [13], dataset="synthetic")).query("claimed == '72.33'")
+    assert list(rows["measured"]) == [""]
+
+
+def test_lists_stand_beside_the_whole_test_set():
+    scores = {"n": 10, "accuracy": 0.7, "intervals": {"accuracy": [0.4, 0.9]}}
+    record = {"dataset": "ferplus", "protocol": "official", "experiment": "ran", "seed": 0, "reduced": ""}
+    metrics = {"test": {**scores, "n": 40}, "lists": {"occluded": {**scores, "accuracy": 0.5}}}
+    table = lists_table([run_of(record, metrics), run_of({**record, "experiment": "cnn"}, {"test": scores})], DATASETS)
+    assert list(table["list"]) == ["all", "occluded"]
+    assert list(table["images"]) == [40, 10]
+    assert list(table["accuracy"]) == [70, 50]
+    assert table["published"].tolist()[1] == 83.63
+    assert np.isnan(table["published"][0])
+    assert set(table["95 % interval"]) == {"40.0 to 90.0"}
+    assert lists_table([run_of(record, {"test": scores, "lists": {}})], DATASETS).empty
+    other = lists_table([run_of({**record, "dataset": "affectnet"}, metrics)], DATASETS)
+    assert other["published"].isna().all(), "the paper's figures are of FER+'s lists"
+
+
+def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings():
+    truth, label = np.repeat([0, 1], [80, 20]), np.repeat([0, 1, 0, 1], [60, 20, 5, 15])
+    test = {
+        "confusion": confusion_matrix(truth, label).tolist(),
+        "balanced_accuracy": 0.75,
+        "macro_precision": precision_score(truth, label, average="macro"),
+        "macro_f1": f1_score(truth, label, average="macro"),
+        "accuracy": 0.75,
+    }
+    record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
+    other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
+    table = document1_table([run_of(record, {"test": test}), run_of(other, {"test": test})], EXPERIMENTS)
+    assert list(table["Model"]) == ["My_model, strongest crop alone", "FER model with DCNN and TL"]
+    assert list(table["input"]) == ["48×48×1", "96×96×3"]
+    assert list(table["settings"]) == ["full", "epochs 2 for 25"]
+    for column, wanted in {
+        "Recall": 75.0,
+        "Precision": 100 * test["macro_precision"],
+        "F1-score": 100 * test["macro_f1"],
+        "Accuracy": 75.0,
+    }.items():
+        value, low, high = map(float, re.findall(r"[\d.]+", table[column][0]))
+        assert value == pytest.approx(wanted, abs=0.06)
+        assert low < value < high

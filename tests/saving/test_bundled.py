@@ -1,0 +1,16 @@
+"""The models that ship, and the check that they are those that were measured."""
+
+from fer_tf.common.hashes import file_fingerprint
+from fer_tf.saving import load_model, model_info
+from fer_tf.saving.bundled import bundled_path, bundled_records
+
+
+def test_the_shipped_files_are_those_of_their_records(monkeypatch):
+    monkeypatch.delenv("FER_TF_MODELS")
+    records = bundled_records()
+    assert records
+    for record in records:
+        path = bundled_path(record["file"])
+        assert file_fingerprint(path) == record["sha256"]
+        assert path.stat().st_size <= 5_000_000
+        assert record["class_names"] == list(model_info(load_model(path))["class_names"])
