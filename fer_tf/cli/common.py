@@ -47,7 +47,8 @@ NoDetect = Annotated[
     bool, typer.Option("--no-detect", help="Do not search for faces; use each whole picture as one face.")
 ]
 Detector = Annotated[
-    str | None, typer.Option(help="mtcnn, haar, yunet or none [default: mtcnn, else haar]; haar is faster.")
+    str | None,
+    typer.Option(help="mtcnn, haar, yunet or none [default: yunet if its file is there, else mtcnn, else haar]."),
 ]
 FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the largest.")]
 FaceMargin = Annotated[
@@ -65,8 +66,9 @@ Pixels = Annotated[
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="Only for a model file that the kit did not make: its outputs in order. fer2013, ferplus, affectnet, "
-        "rafdb, alphabetical (folders read by flow_from_directory), or names with commas between them (also your own)."
+        help="7: leave contempt out. For a model file that the kit did not make: its outputs in order. fer2013, "
+        "ferplus, affectnet, rafdb, alphabetical (folders read by flow_from_directory), or names with commas between "
+        "them (also your own).",
     ),
 ]
 Channels = Annotated[
@@ -88,6 +90,11 @@ Logits = Annotated[
         help="Only for a model file that the kit did not make: its last layer returns raw scores; apply a softmax.",
     ),
 ]
+
+
+def seven(classes: str | None) -> tuple[int | None, str | None]:
+    """What `--classes` means: (7, None) to leave contempt out, (None, the classes of a declaration) else."""
+    return (7, None) if classes == "7" else (None, classes)
 
 
 def declared(

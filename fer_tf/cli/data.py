@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ..common.quiet import import_keras
 from .common import DataDir, DatasetName, Options, Protocol, data_app
 
 
@@ -118,8 +117,6 @@ def data_prepare(
 
     The same command resumes a stopped run. Load the result with `--dataset folder --data-dir OUT`, or `--dataset csv`.
     """
-    if detector == "mtcnn":
-        import_keras()
     from ..data.prepare import prepare_datasets
 
     pictures = {"size": size, "channels": channels, "format": format, "layout": layout}

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import Channels, Classes, Detector, Guess, Logits, Pixels, app, declared
+from .common import Channels, Classes, Detector, Guess, Logits, Pixels, app, declared, seven
 
 
 @app.command(
@@ -45,19 +45,20 @@ def demo(
     with open_port(host, port) as listening:
         if not is_loopback(host):
             print(f"warning: on {host} anyone on the network can open the page and send pictures", file=sys.stderr)
+        number, classes = seven(classes)
         about = declared(model, pixels, classes, channels, guess, logits)
-        page = make_app(Models(_openers(model, detector, about), max_mb), host)
+        page = make_app(Models(_openers(model, detector, about, number), max_mb), host)
         print(f"{address(listening)} (Ctrl-C stops it)", flush=True)
         serve(page, listening, not no_browser)
 
 
-def _openers(model, detector, declaration):
+def _openers(model, detector, declaration, classes):
     """dict name -> function that opens the model: the given one first, then those that ship."""
     from ..predict import EmotionRecognizer
     from ..saving.bundled import DEFAULT, bundled_path, bundled_records
 
     def opener(path, **options):
-        return lambda: EmotionRecognizer(path(), detector=detector, **options)
+        return lambda: EmotionRecognizer(path(), detector=detector, classes=classes, **options)
 
     files = sorted((record["file"] for record in bundled_records()), key=lambda file: file != DEFAULT)
     own_model = {model: opener(lambda: model, declaration=declaration)} if model else {}

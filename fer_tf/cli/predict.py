@@ -21,6 +21,7 @@ from .common import (
     Pixels,
     app,
     declared,
+    seven,
     tell,
 )
 
@@ -52,6 +53,16 @@ Runtime = Annotated[
 ]
 Every = Annotated[int, typer.Option(min=1, help="Use every Nth frame of a video.")]
 Fps = Annotated[float | None, typer.Option(help="Use this number of frames per second of a video.")]
+Search = Annotated[
+    float,
+    typer.Option(
+        help="Seconds between two searches for faces in a video; faces are followed in between. 0: no following."
+    ),
+]
+MinFace = Annotated[float, typer.Option(min=0, help="Leave out faces with fewer pixels; the search is then faster.")]
+SmallFaces = Annotated[
+    bool, typer.Option("--small-faces", help="Also search large pictures for faces that are small in them; slower.")
+]
 Smooth = Annotated[
     float, typer.Option(help="Seconds over which a face's probabilities in a video are averaged; 0 for no average.")
 ]
@@ -88,9 +99,12 @@ def predict(
     detector: Detector = None,
     faces: FaceChoice = "all",
     margin: FaceMargin = 0.0,
+    min_face: MinFace = 0,
+    small_faces: SmallFaces = False,
     runtime: Runtime = None,
     every: Every = 1,
     fps: Fps = None,
+    search: Search = 0.5,
     smooth: Smooth = 0.0,
     annotate: Copies = None,
     explain: Maps = None,
@@ -107,22 +121,37 @@ def predict(
 
     If no face is found, the whole picture is used and the column `detected` is False. If a file cannot be read, the
     column `error` says why; the other files are still predicted, and the exit code is 1. For videos the csv has the
-    columns frame, time and track. A track follows one face from frame to frame by its position. A figure of the
-    probabilities over time goes to a folder next to the csv. If a path or error looks like a spreadsheet formula, the
-    csv adds an apostrophe before it. The labels name what a face looks like to the model, not what a person
-    feels.
+    columns frame, time and track. A track follows one face from frame to frame by its position. A folder next to the
+    csv gets a figure of the probabilities over time, a summary with the clearest moments, and a csv for each track. If
+    a path or error looks like a spreadsheet formula, the csv adds an apostrophe before it. The labels name what a face
+    looks like to the model, not what a person feels.
     """
     if not images and webcam is None and not sample:
         raise typer.BadParameter("give pictures, videos, folders, --webcam or --sample")
-    import_keras()
+    from ..saving.runtimes import is_exported
+
+    if (runtime in (None, "keras") and not (model and is_exported(model))) or guess or explain:
+        import_keras()  # without its start-up notes; the other runtimes start without it
     from ..predict import EmotionRecognizer, sample_path
     from ..predict.predict_files import Options
 
-    options = Options(every, fps, smooth, annotate, explain)
+    options = Options(every, fps, search, smooth, annotate, explain)
     images = [*(images or []), *([str(sample_path())] if sample else [])]
     files = _files(images, webcam, seconds, options, out)
+    number, classes = seven(classes)
     about, detector = declared(model, pixels, classes, channels, guess, logits), "none" if no_detect else detector
-    recognizer = EmotionRecognizer(model, batch_size, detector, faces, margin, runtime=runtime, declaration=about)
+    recognizer = EmotionRecognizer(
+        model,
+        batch_size,
+        detector,
+        faces,
+        margin,
+        runtime=runtime,
+        declaration=about,
+        min_face=min_face,
+        small_faces=small_faces,
+        classes=number,
+    )
     failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)
     for path, error in failed:
         tell(f"not read: {path}: {error}")
@@ -160,6 +189,7 @@ def _write_csv(recognizer, files, options, out):
     failed, cut_short, timelines = predict_files(recognizer, files, out, options, sys.stderr.isatty(), tell)
     for path in timelines:
         print(f"timeline  {path}.png")
+        print(f"summary   {path / 'summary.png'}")
     print(f"{len(files) - len(failed)} of {len(files)} files predicted; {out}")
     return failed, cut_short
 

@@ -109,6 +109,13 @@ def decode_data_url(data: str | None, max_mb: float) -> np.ndarray:
     return decode_image(content)
 
 
+def encode_data_url(pixels: np.ndarray) -> str:
+    """A picture, uint8 [H, W, 3], as a data URL of a JPEG."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
 def _first_frame(source, channels):
     with Image.open(source, formats=FORMATS) as picture:
         # Pillow only warns up to twice its limit; we refuse such pictures

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from ..common.checks import DataError
 
@@ -42,6 +41,8 @@ def stratified_holdout(labels: np.ndarray, fraction: float, seed: int) -> np.nda
     if not 1 <= classes <= np.ceil(fraction * len(eligible)) <= len(eligible) - classes:
         several = f"{classes} classes" if classes else "classes with two or more images"
         raise DataError(f"{len(labels)} images are too few to hold out {fraction:.0%} of {several}")
+    from sklearn.model_selection import train_test_split  # here, because its import takes longer than most predictions
+
     held = train_test_split(eligible, test_size=fraction, stratify=labels[eligible], random_state=seed)[1]
     mask = np.zeros(len(labels), bool)
     mask[held] = True

@@ -97,7 +97,7 @@ class FileExplainer:
     def _explained(self, paths, pictures, start, out, sheets):
         """Writes the maps of some files, which begin at position `start` of all files; returns their rows as dicts."""
         faces = self.recognizer.recognise(pictures)
-        targets = self.target or faces.probabilities.argmax(axis=1)
+        targets = self.target or self.recognizer.targets(faces.probabilities)
         maps = {method: explain(self.recognizer.model, faces.crops, method, targets) for method in self.layers}
         table = self.recognizer.table(faces.rows, faces.probabilities).to_dict("records")
         positions, rows, crops = [row["picture"] for row in faces.rows], [], enumerate(faces.crops)

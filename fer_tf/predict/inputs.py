@@ -107,10 +107,12 @@ def _likely(files, where, skipped, say, wanted=""):
 
 
 def _is_timeline(path):
-    """True for a figure that `predict` drew for a csv that still exists."""
-    name = path.parent.name.removesuffix(TIMELINES)
-    is_drawn = name != path.parent.name and re.fullmatch(r"\d{6}-.*\.(png|svg)", path.name)
-    return bool(is_drawn) and path.parent.with_name(f"{name}.csv").is_file()
+    """True for a figure or a thumbnail that `predict` wrote for a csv that still exists."""
+    # next to the timelines are folders with summaries
+    folder = path.parent if path.parent.name.endswith(TIMELINES) else path.parent.parent
+    is_drawn = re.fullmatch(r"\d{6}-.*\.(png|svg)|\d{6}-[^/\\]*[/\\][^/\\]*\.(png|jpg)", str(path.relative_to(folder)))
+    name = folder.name.removesuffix(TIMELINES)
+    return name != folder.name and bool(is_drawn) and folder.with_name(f"{name}.csv").is_file()
 
 
 def _matches(pattern, skipped, say):

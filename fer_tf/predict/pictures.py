@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +15,7 @@ from ..common.checks import DataError, InputError
 from ..common.paths import expanded, reports_root
 from ..common.quiet import quiet_stderr
 from ..common.text import one_line
+from ..data.faces import Face
 from ..data.images import convert, picture_pixels, read_image
 from ..saving.keras_files import DEFAULT_SHAPE, model_shape
 from .addresses import PICTURE_BYTES, is_address, local_copy, shown_name
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import keras
 
 # The largest number of pixels that are read and not yet predicted (three bytes each, if coloured).
-HELD_PIXELS = 2**25
+HELD_PIXELS = 2**24
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -92,6 +93,20 @@ class Picture(NamedTuple):
     error: str = ""
     frame: int | None = None
     time: float | None = None
+
+
+class Searched(NamedTuple):
+    """Some pictures, and what is known about their faces before the recogniser gets them.
+
+    Attributes:
+        pictures: the pictures.
+        face_boxes: the faces of each picture that could be read, the largest first; None if they must be searched.
+        state: a JSON value from which the search can continue after these pictures, or None.
+    """
+
+    pictures: Sequence[Picture]
+    face_boxes: Sequence[Sequence[Face]] | None = None
+    state: dict | None = None
 
 
 class Faces(NamedTuple):

@@ -1,8 +1,10 @@
-"""Predicts any number of files into a csv that grows as they are read: pictures, films and a camera, also mixed."""
+"""Predicts any number of files into a csv that grows as they are read: pictures, films and a camera, also mixed.
+
+What only films, copies or maps need is imported when they come: it takes longer than predicting a picture.
+"""
 
 import contextlib
 import hashlib
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,17 +21,14 @@ from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
 from ..common.hashes import fingerprint
 from ..common.text import one_line, read_cell
-from ..explain import check_method, explain, resolve_method
-from ..plots import save_figure
+from ..data.faces import follow_or_search
 from ..saving import model_info
 from .addresses import FILM_BYTES, local_copy, shown_name
-from .annotate import annotate, faces_to_draw
+from .film_sound import NO_FFMPEG, add_sound, find_ffmpeg
 from .films import Camera, FileFilm, written_film
 from .inputs import TIMELINES, is_film, plain_stem
-from .pictures import in_chunks, read_picture
+from .pictures import Searched, in_chunks, read_picture
 from .resumable_csv import ResumableCsv, read_rows, unfinished_files
-from .timeline import timeline
-from .tracking import Follower, follow_faces
 
 # The longer side of an annotated film is at most this, in pixels.
 FILM_SIDE = 960
@@ -42,6 +41,8 @@ class Options:
     Attributes:
         every: use every Nth frame of a film, at least 1.
         fps: use this number of frames per second of a film instead; None for all frames.
+        search: seconds between two searches for faces in a film. In between, faces are followed by their pixels, and a
+            lost face is searched at once. 0 searches every frame.
         smooth: seconds over which a film's probabilities are averaged, see `fer_tf.predict.tracking.Follower`; 0 does
             not average.
         annotate: folder for annotated copies: one .jpg per picture, one .mp4 per film; None for no copies.
@@ -52,6 +53,7 @@ class Options:
 
     every: int = 1
     fps: float | None = None
+    search: float = 0.5
     smooth: float = 0.0
     annotate: str | os.PathLike[str] | None = None
     explain: str | None = None
@@ -62,7 +64,8 @@ class Options:
             raise InputError("fps: must be above 0 frames per second; received 0")
         if self.fps is not None and self.every > 1:
             raise InputError("every and fps: give only one of them")
-        Follower(self.smooth)
+        check_range("search", self.search, 0)
+        check_range("smooth", self.smooth, 0)
         if self.explain and not self.annotate:
             raise InputError(
                 "explain: the maps go into annotated copies; also give annotate, the folder for the copies"
@@ -117,10 +120,11 @@ def predict_files(
         options: `Options`; None for the defaults.
         progress: show a progress bar.
         say: function that receives messages, such as that an earlier call is resumed.
-    Returns: `Summary`. Each film's timeline is written as .png and .svg into `timelines_folder(out)`.
+    Returns: `Summary`. Each film's timeline is written as .png and .svg into `timelines_folder(out)`. A folder next to
+        it has the film's summary, the clearest moments as thumbnails, and a csv for each track.
     Raises: `InputError` if another process writes the csv, or the model does not support the explanation.
     """
-    stream = FileStream(recognizer, files, options, progress)
+    stream = FileStream(recognizer, files, options, progress, timelines_folder(out), say)
     with ResumableCsv(out, stream.columns, _job(stream)) as rows:
         if rows.put_aside:
             say(
@@ -137,7 +141,14 @@ def predict_files(
                 failed += [fault for fault in zip(table["path"], table["error"], strict=True) if fault[1]]
                 bar.update(position["file"] - bar.n if position else 0)
     failed = [fault for fault in failed if fault not in stream.cut_short]
-    return Summary(failed, stream.cut_short, _write_timelines(recognizer, out, stream))
+    return Summary(failed, stream.cut_short, _write_film_figures(recognizer, out, stream) if stream.films else [])
+
+
+def _write_film_figures(recognizer, out, stream):
+    from .film_summary import write_film_figures
+
+    places = {name: stream.film_place(number) for number, name in stream.films.items()}
+    return write_film_figures(recognizer.class_names, out, places)
 
 
 def _failed_before(csv):
@@ -147,6 +158,10 @@ def _failed_before(csv):
 
 class FileStream:
     """Predicts files one after another; see `predict_files` for the arguments.
+
+    Args:
+        recognizer, files, options, progress, say: see `predict_files`.
+        folder: the folder for the films' clearest moments; None to keep none.
 
     Attributes:
         columns: the columns of the tables.
@@ -160,9 +175,11 @@ class FileStream:
         files: Sequence[str | Path | Camera],
         options: Options | None = None,
         progress: bool = False,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.recognizer, self.files, self.options = recognizer, list(files), options or Options()
-        self.progress = progress
+        self.progress, self.folder, self.ffmpeg = progress, folder, find_ffmpeg()
         self.films = {
             number: str(file) if isinstance(file, Camera) else shown_name(file)
             for number, file in enumerate(self.files)
@@ -172,8 +189,20 @@ class FileStream:
         self.cut_short: list[tuple[str, str]] = []
         self.method: str | None = None
         if self.options.explain:
+            from ..explain import check_method, resolve_method
+
             self.method = resolve_method(recognizer.model, self.options.explain)
             check_method(recognizer.model, self.method)
+        if (
+            self.options.annotate
+            and not self.ffmpeg
+            and not all(isinstance(self.files[film], Camera) for film in self.films)
+        ):
+            say(NO_FFMPEG)
+
+    def film_place(self, number: int) -> Path | None:
+        """The path of a film's timeline, without suffix, which is also the folder of its summary; None without one."""
+        return self.folder / _copy_name(number, self.films[number]) if self.folder else None
 
     def batches(self, start: dict | None = None) -> Iterator[tuple[pd.DataFrame, dict | None]]:
         """Yields the rows of all files, in order.
@@ -203,10 +232,12 @@ class FileStream:
 
     def _pictures(self, number, end):
         pictures = map(read_picture, self.files[number:end])
-        for chunk in in_chunks(pictures, self.recognizer.batch_size):
-            recognised = self.recognizer.recognise(chunk)
+        chunks = map(Searched, in_chunks(pictures, self.recognizer.batch_size))
+        for (chunk, *_), recognised in self.recognizer.recognise_each(chunks):
             for index, (picture, faces) in enumerate(self._annotated(chunk, recognised), number):
                 if picture.pixels is not None:
+                    from .annotate import annotate
+
                     image = annotate(picture.pixels, faces, self.recognizer.class_names)
                     with replacing(self._copy_path(index, picture.path, ".jpg")) as temporary:
                         Image.fromarray(image).save(temporary, quality=92)
@@ -220,48 +251,89 @@ class FileStream:
 
     def _annotated(self, pictures, recognised):
         """Pairs of a picture and the faces to draw on its copy, with the maps of their most probable class."""
-        maps = None
         if not self.options.annotate:
             return ()
+        from .annotate import faces_to_draw
+
+        maps = None
         if self.method:
-            targets = recognised.probabilities.argmax(axis=1)
+            from ..explain import explain
+
+            targets = self.recognizer.targets(recognised.probabilities)
             maps = explain(self.recognizer.model, recognised.crops, self.method, targets)
         return zip(pictures, faces_to_draw(recognised, maps, self.method or ""), strict=True)
 
     def _film(self, number, start):
         """Yields the rows of one film, with a last row for the error if it cannot be read, or only in part."""
+        from .film_summary import Moments
+
         error, first_frame, file, name = "", start.get("frame", 0), self.files[number], self.films[number]
         every, fps, is_begun = self.options.every, self.options.fps, first_frame > 0
         path = self._copy_path(number, name, ".mp4")
+        moments = Moments(self.recognizer.class_names, start.get("moments"))
         try:
             with local_copy(file, FILM_BYTES) as source:
                 is_camera = isinstance(file, Camera)
                 film = file if is_camera else FileFilm(source, every, fps, first_frame, self.progress, name)
                 with written_film(path, film.fps) if path else contextlib.nullcontext() as copy:
-                    for table, position in self._frames(film, number, start, copy):
+                    for table, position in self._frames(film, number, start, copy, moments):
                         is_begun = True
                         yield table, position
                 error = film.complaint
+                if path and path.is_file() and self.ffmpeg and not is_camera:
+                    fault = add_sound(path, Path(source), self.ffmpeg)
+                    error = error or fault
         except (DataError, cv2.error) as fault:
             error = str(fault).removeprefix(f"{file}: ").removeprefix(f"{name}: ")
+        if self.folder and is_begun:
+            moments.write(self.film_place(number))
         last_rows = [{"path": name, "face": 0, "detected": False, "error": one_line(error)}] if error else []
         if error and is_begun:
             self.cut_short.append((name, one_line(error)))
         yield self._table(last_rows, np.zeros((0, len(self.recognizer.class_names)))), self._position(number + 1)
 
-    def _frames(self, film, number, start, copy):
+    def _frames(self, film, number, start, copy, moments):
+        from .annotate import annotate
+        from .tracking import Follower, follow_faces
+
         follower = Follower(self.options.smooth, start.get("faces"))
-        count = 1 if film.is_live else self.recognizer.batch_size
-        for chunk in in_chunks(_read(film), count):
-            recognised = follow_faces(self.recognizer.recognise(chunk), follower, self.recognizer.detector)
+        chunks = in_chunks(_read(film), 1 if film.is_live else self.recognizer.batch_size)
+        searched = self._searched(chunks, start.get("followed"))
+        for (chunk, _, followed), faces in self.recognizer.recognise_each(searched, film.is_live):
+            recognised = follow_faces(faces, follower, self.recognizer.detector)
+            moments.add(recognised)
             faults = [(film.name, row["error"]) for row in recognised.rows if row["error"]]
             self.cut_short += [fault for fault in dict.fromkeys(faults) if fault not in self.cut_short]
             for picture, faces in self._annotated(chunk, recognised):
                 names, with_crops = self.recognizer.class_names, bool(self.method)
                 image = annotate(picture.pixels, faces, names, FILM_SIDE, steady=True, with_crops=with_crops)
                 copy.add(image, picture.time)
-            position = self._position(number, frame=chunk[-1].frame + 1, faces=follower.state)
+            states = {"faces": follower.state, "followed": followed, "moments": moments.state if self.folder else None}
+            position = self._position(number, frame=chunk[-1].frame + 1, **states)
             yield self._table(recognised.rows, recognised.probabilities), None if copy or film.is_live else position
+
+    def _searched(self, chunks, state):
+        """Yields the frames with their faces, searched now and then and followed in between."""
+        detector, seconds = self.recognizer.detector, self.options.search
+        for chunk in chunks:
+            boxes: list | None = None
+            if seconds and detector != "none":
+                boxes, state = _followed(chunk, detector, state, seconds, self.recognizer.search)
+            yield Searched(chunk, boxes, state)
+
+
+def _followed(frames, detector, state, seconds, search):
+    """The faces of each frame, and the state for the next frames; (None, None) if a search fails."""
+    boxes = []
+    for frame in frames:
+        try:
+            found, state = follow_or_search(frame.pixels, detector, state, frame.time, seconds, seconds, **search)
+        except InputError:
+            raise
+        except Exception:  # the recogniser searches all frames again and says on which one the detector fails
+            return None, None
+        boxes.append(found)
+    return boxes, state
 
 
 def _read(film):
@@ -286,7 +358,8 @@ def _job(stream):
         weights = [hashlib.sha256(np.ascontiguousarray(weight).tobytes()).hexdigest() for weight in model.get_weights()]
     else:  # an exported model
         weights = [_stamp(model.path)]
-    settings = {"detector": recognizer.detector, **recognizer.cropping, **asdict(stream.options)}
+    searching = {"detector": recognizer.detector, **recognizer.search, "classes": recognizer.class_names}
+    settings = {**searching, **recognizer.cropping, **asdict(stream.options)}
     if declared := model_info(model).get("provenance", {}).get("declared"):
         settings["declared"] = declared
     files = [_stamp(file) for file in stream.files]
@@ -302,19 +375,3 @@ def _stamp(file):
         return f"{file!r} {status.st_size} {status.st_mtime_ns}"
     except (OSError, ValueError):
         return f"{file!r}"
-
-
-def _write_timelines(recognizer, out, stream):
-    """Draws the timelines of a csv's films, one film's rows at a time; returns their paths without suffix."""
-    columns, written = ["time", "track", *recognizer.class_names], []
-    numbers = {name: number for number, name in stream.films.items()}
-    for cell, rows in itertools.groupby(read_rows(out), lambda row: row["path"]) if numbers else ():
-        name = read_cell(cell)
-        values = [[float(row[column] or "nan") for column in columns] for row in rows if row["label"]]
-        if name in numbers and values:
-            table = pd.DataFrame(values, columns=columns)
-            title = f"Emotions over time in {one_line(Path(name).name)}"
-            figure = timeline(table, recognizer.class_names, title)
-            written.append(timelines_folder(out) / _copy_name(numbers[name], name))
-            save_figure(figure, written[-1], title)
-    return written

@@ -1,26 +1,33 @@
 """Predicts the emotions of the faces in pictures: takes files and arrays, returns a tidy DataFrame or writes a csv."""
 
+from __future__ import annotations
+
 import os
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ..common.checks import InputError, check_choice, check_whole
+from ..common.ahead import made_ahead
+from ..common.checks import InputError, check_choice, check_range, check_whole
+from ..common.inference import predict_probabilities
 from ..common.text import one_line
 from ..data import faces
 from ..data.images import convert
-from ..models.inference import predict_probabilities
 from ..saving.bundled import bundled_path
 from ..saving.declaration import Declaration
 from ..saving.keras_files import model_info, model_shape
 from ..saving.opening import open_in_runtime
 from ..saving.runtimes import ExportedModel
-from .pictures import Faces, Picture, in_chunks, read_picture
+from .pictures import Faces, Picture, Searched, in_chunks, read_picture
+
+if TYPE_CHECKING:
+    import keras
 
 # One picture: a path, an array or a PIL image.
 AnyPicture = str | os.PathLike[str] | np.ndarray | Image.Image
@@ -37,11 +44,15 @@ class EmotionRecognizer:
         model: a loaded model, or the path of a `.h5`, `.keras`, `.onnx` or `.tflite` file or of a SavedModel's
             folder; None for the bundled model (models/bundled/).
         batch_size: pictures per step, fewer if they are large. Results do not depend on it.
-        detector: a key of `fer_tf.data.faces.DETECTORS`; None takes MTCNN if it is installed, else Haar; "none" takes
-            every picture as a ready face crop.
+        detector: a key of `fer_tf.data.faces.DETECTORS`; None takes YuNet if its file is there, else MTCNN if it is
+            installed, else Haar; "none" takes every picture as a ready face crop.
         select: "all" faces of a picture, or the "largest".
         margin: share of the face's side to add on every side of a crop. FER2013's own crops have no margin.
         align: rotate the crops so that the eyes are level; see `fer_tf.data.faces.crop_face`.
+        min_face: pixels; faces whose longer side is smaller are left out. The higher, the faster is the search.
+        small_faces: True also searches large pictures for faces that are small in them, which takes longer; see
+            `fer_tf.data.faces.detect_faces`.
+        classes: 7 leaves contempt out: the other probabilities then sum to one. None keeps all classes.
         runtime: "keras", "onnx" or "tflite", see `fer_tf.saving.opening.open_in_runtime`; None for the model's own.
         declaration: the pixels, classes and channels of a model that was not made by the kit, see
             `fer_tf.saving.Declaration`. A file of another origin needs it.
@@ -50,7 +61,7 @@ class EmotionRecognizer:
 
     Attributes:
         model: the opened model.
-        class_names: list of the model's classes, in the order of its outputs.
+        class_names: list of the model's classes, in the order of its outputs, without the one that is left out.
         shape: (height, width, channels) of the model's input.
     """
 
@@ -64,9 +75,14 @@ class EmotionRecognizer:
         align: bool = True,
         runtime: str | None = None,
         declaration: Declaration | None = None,
+        min_face: float = 0,
+        small_faces: bool = False,
+        classes: int | None = None,
     ) -> None:
         self.model = open_in_runtime(bundled_path() if model is None else model, runtime, declaration)
-        self.class_names = list(model_info(self.model)["class_names"])
+        names = list(model_info(self.model)["class_names"])
+        self._outputs = _chosen_outputs(names, classes)
+        self.class_names = [names[output] for output in self._outputs]
         masked_by = model_info(self.model).get("provenance", {}).get("salient_by")
         if masked_by:
             message = f"model: was trained on pictures changed by the maps of {masked_by}"
@@ -76,6 +92,7 @@ class EmotionRecognizer:
         self.detector = faces.default_detector() if detector is None else detector
         check_choice("detector", self.detector, faces.DETECTORS)
         self.cropping = {"select": check_choice("select", select, ("all", "largest")), "margin": margin, "align": align}
+        self.search = {"min_size": check_range("min_face", min_face, 0), "small_faces": small_faces}
 
     @property
     def columns(self) -> list[str]:
@@ -107,8 +124,11 @@ class EmotionRecognizer:
             - error: why the picture could not be read, or "".
         Raises: `InputError` for an argument that is neither a picture nor a sequence of pictures.
         """
-        if keras.ops.is_tensor(images):  # otherwise a tensor's first axis would count as a sequence of pictures
-            images = keras.ops.convert_to_numpy(images)
+        if "keras" in sys.modules:  # otherwise nobody can have made a tensor
+            import keras
+
+            if keras.ops.is_tensor(images):  # its first axis would count as a sequence of pictures
+                images = keras.ops.convert_to_numpy(images)
         dimensions = images.ndim if isinstance(images, np.ndarray) else None
         if isinstance(images, str | os.PathLike | Image.Image | np.ndarray) and dimensions in (None, 2, 3):
             images = [images]
@@ -116,11 +136,25 @@ class EmotionRecognizer:
         if not is_sequence or dimensions == 0:
             raise InputError(f"images: must be a picture or a sequence of pictures; received {type(images).__name__}")
         rows, probabilities = [], [np.zeros((0, len(self.class_names)))]
-        for chunk in in_chunks(map(read_picture, images), self.batch_size):  # type: ignore[arg-type]
-            recognised = self.recognise(chunk)
+        chunks = in_chunks(map(read_picture, images), self.batch_size)  # type: ignore[arg-type]
+        for _, recognised in self.recognise_each(map(Searched, chunks)):
             rows += recognised.rows
             probabilities.append(recognised.probabilities)
         return self.table(rows, np.concatenate(probabilities))
+
+    def recognise_each(self, chunks: Iterable[Searched], is_live: bool = False) -> Iterator[tuple[Searched, Faces]]:
+        """Recognises lists of pictures one after another; the results are those of `recognise`.
+
+        A list is read while faces are searched in the one before, and while the model predicts those of the one before
+        that. So up to four lists are in memory.
+
+        Args:
+            chunks: the lists of pictures, with their faces if they are known already.
+            is_live: True makes nothing ahead, so that the pictures of a camera are not old.
+        """
+        ahead = (lambda items: items) if is_live else made_ahead
+        for searched, rows, crops in ahead(self._cropped(searched) for searched in ahead(chunks)):
+            yield searched, Faces(rows, crops, self._probabilities(crops))
 
     def recognise(self, pictures: Sequence[Picture], face_boxes: Sequence[Sequence[faces.Face]] | None = None) -> Faces:
         """Finds the faces in pictures and predicts their probabilities.
@@ -129,8 +163,14 @@ class EmotionRecognizer:
             pictures: the pictures.
             face_boxes: the faces of each picture that could be read, if they are known already; None searches for them.
         """
+        _, rows, crops = self._cropped(Searched(pictures, face_boxes))
+        return Faces(rows, crops, self._probabilities(crops))
+
+    def _cropped(self, searched):
+        """(searched, the columns of each row, uint8 [M, H, W, C]): the crops of the rows without an error."""
+        pictures = searched.pictures
         read = [picture.pixels for picture in pictures if picture.pixels is not None]
-        faces_of_pictures = iter(self._crop_each(read, face_boxes))
+        faces_of_pictures = iter(self._crop_each(read, searched.face_boxes))
         rows, face_crops = [], []
         for position, picture in enumerate(pictures):
             answer = picture.error if picture.pixels is None else next(faces_of_pictures)
@@ -138,8 +178,7 @@ class EmotionRecognizer:
             origin = {"picture": position, "path": picture.path, "frame": picture.frame, "time": picture.time}
             rows += [{**origin, "error": error, **row} for row, _ in picture_faces]
             face_crops += [crop for _, crop in picture_faces if crop is not None]
-        crops = np.stack(face_crops) if face_crops else np.zeros((0, *self.shape), np.uint8)
-        return Faces(rows, crops, self._probabilities(crops))
+        return searched, rows, np.stack(face_crops) if face_crops else np.zeros((0, *self.shape), np.uint8)
 
     def table(
         self, rows: Sequence[dict], probabilities: np.ndarray, columns: Sequence[str] | None = None
@@ -164,9 +203,18 @@ class EmotionRecognizer:
             frame.loc[is_read, self.class_names] = probabilities
         return frame
 
+    def targets(self, probabilities: np.ndarray) -> np.ndarray:
+        """The model's output with the most probable class of each face, for a map: float [M, classes] → int [M]."""
+        return self._outputs[probabilities.argmax(axis=1)]
+
     def _probabilities(self, crops):
         """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
-        return predict_probabilities(self.model, crops, self.batch_size)
+        probabilities = predict_probabilities(self.model, crops, self.batch_size)
+        if len(self._outputs) == probabilities.shape[1]:
+            return probabilities
+        chosen = probabilities[:, self._outputs]
+        total = chosen.sum(axis=1, keepdims=True)
+        return np.divide(chosen, total, out=np.full_like(chosen, 1 / chosen.shape[1]), where=total > 0)
 
     def _crop_each(self, pictures, face_boxes):
         """As `_crop`; a picture on which the detector fails has the reason as text instead of its faces."""
@@ -188,7 +236,8 @@ class EmotionRecognizer:
         if self.detector == "none" or not pictures:
             face_crops = [[faces.FaceCrop(pixels)] for pixels in pictures]
         else:
-            face_crops = faces.crop_faces(pictures, size, self.detector, found=face_boxes, **self.cropping)
+            options = {**self.cropping, **(self.search if face_boxes is None else {})}
+            face_crops = faces.crop_faces(pictures, size, self.detector, found=face_boxes, **options)
         return [
             [
                 _face_row(index, crop.face, pixels, self._fitted(crop.image if crop.detected else pixels))
@@ -214,6 +263,17 @@ class EmotionRecognizer:
         from .predict_files import predict_files  # here, because that module builds on this one
 
         return predict_files(self, paths, out, progress=progress).failed
+
+
+def _chosen_outputs(names, classes):
+    """The numbers of the model's outputs that are used: all, or those that are not contempt."""
+    check_choice("classes", classes, (None, 7))
+    chosen = np.array([number for number, name in enumerate(names) if name.lower() != "contempt"])
+    if classes is None:
+        return np.arange(len(names))
+    if len(chosen) != classes:
+        raise InputError(f"classes: 7 leaves contempt out; this model has {', '.join(names)}")
+    return chosen
 
 
 def _face_row(index, face, pixels, crop):

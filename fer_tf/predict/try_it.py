@@ -50,7 +50,7 @@ def look(
     """
     faces = recognizer.recognise([Picture("", pixels)])
     method = resolve_method(recognizer.model, method)
-    maps = explain(recognizer.model, faces.crops, method, faces.probabilities.argmax(axis=1))
+    maps = explain(recognizer.model, faces.crops, method, recognizer.targets(faces.probabilities))
     [shown] = faces_to_draw(faces, maps, method)
     return annotate(pixels, shown, recognizer.class_names), recognizer.table(faces.rows, faces.probabilities)
 

@@ -11,7 +11,7 @@ from ..common.paths import bundled_root
 from ..common.shipped import check_shipped
 
 # The model that `predict`, `explain` and the demo use if none is given.
-DEFAULT = "fer2013.h5"
+DEFAULT = "ferplus.h5"
 
 
 def bundled_records() -> list[dict]:

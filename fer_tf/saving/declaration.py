@@ -4,22 +4,26 @@ A file of the kit says these things itself. Any other file may want other pixels
 and may have its classes in another order. With the wrong ones it still answers, but its answers mean nothing.
 """
 
+from __future__ import annotations
+
 import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..common.checks import InputError, ModelFileError, check_choice
+from ..common.inference import probability_fault
 from ..data import DATASETS
 from ..data.drawn_faces import draw_faces
 from ..data.images import convert
 from ..emotions import EMOTIONS, class_name, similar_emotion
-from ..layers.declared_input import ALLOWED_PIXELS, CHANNELS, DeclaredInput, check_pixels
-from ..models.inference import probability_fault
+
+if TYPE_CHECKING:
+    from ..layers.declared_input import DeclaredInput
 
 ALPHABETICAL = "alphabetical"
 
@@ -46,6 +50,8 @@ class Declaration:
     logits: bool = False
 
     def __post_init__(self) -> None:
+        from ..layers.declared_input import CHANNELS, check_pixels
+
         check_pixels(self.pixels)
         check_choice("channels", self.channels, (None, *CHANNELS))
 
@@ -89,6 +95,8 @@ class Declaration:
         channels = self.channels_of(count)
         if (self.pixels, channels) == ("0..255", "gray" if count == 1 else "rgb"):
             return None
+        from ..layers.declared_input import DeclaredInput
+
         layer = DeclaredInput(self.pixels, channels, name="declared_input")
         layer.build((None, None, None, count))
         return layer
@@ -175,6 +183,8 @@ def undeclared(path: str | Path, outputs: int) -> ModelFileError:
         outputs: the number of its outputs.
     Returns: a `ModelFileError`, to be raised. It shows the commands to type.
     """
+    from ..layers.declared_input import ALLOWED_PIXELS
+
     orders = named_orders(outputs)
     names = next(iter(orders), ",".join(EMOTIONS[:outputs]))
     options = f"--pixels 0..1 --classes {names}"

@@ -3,25 +3,25 @@
 `.h5` is the kit's format. Its root attribute `fer_tf` holds a JSON object in addition to Keras's own content.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
-import keras
-
-from .. import layers as _layers
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.files import replacing
 from ..common.paths import bundled_root, expanded, models_root
 from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion, class_name
 from .broken_h5 import check_heaps
 from .declaration import Declaration, check_undescribed, drawn_pictures, undeclared
-from .old_files import read_keras
+
+if TYPE_CHECKING:
+    import keras
 
 ATTRIBUTE = "fer_tf"
 # Name of the file with the description inside a `.keras` file and inside exported models.
@@ -47,6 +47,8 @@ def save_model(
         provenance: dict of JSON values (run name, dataset fingerprint, ...).
     Raises: `InputError` for another suffix, or if the names or the provenance do not fit.
     """
+    import h5py
+
     path = Path(path)
     check_choice("suffix of the model file", path.suffix, SUFFIXES)
     description = describe(model, class_names, provenance)
@@ -112,7 +114,11 @@ def save_facenet2expnet(model: keras.Model, path: str | Path | None = None) -> P
     absent = [label for label, source in zip(EMOTION_LABELS, sources, strict=True) if source < 0]
     provenance = {"absent_classes": absent, **model_info(model).get("provenance", {})}
     if sources != list(range(len(labels))):  # a model that already has this order stays as it is
-        outputs = _layers.ClassOrder(sources, name="labels")(model.outputs[0])
+        import keras
+
+        from ..layers import ClassOrder
+
+        outputs = ClassOrder(sources, name="labels")(model.outputs[0])
         model = keras.Model(model.inputs[0], outputs, name="FaceNet2ExpNet")
     save_model(model, path, EMOTION_LABELS, provenance)
     return path
@@ -147,6 +153,11 @@ def load_model(path: str | os.PathLike[str], declaration: Declaration | None = N
     Raises: `ModelFileError` if the file holds no model, its description contradicts the model, or it has none and there
         is no declaration; `InputError` if the declaration does not fit the model, or the file needs none.
     """
+    import keras
+
+    from .. import layers  # noqa: F401 (registers the kit's layers)
+    from .old_files import read_keras
+
     path = find_model(path)
     description = read_description(path)
     model = read_keras(path)
@@ -185,6 +196,8 @@ def declared_model(model: keras.Model, declaration: Declaration, path: str | Pat
     Raises: `InputError` if the declaration does not fit the model, or its outputs on drawn faces are not probabilities
         (with `logits`: if they are), or the model has a description.
     """
+    import keras
+
     if hasattr(model, "fer_tf_info"):
         check_undescribed(f"model {model.name}", declaration)
     shape, names = model_shape(model), declaration.class_names(model.output_shape[-1])
@@ -248,6 +261,8 @@ def read_description(path: Path) -> dict | None:
 
     Raises: `ModelFileError` if the file is not a model file, or its description is not JSON.
     """
+    import h5py
+
     try:
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as archive:

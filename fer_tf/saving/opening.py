@@ -1,5 +1,7 @@
 """Opens a model in the runtime that predicts with it: Keras, or ONNX Runtime or LiteRT with a cached export."""
 
+from __future__ import annotations
+
 import contextlib
 import importlib.util
 import os
@@ -8,17 +10,21 @@ import warnings
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-import keras
+from typing import TYPE_CHECKING
 
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.hashes import code_fingerprint, file_fingerprint, fingerprint
 from ..common.paths import cache_root
-from . import export, writers
+from ..common.quiet import import_keras
 from .declaration import Declaration
-from .export import export_model
 from .keras_files import declared_model, find_model, load_model, model_info
 from .runtimes import RUNTIMES, ExportedModel, is_exported, open_exported
+
+if TYPE_CHECKING:
+    import keras
+
+# The code that makes an export.
+_EXPORTING = [Path(__file__).with_name(name) for name in ("export.py", "writers.py")]
 
 
 def open_in_runtime(
@@ -53,7 +59,7 @@ def open_in_runtime(
         model = _as_declared(model, declaration)
     if not isinstance(model, ExportedModel):
         return model if runtime in (None, "keras") else _converted(model, runtime)
-    if runtime is not None and not isinstance(model, RUNTIMES.get(runtime, keras.Model)):
+    if runtime is not None and not isinstance(model, RUNTIMES.get(runtime, ())):
         raise InputError(
             f"runtime: only {model.runtime} can run {model.path.name}; leave runtime out, or give the Keras model "
             f"(.h5 or .keras); received {runtime!r}"
@@ -84,6 +90,9 @@ def _cached_export(path, runtime, declaration):
         with contextlib.suppress(ModelFileError):  # damaged: export again
             return open_exported(cached)
     _check_installed(runtime)
+    import_keras()  # without its start-up notes
+    from .export import export_model
+
     model = load_model(path, declaration)
     try:
         export_model(model, cached, runtime)
@@ -98,13 +107,15 @@ def _export_code(runtime):
     packages = [*RUNTIMES[runtime].packages.values(), "tensorflow", "keras"]
     with contextlib.suppress(PackageNotFoundError):
         versions = [version(package) for package in packages]
-        return fingerprint([versions, code_fingerprint([export, writers])])[:8]
+        return fingerprint([versions, code_fingerprint(_EXPORTING)])[:8]
     return "unknown"
 
 
 def _converted(model, runtime):
     """Exports a loaded Keras model into a temporary file and opens it."""
     _check_installed(runtime)
+    from .export import export_model
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"model.{runtime}")
         export_model(model, path, runtime)

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-import keras
 import numpy as np
 
 from ..common.checks import InputError, ModelFileError
@@ -129,6 +128,8 @@ class ExportedModel(ABC):
         if not len(images):
             return np.zeros((0, self.output_shape[-1]), np.float32)
         if self._prepare is not None:
+            import keras
+
             images = keras.ops.convert_to_numpy(self._prepare(images))
         if self._has_channels_first:
             images = np.ascontiguousarray(np.moveaxis(images, 3, 1))
@@ -241,6 +242,8 @@ class SavedModel(ExportedModel):
             )
         self.input_shape = (None, *(int(side) for side in description["input_shape"]))
         with quiet_stderr():
+            import keras
+
             self._layer = keras.layers.TFSMLayer(str(self.path), call_endpoint="serve")
             self.output_shape = (None, *self._run(np.zeros((1, *self.input_shape[1:]), np.float32)).shape[1:])
         return description

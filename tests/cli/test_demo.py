@@ -14,6 +14,6 @@ def test_serving_to_others_warns(capsys, fresh_home, tiny_model_path, monkeypatc
     assert "http://127.0.0.1:" in own.out
     assert own.err == ""
     assert "anyone on the network can open the page and send pictures" in open_to_all.err
-    assert list(apps[0].settings["models"].openers)[:2] == [str(tiny_model_path), "fer2013.h5 (bundled)"]
+    assert list(apps[0].settings["models"].openers)[:2] == [str(tiny_model_path), "ferplus.h5 (bundled)"]
     assert apps[0].settings["names"] >= {"127.0.0.1", "localhost"}
     assert apps[1].settings["names"] is None

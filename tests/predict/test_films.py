@@ -17,6 +17,7 @@ from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.video import read_frames
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer
+from fer_tf.predict import predict_files as predict_files_module
 from fer_tf.predict.films import LONGEST_PAUSE, FileFilm, FilmWriter, written_film
 from fer_tf.predict.predict_files import FileStream, Options, predict_files, timelines_folder
 from fer_tf.predict.tracking import Follower
@@ -224,7 +225,7 @@ def test_a_timeline_is_drawn_for_every_film(recognizer, film, two_faces, tmp_pat
     assert folder.name == "scores-timelines"
     assert summary.timelines == [folder / "000001-film", folder / "000003-two"]
     assert sorted(os.listdir(folder)) == [
-        f"{name}.{kind}" for name in ("000001-film", "000003-two") for kind in ("png", "svg")
+        f"{name}{kind}" for name in ("000001-film", "000003-two") for kind in ("", ".png", ".svg")
     ]
     picture = np.asarray(Image.open(folder / "000003-two.png").convert("RGB")).astype(int)
     assert np.ptp(picture, axis=2).max() > 100, "coloured lines"
@@ -273,10 +274,12 @@ def test_rates_are_brought_into_what_players_take(tmp_path, fps, written):
 def test_the_command_predicts_a_film(capsys, film, tmp_path, tiny_model_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = ("film.avi", "--no-detect", "--model", tiny_model_path, "--every", 4, "--smooth", 1)
+    monkeypatch.setattr(predict_files_module, "find_ffmpeg", lambda: None)
     answer = run_cli(capsys, "predict", *given, "--out", "s.csv", "--annotate", "marked")
     assert answer.code == 0
-    assert answer.err == ""
+    assert answer.err == "ffmpeg is not installed, so the copies of films have no sound\n"
     assert "s-timelines/000001-film.png" in answer.out
+    assert "s-timelines/000001-film/summary.png" in answer.out
     assert "1 of 1 files predicted" in answer.out
     assert os.listdir("marked") == ["000001-film.mp4"]
     table = run_cli(capsys, "predict", *given)

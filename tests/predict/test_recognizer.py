@@ -2,6 +2,8 @@
 a csv that is whole or not there. And the names of the proposal's pseudocode."""
 
 import os
+import subprocess
+import sys
 from unittest import mock
 
 import keras
@@ -18,6 +20,7 @@ from fer_tf.data.faces import crop_faces
 from fer_tf.emotions import EMOTIONS
 from fer_tf.predict import EmotionRecognizer, collect_files
 from fer_tf.predict import recognizer as predict_module
+from fer_tf.saving import describe
 
 CLASSES = list(EMOTIONS[:7])
 COLUMNS = ["path", "face", "x", "y", "w", "h", "detected", "score", "label", "confidence", *CLASSES, "error"]
@@ -126,6 +129,45 @@ def test_a_face_is_scored_as_its_crop_is(recognizer, scene):
 def test_an_unknown_detector_is_refused(recognizer):
     with pytest.raises(InputError, match="detector: allowed are .*haar.*received 'dlib'"):
         EmotionRecognizer(recognizer.model, detector="dlib")
+
+
+def test_faces_below_the_smallest_are_left_out(recognizer, scene):
+    found = EmotionRecognizer(recognizer.model, detector="mtcnn", min_face=110).predict(scene / "two.png")
+    assert found["detected"].tolist() == [True]
+    assert found["x"][0] > 200, "the larger face"
+    with pytest.raises(InputError, match="min_face: must be a number >= 0; received -1"):
+        EmotionRecognizer(recognizer.model, min_face=-1)
+
+
+def test_seven_classes_leave_contempt_out(recognizer, faces):
+    model = keras.Sequential(
+        [
+            *(keras.Input((48, 48, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()),
+            keras.layers.Dense(8, activation="softmax"),
+        ]
+    )
+    model.fer_tf_info = describe(model, ["contempt", *EMOTIONS[:7]])
+    all_eight = EmotionRecognizer(model, detector="none")
+    seven = EmotionRecognizer(model, detector="none", classes=7)
+    assert seven.class_names == CLASSES
+    eight = all_eight.predict(faces)[CLASSES].to_numpy(float)
+    found = seven.predict(faces)
+    np.testing.assert_allclose(scores(found), eight / eight.sum(axis=1, keepdims=True), atol=1e-6)
+    assert found["label"].tolist() == np.array(CLASSES)[eight.argmax(axis=1)].tolist()
+    assert seven.targets(scores(found)).tolist() == (eight.argmax(axis=1) + 1).tolist(), "outputs of the model"
+    assert EmotionRecognizer(recognizer.model, detector="none", classes=7).class_names == CLASSES
+    model.fer_tf_info["class_names"] = ["confused", *CLASSES]
+    with pytest.raises(InputError, match="classes: 7 leaves contempt out; this model has confused, anger"):
+        EmotionRecognizer(model, classes=7)
+
+
+def test_the_recogniser_is_imported_without_what_only_some_need():
+    """An exported model's first answer does not wait for Keras and others, which take seconds."""
+    code = (
+        "import sys, fer_tf.predict.recognizer, fer_tf.predict.predict_files\n"
+        "print(*{'tensorflow', 'keras', 'scipy', 'sklearn', 'matplotlib', 'h5py'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 # what goes in

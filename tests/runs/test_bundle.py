@@ -124,7 +124,7 @@ def test_a_changed_file_is_refused(shipped):
     path.write_bytes(content + b"x")
     try:
         with pytest.raises(ModelFileError, match=r"fer2013.h5: is not the file that fer2013.json describes"):
-            bundled_path()
+            bundled_path("fer2013.h5")
     finally:
         path.write_bytes(content)
 

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -40,8 +42,27 @@ def written(monkeypatch):
     """The exports made in a test, by suffix."""
     made = []
     real = export.export_model
-    monkeypatch.setattr(opening, "export_model", lambda *given: made.append(given[2]) or real(*given))
+    monkeypatch.setattr(export, "export_model", lambda *given: made.append(given[2]) or real(*given))
     return made
+
+
+def test_an_export_in_the_cache_predicts_without_keras(model_path, tmp_path, monkeypatch):
+    """So the first answer comes before Keras and TensorFlow would be imported."""
+    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path))
+    expected = EmotionRecognizer(model_path, detector="none", runtime="onnx").predict(
+        np.full((1, 48, 48, 1), 99, np.uint8)
+    )
+    code = (
+        "import sys, numpy as np\n"
+        "from fer_tf.predict import EmotionRecognizer\n"
+        "picture = np.full((1, 48, 48, 1), 99, np.uint8)\n"
+        "found = EmotionRecognizer(sys.argv[1], detector='none', runtime='onnx').predict(picture)\n"
+        "print(found['confidence'][0])\n"
+        "assert EmotionRecognizer(sys.argv[1], runtime='onnx').predict(picture)['error'][0] == ''\n"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, model_path], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(expected["confidence"][0], abs=1e-5)
 
 
 def scores(frame):

@@ -1,7 +1,7 @@
-"""The face detectors: `DETECTORS[name].make(**options)` returns a function batch -> a list of `Face` for each picture.
+"""The face detectors: `DETECTORS[name].make(**options)` returns a function (batch, smallest) -> lists of `Face`.
 
-A batch is uint8 [N, H, W, 3], RGB, and faces are in its pixels. Call `detect_faces` instead: it brings pictures to one
-size, and boxes back to the original pictures.
+A batch is uint8 [N, H, W, 3], RGB, and faces are in its pixels, as is the side of the smallest face to look for. Call
+`detect_faces` instead: it brings pictures to one size, and boxes back to the original pictures.
 """
 
 import functools
@@ -17,11 +17,14 @@ import cv2
 import numpy as np
 
 from ...common.checks import InputError, check_choice, check_names, check_range, check_whole
-from ...common.quiet import import_keras, quiet_stderr
+from ...common.paths import models_root
 from .geometry import Face
+from .mtcnn import find_faces, load_networks
 
 # The smallest face that MTCNN and the Haar cascades look for, in pixels of the picture that they get.
 SMALLEST = 20
+# uint8 [N, H, W, 3] and the side of the smallest face in pixels -> a list of `Face` for each picture.
+Find = Callable[[np.ndarray, float], list[list[Face]]]
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,13 @@ class Detector:
     """A line of the `DETECTORS` table.
 
     Attributes:
-        make: function(**options) that loads the detector. It returns the function batch -> list of lists of `Face`, or
-            None.
+        make: function(**options) that loads the detector. It returns the function (batch, smallest) -> list of lists of
+            `Face`, or None.
         title: one line for lists.
         options: dict of its options and their defaults.
     """
 
-    make: Callable[..., Callable[[np.ndarray], list[list[Face]]] | None]
+    make: Callable[..., Find | None]
     title: str
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -44,36 +47,13 @@ def _make_mtcnn(threshold):
     """MTCNN (Zhang et al. 2016); score: its last network's probability of a face."""
     check_range("threshold", threshold, 0, 1)
     try:
-        if import_keras().config.backend() != "tensorflow":
-            raise ImportError("Keras is not on its TensorFlow backend")
-        with quiet_stderr():
-            from mtcnn import MTCNN
-
-            network = MTCNN()
+        networks = load_networks()
     except (ImportError, ValueError) as error:  # joblib raises a ValueError if lz4 is missing
         raise InputError(
-            f"detector mtcnn: cannot be loaded ({str(error).splitlines()[0]}); it needs TensorFlow as Keras's backend "
-            f"and `pip install mtcnn`; or choose detector 'haar', which only needs OpenCV"
+            f"detector mtcnn: cannot be loaded ({str(error).splitlines()[0]}); it needs the weights of `pip install "
+            "mtcnn`; or choose detector 'haar', which only needs OpenCV"
         ) from None
-    return functools.partial(_find_mtcnn, network, threshold)
-
-
-def _find_mtcnn(network, threshold, batch):
-    # The pictures of a batch must have one size: mtcnn 1.0.0 moves the boxes of padded pictures to a wrong place after
-    # a picture without a face. Its min_face_size must stay at 20: above, its smallest scales are too small and it finds
-    # nothing. Corners come back as floats, unclipped, with `output_type="numpy"`; "json" rounds them.
-    with quiet_stderr():  # TensorFlow warns about every batch without a candidate
-        rows = network.detect_faces(
-            list(batch), box_format="xyxy", output_type="numpy", fit_to_image=False, threshold_onet=threshold
-        )
-    return [[_mtcnn_face(row) for row in rows[rows[:, 0] == position]] for position in range(len(batch))]
-
-
-def _mtcnn_face(row):
-    """A `Face` from a row of MTCNN: picture, corners, score, five x (left eye, right eye, nose, mouth), five y."""
-    x1, y1, x2, y2, score = map(float, row[1:6])
-    eyes = [(float(row[6 + eye]), float(row[11 + eye])) for eye in (0, 1)]
-    return Face((x1, y1, x2 - x1, y2 - y1), score, *eyes)
+    return lambda batch, smallest: find_faces(networks, batch, threshold, smallest)
 
 
 def _make_haar(neighbours):
@@ -97,11 +77,12 @@ def _cascade(name):
     return cv2.CascadeClassifier(str(path))
 
 
-def _find_haar(faces, eyes, neighbours, batch):
+def _find_haar(faces, eyes, neighbours, batch, smallest):
     faces_of = []
     for picture in batch:
         gray = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        boxes = faces.detectMultiScale(gray, 1.1, neighbours, minSize=(SMALLEST, SMALLEST))
+        side = round(smallest)
+        boxes = faces.detectMultiScale(gray, 1.1, neighbours, minSize=(side, side))
         faces_of.append([_haar_face(gray, tuple(map(float, box)), eyes) for box in boxes])
     return faces_of
 
@@ -135,15 +116,20 @@ def _eye_pair(middles):
 YUNET_FILE = "face_detection_yunet_2023mar.onnx"
 
 
+def yunet_file(model_file: str | os.PathLike[str] | None = None) -> Path:
+    """Where YuNet's file is looked for: `model_file`, else $FER_TF_YUNET, else the folder models/."""
+    return Path(model_file or os.environ.get("FER_TF_YUNET") or models_root() / YUNET_FILE)
+
+
 def _make_yunet(model_file, threshold):
     """YuNet (Wu, Peng & Yu 2023) by OpenCV; score: its own, 0..1."""
     check_range("threshold", threshold, 0, 1)
-    path = model_file or os.environ.get("FER_TF_YUNET")
-    if not path or not Path(path).is_file():
+    path = yunet_file(model_file)
+    if not path.is_file():
         raise InputError(
-            f"detector yunet: {f'there is no {path}' if path else 'no model file was given'}; get {YUNET_FILE} from "
-            "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet and name it with "
-            "model_file= or the environment variable FER_TF_YUNET"
+            f"detector yunet: there is no {path}; get {YUNET_FILE} from "
+            "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet and put it into models/, or "
+            "name it with model_file= or the environment variable FER_TF_YUNET"
         )
     if not hasattr(cv2, "FaceDetectorYN"):
         raise InputError(f"detector yunet: OpenCV {cv2.__version__} has no FaceDetectorYN; 4.8 and later have it")
@@ -154,7 +140,7 @@ def _make_yunet(model_file, threshold):
     return functools.partial(_find_yunet, network)
 
 
-def _find_yunet(network, batch):
+def _find_yunet(network, batch, smallest):
     network.setInputSize((batch.shape[2], batch.shape[1]))
     faces_of = []
     for picture in batch:
@@ -174,7 +160,7 @@ def _make_none():
 
 
 DETECTORS = {
-    "mtcnn": Detector(_make_mtcnn, "MTCNN: three small networks, eyes and score; needs TensorFlow", {"threshold": 0.8}),
+    "mtcnn": Detector(_make_mtcnn, "MTCNN: three small networks, eyes and score", {"threshold": 0.8}),
     "haar": Detector(_make_haar, "Haar cascades of OpenCV: frontal faces, sometimes eyes, no score", {"neighbours": 3}),
     "yunet": Detector(
         _make_yunet,
@@ -186,24 +172,26 @@ DETECTORS = {
 
 
 def default_detector() -> str:
-    """ "mtcnn" if it can be used (installed, Keras on TensorFlow), else "haar"."""
-    installed = all(find_spec(package) for package in ("mtcnn", "lz4", "tensorflow"))
-    return "mtcnn" if installed and import_keras().config.backend() == "tensorflow" else "haar"
+    """ "yunet" if its file is there, else "mtcnn" if its package is installed, else "haar"."""
+    if yunet_file().is_file():
+        return "yunet"
+    return "mtcnn" if all(find_spec(package) for package in ("mtcnn", "lz4", "joblib")) else "haar"
 
 
-def load_detector(name: str, **options: Any) -> Callable[[np.ndarray], list[list[Face]]] | None:
-    """Loads a detector. This takes seconds the first time; then it is kept in memory.
+def load_detector(name: str, **options: Any) -> Find | None:
+    """Loads a detector. Then it is kept in memory.
 
     Args:
         name: a key of `DETECTORS`.
         **options: the detector's own options.
-    Returns: function uint8 [N, H, W, 3] -> a list of `Face` for each picture; None for "none".
+    Returns: function (uint8 [N, H, W, 3], side of the smallest face in pixels) -> a list of `Face` for each picture;
+        None for "none".
     Raises: `InputError` for a wrong argument, or if a library or file is missing.
     """
     defaults = DETECTORS[check_choice("detector", name, DETECTORS)].options
     check_names(f"options of detector {name}", options, defaults)
     if name == "yunet":
-        options = {**options, "model_file": options.get("model_file") or os.environ.get("FER_TF_YUNET")}
+        options = {**options, "model_file": yunet_file(options.get("model_file"))}
     return _loaded(name, **{**defaults, **options})
 
 

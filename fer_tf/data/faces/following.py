@@ -1,13 +1,15 @@
 """Follows faces from one frame to the next, so that a live view need not search every frame.
 
-A search by MTCNN takes longer than a frame. Between two searches a face is looked for near its last place only: its
+A search may take longer than a frame. Between two searches a face is looked for near its last place only: its
 gray pixels at the last search are compared with the frame there (normalised cross-correlation). They stay the same
 until the next search, so errors do not add up.
 """
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,8 +25,8 @@ REACH = 0.5
 SCALES, GAIN = (1.0, 0.94, 1.06), 0.01
 # A face is lost if the correlation of its pixels with the frame is lower.
 LEAST = 0.6
-# Seconds between two searches, and the longer side in pixels to which a frame is reduced for a search.
-SEARCH_SECONDS, SEARCH_SIDE = 3.0, 400
+# Seconds between two searches.
+SEARCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,17 @@ class Followed:
 
     @property
     def state(self) -> dict:
-        """The face as a JSON value, without its score, which can be NaN."""
+        """The face as a JSON value. A score that is not known is None, because JSON has no NaN."""
         place = {"box": self.face.box, "left_eye": self.face.left_eye, "right_eye": self.face.right_eye}
-        return {**place, "pixels": base64.b64encode(self.pixels.tobytes()).decode()}
+        score = None if math.isnan(self.face.score) else self.face.score
+        return {**place, "score": score, "pixels": base64.b64encode(self.pixels.tobytes()).decode()}
 
     @classmethod
     def restore(cls, state: dict) -> "Followed":
         """The face of a `state`."""
         pixels = np.frombuffer(base64.b64decode(state["pixels"]), np.uint8).reshape(SIDE, SIDE)
-        return cls(Face(**{name: value for name, value in state.items() if name != "pixels"}), pixels)
+        place = {name: value for name, value in state.items() if name != "pixels"}
+        return cls(Face(**{**place, "score": math.nan if state["score"] is None else state["score"]}), pixels)
 
 
 def _gray(frame):
@@ -80,11 +84,20 @@ def _view(gray, centre, size, reach):
     """The part of a picture around a face, with `reach` more on each side, resized until the face has `SIDE` pixels."""
     side = round(SIDE * (1 + 2 * reach))
     zoom = SIDE / size[0], SIDE / size[1]
-    # OpenCV counts from the middle of the first pixel
-    shift = [side / 2 - 0.5 - factor * (middle - 0.5) for factor, middle in zip(zoom, centre, strict=True)]
-    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
     kernel = [min(255, max(1, round(1 / factor))) for factor in zoom]
-    blurred = cv2.blur(gray, kernel)  # a warp alone would skip pixels
+    spans = []  # the rest of the picture need not be blurred
+    for middle, face_side, extra, length in zip(centre, size, kernel, gray.shape[::-1], strict=True):
+        around = face_side * (0.5 + reach) + extra + 2
+        start = min(max(math.floor(middle - around), 0), length - 1)
+        spans.append((start, min(max(math.ceil(middle + around), start + 1), length)))
+    (left, right), (top, bottom) = spans
+    # OpenCV counts from the middle of the first pixel
+    shift = [
+        side / 2 - 0.5 - factor * (middle - start - 0.5)
+        for factor, middle, start in zip(zoom, centre, (left, top), strict=True)
+    ]
+    matrix = np.array([[zoom[0], 0, shift[0]], [0, zoom[1], shift[1]]])
+    blurred = cv2.blur(gray[top:bottom, left:right], kernel)  # a warp alone would skip pixels
     return cv2.warpAffine(blurred, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
@@ -103,23 +116,34 @@ def _moved(face, right, down, scale):
 
 
 def follow_or_search(
-    frame: np.ndarray, detector: str, state: Mapping | None, now: float
+    frame: np.ndarray,
+    detector: str,
+    state: Mapping | None,
+    now: float,
+    seconds: float = SEARCH_SECONDS,
+    seconds_empty: float = 0.0,
+    **options: Any,
 ) -> tuple[list[Face], dict | None]:
-    """The faces of a live frame: followed from the frame before, or found by a search.
+    """The faces of a frame: followed from the frame before, or found by a search.
 
-    A frame is searched if it is the first, if a face is lost or there is none, and after `SEARCH_SECONDS`.
+    A frame is searched if it is the first, if a face is lost, and `seconds` after the last search.
 
     Args:
         frame: uint8 [H, W, 1 or 3].
         detector: a key of `DETECTORS`.
         state: the state that the frame before returned; None for the first.
         now: time of the frame in seconds.
+        seconds: time between two searches.
+        seconds_empty: time between two searches as long as there is no face.
+        **options: options of `detect_faces`.
     Returns: list of `Face`, largest first at the last search; the state for the next frame, a JSON value.
     """
-    last = state or {"faces": [], "searched": -SEARCH_SECONDS}
-    followed = [Followed.restore(track).step(frame) for track in last["faces"]]
-    kept = [track for track in followed if track]
-    if not kept or len(kept) < len(followed) or not 0 <= now - last["searched"] < SEARCH_SECONDS:
-        [faces] = detect_faces([frame], detector, max_side=SEARCH_SIDE)
-        kept, last = [Followed.start(frame, face) for face in faces], {"searched": now}
-    return [track.face for track in kept], {"faces": [track.state for track in kept], "searched": last["searched"]}
+    last = state or {"faces": [], "searched": -math.inf}
+    gray = _gray(frame)[..., None]  # once for all faces
+    followed = [Followed.restore(each).step(gray) for each in last["faces"]]
+    kept = [each for each in followed if each]
+    rest = seconds if kept else seconds_empty
+    if len(kept) < len(followed) or not 0 <= now - last["searched"] < rest:
+        [faces] = detect_faces([frame], detector, **options)
+        kept, last = [Followed.start(gray, face) for face in faces], {"searched": now}
+    return [each.face for each in kept], {"faces": [each.state for each in kept], "searched": last["searched"]}

@@ -32,6 +32,22 @@ class Face:
         """Area of the box in square pixels."""
         return self.box[2] * self.box[3]
 
+    def moved(self, right: float, down: float) -> "Face":
+        """The same face in a picture in which everything is this number of pixels further right and down."""
+
+        def point(spot):
+            return spot and (spot[0] + right, spot[1] + down)
+
+        x, y, w, h = self.box
+        return Face((x + right, y + down, w, h), self.score, point(self.left_eye), point(self.right_eye))
+
+    def overlap(self, other: "Face") -> float:
+        """Intersection over union (IoU) of the boxes of two faces of one picture, 0..1."""
+        (x1, y1, w1, h1), (x2, y2, w2, h2) = self.box, other.box
+        across, down = min(x1 + w1, x2 + w2) - max(x1, x2), min(y1 + h1, y2 + h2) - max(y1, y2)
+        shared = max(0.0, across) * max(0.0, down)
+        return shared / (self.area + other.area - shared) if shared else 0.0
+
     @property
     def roll(self) -> float:
         """Degrees by which the line from the left to the right eye goes down; 0 if the eyes are not known."""

@@ -3,17 +3,15 @@
 Pictures are read and drawn in memory and never written to disk. `fer_tf.predict.demo.server` serves the page.
 """
 
-import base64
-import io
 import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image
 
 from ...common.checks import InputError
 from ...data.faces import follow_or_search
+from ...data.images import encode_data_url
 from ...explain import TITLES, check_method, empty_reason, explain, is_empty, method_of_head
 from ...explain.plots import face_beside_map
 from .. import annotate as drawing
@@ -23,7 +21,8 @@ from ..tracking import Follower, follow_faces
 
 # The longer sides of pictures and maps on the page, in pixels.
 PICTURE_SIDE, MAP_SIDE = 800, 260
-LIVE_SECONDS = 1.0  # over which the probabilities of a live face are averaged
+# Seconds over which the probabilities of a live face are averaged; longer side of a frame in which faces are searched.
+LIVE_SECONDS, LIVE_SIDE = 1.0, 400
 COLUMNS = ["face", "label", "confidence", "x", "y", "w", "h", "found"]
 
 
@@ -39,15 +38,19 @@ def answer_picture(recognizer: EmotionRecognizer, pixels: np.ndarray) -> dict:
     image = drawing.annotate(pixels, faces, recognizer.class_names, PICTURE_SIDE, steady=True)[:, : -drawing.PANEL]
     bars = _bars(recognizer, recognised.probabilities[0])
     label = max(bars, key=bars.__getitem__)
-    subject = "The largest" if recognised.rows[0]["detected"] else "Its label"
-    message = f"{_face_count(recognizer, recognised.rows)} {subject}: {label}, {bars[label]:.2f}."
-    url, text = _map(recognizer.model, recognised, label)
+    message = f"{_face_count(recognizer, recognised.rows)}: {label}, {bars[label]:.2f}."
+    url, text = _map(recognizer, recognised, label)
     table = recognizer.table(recognised.rows, recognised.probabilities).round({"confidence": 3})
-    table = table.assign(
-        face=table["face"] + 1, found=np.where(table["detected"].astype(bool), "yes", "no: whole picture")
-    )
-    rows = [COLUMNS, *table[COLUMNS].astype(object).to_numpy().tolist()]
-    return {"message": message, "picture": as_url(image), "bars": bars, "map": url, "map_text": text, "table": rows}
+    found = np.where(table["detected"].astype(bool), "yes", "no: whole picture")
+    rows = [COLUMNS, *table.assign(face=table["face"] + 1, found=found)[COLUMNS].astype(object).to_numpy().tolist()]
+    return {
+        "message": message,
+        "picture": encode_data_url(image),
+        "bars": bars,
+        "map": url,
+        "map_text": text,
+        "table": rows,
+    }
 
 
 def answer_frame(
@@ -63,11 +66,9 @@ def answer_frame(
         face or None, and the `state` for the next frame.
     """
     state, seconds = state or {}, time.monotonic() if now is None else now
-    face_boxes, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds)
-    recognised, follower = (
-        recognizer.recognise([Picture("", pixels, time=seconds)], [face_boxes]),
-        Follower(LIVE_SECONDS, state),
-    )
+    found, faces_state = follow_or_search(pixels, recognizer.detector, state.get("faces"), seconds, max_side=LIVE_SIDE)
+    recognised = recognizer.recognise([Picture("", pixels, time=seconds)], [found])
+    follower = Follower(LIVE_SECONDS, state)
     [shown] = drawing.faces_to_draw(follow_faces(recognised, follower, recognizer.detector))
     whole_frame = (0, 0, pixels.shape[1], pixels.shape[0])  # it gets a box too, for its label
     labels = [f"{face.number + 1} {recognizer.class_names[face.probabilities.argmax()]}" for face in shown]
@@ -83,24 +84,25 @@ def _bars(recognizer, probabilities):
 
 def _face_count(recognizer, rows):
     if recognizer.detector == "none":
-        return "The whole picture was taken as a face, without a search for faces."
+        return "The whole picture was taken as a face, without a search for faces. Its label"
     if not rows[0]["detected"]:
-        return "No face found: the whole picture was taken as a face."
-    return f"{len(rows)} face{'s' * (len(rows) > 1)} found."
+        return "No face found: the whole picture was taken as a face. Its label"
+    return f"{len(rows)} face{'s' * (len(rows) > 1)} found. The largest"
 
 
-def _map(model, recognised, label):
+def _map(recognizer, recognised, label):
     """The data URL of the largest face next to its map, and a sentence about the map."""
+    model = recognizer.model
     try:
         method = method_of_head(model)
         layer = check_method(model, method)
     except InputError as error:
         return "", f"No map: {error}"
-    face_map = explain(model, recognised.crops[:1], method, recognised.probabilities[:1].argmax(axis=1))[0]
+    face_map = explain(model, recognised.crops[:1], method, recognizer.targets(recognised.probabilities[:1]))[0]
     title, reason = f"{TITLES[method]} of {label}", empty_reason(method)
     image = face_beside_map(recognised.crops[0], face_map, title, MAP_SIDE, reason)
     meaning = f"empty, {reason}" if is_empty(face_map) else "where this map speaks for the class"
-    return as_url(np.asarray(image)), f"{title}, layer {layer}: {meaning}."
+    return encode_data_url(np.asarray(image)), f"{title}, layer {layer}: {meaning}."
 
 
 def caught(compute: Callable[[], dict]) -> dict:
@@ -112,10 +114,3 @@ def caught(compute: Callable[[], dict]) -> dict:
     except Exception as error:  # one picture must not stop the page
         print(f"not predicted: {type(error).__name__}: {error}", file=sys.stderr)
         return {"message": f"the picture could not be predicted ({type(error).__name__})", "is_fault": True}
-
-
-def as_url(pixels: np.ndarray) -> str:
-    """A picture, uint8 [H, W, 3], as a data URL of a JPEG."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=90)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

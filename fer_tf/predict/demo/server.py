@@ -30,13 +30,12 @@ from .answers import answer_frame, answer_picture, caught
 WAITING = 8
 # Bytes of a request in addition to its picture: names, and the state of a live view.
 _ENVELOPE = 262_144
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Server": "fer-tf",
-}
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Server": "fer-tf"}
+_HEADERS |= {"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": "no-store"}
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{0}'; style-src 'nonce-{0}'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class Models:
@@ -65,9 +64,8 @@ class Models:
         if "picture" not in asked:
             return {"about": model_lines(recognizer.model)}
         pixels = decode_data_url(asked["picture"], self.max_mb)
-        return (
-            answer_frame(recognizer, pixels, asked["state"]) if "state" in asked else answer_picture(recognizer, pixels)
-        )
+        live = [asked["state"]] if "state" in asked else []
+        return answer_frame(recognizer, pixels, *live) if live else answer_picture(recognizer, pixels)
 
 
 @stream_request_body  # a request is checked before its body is read
@@ -76,9 +74,7 @@ class _Guarded(RequestHandler):
 
     def set_default_headers(self):
         self.nonce, self.content, self.models = secrets.token_urlsafe(16), bytearray(), self.settings["models"]
-        policy = f"default-src 'none'; script-src 'nonce-{self.nonce}'; style-src 'nonce-{self.nonce}'; img-src data:; "
-        policy += "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        for name, value in {**_HEADERS, "Content-Security-Policy": policy}.items():
+        for name, value in {**_HEADERS, "Content-Security-Policy": _POLICY.format(self.nonce)}.items():
             self.set_header(name, value)
 
     def prepare(self):
@@ -112,21 +108,19 @@ class _Predict(_Guarded):
     async def post(self):
         if self.request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/json":
             raise HTTPError(415, reason="the request must be application/json")
-        try:
+        asked = None
+        with contextlib.suppress(ValueError, RecursionError):
             asked = json.loads(self.content)
-        except (ValueError, RecursionError):
-            asked = None
         if not isinstance(asked, dict):
             raise HTTPError(400, reason="the request must be a JSON object")
         if self.models.waiting > WAITING:
             raise HTTPError(503, reason="too many pictures are waiting; try again in a moment")
         self.models.waiting += 1
+        coming = self.models.worker.submit(caught, lambda: self.models.answer(asked))
         try:
-            loop = asyncio.get_running_loop()
-            answer = await loop.run_in_executor(self.models.worker, caught, lambda: self.models.answer(asked))
+            self.finish(await asyncio.wrap_future(coming))
         finally:
             self.models.waiting -= 1
-        self.finish(answer)
 
 
 def make_app(models: Models, host: str = "127.0.0.1") -> Application:
@@ -138,10 +132,13 @@ def make_app(models: Models, host: str = "127.0.0.1") -> Application:
             a page of another site cannot use this one under its own name (DNS rebinding).
     """
     names = {"127.0.0.1", "localhost", "[::1]", host} if is_loopback(host) else None
-    limit = round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE
-    pages = [("/", _Page), ("/predict", _Predict)]
-    settings: dict[str, Any] = {"models": models, "names": names, "limit": limit, "log_function": lambda _: None}
-    return Application(pages, default_handler_class=_Guarded, **settings)
+    settings: dict[str, Any] = {
+        "models": models,
+        "names": names,
+        "limit": round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE,
+    }
+    pages: list = [("/", _Page), ("/predict", _Predict)]
+    return Application(pages, default_handler_class=_Guarded, log_function=lambda _: None, **settings)
 
 
 async def answer_requests(app: Application, listening: socket.socket) -> None:

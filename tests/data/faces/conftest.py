@@ -1,11 +1,10 @@
 """Fixtures of the tests on finding faces."""
 
-import cv2
-import numpy as np
 import pytest
+from fixtures import rectangles
 
 from fer_tf.data.drawn_faces import draw_faces
-from fer_tf.data.faces import DETECTORS, Face
+from fer_tf.data.faces import DETECTORS
 from fer_tf.data.faces import detectors as detectors_module
 from fer_tf.data.faces.detectors import Detector
 
@@ -29,17 +28,9 @@ def spots(monkeypatch, fresh):
     """A detector "spots" whose faces are the white rectangles of a picture; lists the shapes of its batches."""
     shapes = []
 
-    def find(batch):
+    def find(batch, smallest):
         shapes.append(batch.shape)
         return [rectangles(picture) for picture in batch]
 
     monkeypatch.setitem(DETECTORS, "spots", Detector(lambda: find, "white rectangles"))
     return shapes
-
-
-def rectangles(picture):
-    _, _, stats, _ = cv2.connectedComponentsWithStats((picture[..., 1] > 128).astype(np.uint8))
-    return [
-        Face((float(x), float(y), float(w), float(h)), 0.5, (x + w / 4, y + h / 4), (x + 3 * w / 4, y + h / 4))
-        for x, y, w, h, _ in stats[1:]
-    ]

@@ -5,10 +5,11 @@ import math
 import cv2
 import numpy as np
 import pytest
-from fixtures import black, paste
+from fixtures import black, paste, rectangles
 
 from fer_tf.common.checks import InputError
-from fer_tf.data.faces import Face, crop_faces, detect_faces
+from fer_tf.data.faces import DETECTORS, Face, crop_faces, detect_faces
+from fer_tf.data.faces.detectors import Detector
 
 REAL = ("haar", "mtcnn")
 
@@ -122,6 +123,33 @@ def test_order_and_smallest_size(spots):
     assert [face.box for face in detect_faces([picture], "spots")[0]] == wanted
     assert [face.box for face in detect_faces([picture], "spots", min_size=30)[0]] == wanted[:3]
     assert [face.box for face in detect_faces([picture], "spots", min_size=31)[0]] == wanted[:2]
+
+
+def test_small_faces_are_searched_at_the_pictures_own_size_if_asked_for(monkeypatch, fresh):
+    """A detector that sees squares from 20 px on: in the picture, reduced to a third, only those from 60 px on."""
+
+    def find(batch, smallest):
+        return [[face for face in rectangles(picture) if face.box[2] >= smallest] for picture in batch]
+
+    monkeypatch.setitem(DETECTORS, "spots", Detector(lambda: find, "white rectangles"))
+    large, small, corner = (900, 300, 400, 400), (1001, 1000, 50, 50), (3042, 2060, 30, 30)
+    picture = black(2100, 3072, 1, large, small, corner)
+    assert len(detect_faces([picture], "spots")[0]) == 1
+    [found] = detect_faces([picture], "spots", small_faces=True)
+    for face, box in zip(found, (large, small, corner), strict=True):
+        np.testing.assert_allclose(face.box, box, atol=2)
+    assert len(detect_faces([picture], "spots", small_faces=True, min_size=40)[0]) == 2
+
+
+def test_a_smallest_face_is_given_in_the_pictures_pixels(monkeypatch, fresh):
+    asked = []
+    monkeypatch.setitem(
+        DETECTORS, "asked", Detector(lambda: lambda batch, smallest: asked.append(smallest) or [[]] * len(batch), "")
+    )
+    detect_faces([black(1024, 2048), black(500, 600), black(48, 48)], "asked", min_size=100)
+    assert asked == [50, 100, 200]
+    detect_faces([black(500, 600)], "asked")
+    assert asked[3] == 20
 
 
 def test_a_face_in_the_frame_alone_is_none(spots):

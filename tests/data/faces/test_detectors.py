@@ -1,5 +1,6 @@
 """Detectors: which one is taken, what each needs, and how YuNet's answers are read."""
 
+import subprocess
 import sys
 
 import cv2
@@ -7,9 +8,11 @@ import numpy as np
 import pytest
 
 from fer_tf.common.checks import InputError
-from fer_tf.data.faces import DETECTORS, default_detector, detect_faces
+from fer_tf.data.faces import DETECTORS, default_detector, detect_faces, mtcnn
 from fer_tf.data.faces import detectors as detectors_module
 from fer_tf.data.faces.detectors import Detector
+from fer_tf.data.images import read_image
+from fer_tf.predict import sample_path
 
 BLACK = np.zeros((99, 99, 1), np.uint8)
 
@@ -27,24 +30,64 @@ def test_cascade_files_gone(monkeypatch, fresh, tmp_path):
 
 
 def test_mtcnn_not_installed(monkeypatch, fresh):
-    monkeypatch.setitem(sys.modules, "mtcnn", None)
+    mtcnn._weights.cache_clear()
+    monkeypatch.setattr(mtcnn, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="detector mtcnn: .*pip install mtcnn.*or choose detector 'haar'"):
         detect_faces([BLACK], "mtcnn")
 
 
-def test_mtcnn_on_another_backend(monkeypatch, fresh):
-    import keras
+def test_mtcnn_needs_neither_tensorflow_nor_keras():
+    """So finding faces starts at once, and works with every backend and runtime."""
+    code = (
+        "import sys, numpy as np\n"
+        "from fer_tf.data.faces import detect_faces\n"
+        "assert detect_faces([np.zeros((99, 99, 1), np.uint8)], 'mtcnn') == [[]]\n"
+        "assert not {'tensorflow', 'keras', 'mtcnn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
-    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    assert default_detector() == "haar"
-    with pytest.raises(InputError, match="detector mtcnn: .*TensorFlow as Keras's backend"):
-        detect_faces([BLACK], "mtcnn")
+
+def test_mtcnn_finds_what_its_package_finds():
+    from mtcnn import MTCNN
+
+    picture = read_image(sample_path(), channels=3)
+    row = MTCNN().detect_faces([picture], box_format="xyxy", output_type="numpy", fit_to_image=False)[0]
+    [[face]] = detect_faces([picture], "mtcnn")
+    x, y, w, h = face.box
+    np.testing.assert_allclose([x, y, x + w, y + h], row[1:5], atol=2)
+    np.testing.assert_allclose([*face.left_eye, *face.right_eye], row[[6, 11, 7, 12]], atol=1)
+    assert face.score == pytest.approx(row[5], abs=1e-3)
 
 
-@pytest.mark.parametrize("absent", [None, "mtcnn", "lz4", "tensorflow"])
-def test_default_detector(monkeypatch, absent):
+@pytest.mark.parametrize("detector", ["haar", "mtcnn"])
+def test_a_smallest_face_leaves_out_smaller_ones(detector):
+    """The astronaut's face has a box of about 107 px, and half of it in the picture next to it."""
+    picture = read_image(sample_path(), channels=3)
+    both = np.full((512, 800, 3), 128, np.uint8)
+    both[:, :512], both[:256, 520:776] = picture, cv2.resize(picture, (256, 256), interpolation=cv2.INTER_AREA)
+    found = {size: sorted(face.box[0] for face in detect_faces([both], detector, min_size=size)[0]) for size in (0, 80)}
+    assert [place > 512 for place in found[0]] == [False, True]
+    assert [place > 512 for place in found[80]] == [False]
+    np.testing.assert_allclose(found[80], found[0][:1], atol=12)
+
+
+@pytest.mark.parametrize(
+    ("file", "absent", "expected"),
+    [
+        (True, "mtcnn", "yunet"),
+        (False, None, "mtcnn"),
+        (False, "mtcnn", "haar"),
+        (False, "lz4", "haar"),
+        (False, "joblib", "haar"),
+    ],
+)
+def test_default_detector(monkeypatch, tmp_path, file, absent, expected):
     monkeypatch.setattr(detectors_module, "find_spec", lambda name: None if name == absent else name)
-    assert default_detector() == ("haar" if absent else "mtcnn")
+    monkeypatch.delenv("FER_TF_YUNET", raising=False)
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path))
+    if file:
+        (tmp_path / "face_detection_yunet_2023mar.onnx").write_text("stand-in")
+    assert default_detector() == expected
 
 
 def test_detectors_are_loaded_once(monkeypatch, fresh):
@@ -59,8 +102,9 @@ def test_detectors_are_loaded_once(monkeypatch, fresh):
 
 def test_yunet_without_its_file(monkeypatch, fresh, tmp_path):
     monkeypatch.delenv("FER_TF_YUNET", raising=False)
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path))
     with pytest.raises(
-        InputError, match="no model file was given; get face_detection_yunet_2023mar.onnx from .*model_fi"
+        InputError, match="there is no .*_2023mar.onnx; get face_detection_yunet_2023mar.onnx .*model_fi"
     ):
         detect_faces([BLACK], "yunet")
     with pytest.raises(InputError, match="there is no .*gone.onnx; get face_detection_yunet_2023mar.onnx"):

@@ -35,12 +35,24 @@ def test_a_moving_face_is_followed_without_a_search(astronaut, searches):
     state, middles = None, []
     for step in range(20):
         frame = np.roll(astronaut, (2 * step, 6 * step), axis=(0, 1))
-        [face], state = follow_or_search(frame, "haar", state, step / 15)
+        [face], state = follow_or_search(frame, "haar", state, step / 25)
         state = json.loads(json.dumps(state, allow_nan=False))  # as it goes through the page
         x, y, w, h = face.box
         middles.append((x + w / 2 - 6 * step, y + h / 2 - 2 * step))
     assert len(searches) == 1
     assert np.ptp(middles, axis=0).max() < 0.06 * w, "the box stays on the face"
+
+
+def test_films_are_searched_now_and_then_also_without_a_face(astronaut, searches):
+    blank, state = np.full_like(astronaut, 128), None
+    for step in range(11):
+        faces, state = follow_or_search(blank, "haar", state, step / 10, 0.5, 0.5)
+    assert (faces, len(searches)) == ([], 3)
+    for step in range(11):
+        [face], state = follow_or_search(astronaut, "mtcnn", state, 2 + step / 10, 0.5, 0.5)
+        state = json.loads(json.dumps(state, allow_nan=False))
+        assert face.score > 0.9, "a followed face keeps the score of its search"
+    assert len(searches) == 6
 
 
 def test_the_eyes_move_with_the_face():
