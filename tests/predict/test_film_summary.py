@@ -1,7 +1,6 @@
-"""A film's summary: shares of time, the clearest moments, a csv for each track; and the sound of its annotated copy."""
+"""A film's summary: shares of time, the clearest moments, and a csv for each track."""
 
 import json
-import subprocess
 
 import cv2
 import numpy as np
@@ -12,8 +11,7 @@ from stopping import stop_in
 from fer_tf.data.faces import detect_faces, following
 from fer_tf.data.images import read_image
 from fer_tf.emotions import EMOTIONS
-from fer_tf.predict import EmotionRecognizer, collect_files, film_sound, sample_path
-from fer_tf.predict.film_sound import add_sound
+from fer_tf.predict import EmotionRecognizer, collect_files, sample_path
 from fer_tf.predict.film_summary import Moments, clock, shares_of_time
 from fer_tf.predict.pictures import Faces
 from fer_tf.predict.predict_files import Options, predict_files, timelines_folder
@@ -134,39 +132,3 @@ def test_the_clearest_moment_is_the_highest_probability_of_a_followed_face():
 
 def test_times_are_written_as_a_player_shows_them():
     assert [clock(time) for time in (0, 9.96, 75.25, 3675)] == ["0:00.0", "0:09.9", "1:15.2", "1:01:15.0"]
-
-
-# sound
-
-
-def test_a_copy_gets_the_sound_by_ffmpeg(film, tmp_path, monkeypatch):
-    """A stand-in for ffmpeg that cannot copy this form of sound, and writes what it was asked for."""
-    asked = []
-
-    def run(command, **options):
-        asked.append(command)
-        is_copied = command[command.index("-c:a") + 1] == "copy"
-        if not is_copied:
-            place = command[-1].removeprefix("file:")
-            with open(place, "wb") as file:
-                file.write(b"film with sound")
-        return subprocess.CompletedProcess(command, int(is_copied), "", "codec not supported\n")
-
-    monkeypatch.setattr(film_sound.subprocess, "run", run)
-    copy = tmp_path / "copy.mp4"
-    copy.write_bytes(b"film")
-    assert add_sound(copy, film, "ffmpeg") == ""
-    assert copy.read_bytes() == b"film with sound"
-    assert [command[command.index("-c:a") + 1] for command in asked] == ["copy", "aac"]
-    inputs = [asked[0][place + 1] for place, part in enumerate(asked[0]) if part == "-i"]
-    assert inputs == [f"file:{copy}", f"file:{film}"], "its own pictures, the film's sound"
-
-
-def test_a_copy_stays_as_it_is_if_ffmpeg_fails(film, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        film_sound.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", "bad\nworse\n")
-    )
-    copy = tmp_path / "copy.mp4"
-    copy.write_bytes(b"film")
-    assert add_sound(copy, film, "ffmpeg") == "its copy has no sound: ffmpeg failed (worse)"
-    assert copy.read_bytes() == b"film"

@@ -20,11 +20,11 @@ from fer_tf.training import run_experiment
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
-    """A folder with a run on drawn faces, bundled as fer2013.h5 and as FaceNet2ExpNet.h5; its record."""
+    """A folder with a run on drawn faces, bundled as ferplus.h5 and as FaceNet2ExpNet.h5; its record."""
     options = {**QUICK_TRAINING, "dataset_options": {"count": 400}, "verbose": False, "limit": 0}
     with home_of_runs(tmp_path_factory.mktemp("home")) as home:
         run = run_experiment("cnn", size="smoke", epochs=1, **options)
-        yield home / "models", run, bundle_run(run.name, "fer2013.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
+        yield home / "models", run, bundle_run(run.name, "ferplus.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
 
 
 def test_results_of_a_shipped_file_are_not_filed_with_those_of_an_own_one(shipped):
@@ -66,7 +66,7 @@ def test_the_record_holds_what_the_shipped_file_gives(shipped):
     from fer_tf.data import load_dataset
 
     ds = load_dataset("synthetic", count=400)
-    labels = load_model(models / "bundled" / "fer2013.h5").predict(ds.test.images, verbose=0).argmax(axis=1)
+    labels = load_model(models / "bundled" / "ferplus.h5").predict(ds.test.images, verbose=0).argmax(axis=1)
     assert record["test"]["accuracy"] == pytest.approx((labels == ds.test.labels).mean())
     assert record["test"]["n"] == len(ds.test.labels)
     assert len(record["test"]["recall"]) == 8
@@ -76,7 +76,7 @@ def test_the_record_holds_what_the_shipped_file_gives(shipped):
     assert sum(group["n"] * group["accuracy"] for group in quarters) == pytest.approx((labels == ds.test.labels).sum())
     assert record["epochs"] == 1
     assert record["run"] == run.name
-    assert json.loads((models / "bundled" / "fer2013.json").read_text()) == record
+    assert json.loads((models / "bundled" / "ferplus.json").read_text()) == record
 
 
 def test_facenet2expnet_ships_in_the_proposals_label_order(shipped):
@@ -119,18 +119,18 @@ def test_the_bundled_model_is_taken_where_none_is_named(shipped):
 
 
 def test_a_changed_file_is_refused(shipped):
-    path = shipped[0] / "bundled" / "fer2013.h5"
+    path = shipped[0] / "bundled" / "ferplus.h5"
     content = path.read_bytes()
     path.write_bytes(content + b"x")
     try:
-        with pytest.raises(ModelFileError, match=r"fer2013.h5: is not the file that fer2013.json describes"):
-            bundled_path("fer2013.h5")
+        with pytest.raises(ModelFileError, match=r"ferplus.h5: is not the file that ferplus.json describes"):
+            bundled_path("ferplus.h5")
     finally:
         path.write_bytes(content)
 
 
 def test_a_missing_file_names_what_is_there(shipped):
-    with pytest.raises(ModelFileError, match=r"no bundled other.h5 in .* \(available: FaceNet2ExpNet.h5, fer2013.h5\)"):
+    with pytest.raises(ModelFileError, match=r"no bundled other.h5 in .* \(available: FaceNet2ExpNet.h5, ferplus.h5\)"):
         bundled_path("other.h5")
 
 

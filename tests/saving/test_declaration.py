@@ -127,7 +127,7 @@ def test_a_file_of_the_kit_takes_no_declaration(tiny_model_path):
         load_model(tiny_model_path, Declaration("0..1", "fer2013"))
     with pytest.raises(InputError, match="says its pixels and classes itself"):
         EmotionRecognizer(load_model(tiny_model_path), declaration=Declaration("0..255", "fer2013"))
-    with pytest.raises(InputError, match=r"fer2013.h5: says its pixels"):
+    with pytest.raises(InputError, match=r"ferplus.h5: says its pixels"):
         EmotionRecognizer(declaration=Declaration("0..255", "fer2013"))
 
 
