@@ -138,7 +138,7 @@ def _few_timelines(rng):
     """Draws the timeline of every tenth film only: matplotlib takes three quarters of a film's time."""
     if rng.random() < 0.1:
         return contextlib.nullcontext()
-    return mock.patch("fer_tf.predict.predict_files.save_figure")
+    return mock.patch("fer_tf.predict.film_summary.save_figure")
 
 
 class Lists:

@@ -316,7 +316,7 @@ class FileStream:
         """Yields the frames with their faces, searched now and then and followed in between."""
         detector, seconds = self.recognizer.detector, self.options.search
         for chunk in chunks:
-            boxes: list | None = None
+            boxes = None
             if seconds and detector != "none":
                 boxes, state = _followed(chunk, detector, state, seconds, self.recognizer.search)
             yield Searched(chunk, boxes, state)

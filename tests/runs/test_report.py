@@ -270,8 +270,9 @@ def released_home(fresh_home, monkeypatch):
     return fresh_home
 
 
-def test_release_copies_records_and_fills_readme(released_home, put):
+def test_release_copies_records_and_fills_readme(released_home, put, monkeypatch):
     [run] = put("majority")
+    monkeypatch.setattr(release, "HEADLINES", (run.name, "a run that is not released"))
     write_json(run.directory / "record.json", {**run.record, "reduced": ""})  # as of all 5000 faces
     release.add_runs([run.name])
     release.render_results()
@@ -279,14 +280,15 @@ def test_release_copies_records_and_fills_readme(released_home, put):
     assert readme.startswith("before\n")
     assert readme.endswith("after\n")
     assert "old" not in readme
-    assert f"| {run.metrics['test']['accuracy']:.3f} |" in readme
+    assert f"| {100 * run.metrics['test']['accuracy']:.1f} |" in readme
     kept = records.read_run(released_home / "reports" / "results" / "runs" / run.name)
     assert kept.metrics == run.metrics
     assert len(kept.predictions) == len(run.predictions)
 
 
-def test_reduced_runs_are_not_released(released_home, put):
+def test_reduced_runs_are_not_released(released_home, put, monkeypatch):
     [run] = put("cnn")
+    monkeypatch.setattr(release, "HEADLINES", (run.name,))
     with pytest.raises(InputError, match="is reduced .*; release it as such with --reduced"):
         release.add_runs([run.name])
     assert not (released_home / "reports" / "results").exists()

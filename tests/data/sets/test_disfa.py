@@ -218,4 +218,4 @@ def test_spec_offers_what_load_takes():
         "image_size": 96,
         "image_channels": 3,
     }
-    assert all(spec in disfa.SPEC.how_to_get for spec in ("{disfa_root}", "https://"))
+    assert all(part in disfa.SPEC.how_to_get for part in ("{root}", "https://"))
