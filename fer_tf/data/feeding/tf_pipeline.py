@@ -28,7 +28,7 @@ def training_batches(
 
     data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
     data = data.map(_loader(split, plan, stages, mix, answer), num_parallel_calls=2, deterministic=True)
-    return data.prefetch(4)
+    return _untuned(data.prefetch(4))
 
 
 def _loader(split, plan, stages, mix, answer):
@@ -76,7 +76,19 @@ def evaluation_batches(split: Split, batch_size: int) -> Iterable[tuple]:
     targets = tf.data.Dataset.from_tensor_slices(target_matrix(split))
     data = tf.data.Dataset.zip(positions, targets).batch(batch_size)
     data = data.map(lambda index, target: (fetch(index), target), num_parallel_calls=2, deterministic=True)
-    return data.prefetch(2)
+    return _untuned(data.prefetch(2))
+
+
+def _untuned(data):
+    """The dataset without tf.data's autotuning, for which nothing is left to choose here.
+
+    Its thread sleeps twice as long each time, up to a minute, and the end of `fit` often waited until it woke up.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
 
 
 def _fetcher(split):

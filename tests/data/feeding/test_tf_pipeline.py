@@ -33,3 +33,12 @@ def test_evaluation_keeps_the_order_and_the_pixels(splits):
         assert images.dtype == np.uint8
         targets = np.concatenate([np.asarray(batch[1]) for batch in batches])
         np.testing.assert_array_equal(targets.argmax(axis=1), split.labels)
+
+
+def test_batches_are_made_without_autotuning(splits):
+    """Its thread kept the end of `fit` waiting for up to a minute."""
+    train, val, *_ = splits
+    plan = EpochPlan(target_matrix(train), 8, 1, len(DRAWS))
+    batches = training_batches(train, plan, augmentation_stages(Augmentation()), mix, 0, 1)
+    assert batches.options().autotune.enabled is False
+    assert evaluation_batches(val, 8).options().autotune.enabled is False
