@@ -45,6 +45,18 @@ def fresh_home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def backbones_home(tmp_path, monkeypatch):
+    """Models and cache of one test of pretrained backbones."""
+    from fer_tf.training import pretraining
+
+    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models" / "bundled" / "backbones").mkdir(parents=True)
+    monkeypatch.setattr(pretraining, "UNSEEN", 100)
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def runs_without_figures(request, monkeypatch):
     """Drawing a run's figures takes as long as a small training: only tests marked `figures` do it."""

@@ -8,7 +8,7 @@ for _package in ("onnx", "tf2onnx", "onnxruntime", "ai_edge_litert"):
     pytest.importorskip(_package, reason="exporting needs packages of its own, see requirements.txt")
 
 from fer_tf.emotions import EMOTIONS  # noqa: E402
-from fer_tf.models import build_model  # noqa: E402
+from fer_tf.models import build_model, model_options  # noqa: E402
 from fer_tf.saving import describe  # noqa: E402
 from fer_tf.saving.export import SamplePictures  # noqa: E402
 
@@ -36,3 +36,15 @@ def decided_model(pictures, name="cnn", **options):
     scores.set_weights([kernel * scale, (bias - found.mean(axis=0)) * scale])
     model.fer_tf_info = describe(model, CLASSES, {"run": "decided", "dataset": "synthetic"})
     return model
+
+
+def small(name, shape=(48, 48, 1)):
+    """An untrained model with seven classes."""
+    keras.utils.set_random_seed(0)
+    options = {"width": 0.25} if "width" in model_options(name) else {}
+    options |= {"akhand": {"backbone": "MobileNet"}, "ran": {"backbone": "cnn"}}.get(name, {})
+    return build_model(name, shape, 7, **options)
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())

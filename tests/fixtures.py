@@ -351,3 +351,15 @@ def rectangles(picture):
         Face((float(x), float(y), float(w), float(h)), 0.5, (x + w / 4, y + h / 4), (x + 3 * w / 4, y + h / 4))
         for x, y, w, h, _ in stats[1:]
     ]
+
+
+# Parameters of chapters at smoke size.
+CHAPTER_PARAMETERS = {
+    "dataset": "synthetic",
+    "data_dir": "",
+    "protocol": "",
+    "seed": 0,
+    "size": "smoke",
+    "overrides": "",
+    "dataset_options": "count=240",
+}

@@ -49,3 +49,12 @@ def count_writes(monkeypatch):
     written, add = [], target.Target.add
     monkeypatch.setattr(target.Target, "add", lambda self, path, image: (written.append(path), add(self, path, image)))
     return written
+
+
+@pytest.fixture
+def fer2013_folder(tmp_path, monkeypatch):
+    """An empty fer2013 folder in a data_dir with blanks and letters beyond ASCII, and an empty cache."""
+    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "Daten für Übung 1" / "fer2013"
+    folder.mkdir(parents=True)
+    return folder

@@ -7,16 +7,6 @@ from fixtures import assert_refused, run_cli, tar_bytes, zip_bytes
 
 from fer_tf.common.checks import DataError
 
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    """An empty fer2013 folder in a data_dir with blanks and letters beyond ASCII, and an empty cache."""
-    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "Daten für Übung 1" / "fer2013"
-    folder.mkdir(parents=True)
-    return folder
-
-
 # broken copies
 
 ARCHIVE = "the archive is broken or cut short"
@@ -96,39 +86,39 @@ BAD = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-def test_a_broken_copy_is_refused_with_file_line_and_fault(root, capsys, fault):
+def test_a_broken_copy_is_refused_with_file_line_and_fault(fer2013_folder, capsys, fault):
     name, written, message = BAD[fault]
-    path = root / name
+    path = fer2013_folder / name
     path.write_bytes(written if isinstance(written, bytes) else written.encode())
     with pytest.raises(DataError) as refused:
-        load(root)
+        load(fer2013_folder)
     assert str(refused.value).startswith(str(path))
     assert message in str(refused.value)
-    answer = run_cli(capsys, "data", "counts", "fer2013", "--data-dir", root.parent)
+    answer = run_cli(capsys, "data", "counts", "fer2013", "--data-dir", fer2013_folder.parent)
     assert_refused(answer, f"error: {path}", message)
-    assert not (root.parent.parent / "cache").exists()
+    assert not (fer2013_folder.parent.parent / "cache").exists()
 
 
 @pytest.mark.parametrize("fault", ["missing column", "web page", "empty", "UTF-16", "no zip", "half a tarball"])
-def test_data_check_does_not_call_a_file_present_that_cannot_be_read(root, capsys, fault):
+def test_data_check_does_not_call_a_file_present_that_cannot_be_read(fer2013_folder, capsys, fault):
     name, written, message = BAD[fault]
-    (root / name).write_bytes(written if isinstance(written, bytes) else written.encode())
-    answer = run_cli(capsys, "data", "check", "fer2013", "--data-dir", root.parent)
-    assert_refused(answer, f"error: {root / name}", message)
-    assert "damaged: " in run_cli(capsys, "data", "check", "all", "--data-dir", root.parent).out
+    (fer2013_folder / name).write_bytes(written if isinstance(written, bytes) else written.encode())
+    answer = run_cli(capsys, "data", "check", "fer2013", "--data-dir", fer2013_folder.parent)
+    assert_refused(answer, f"error: {fer2013_folder / name}", message)
+    assert "damaged: " in run_cli(capsys, "data", "check", "all", "--data-dir", fer2013_folder.parent).out
 
 
 @pytest.mark.parametrize("form", ["gz", "xz", "zip", "kaggle tarball"])
-def test_a_flipped_bit_never_gives_other_pixels(root, form):
+def test_a_flipped_bit_never_gives_other_pixels(fer2013_folder, form):
     name, written = FORMS[form]
     for position in np.random.default_rng(0).integers(len(written), size=20):
-        (root / name).write_bytes(flipped(written, position))
+        (fer2013_folder / name).write_bytes(flipped(written, position))
         fault = None
         try:
-            ds = load(root)
+            ds = load(fer2013_folder)
         except DataError as error:
             fault = str(error)
         if fault is None:
             assert_official(ds)
         else:
-            assert str(root / name) in fault
+            assert str(fer2013_folder / name) in fault

@@ -14,14 +14,6 @@ BUNDLED = sorted(path.name for path in bundled_root().glob("*.h5"))
 REASON = "nothing in the last map supports this class"
 
 
-@pytest.fixture
-def maps(rng):
-    """The second is zero, the third holds a value that is not finite."""
-    maps = rng.random((4, 12, 10)).astype(np.float32)
-    maps[1], maps[2, 3, 3] = 0, np.nan
-    return maps
-
-
 def test_zero_and_not_finite_maps_are_empty(maps):
     np.testing.assert_array_equal(is_empty(maps), [False, True, True, False])
     np.testing.assert_array_equal(is_empty(maps[None]), [[False, True, True, False]])

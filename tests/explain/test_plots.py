@@ -12,14 +12,6 @@ REASON = "nothing in the last map supports this class"
 
 
 @pytest.fixture
-def maps(rng):
-    """The second is zero, the third holds a value that is not finite."""
-    maps = rng.random((4, 12, 10)).astype(np.float32)
-    maps[1], maps[2, 3, 3] = 0, np.nan
-    return maps
-
-
-@pytest.fixture
 def images(rng):
     return rng.integers(0, 256, (4, 12, 10, 1), dtype=np.uint8)
 

@@ -10,19 +10,8 @@ from fer_tf.common.paths import project_root
 from fer_tf.models import build_model, drawn_weights
 from fer_tf.models.backbones import find_backbone
 from fer_tf.models.features import feature_extractor
-from fer_tf.training import pretraining
 
 pytestmark = pytest.mark.usefixtures("untraced")
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Models and cache of one test."""
-    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "models"))
-    (tmp_path / "models" / "bundled" / "backbones").mkdir(parents=True)
-    monkeypatch.setattr(pretraining, "UNSEEN", 100)
-    return tmp_path
 
 
 @pytest.mark.parametrize("name", ["vgg16", "mobilenet"])
@@ -44,10 +33,10 @@ def test_weights_that_do_not_fit_are_refused():
         build_model("akhand", weights="drawn", backbone="ResNet50", width=0.25)
 
 
-def test_a_changed_file_is_refused(home):
+def test_a_changed_file_is_refused(backbones_home):
     shipped = project_root() / "models" / "bundled" / "backbones"
     for kind in ("json", "weights.h5"):
-        shutil.copy(shipped / f"cnn.{kind}", home / "models" / "bundled" / "backbones")
+        shutil.copy(shipped / f"cnn.{kind}", backbones_home / "models" / "bundled" / "backbones")
     path = drawn_weights.drawn_file("cnn")
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(ModelFileError, match=r"is not the file that cnn.json describes .*git checkout"):

@@ -6,19 +6,10 @@ import re
 import in_process
 import nbformat
 import pytest
+from fixtures import CHAPTER_PARAMETERS as PARAMETERS
 
 from fer_tf.runs import reproduce as reproduce_module
 from fer_tf.runs.reproduce import NotebookError, notebook_paths, reproduce
-
-PARAMETERS = {
-    "dataset": "synthetic",
-    "data_dir": "",
-    "protocol": "",
-    "seed": 0,
-    "size": "smoke",
-    "overrides": "",
-    "dataset_options": "count=240",
-}
 
 PATHS = {path.stem: path for path in notebook_paths()}
 # What a chapter leaves in models/ in addition to the runs that its metadata names.

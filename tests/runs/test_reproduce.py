@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from fixtures import CHAPTER_PARAMETERS as PARAMETERS
 
 from fer_tf.common.checks import InputError
 from fer_tf.runs import records
@@ -53,17 +54,6 @@ def test_only_a_notebook_that_reads_runs_is_stale_after_a_run(notebook, fresh_ho
     (directory / "metrics.json").write_text("{}")
     after = [notebook_key(notebook(reads_runs=reads), {}) for reads in (False, True)]
     assert (after[0] == keys[0], after[1] == keys[1]) == (True, False)
-
-
-PARAMETERS = {
-    "dataset": "synthetic",
-    "data_dir": "",
-    "protocol": "",
-    "seed": 0,
-    "size": "smoke",
-    "overrides": "",
-    "dataset_options": "count=400",
-}
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from exports import CLASSES, NAMES, decided_model, some_pictures
+from exports import CLASSES, NAMES, decided_model, left_in, small, some_pictures
 
 from fer_tf.common.checks import InputError
 from fer_tf.data.images import convert
-from fer_tf.models import MODELS, build_model, model_options
+from fer_tf.models import MODELS
 from fer_tf.saving import describe, export, model_info
 from fer_tf.saving.export import (
     Parity,
@@ -37,17 +37,6 @@ FORMS = [
     ("tflite", "int8"),
     ("savedmodel", None),
 ]
-
-
-def small(name, shape=(48, 48, 1)):
-    keras.utils.set_random_seed(0)
-    options = {"width": 0.25} if "width" in model_options(name) else {}
-    options |= {"akhand": {"backbone": "MobileNet"}, "ran": {"backbone": "cnn"}}.get(name, {})
-    return build_model(name, shape, 7, **options)
-
-
-def left_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 # every model

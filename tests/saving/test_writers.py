@@ -4,26 +4,14 @@ import re
 
 import keras
 import pytest
-from exports import NAMES
+from exports import NAMES, left_in, small
 
 from fer_tf.common.checks import InputError
-from fer_tf.models import build_model, model_options
 from fer_tf.saving.export import (
     export_model,
 )
 
 pytestmark = pytest.mark.extras
-
-
-def small(name, shape=(48, 48, 1)):
-    keras.utils.set_random_seed(0)
-    options = {"width": 0.25} if "width" in model_options(name) else {}
-    options |= {"akhand": {"backbone": "MobileNet"}, "ran": {"backbone": "cnn"}}.get(name, {})
-    return build_model(name, shape, 7, **options)
-
-
-def left_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @keras.saving.register_keras_serializable("fer_tf_tests")

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_face_net import DEPTH
+from tiny_face_net import DEPTH, experiment, quiet, settings
 
 from fer_tf import experiments
 from fer_tf.common.checks import InputError
@@ -19,36 +19,17 @@ from fer_tf.training import face_nets, fitting, matching, run_experiment
 from fer_tf.training.matching import FeatureDistance, MapBatches
 
 # TensorFlow says of steps that are not traced (`untraced`) that its pipelines still are
-pytestmark = pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly"),
+    pytest.mark.usefixtures("untraced"),
+]
 
 GRID = (3, 3)
-PLAIN = {"rotation": 0.0, "zoom": 0.0, "flip": False}  # compiling the augmentation takes longer than the rest
-
-
-@pytest.fixture(autouse=True, scope="module")
-def untraced():
-    """Steps run as they are written: to trace one takes longer than all the steps of a test."""
-    tf = pytest.importorskip("tensorflow")
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
-
-
-def settings(path, **more):
-    return {"face_net": str(path), "depth": DEPTH, "width": 0.1, "batch_size": 20, **PLAIN, **more}
-
-
-def experiment(path, name="facenet2expnet", **more):
-    return experiments.resolve(name, "smoke", settings(path, **more))
-
-
-def quiet(home):
-    return fitting.Progress(home, "fingerprint", verbose=False)
 
 
 @pytest.mark.parametrize("power", [1, 2, 3])

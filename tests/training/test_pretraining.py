@@ -18,17 +18,7 @@ pytestmark = pytest.mark.usefixtures("untraced")
 SHIPPED = {"VGG16", "MobileNet", "cnn", "identities"}
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """Models and cache of one test."""
-    monkeypatch.setenv("FER_TF_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "models"))
-    (tmp_path / "models" / "bundled" / "backbones").mkdir(parents=True)
-    monkeypatch.setattr(pretraining, "UNSEEN", 100)
-    return tmp_path
-
-
-def test_nobody_of_them_is_in_a_dataset(home):
+def test_nobody_of_them_is_in_a_dataset(backbones_home):
     """Otherwise a backbone would have seen the people of a test split."""
     largest_pool = synthetic.COUNT * 1000 // synthetic.PER_IDENTITY
     assert largest_pool < pretraining.FIRST_PERSON
@@ -39,7 +29,7 @@ def test_nobody_of_them_is_in_a_dataset(home):
     assert not (images == others).all(axis=(1, 2, 3)).any()
 
 
-def test_the_truths_are_those_of_the_drawn_faces(home):
+def test_the_truths_are_those_of_the_drawn_faces(backbones_home):
     images, truth = pretraining.drawn_people(100, seed=3)
     people = pretraining.FIRST_PERSON + np.arange(100) // 50
     faces = draw_faces(100, seed=3, start=pretraining.FIRST_PICTURE, identities=people)
@@ -50,7 +40,7 @@ def test_the_truths_are_those_of_the_drawn_faces(home):
     assert "emotion" not in truth
 
 
-def test_every_network_of_the_quick_size_ships_and_is_small(home, monkeypatch):
+def test_every_network_of_the_quick_size_ships_and_is_small(backbones_home, monkeypatch):
     monkeypatch.delenv("FER_TF_MODELS")
     assert set(drawn_weights.drawn_names()) == SHIPPED == set(pretraining.RECIPES)
     sizes = [drawn_weights.drawn_file(name).stat().st_size for name in SHIPPED]
@@ -65,9 +55,9 @@ def test_the_shipped_face_net_tells_apart_people_that_it_has_never_seen(tiny_fac
     assert face_nets.verification_auc(face_net, tiny_faces.test.images, people) > 0.8
 
 
-def test_pretraining_writes_what_drawn_weights_load(home):
+def test_pretraining_writes_what_drawn_weights_load(backbones_home):
     record = pretraining.pretrain("cnn", pictures=150, epochs=1)
-    folder = home / "models" / "bundled" / "backbones"
+    folder = backbones_home / "models" / "bundled" / "backbones"
     assert record == json.loads((folder / "cnn.json").read_text())
     assert record["people"] == 3
     assert record["unseen_people"]["pictures"] == 100
@@ -82,7 +72,7 @@ def test_pretraining_writes_what_drawn_weights_load(home):
     np.testing.assert_array_equal(kernel, kernel.astype(np.float16))  # in half precision
 
 
-def test_an_interrupted_pretraining_resumes_after_its_last_epoch(home, monkeypatch, capfd):
+def test_an_interrupted_pretraining_resumes_after_its_last_epoch(backbones_home, monkeypatch, capfd):
     class Stop(Exception):
         pass
 
@@ -111,7 +101,7 @@ def test_an_interrupted_pretraining_resumes_after_its_last_epoch(home, monkeypat
         ({"name": "cnn", "epochs": -1}, "epochs: .*received -1"),
     ],
 )
-def test_wrong_arguments_are_named(home, wrong, message):
+def test_wrong_arguments_are_named(backbones_home, wrong, message):
     with pytest.raises(InputError, match=message):
         pretraining.pretrain(**wrong)
 
