@@ -178,23 +178,22 @@ def _effective(experiment):
 def equal_steps(name: str, share: float, size: str = "full", overrides: dict | None = None) -> dict:
     """Settings that give a run on a share of the training images as many optimizer steps as a run on all of them.
 
-    These are the epochs of all phases and stages, times 1 / share. What counts in epochs grows with them: the warm-up,
-    the wait of the plateau schedule and of early stopping. At equal epochs the smaller run has fewer steps. It may then
+    An epoch goes several times through the smaller set (`passes`), so that what counts in epochs stays the same: the
+    schedule, the warm-up, early stopping. At equal epochs without this, the smaller run has fewer steps. It may then
     be undertrained, and not only short of data.
 
     Args:
         name, size, overrides: see `resolve`.
-        share: of the training images, above 0 to 1.
+        share: of the training images, 1 divided by a whole number: 1, 0.5, 0.25, 0.1.
     Returns: dict of overrides. Empty where a limit already keeps the number of images (smoke sizes).
+    Raises: `InputError` for another share.
     """
     check_range("share", share, 0.001, 1)
+    passes = round(1 / share)
+    if abs(passes * share - 1) > 0.01:
+        raise InputError(f"share: must be 1 divided by a whole number, such as 0.5, 0.25 or 0.1; received {share}")
     experiment = resolve(name, size, overrides)
-    if experiment.limit:
-        return {}
-    keys = [key for key in ("epochs", "head_epochs", "matching_epochs") if is_used(key, experiment)]
-    keys += ["patience", *(["plateau"] if experiment.schedule == "plateau" else [])]
-    steps = {key: round(getattr(experiment, key) / share) for key in keys if getattr(experiment, key)}
-    return {**steps, **({"warmup": experiment.warmup / share} if experiment.warmup else {})}
+    return {} if experiment.limit or passes == 1 else {"passes": passes * experiment.passes}
 
 
 # Settings that count only where another one is on.

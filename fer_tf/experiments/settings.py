@@ -110,7 +110,15 @@ class Experiment:
     )
     learning_rate: float = _setting(1e-3, "Rate of the optimizer, before the schedule.", 1e-8, 10)
     batch_size: int = _setting(64, "Images in one step of the optimizer.", 1, 65536)
-    epochs: int = _setting(30, "Passes over the training images.", 0, 100000)
+    epochs: int = _setting(30, "Times that training goes through its images (see `passes`).", 0, 100000)
+    passes: int = _setting(
+        1,
+        "Times that an epoch shows each training image. More than 1 gives a small dataset longer epochs, and so fewer "
+        "validations.",
+        1,
+        10000,
+        for_all=False,
+    )
     schedule: str = _text(
         "constant",
         "cosine falls to zero; plateau multiplies the rate by 0.3 after `plateau` epochs without a better validation "

@@ -177,7 +177,7 @@ def _train(model, training_data, experiment, seed, progress, keeper, teacher):
 
 def _run_phase(trained, phase, training_data, experiment, seed, keeper, done, teacher):
     """The epochs of a phase that are left after `done` epochs, size by size."""
-    an_epoch = -(-len(training_data.train) // experiment.batch_size)
+    an_epoch = -(-len(training_data.train) * experiment.passes // experiment.batch_size)
     steps = ((phase.end - phase.start) * an_epoch, an_epoch)
     compile_model(trained, experiment, phase.learning_rate, steps)
     keeper.begin(trained, phase, done)
@@ -305,6 +305,7 @@ def _batches(split, experiment, seed, first, end, answers, answer):
         experiment.mixup,
         weights,
         answers,
+        experiment.passes,
     )
     stages = layers.augmentation_stages(experiment.augmentation())
     return pipeline.training_batches(split, full_plan, stages, layers.mix, first, end, answer), full_plan.steps

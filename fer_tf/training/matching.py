@@ -52,27 +52,31 @@ class FeatureDistance(keras.losses.Loss):
 
 
 class MapBatches(keras.utils.PyDataset):
-    """Pictures and their maps in float32, divided by `unit`, in an order that depends on (seed, epoch) alone; mirrored
-    at random where maps of the mirrored pictures are given."""
+    """Pictures and their maps in float32, divided by `unit`, in an order that depends on (seed, epoch) alone.
 
-    def __init__(self, split, maps, mirrored=None, batch_size=256, seed=None, epoch=0, unit=1.0):
+    Each picture comes `passes` times in an epoch, and is mirrored at random where maps of the mirrored pictures are
+    given.
+    """
+
+    def __init__(self, split, maps, mirrored=None, batch_size=256, seed=None, epoch=0, unit=1.0, passes=1):
         super().__init__()
         self.split, self.maps, self.mirrored, self.unit = split, maps, mirrored, np.float32(unit)
-        self.batch_size, self.seed, self.epoch = batch_size, seed, epoch
+        self.batch_size, self.seed, self.epoch, self.passes = batch_size, seed, epoch, passes
         self._lay_out()
 
     def _lay_out(self):
-        count = len(self.split)
+        images = len(self.split)
         rng = np.random.default_rng([self.seed or 0, self.epoch])
-        self.order = np.arange(count) if self.seed is None else rng.permutation(count)
-        self.flips = rng.random(count) < 0.5 if self.mirrored is not None else np.zeros(count, bool)
+        passes = [np.arange(images) if self.seed is None else rng.permutation(images) for _ in range(self.passes)]
+        self.order = np.concatenate(passes)
+        self.flips = rng.random(len(self.order)) < (0.5 if self.mirrored is not None else 0)
 
     def __len__(self):
-        return math.ceil(len(self.split) / self.batch_size)
+        return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, index):
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        flips = self.flips[rows]
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        rows, flips = self.order[batch], self.flips[batch]
         images, maps = self.split.fetch(rows), np.asarray(self.maps[rows], np.float32)
         if flips.any():
             images = np.where(flips[:, None, None, None], images[:, :, ::-1], images)
@@ -97,7 +101,8 @@ def match(
     Args:
         model: has the nested model `expression_net`.
         training_data: `TrainingData`.
-        experiment: face_net, face_net_epochs, matching_epochs, matching_rate, matching_power, batch_size, flip count.
+        experiment: face_net, face_net_epochs, matching_epochs, matching_rate, matching_power, passes, batch_size, flip
+            count.
         seed: int.
         progress: `fer_tf.training.fitting.Progress` of the run.
     """
@@ -166,7 +171,8 @@ def _fit(net, training_data, targets, experiment, seed, progress):
     phase = Phase("matching", 0, settings.epochs, experiment.matching_rate)
     keeper.begin(net, phase, done)
     if done < settings.epochs:
-        batches = MapBatches(training_data.train, maps, mirrored, experiment.batch_size, seed, done, unit)
+        passes, size = experiment.passes, experiment.batch_size
+        batches = MapBatches(training_data.train, maps, mirrored, size, seed, done, unit, passes)
         net.fit(
             batches,
             initial_epoch=done,

@@ -56,16 +56,15 @@ def test_a_source_that_prints_all_that_has_an_effect_is_believed(monkeypatch):
 
 
 def test_a_share_of_the_images_gets_as_many_steps():
-    assert experiments.equal_steps("facenet2expnet", 0.1) == {"epochs": 400, "matching_epochs": 200}
-    assert experiments.equal_steps("facenet2expnet_scratch", 0.3) == {"epochs": 133}
-    assert experiments.equal_steps("cnn4_se", 0.1) == {"epochs": 300, "plateau": 30}, "else its rate falls at once"
-    assert experiments.equal_steps("cnn", 0.1) == {"epochs": 300, "patience": 50}
-    assert experiments.equal_steps("compact", 0.5)["warmup"] == 2.0
-    assert experiments.equal_steps("facenet2expnet", 1.0, "quick") == {"epochs": 4, "matching_epochs": 4}
-    assert experiments.equal_steps("facenet2expnet", 0.1, overrides={"epochs": 10})["epochs"] == 100
+    assert experiments.equal_steps("facenet2expnet", 0.1) == {"passes": 10}
+    assert experiments.equal_steps("compact", 0.25) == {"passes": 4}
+    assert experiments.equal_steps("compact", 1.0, "quick") == {}, "the same run as without a share"
+    assert experiments.equal_steps("cnn", 0.5, overrides={"passes": 3}) == {"passes": 6}
     assert experiments.equal_steps("facenet2expnet", 0.1, "smoke") == {}, "a limit holds the images, and so the steps"
     with pytest.raises(InputError, match="share: must be"):
         experiments.equal_steps("facenet2expnet", 10)
+    with pytest.raises(InputError, match="share: must be 1 divided by a whole number, .*received 0.3"):
+        experiments.equal_steps("facenet2expnet", 0.3)
 
 
 def test_a_run_from_before_its_experiment_was_corrected_is_not_full():

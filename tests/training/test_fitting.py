@@ -63,6 +63,23 @@ def test_head_then_steps_share_the_epochs():
     ]
 
 
+def test_passes_make_an_epoch_longer_and_its_schedule_too(tiny_faces, tmp_path, monkeypatch):
+    planned = []
+    compile_model = fitting.compile_model
+    monkeypatch.setattr(fitting, "compile_model", lambda *args: planned.append(args[3]) or compile_model(*args))
+    changed = {"epochs": 2, "batch_size": 16, "passes": 3, "width": 0.1}
+    model, facts = fitting.fit(
+        tiny_faces.training_data(),
+        experiments.resolve("cnn", overrides={**changed, "rotation": 0.0, "zoom": 0.0, "flip": False}),
+        0,
+        fitting.Progress(tmp_path, "f", verbose=False),
+    )
+    an_epoch = -(-3 * len(tiny_faces.training_data().train) // 16)
+    assert planned == [(2 * an_epoch, an_epoch)]
+    assert int(model.optimizer.iterations) == 2 * an_epoch
+    assert facts["epochs"] == 2
+
+
 @pytest.mark.parametrize(("epochs", "head", "steps"), [(10, 3, 4), (5, 0, 3), (7, 6, 1), (30, 1, 5)])
 def test_every_epoch_is_in_exactly_one_phase(epochs, head, steps):
     found = phases(epochs=epochs, head_epochs=head, unfreeze=",".join(["1.0"] * steps))

@@ -110,6 +110,15 @@ def test_batches_are_a_function_of_seed_and_epoch(little):
     assert (epoch(batches(6, 0))[1] != first).any()
 
 
+def test_with_passes_a_picture_comes_that_often_and_is_mirrored_or_not_each_time(little):
+    batches = MapBatches(told_split(little), told_maps(40), told_maps(40, mirrored=True), 16, seed=5, passes=3)
+    assert len(batches) == 8
+    values = epoch(batches)[1]
+    rows = np.where(values < 0, -values - 1, values)
+    assert [sorted(rows[start : start + 40]) for start in (0, 40, 80)] == [list(range(40))] * 3
+    assert any(len(set(values[rows == row])) == 2 for row in range(40))
+
+
 def test_without_a_seed_they_come_in_order(little):
     np.testing.assert_array_equal(epoch(MapBatches(told_split(little), told_maps(40)))[1], np.arange(40))
 

@@ -49,7 +49,8 @@ class EpochPlan:
         mixup: alpha of the Beta distribution, 0 for no mixup.
         class_weights: float [C] or None.
         answers: float [N, C], a teacher's probabilities, placed after the targets; None without a teacher.
-    Raises: `InputError` for a wrong sampling or batch size.
+        passes: an epoch shows each image this many times (balanced: N * passes images).
+    Raises: `InputError` for a wrong sampling, batch size or number of passes.
     """
 
     targets: np.ndarray
@@ -60,10 +61,12 @@ class EpochPlan:
     mixup: float = 0.0
     class_weights: np.ndarray | None = None
     answers: np.ndarray | None = None
+    passes: int = 1
 
     def __post_init__(self) -> None:
         check_choice("sampling", self.sampling, SAMPLINGS)
         check_range("batch_size", self.batch_size, low=1)
+        check_range("passes", self.passes, low=1)
 
     @property
     def columns(self) -> int:
@@ -73,7 +76,7 @@ class EpochPlan:
     @property
     def steps(self) -> int:
         """Number of batches in an epoch."""
-        return -(-len(self.targets) // self.batch_size)
+        return -(-len(self.targets) * self.passes // self.batch_size)
 
     def batches(self, epoch: int) -> Iterator[BatchPlan]:
         """Yields the `BatchPlan`s of an epoch, counted from 0."""
@@ -99,10 +102,10 @@ class EpochPlan:
 
     def _order(self, rng):
         if self.sampling == "shuffle":
-            return rng.permutation(len(self.targets))
+            return np.concatenate([rng.permutation(len(self.targets)) for _ in range(self.passes)])
         share = self.targets.mean(axis=0)
         chance = self.targets @ np.divide(1, share, out=np.zeros_like(share), where=share > 0)
-        return rng.choice(len(self.targets), len(self.targets), p=chance / chance.sum())
+        return rng.choice(len(self.targets), len(self.targets) * self.passes, p=chance / chance.sum())
 
 
 def target_matrix(split: Split) -> np.ndarray:

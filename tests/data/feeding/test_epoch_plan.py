@@ -23,6 +23,16 @@ def test_every_image_once_an_epoch():
     assert len(batches) == plan().steps == 7
 
 
+def test_with_passes_every_image_comes_that_often_and_once_in_each_pass():
+    repeated = plan(passes=3)
+    shown = positions(repeated.batches(2))
+    assert len(list(repeated.batches(2))) == repeated.steps == 19
+    for part in shown.reshape(3, 100):
+        assert sorted(part) == list(range(100))
+    assert not np.array_equal(shown[:100], shown[100:200])
+    assert len(positions(plan(passes=3, sampling="balanced").batches(0))) == 300
+
+
 def test_epochs_differ_but_depend_on_seed_and_number_alone():
     first = positions(plan().batches(5))
     np.testing.assert_array_equal(first, positions(plan().batches(5)))
