@@ -16,6 +16,8 @@ SEED ?= 0
 SIZE ?=
 SET ?=
 NOTEBOOKS ?=
+# Notebooks at the same time (JOBS=1: one after the other, for times that nothing disturbs)
+JOBS ?=
 # More options of pytest: make test PYTEST_OPTIONS=--durations=25
 PYTEST_OPTIONS ?=
 # Options of the dataset: OPTION="fold=3 classes=7"
@@ -28,7 +30,7 @@ SETTINGS := EPOCHS BATCH_SIZE LEARNING_RATE OPTIMIZER SCHEDULE PLATEAU PATIENCE 
 	WARMUP CLIP_NORM EMA PRECISION SALIENCY ROTATION ZOOM SHIFT FLIP BRIGHTNESS CONTRAST COLOR PERSPECTIVE ERASE LIMIT JIT
 # Settings that cannot have one value for all notebooks: some models refuse it, or it would undo their comparisons.
 PARTICULAR := BACKBONE HEAD_EPOCHS UNFREEZE ATTENTION NORMALISE BIAS_WEIGHT READING MATCHING_EPOCHS FACE_NET_EPOCHS SALIENT_BY \
-	FROZEN_UNTIL SHAPE PAIR_RELU SIZES TEACHER TEACHER_SHARE TEMPERATURE TEACHER_VIEWS
+	PASSES FROZEN_UNTIL SHAPE PAIR_RELU SIZES TEACHER TEACHER_SHARE TEMPERATURE TEACHER_VIEWS
 lower = $(shell echo $(1) | tr A-Z a-z)
 # Only from make's own command line: a shell may have a COLOR or WIDTH of its own.
 given = $(filter command,$(firstword $(origin $(1))))
@@ -37,7 +39,7 @@ OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call l
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
-KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS QUEUE PYTEST_OPTIONS PYTHON VENV
+KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS JOBS QUEUE PYTEST_OPTIONS PYTHON VENV
 EMPTY :=
 GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
 $(foreach name,$(filter $(PARTICULAR),$(GIVEN)),$(error $(name) does not fit all notebooks; write for one: \
@@ -51,7 +53,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS SET and most settings (EPOCHS=5 BATCH_SIZE=32 …)'
+	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS JOBS SET and most settings (EPOCHS=5 BATCH_SIZE=32 …)'
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
@@ -78,7 +80,7 @@ $(EXTRAS_STAMP): $(STAMP)
 	@touch $@
 
 reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.html
-	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(NOTEBOOKS)
+	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOKS)
 
 QUEUE ?= queues/measured.csv
 queue: $(STAMP)  ## train the runs of queues/measured.csv (QUEUE=mine.csv: another list); resumes if it was stopped

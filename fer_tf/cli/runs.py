@@ -238,10 +238,18 @@ def reproduce(
     settings: Settings = None,
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option(help="Also run notebooks that have not changed.")] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            help="Notebooks at the same time, each on its share of the cores [default: 2 for synthetic faces, else 1].",
+            min=0,
+        ),
+    ] = 0,
 ) -> None:
-    """Executes the numbered notebooks in order and builds reports/index.html. Unchanged notebooks are skipped."""
+    """Executes the numbered notebooks and builds reports/index.html. Unchanged notebooks are skipped."""
     import_keras()
     from ..common.paths import project_root
+    from ..runs.reproduce import default_jobs
     from ..runs.reproduce import reproduce as run_all
     from ..runs.teachers_page import build_teachers_page
 
@@ -254,7 +262,7 @@ def reproduce(
         "overrides": " ".join(settings or []),
         "dataset_options": " ".join(options or []),
     }
-    run_all(notebooks or None, parameters, force)
+    run_all(notebooks or None, parameters, force, jobs or default_jobs(dataset))
     print(f"for teachers: {build_teachers_page()}")
 
 

@@ -165,7 +165,7 @@ def _effective(experiment):
     """The settings that a run depends on and that are not switched off."""
     if not experiment.epochs:
         return []
-    off = {"schedule": "constant", "sampling": "shuffle", "precision": "float32", "width": 1.0}
+    off = {"schedule": "constant", "sampling": "shuffle", "precision": "float32", "width": 1.0, "passes": 1}
     off |= {} if experiment.schedule == "plateau" else {"plateau": experiment.plateau}
     values = {key: value for key, value in experiment.settings().items() if key not in ("model", "jit")}
     return [

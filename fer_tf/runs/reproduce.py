@@ -1,9 +1,11 @@
-"""Executes the numbered notebooks in order. Notebooks for which nothing has changed are skipped."""
+"""Executes the numbered notebooks, several at the same time. Notebooks for which nothing has changed are skipped."""
 
 import functools
 import os
 import sys
 import time
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nbclient
@@ -11,7 +13,8 @@ import nbformat
 from nbconvert import HTMLExporter
 
 from .. import experiments
-from ..common.checks import InputError, check_choice
+from ..common.checks import InputError, check_choice, check_range
+from ..common.cores import thread_variables, usable_cores
 from ..common.files import replacing, write_text
 from ..common.hashes import file_fingerprint, fingerprint
 from ..common.paths import bundled_root, data_root, project_root, reports_root
@@ -31,31 +34,91 @@ def notebook_paths() -> list:
     return sorted((project_root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def reproduce(names: list | None, parameters: dict, force: bool = False) -> list:
+def default_jobs(dataset: str) -> int:
+    """Notebooks that run at the same time: two on synthetic faces, each on half of the cores.
+
+    Two small networks on one core each get more done than one after the other on two cores. One notebook at a time on
+    real data, which needs the memory, and on an accelerator.
+    """
+    from .environment import has_accelerator
+
+    is_small = DATASETS[check_choice("dataset", dataset, DATASETS)].is_drawn
+    return 2 if is_small and len(usable_cores()) > 1 and not has_accelerator() else 1
+
+
+def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: int = 1) -> list:
     """Executes notebooks and builds the report.
 
     Args:
         names: stems of notebooks, or None for all.
         parameters: dict of flat scalars; each notebook gets those it declares.
         force: also execute what has not changed.
+        jobs: notebooks that run at the same time. A notebook that uses runs of an earlier one waits for it.
     Returns: list of executed notebooks' paths.
+    Raises: `NotebookError` if a cell fails. Notebooks that are running then are executed to their end first.
     """
+    check_range("jobs", jobs, 1, 64)
     paths = {path.stem: path for path in notebook_paths()}
     for name in names or []:
         check_choice("notebook", name, paths)
     _check_parameters(parameters)
     chosen = [paths[name] for name in names] if names else list(paths.values())
-    results, seconds = [], {}
-    for number, path in enumerate(chosen, start=1):
-        started = time.perf_counter()
-        results.append(_run(path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}"))
-        seconds[path.stem] = time.perf_counter() - started
+    started = time.perf_counter()
+    tasks = {
+        path: functools.partial(_run, path, parameters, force, f"[{number}/{len(chosen)}] {path.stem}")
+        for number, path in enumerate(chosen, start=1)
+    }
+    with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
+        seconds = _run_side_by_side(tasks, jobs) if jobs > 1 else {path: task() for path, task in tasks.items()}
     from .report import build_report
 
     report = build_report()
-    print("\n".join(f"{stem:32} {time_text(value):>12}" for stem, value in seconds.items()))
-    print(f"{'together':32} {time_text(sum(seconds.values())):>12}\nreport: {report}", flush=True)
+    print("\n".join(f"{path.stem:32} {time_text(seconds[path]):>12}" for path in chosen))
+    print(f"{'all, and the report':32} {time_text(time.perf_counter() - started):>12}\nreport: {report}", flush=True)
+    return [_executed_path(path) for path in chosen]
+
+
+def _run_side_by_side(tasks, jobs):
+    """Runs tasks (path of a notebook -> function) in threads, each after those it needs; returns their results."""
+    os.environ.update(thread_variables(max(1, len(usable_cores()) // jobs)))  # of the kernels, which inherit it
+    waiting, running, results = list(tasks), {}, {}
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            while waiting or running:
+                for path in list(waiting):
+                    unfinished = [other for other in tasks if other not in results]
+                    if len(running) < jobs and not needed_before(path, unfinished):
+                        running[pool.submit(tasks[path])] = path
+                        waiting.remove(path)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    results[running.pop(future)] = future.result()
+        except KeyboardInterrupt:
+            _kill_kernels()  # else the threads, and with them the program, would go on
+            raise
     return results
+
+
+def needed_before(path: Path, others: Iterable[Path]) -> list[Path]:
+    """Those of other notebooks that must be finished before one starts.
+
+    These are the earlier ones that make a run it also uses. A notebook that compares all runs needs all earlier ones.
+    """
+    about = _about(nbformat.read(path, as_version=4))
+    needed = []
+    for other in others:
+        made = set(_about(nbformat.read(other, as_version=4)).get("experiments", []))
+        if other.stem < path.stem and (about.get("reads_runs") or made & set(about.get("experiments", []))):
+            needed.append(other)
+    return needed
+
+
+def _kill_kernels():
+    """Ends the notebooks' kernels. Their trainings resume after the last finished epoch."""
+    import psutil
+
+    for child in psutil.Process().children():
+        if any("ipykernel" in word for word in child.cmdline()):
+            child.kill()
 
 
 def time_text(seconds: float) -> str:
@@ -76,18 +139,22 @@ def _check_parameters(parameters):
 
 
 def _run(path, parameters, force, label):
-    """Executes one notebook unless its copy in reports/notebooks/ is up to date; returns that copy's path."""
-    target = reports_root() / "notebooks" / path.name
+    """Executes one notebook unless its copy in reports/notebooks/ is up to date; returns the seconds it took."""
+    target, started = _executed_path(path), time.perf_counter()
     own = {key: value for key, value in parameters.items() if key in declared_parameters(path)}
     key = notebook_key(path, own)
     if not force and _is_current(target, path, own, key):
         print(f"{label}: unchanged", flush=True)
-        return target
+        return 0.0
     print(f"{label} ...", flush=True)
-    started = time.perf_counter()
     _execute(path, target, own, key)
-    print(f"{label}: done in {time.perf_counter() - started:.1f} s", flush=True)
-    return target
+    seconds = time.perf_counter() - started
+    print(f"{label}: done in {seconds:.1f} s", flush=True)
+    return seconds
+
+
+def _executed_path(path):
+    return reports_root() / "notebooks" / path.name
 
 
 def declared_parameters(path: str | Path) -> list:
@@ -164,16 +231,15 @@ def _execute(path, target, parameters, key):
     failed = target.with_suffix(".failed.ipynb")
     with replacing(target) as temporary:
         try:
-            with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
-                papermill.execute_notebook(
-                    str(path),
-                    str(temporary),
-                    parameters=parameters,
-                    kernel_name=KERNEL,
-                    cwd=str(project_root()),
-                    progress_bar=False,
-                    stdout_file=_Indented(),
-                )
+            papermill.execute_notebook(
+                str(path),
+                str(temporary),
+                parameters=parameters,
+                kernel_name=KERNEL,
+                cwd=str(project_root()),
+                progress_bar=False,
+                stdout_file=_Lines(f"    {path.stem[:2]} | "),
+            )
         except papermill.PapermillExecutionError as error:
             temporary.replace(failed)
             raise NotebookError(
@@ -194,15 +260,18 @@ def _html_exporter():
     return HTMLExporter()
 
 
-class _Indented:
-    """Passes a notebook's printed lines on, indented below the notebook's own line."""
+class _Lines:
+    """Passes a notebook's printed lines on, each with the notebook's number."""
 
     name = "<stdout>"
+
+    def __init__(self, prefix):
+        self.prefix = prefix
 
     def write(self, text):
         for line in text.splitlines():
             if line.strip():
-                print(f"    {line}", flush=True)
+                print(f"{self.prefix}{line}", flush=True)
 
     def flush(self):
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from typing import IO
 import pandas as pd
 
 from ..common.checks import check_range, check_whole
+from ..common.cores import thread_variables, usable_cores
 from ..common.files import read_json, replacing, write_json
 from ..common.paths import models_root, reports_root
 from ..runs import records
@@ -58,7 +59,7 @@ class Settings:
     @property
     def slots(self) -> int:
         """Runs at once."""
-        return self.workers or max(1, len(_cores()) // self.threads)
+        return self.workers or max(1, len(usable_cores()) // self.threads)
 
 
 @dataclass
@@ -69,13 +70,6 @@ class _Job:
     process: subprocess.Popen
     slot: int
     lock: IO
-
-
-def _cores():
-    """The processor's cores that this process may use: fewer than it has in a container or a cluster's job."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def run_queue(entries: list, settings: Settings, verbose: bool = True) -> pd.DataFrame:
@@ -189,13 +183,11 @@ def _launch(entry, settings, stop_at, slot, lock):
 
 def _environment(settings, stop_at):
     """The environment of a run's process, with its number of threads and the time at which it must stop."""
-    names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     environment = {
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first run takes all of a GPU's memory
         **({"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if settings.slots > 1 else {}),
         **os.environ,
-        **dict.fromkeys(names, str(settings.threads)),
-        "TF_NUM_INTEROP_THREADS": "1",
+        **thread_variables(settings.threads),
         checkpoint.ANY_CODE: "1",
     }
     return environment if settings.budget is None else {**environment, checkpoint.STOP_AT: str(stop_at - _GRACE)}
@@ -218,7 +210,7 @@ def _lower_priority(pid, nice):
 
 def _pin(pid, slot, settings):
     """Gives each run its own cores where runs fill the machine: JAX, unlike TensorFlow, takes no thread count."""
-    cores = _cores()
+    cores = usable_cores()
     if settings.slots > 1 and settings.slots * settings.threads == len(cores):
         os.sched_setaffinity(pid, cores[slot * settings.threads : (slot + 1) * settings.threads])
 

@@ -148,7 +148,7 @@ def test_second_run_redoes_only_what_changed(fresh_home, capfd):
 
     out = again()
     assert out.count(": done in") == 2
-    assert re.search(r"00_eda +\d+ s\n01_majority_baseline +\d+ s\ntogether +\d+ s", out)
+    assert re.search(r"00_eda +\d+ s\n01_majority_baseline +\d+ s\nall, and the report +\d+ s", out)
     assert (fresh_home / "reports" / "index.html").is_file()
     assert again().count(": unchanged") == 2
     (fresh_home / "models" / "majority-synthetic-identity-seed0.h5").unlink()

@@ -1,12 +1,28 @@
 """Executing notebooks: what makes an executed copy stale, and the parameters that a notebook is given."""
 
+import os
+import re
+import threading
+
 import nbformat
 import pytest
 from fixtures import CHAPTER_PARAMETERS as PARAMETERS
 
 from fer_tf.common.checks import InputError
+from fer_tf.common.cores import thread_variables, usable_cores
 from fer_tf.runs import records
-from fer_tf.runs.reproduce import declared_parameters, notebook_key, reproduce, time_text
+from fer_tf.runs import reproduce as reproduce_module
+from fer_tf.runs.reproduce import (
+    declared_parameters,
+    default_jobs,
+    needed_before,
+    notebook_key,
+    notebook_paths,
+    reproduce,
+    time_text,
+)
+
+PATHS = {path.stem: path for path in notebook_paths()}
 
 
 @pytest.fixture
@@ -80,3 +96,80 @@ def test_wrong_notebook_or_dataset():
 
 def test_times_for_people():
     assert [time_text(seconds) for seconds in (0.4, 42, 59.6, 185)] == ["0 s", "42 s", "1 min 00 s", "3 min 05 s"]
+
+
+def stems_before(stem):
+    return [path.stem[:2] for path in needed_before(PATHS[stem], PATHS.values())]
+
+
+def test_a_chapter_waits_for_those_whose_runs_it_uses():
+    assert stems_before("02_custom_cnn") == []
+    assert stems_before("07_my_model") == ["02", "05", "06"]
+    assert stems_before("10_evaluation") == [f"{number:02d}" for number in range(10)]
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=list(PATHS))
+def test_a_chapter_that_compares_all_runs_says_so(path):
+    """Else it would count as unchanged after new runs."""
+    notebook = nbformat.read(path, as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    reads = "comparable_runs(" in code or "finished_runs(" in code
+    assert bool(notebook.metadata.fer_tf.get("reads_runs")) == reads
+
+
+@pytest.fixture
+def three_notebooks(tmp_path, monkeypatch):
+    """00 and 01 make runs of their own, 02 uses one of 00's; a list of what happened in place of their execution."""
+    for stem, experiments in {"00_a": ["cnn"], "01_b": ["majority"], "02_c": ["cnn"]}.items():
+        notebook = nbformat.v4.new_notebook(metadata={"fer_tf": {"experiments": experiments}})
+        nbformat.write(notebook, tmp_path / f"{stem}.ipynb")
+    monkeypatch.setattr(reproduce_module, "notebook_paths", lambda: sorted(tmp_path.glob("*.ipynb")))
+    monkeypatch.setattr(reproduce_module, "declared_parameters", lambda path: [])
+    monkeypatch.setattr("fer_tf.runs.report.build_report", lambda: "a report")
+    for name in thread_variables(1):
+        monkeypatch.setenv(name, "7")  # set back after the test
+    events: list = []
+
+    def execute(path, *_):
+        events.append(f"start {path.stem[:2]}")
+        if len([event for event in events if event.startswith("start")]) < 3:
+            both.wait(10)  # the first two are at work at the same time
+        events.append(f"end {path.stem[:2]}")
+
+    both = threading.Barrier(2)
+    monkeypatch.setattr(reproduce_module, "_execute", execute)
+    return events
+
+
+def test_two_notebooks_run_at_the_same_time_and_in_order_of_their_runs(three_notebooks, fresh_home, capsys):
+    made = reproduce(None, PARAMETERS, jobs=2)
+    assert [path.name for path in made] == ["00_a.ipynb", "01_b.ipynb", "02_c.ipynb"]
+    assert set(three_notebooks[:2]) == {"start 00", "start 01"}
+    assert three_notebooks.index("end 00") < three_notebooks.index("start 02")
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(max(1, len(usable_cores()) // 2)), "kernels inherit it"
+    out = capsys.readouterr().out
+    assert re.search(r"00_a +\d+ s\n01_b +\d+ s\n02_c +\d+ s\nall, and the report +\d+ s", out)
+
+
+def test_after_a_failure_nothing_more_starts_and_the_others_end(three_notebooks, fresh_home, monkeypatch):
+    execute = reproduce_module._execute
+
+    def failing(path, *rest):
+        execute(path, *rest)
+        if path.stem == "00_a":
+            raise reproduce_module.NotebookError("00_a, cell 1")
+
+    monkeypatch.setattr(reproduce_module, "_execute", failing)
+    with pytest.raises(reproduce_module.NotebookError, match="00_a, cell 1"):
+        reproduce(None, PARAMETERS, jobs=2)
+    assert "end 01" in three_notebooks
+    assert "start 02" not in three_notebooks
+
+
+def test_two_at_once_only_where_they_are_small(monkeypatch):
+    monkeypatch.setattr(reproduce_module, "usable_cores", lambda: [0, 1])
+    assert (default_jobs("synthetic"), default_jobs("fer2013")) == (2, 1)
+    monkeypatch.setattr(reproduce_module, "usable_cores", lambda: [0])
+    assert default_jobs("synthetic") == 1
+    with pytest.raises(InputError, match="jobs: must be"):
+        reproduce(None, PARAMETERS, jobs=0)
