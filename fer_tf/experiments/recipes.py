@@ -55,7 +55,7 @@ TRANSFER_QUICK: dict = {
 VGG16_QUICK: dict = {**TRANSFER_QUICK, "unfreeze": "block3_conv1"}
 VGG16_STEPS = "block5_conv1,block4_conv1,block3_conv1"
 # It divides the side by 32. At 48 px too little of a face is left, and the net from scratch hardly learns in 8 epochs.
-# It has batch normalisation and no dense layer, so it takes higher rates: 1e-2 with drawn weights and 2e-2 from scratch,
+# It has batch normalisation and no dense layer, so it takes higher rates: 1e-2 with drawn weights, 2e-2 from scratch,
 # each the better of two by validation.
 MOBILENET_QUICK: dict = {
     **TRANSFER_QUICK,

@@ -69,7 +69,10 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
         for number, path in enumerate(chosen, start=1)
     }
     with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
-        seconds = _run_side_by_side(tasks, jobs) if jobs > 1 else {path: task() for path, task in tasks.items()}
+        if min(jobs, len(tasks)) == 1:  # with all cores
+            seconds = {path: task() for path, task in tasks.items()}
+        else:
+            seconds = _run_side_by_side(tasks, jobs)
     from .report import build_report
 
     report = build_report()
