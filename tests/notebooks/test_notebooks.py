@@ -16,7 +16,6 @@ PATHS = {path.stem: path for path in notebook_paths()}
 FILES = {"06_facenet2expnet": {"face_net", "FaceNet2ExpNet.h5"}}
 
 # The first seven share runs: one process takes them one after the other (see conftest.py), and no other process waits.
-TRACED = ("02_custom_cnn",)
 IN_ORDER = ("05", "06", "02", "07", "08", "10", "09", "03", "04", "01", "00", "11")
 
 
@@ -95,13 +94,9 @@ def alone_with(home, names):
         yield
 
 
-@pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly")
 @pytest.mark.parametrize("stem", sorted(PATHS, key=lambda stem: IN_ORDER.index(stem[:2])))
-def test_chapter_runs_and_leaves_everything(stem, course, in_this_process, capfd, monkeypatch, request):
-    """In this process: a kernel would import TensorFlow again. And only one chapter traces graphs, which takes longer
-    than the few steps of this size; the tests of models and training trace those of every family."""
-    if stem not in TRACED:
-        request.getfixturevalue("untraced_here")
+def test_chapter_runs_and_leaves_everything(stem, course, in_this_process, capfd, monkeypatch):
+    """In this process: a kernel would import TensorFlow again. The test of a second run starts kernels, as users do."""
     path, made = PATHS[stem], made_by(PATHS[stem])
     monkeypatch.setattr("fer_tf.runs.report.build_report", lambda: "is built by another test")
     needed = ["02_custom_cnn"] if stem == "10_evaluation" else []
