@@ -13,7 +13,23 @@ from ..common.paths import data_root
 from ..common.text import shown_path
 from ..emotions import class_subset
 from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
-from .sets import affectnet, ckplus, disfa, fer2013, ferg, ferplus, folder_and_csv, jaffe, rafdb, synthetic, tfeid
+from .sets import (
+    affectnet,
+    ckplus,
+    disfa,
+    fer2013,
+    ferg,
+    ferplus,
+    folder_and_csv,
+    jaffe,
+    kdef,
+    oulu,
+    rafdb,
+    sfew,
+    synthetic,
+    tfd,
+    tfeid,
+)
 
 __all__ = [
     "DATASETS",
@@ -39,6 +55,10 @@ DATASETS = {
     "ferg": ferg.SPEC,
     "tfeid": tfeid.SPEC,
     "disfa": disfa.SPEC,
+    "kdef": kdef.SPEC,
+    "oulu": oulu.SPEC,
+    "tfd": tfd.SPEC,
+    "sfew": sfew.SPEC,
     "folder": folder_and_csv.FOLDER_SPEC,
     "csv": folder_and_csv.CSV_SPEC,
 }
