@@ -143,11 +143,9 @@ def _print_prepared(prepared):
 
 def _load_with_files(name, data_dir, protocol, seed, options):
     """Loads a dataset together with the paths of its files, if it has files."""
-    from ..common.checks import check_choice
-    from ..data import DATASETS, load_dataset, parse_options
+    from ..data import dataset_spec, load_dataset, parse_options
 
-    spec = DATASETS[check_choice("dataset", name, DATASETS)]
-    streamed = {"stream": True} if "stream" in spec.options else {}
+    streamed = {key: True for key in dataset_spec(name).options if key.rpartition(".")[2] == "stream"}
     return load_dataset(name, data_dir, protocol, seed=seed, **{**streamed, **parse_options(name, options or [])})
 
 
@@ -168,11 +166,15 @@ def data_doctor(
     """
     from ..common.paths import reports_root
     from ..data.doctor import examine, sheets
+    from ..data.sources import pairs_between_sources, sources_of
 
     ds = _load_with_files(name, data_dir, protocol, seed, options)
     findings = examine.examine(ds, progress=sys.stderr.isatty())
     out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
     print(ds.counts().to_string(), findings.summary.to_string(), sep="\n")
+    if sources_of(ds.table):
+        between = pairs_between_sources(ds, findings.pairs)
+        print("pairs of copies between sources (apart: in two splits):", between.to_string(index=False), sep="\n")
     for note in [*ds.notes, *findings.notes]:
         print(f"note: {note}")
     for path in [*examine.write_findings(findings, out, ds.class_names), *sheets.save_sheets(ds, findings, out)]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..common.checks import InputError
 from .splits import stratified_order, stratified_sample
-from .stores import ArrayImages, FileImages, fits_memory
+from .stores import ArrayImages, FileImages, JoinedImages, fits_memory
 
 SPLITS = ("train", "val", "test")
 
@@ -29,7 +29,7 @@ class Split:
         store: where the images are.
     """
 
-    store: ArrayImages | FileImages
+    store: ArrayImages | FileImages | JoinedImages
     rows: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
@@ -102,7 +102,7 @@ class FaceDataset:
         class_names: tuple of class names; labels are codes into it.
         table: DataFrame, one row for each image: `label` (int), `split` (train, val, test, or "" for unused), `name`,
             and whatever else the dataset knows (`usage`, `subject`, ...).
-        store: the images, `ArrayImages` or `FileImages`, in the order of the table.
+        store: the images, `ArrayImages`, `FileImages` or `JoinedImages`, in the order of the table.
         notes: sentences that a reader must know (what was left out, how this copy differs).
         source: fingerprint of the files that were read.
         probabilities: float [N, C], soft labels, or None.
@@ -115,7 +115,7 @@ class FaceDataset:
     protocol: str
     class_names: tuple[str, ...]
     table: pd.DataFrame
-    store: ArrayImages | FileImages
+    store: ArrayImages | FileImages | JoinedImages
     notes: list[str] = field(default_factory=list)
     source: str = ""
     probabilities: np.ndarray | None = None

@@ -144,3 +144,69 @@ def image_store(
     if stream is None:
         stream = not fits_memory(len(paths), files.shape)
     return files if stream else ArrayImages(files.fetch(np.arange(len(paths))))
+
+
+class JoinedImages:
+    """Pictures of several stores, some in memory and some on disk, at one size; see `FileImages`.
+
+    Args:
+        stores: `ArrayImages` and `FileImages` of one shape.
+    """
+
+    streamed = True
+    paths = None  # not all of them are files
+
+    def __init__(self, stores: Sequence[ArrayImages | FileImages], rows: np.ndarray | None = None) -> None:
+        self.stores = list(stores)
+        self.shape = self.stores[0].shape
+        sizes = [_count(store) for store in self.stores]
+        self._starts = np.cumsum([0, *sizes])
+        self._rows = np.arange(self._starts[-1]) if rows is None else rows
+
+    def fetch(self, rows: np.ndarray) -> np.ndarray:
+        """The images of some rows, int [n], as uint8 [n, H, W, C]."""
+        places = self._rows[rows]
+        images = np.zeros((len(places), *self.shape), np.uint8)
+        for number, store in enumerate(self.stores):
+            inside = (places >= self._starts[number]) & (places < self._starts[number + 1])
+            if inside.any():
+                images[inside] = store.fetch(places[inside] - self._starts[number])
+        return images
+
+    def described(self) -> Iterator[bytes | np.ndarray]:
+        """Yields bytes that change with the pictures; see `ArrayImages.described`."""
+        for store in self.stores:
+            yield from store.described()
+        yield np.ascontiguousarray(self._rows)
+
+    def taken(self, rows: np.ndarray) -> "JoinedImages":
+        """A store of the given rows only, int [n]; it holds no other image."""
+        places, stores, moved, start = self._rows[rows], [], np.zeros(len(rows), int), 0
+        for number, store in enumerate(self.stores):
+            inside = (places >= self._starts[number]) & (places < self._starts[number + 1])
+            kept, order = np.unique(places[inside] - self._starts[number], return_inverse=True)
+            stores.append(store.taken(kept))
+            moved[inside] = start + order
+            start += len(kept)
+        return JoinedImages(stores, moved)
+
+    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "JoinedImages":
+        """The same pictures at another size (height, width) or channel count."""
+        return JoinedImages([store.converted(size, channels) for store in self.stores], self._rows)
+
+
+def _count(store):
+    return len(store.array) if store.paths is None else len(store.paths)
+
+
+def joined_store(stores: Sequence[ArrayImages | FileImages]) -> ArrayImages | FileImages | JoinedImages:
+    """One store for the pictures of several, which have one shape: in memory, on disk, or both."""
+    if all(isinstance(store, ArrayImages) for store in stores):
+        return ArrayImages(np.concatenate([store.array for store in stores]))
+    if all(isinstance(store, FileImages) for store in stores):
+        paths = np.concatenate([store.paths for store in stores])
+        boxes = [np.zeros((_count(store), 4), int) if store.boxes is None else store.boxes for store in stores]
+        whole = all(store.boxes is None for store in stores)
+        height, width, channels = stores[0].shape
+        return FileImages(paths, (height, width), channels, None if whole else np.concatenate(boxes))
+    return JoinedImages(stores)
