@@ -5,6 +5,7 @@ line here. Several datasets with "+" between them are one: `load_dataset("ferplu
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def _load_joined(spec, home, protocol, classes, settings, options):
     """Several datasets as one; those that are not on disk are named in its notes and its deviation."""
     for name, part in spec.parts.items():  # a wrong value raises before any file is read
         _check_options(part, joined.honest(part), joined.options_of(name, options))
+    _check_apart([(name, joined.honest(part)) for name, part in spec.parts.items()])
     name = joined.SIGN.join(spec.parts)
     parts = joined.load_parts(spec, home, protocol, load_dataset, settings, options)
     ds = join_datasets(parts, classes, name, protocol)
@@ -167,19 +169,22 @@ def join_datasets(
     Raises: `InputError` if two of them have the same pictures in different splits: a picture would be in train of one
         and in test of the other. Also for pictures of different sizes.
     """
-    for place, first in enumerate(datasets):
-        for second in datasets[place + 1 :]:
-            pair = ((first.name, first.protocol), (second.name, second.protocol))
-            if has_same_pictures(first.name, second.name) and not has_same_rows(*pair):
-                raise InputError(
-                    f"datasets: {first.name} ({first.protocol}) and {second.name} ({second.protocol}) have the same "
-                    "pictures in different splits, so a picture may be in train of one and in test of the other; load "
-                    "both under protocols with the published split, such as official"
-                )
+    _check_apart([(ds.name, ds.protocol) for ds in datasets])
     shapes = {ds.image_shape for ds in datasets}
     if len(shapes) > 1 or len(datasets) < 2:
         raise InputError(f"datasets: need two or more with pictures of one shape; received {sorted(shapes)}")
     return joined.join(name or joined.SIGN.join(ds.name for ds in datasets), protocol, datasets, classes)
+
+
+def _check_apart(pairs):
+    """Raises `InputError` if two of some (dataset, protocol) pairs may have one picture in different splits."""
+    for first, second in combinations(pairs, 2):
+        if has_same_pictures(first[0], second[0]) and not has_same_rows(first, second):
+            raise InputError(
+                f"datasets: {first[0]} ({first[1]}) and {second[0]} ({second[1]}) have the same pictures in different "
+                "splits, so a picture may be in train of one and in test of the other; leave one of them out, or load "
+                "both under the published split (official)"
+            )
 
 
 def _check_options(spec, protocol, options):
@@ -217,7 +222,8 @@ def parse_options(name: str, text: str | Iterable[str]) -> dict[str, Any]:
     Args:
         name: as for `load_dataset`.
         text: "fold=3 classes=7 label_mode=probability", or a list of such items. `classes` takes a number or names with
-            commas between them. Numbers, true, false and none are converted, everything else stays text.
+            commas between them. Numbers, true, false and none are converted, everything else stays text. An option of
+            one part of a joined dataset has its name in front: "ckplus.fold=3".
     Returns: dict for `load_dataset`. A `train_share` of 1 is left out: it means the whole dataset, under its usual
         name.
     Raises: `InputError` for an unknown option or an item without "=".
@@ -249,13 +255,18 @@ def _typed(text):
 
 
 def has_same_pictures(first: str | None, second: str) -> bool:
-    """True if two datasets have pictures in common: they are one, or label the same ones (FER+ has FER2013's).
+    """True if two datasets have pictures in common: they are one, or label the same ones (FER+ has FER2013's), or one
+    is made of the other.
 
     A joined dataset has those of all its parts. An unknown name has none.
     """
-    sources = {name: spec.pictures_of or name for name, spec in DATASETS.items()}
-    mine, theirs = ({sources.get(part) for part in str(name).split(joined.SIGN)} - {None} for name in (first, second))
-    return first == second or bool(mine & theirs)
+    return first == second or bool(_origins(first) & _origins(second))
+
+
+def _origins(name):
+    """The datasets whose pictures a dataset has, or a joined one's parts have."""
+    specs = {part: DATASETS[part] for part in str(name).split(joined.SIGN) if part in DATASETS}
+    return {origin for part, spec in specs.items() for origin in (spec.pictures_of or part, *spec.made_of)}
 
 
 def has_same_rows(first: tuple[str | None, str | None], second: tuple[str, str]) -> bool:

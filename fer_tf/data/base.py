@@ -277,6 +277,7 @@ class DatasetSpec:
             may still have copies of test images); tables show it next to a claim's protocol. "": the kit knows none.
         published_splits: protocols whose train, val and test are the publisher's own rows.
         pictures_of: the dataset whose pictures it labels again ("": its own).
+        made_of: other datasets that some of its pictures come from.
         at_hand: True if the kit's makers had it. Claims about other datasets wait for someone who has them.
         is_drawn: True for drawn faces.
         own_classes: True if it also takes classes that are not emotions, by their own names.
@@ -301,6 +302,7 @@ class DatasetSpec:
     honest_protocol: str = ""
     published_splits: tuple[str, ...] = ()
     pictures_of: str = ""
+    made_of: tuple[str, ...] = ()
     at_hand: bool = False
     is_drawn: bool = False
     own_classes: bool = False

@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -101,7 +100,7 @@ def save_frames(
 
 def _collected(films):
     """The video files that are meant, each once."""
-    found: dict[Path, None] = {}
+    found = {}
     for item in map(expanded, films):
         if item.is_dir():
             inside = [path for path in list_files(item) if path.suffix.lower() in VIDEO_SUFFIXES]
@@ -117,7 +116,7 @@ def _collected(films):
 
 def _homes(films, out):
     """dict film -> its folder in `out`; two films of one name raise."""
-    homes: dict[Path, Path] = {}
+    homes = {}
     for film in films:
         home = out / (plain_name(film.stem).strip(".") or "film")
         first = next((other for other, taken in homes.items() if taken == home), None)
@@ -158,7 +157,7 @@ def _save(film, home, settings, progress):
     if os.path.exists(film) and not os.path.isfile(film):
         raise DataError(f"{film}: is not a file")
     reader = read_frames(film, rate=settings["fps"])
-    record: dict[str, Any] = {"name": shown_path(film.name), "film": _identity(film), **settings}
+    record = {"name": shown_path(film.name), "film": _identity(film), **settings}
     count, begun = 0, bool(stored)
     for frame in _chosen(tqdm(reader, film.name, reader.expected, leave=False, disable=not progress), settings):
         if not begun:  # a film without a frame leaves no folder

@@ -138,13 +138,10 @@ def load_parts(
     Returns: list of `FaceDataset`, in the order of the parts.
     """
     settings = _with_defaults(settings, protocol)
-    size = settings["size"]
     parts = []
     for name in present_parts(spec, home):
         part = spec.parts[name]
-        own = options_of(name, options)
-        if isinstance(size, int) and "image_size" in part.options:  # read at this size, and not resized twice
-            own.setdefault("image_size", size)
+        own = _reading(part, settings) | options_of(name, options)
         parts.append(load(name, home, honest(part), **settings, **own))
     shape = min((ds.image_shape[:2] for ds in parts), key=lambda sides: sides[0] * sides[1])
     channels = min(ds.image_shape[2] for ds in parts)
@@ -152,6 +149,12 @@ def load_parts(
         if ds.image_shape != (*shape, channels):
             ds.store = ds.store.converted(shape, channels)
     return parts
+
+
+def _reading(part, settings):
+    """Options with which a part is read at the wanted size and channels: not resized twice, and not gray first."""
+    wanted = {"image_size": settings["size"], "image_channels": settings["channels"]}
+    return {key: value for key, value in wanted.items() if isinstance(value, int) and key in part.options}
 
 
 def _with_defaults(settings, protocol):

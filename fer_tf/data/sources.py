@@ -27,12 +27,12 @@ def mark_sources(table: pd.DataFrame, sources: Iterable[str]) -> None:
         table: DataFrame, N rows.
         sources: the source of each row, N texts.
     """
-    sources = pd.Series(list(sources), table.index, object)
-    if sources.nunique() < 2:
+    column = pd.Series(list(sources), table.index, object)
+    if column.nunique() < 2:
         return
-    table["source"] = sources
-    for name in dict.fromkeys(sources):
-        table[f"{FROM}{name}"] = sources == name
+    table["source"] = column
+    for name in dict.fromkeys(column):
+        table[f"{FROM}{name}"] = column == name
 
 
 def source_counts(ds: FaceDataset) -> dict[str, dict[str, int]]:

@@ -28,6 +28,9 @@ class ArrayImages:
         self.array = images
         self.shape = images.shape[1:]
 
+    def __len__(self) -> int:
+        return len(self.array)
+
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """The images of some rows, int [n], as uint8 [n, H, W, C]."""
         return self.array[rows]
@@ -69,6 +72,9 @@ class FileImages:
         self.paths = np.asarray(paths, dtype=object)
         self.shape = (*size, channels)
         self.boxes = boxes
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """Reads the images of some rows, int [n], in a few threads (decoding releases Python's lock).
@@ -150,18 +156,23 @@ class JoinedImages:
     """Pictures of several stores, some in memory and some on disk, at one size; see `FileImages`.
 
     Args:
-        stores: `ArrayImages` and `FileImages` of one shape.
+        stores: the stores, of one shape.
+        rows: int [N], which pictures of all these, counted through; None for all.
     """
 
     streamed = True
     paths = None  # not all of them are files
 
-    def __init__(self, stores: Sequence[ArrayImages | FileImages], rows: np.ndarray | None = None) -> None:
+    def __init__(
+        self, stores: "Sequence[ArrayImages | FileImages | JoinedImages]", rows: np.ndarray | None = None
+    ) -> None:
         self.stores = list(stores)
-        self.shape = self.stores[0].shape
-        sizes = [_count(store) for store in self.stores]
-        self._starts = np.cumsum([0, *sizes])
+        self.shape: tuple[int, ...] = self.stores[0].shape
+        self._starts = np.cumsum([0, *map(len, self.stores)])
         self._rows = np.arange(self._starts[-1]) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """The images of some rows, int [n], as uint8 [n, H, W, C]."""
@@ -195,18 +206,19 @@ class JoinedImages:
         return JoinedImages([store.converted(size, channels) for store in self.stores], self._rows)
 
 
-def _count(store):
-    return len(store.array) if store.paths is None else len(store.paths)
-
-
-def joined_store(stores: Sequence[ArrayImages | FileImages]) -> ArrayImages | FileImages | JoinedImages:
+def joined_store(
+    stores: Sequence[ArrayImages | FileImages | JoinedImages],
+) -> ArrayImages | FileImages | JoinedImages:
     """One store for the pictures of several, which have one shape: in memory, on disk, or both."""
-    if all(isinstance(store, ArrayImages) for store in stores):
-        return ArrayImages(np.concatenate([store.array for store in stores]))
-    if all(isinstance(store, FileImages) for store in stores):
-        paths = np.concatenate([store.paths for store in stores])
-        boxes = [np.zeros((_count(store), 4), int) if store.boxes is None else store.boxes for store in stores]
-        whole = all(store.boxes is None for store in stores)
-        height, width, channels = stores[0].shape
-        return FileImages(paths, (height, width), channels, None if whole else np.concatenate(boxes))
-    return JoinedImages(stores)
+    held = [store for store in stores if isinstance(store, ArrayImages)]
+    files = [store for store in stores if isinstance(store, FileImages)]
+    if len(held) == len(stores):
+        return ArrayImages(np.concatenate([store.array for store in held]))
+    if len(files) < len(stores):
+        return JoinedImages(stores)
+    height, width, channels = files[0].shape
+    paths = np.concatenate([store.paths for store in files])
+    if all(store.boxes is None for store in files):
+        return FileImages(paths, (height, width), channels)
+    boxes = [np.zeros((len(store), 4), int) if store.boxes is None else store.boxes for store in files]
+    return FileImages(paths, (height, width), channels, np.concatenate(boxes))

@@ -27,7 +27,7 @@ def test_facts_name_what_there_is(name):
     spec = DATASETS[name]
     assert spec.honest_protocol in ("", *spec.protocols)
     assert {*spec.published_splits, *spec.folds} <= set(spec.protocols)
-    assert spec.pictures_of in ("", *DATASETS)
+    assert {spec.pictures_of, *spec.made_of} <= {"", *DATASETS}
     assert spec.limits
     assert all(set(figures) <= set(EXPERIMENTS) for figures in spec.published_lists.values())
 
@@ -67,6 +67,8 @@ def test_every_dataset_of_a_claim_has_its_honest_protocol_and_name():
         (("ferplus+rafdb", "own"), ("fer2013", "pooled"), True, False),
         (("ferplus+rafdb", "own"), ("rafdb", "official"), True, False),
         (("ferplus+rafdb", "own"), ("jaffe", "subject"), False, False),
+        (("tfd", "official"), ("kdef", "subject"), True, False),  # it is made of KDEF and others
+        (("kdef", "subject"), ("ckplus", "subject"), False, False),
         ((None, None), ("fer2013", "official"), False, False),
         (("2e6f", "official"), ("fer2013", "official"), False, False),
     ],

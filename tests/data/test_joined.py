@@ -59,6 +59,12 @@ def test_labels_pixels_and_splits_are_those_of_each_source(home):
     assert ds.notes[0].startswith("joined of 3 sources, each with its own split (train/val/test): rafdb official ")
 
 
+def test_pictures_are_read_at_the_wanted_size_and_not_resized_twice(home):
+    ds = load_dataset("rafdb+tfeid", home, size=60)
+    alone = load_dataset("tfeid", home, image_size=60).with_classes(ds.class_names)
+    np.testing.assert_array_equal(ds.store.array[ds.table["from tfeid"].to_numpy()], alone.store.array)
+
+
 def test_people_of_two_sources_are_not_one_person(home):
     people = load_dataset("ckplus+tfeid", home).table["subject"]
     assert {"ckplus S000", "tfeid f00"} <= set(people)
@@ -206,6 +212,8 @@ def test_the_same_pictures_in_other_splits_are_refused(ferplus_root):
     ):
         join_datasets([votes, pooled])
     assert_no_picture_on_both_sides(join_datasets([votes, official]))
+    with pytest.raises(InputError, match=r"tfd \(official\) and kdef \(subject\) have the same pictures"):
+        load_dataset("tfd+kdef", ferplus_root)  # TFD is made of KDEF and others
     with pytest.raises(InputError, match="need two or more with pictures of one shape"):
         join_datasets([votes, load_dataset("fer2013", ferplus_root, size=32)])
     with pytest.raises(InputError, match="need two or more"):

@@ -136,7 +136,10 @@ def _deviation(pictures):
 def check(root: Path) -> list[str]:
     """Lists which parts of KDEF are in `root`, as lines of text; raises `MissingDataError` or `DataError`."""
     pictures, notes = _pictures(root)
-    emotions, angles = counts_text(pictures["emotion"], CLASS_NAMES), counts_text(pictures["angle"], ANGLES.values())
+    emotions, angles = (
+        counts_text(pictures["emotion"], CLASS_NAMES),
+        counts_text(pictures["angle"], list(ANGLES.values())),
+    )
     people = pictures["subject"].nunique()
     lines = [f"{root}: {len(pictures):,} pictures of {people} people ({emotions})", f"angles: {angles}"]
     return [*lines, *notes, *filter(None, [_deviation(pictures)])]

@@ -78,7 +78,7 @@ def _chosen(root, faces):
 
 def _homes(root):
     """dict form -> dict split -> the folder that holds the class folders, of Train and Val anywhere below the root."""
-    found: dict[str, dict[str, Path]] = {form: {} for form in PUBLISHED}
+    found = {form: {} for form in PUBLISHED}
     level = [root] if root.is_dir() else []
     for _ in range(_DEPTH):
         level = [folder for parent in level for folder in class_folders(parent) if not _is_emotion(folder)]

@@ -151,7 +151,7 @@ def check(root: Path) -> list[str]:
 
 SPEC = DatasetSpec(
     load=load,
-    title="TFD: labelled faces of a dozen laboratory datasets, gray, five official folds",
+    title="TFD: labelled faces of other laboratory datasets, gray, five official folds",
     class_names=CLASS_NAMES,
     protocols=PROTOCOLS,
     images="4,178 labelled (of 102,236)",
@@ -160,12 +160,13 @@ SPEC = DatasetSpec(
     paper_name="TFD",
     honest_protocol="official",
     label_order=CLASS_NAMES,
+    made_of=("kdef", "ckplus", "jaffe"),
     check=check,
     traps=(
         "Not tested on the dataset itself: variables, codes and folds come from public code. Compare `data check` with "
         "what you received.",
         "It is made of other datasets, among them KDEF, CK+ and JAFFE: do not test a model on it that has learned from "
-        "those, and do not join it with them.",
+        "those. It cannot be joined with them.",
         "98,058 of its faces have no label; labs_ex is -1 for them, which is not a class.",
         "Its codes are FER2013's plus one.",
         "One fold is not the published figure: papers report the mean over all five.",
