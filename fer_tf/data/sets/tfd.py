@@ -159,7 +159,6 @@ SPEC = DatasetSpec(
     licence="research, for those who have the rights to its source datasets",
     paper_name="TFD",
     honest_protocol="official",
-    label_order=CLASS_NAMES,
     made_of=("kdef", "ckplus", "jaffe"),
     check=check,
     traps=(
