@@ -98,7 +98,7 @@ def _group(key, compared, members):
 
 def _short_names(compared):
     """Names of runs on one dataset and protocol, without the parts that they all share."""
-    common = compared["dataset"] + "-" + compared["protocol"] + "-"
+    common = compared["dataset"].str.replace("+", "_", regex=False) + "-" + compared["protocol"] + "-"
     names = [name.replace(shared, "", 1) for name, shared in zip(compared["run"], common, strict=True)]
     names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
     return compared.assign(run=names)
