@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from ..common.checks import InputError, check_whole
-from ..layers import BackboneInput
+from ..layers import BackboneInput, PatchAttention
 from .backbones import BACKBONE, load_backbone
 from .parts import classifier, norm, penalty, scaled
 from .transfer import _head_first
@@ -31,7 +31,7 @@ def patt_lite(
 
     Document [2] names it as future work. The patch block makes a grid of 2×2 patches from the map: a separable 4×4
     convolution with stride 4, a separable 2×2 with stride 2 and a 1×1, each with ReLU. At the paper's 224 px, the model
-    has 1.8 M parameters and 390 M multiply-adds; at 144 px, 160 M.
+    has 1.4 M parameters and 390 M multiply-adds; at 144 px, 160 M.
 
     The paper's public notebook averages the patches of each picture first. Its attention layer then gets [batch, 32],
     so it attends over the *pictures of a batch*: an answer depends on which other pictures are predicted with it. If a
@@ -66,7 +66,7 @@ def patt_lite(
     x = layers.Reshape((-1, channels), name="patches")(x)  # [N, P, channels]: attention is along P
     x = layers.Dense(units, activation="relu", kernel_regularizer=penalty(l2), name="dense")(x)
     x = norm("dense_norm")(x)
-    x = layers.Attention(use_scale=True, name="attention")([x, x])
+    x = PatchAttention(name="attention")(x)
     x = layers.GlobalAveragePooling1D(name="pool")(x)
     return keras.Model(inputs, classifier(x, num_classes, dropout, l2), name="patt_lite")
 

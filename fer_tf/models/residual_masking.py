@@ -8,8 +8,6 @@ from .parts import check_side, classifier, conv_norm, norm, scaled
 from .resnet import STEMS, _block
 
 FILTERS = (64, 128, 256, 512)
-# Halvings of the map inside the mask of each stage, plus one: the first map is the largest.
-DEPTHS = (4, 3, 2, 1)
 MASKS = ("softmax", "sigmoid")
 
 
@@ -18,6 +16,7 @@ def residual_masking(
     num_classes: int,
     stem: str = "standard",
     blocks: tuple[int, ...] = (3, 4, 6, 3),
+    depths: tuple[int, ...] = (4, 3, 2, 1),
     mask: str = "softmax",
     dropout: float = 0.4,
     width: float = 1.0,
@@ -26,15 +25,16 @@ def residual_masking(
 
     Document [2] names it as future work. The paper's pictures have 224 px, and its maps 56, 28, 14 and 7. With
     `stem="small"`, pictures of 48 px have maps of 48, 24, 12 and 6: about the paper's. With `stem="standard"` they have
-    12, 6, 3 and 2, for a sixteenth of the work. At 48 px, the net has 142.9 M parameters, most of them in the masks.
-    It needs 1,040 M multiply-adds ("standard") or 14,200 M ("small"). At width 0.5 and with the standard stem these are
-    35.7 M and 260 M. Because of the global average before the scores, its class activation maps are exact.
+    12, 6, 3 and 2, for a sixteenth of the work. At 48 px, the net has 137.9 M parameters, most of them in the masks.
+    It needs 1,150 M multiply-adds ("standard") or 16,000 M ("small"). At width 0.5 and with the standard stem these are
+    34.5 M and 290 M, at width 0.25 8.6 M and 72 M. Because of the global average before the scores, its class activation maps are exact.
 
     Args:
         input_shape: (height, width, channels), sides at least 8 (small) or 32 (standard).
         num_classes: C.
         stem: "standard" or "small", see `fer_tf.models.resnet.resnet18`.
         blocks: residual blocks of the four stages; (3, 4, 6, 3) is ResNet34.
+        depths: of the U-Nets of the four stages, see `mask_of`; the first stage has the largest map.
         mask: "softmax" over the channels, as in the paper's public code, or "sigmoid".
         dropout: share of features dropped before the output, 0..1; the public code's is 0.4.
         width: scales all filters.
@@ -45,7 +45,7 @@ def residual_masking(
     inputs = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="normalise")(inputs)
     x = _stem(x, filters[0], stem)
-    for stage, (channels, count, depth) in enumerate(zip(filters, blocks, DEPTHS, strict=True), start=1):
+    for stage, (channels, count, depth) in enumerate(zip(filters, blocks, depths, strict=True), start=1):
         for block in range(1, count + 1):
             x = _block(x, channels, 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}")
         x = masked(x, depth, mask, f"stage{stage}")
