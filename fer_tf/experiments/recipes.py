@@ -38,7 +38,7 @@ RESIDUAL_MASKING: dict = {
     "flip": True,
     "rotation": 30.0,
     "stem": "small",
-    "quick": {"stem": "standard", "width": 0.25, "epochs": 8, "learning_rate": 1e-3, "rotation": 10.0, "dropout": 0.2},
+    "quick": {"stem": "standard", "width": 0.125, "epochs": 5, "learning_rate": 2e-3, "rotation": 10.0, "dropout": 0.2},
     "smoke": {**CNN_SMOKE, "stem": "standard"},
 }
 # Document [4] prints no optimizer. Learning rate, batch and epochs are in its grid; it does not say which were best.
@@ -104,7 +104,14 @@ PATT_LITE: dict = {
     "dropout": 0.1,
     "flip": True,
     "contrast": 0.3,
-    "quick": {**TRANSFER_QUICK, "resolution": 144, "learning_rate": 3e-3, "batch_size": 64, "dropout": 0.1},
+    "quick": {
+        **TRANSFER_QUICK,
+        "resolution": 144,
+        "learning_rate": 3e-3,
+        "batch_size": 64,
+        "dropout": 0.1,
+        "epochs": 5,
+    },
     "smoke": {**TRANSFER_SMOKE, "resolution": 144, "batch_size": 32},
 }
 REPORT3: dict = {

@@ -27,7 +27,8 @@ def residual_masking(
     `stem="small"`, pictures of 48 px have maps of 48, 24, 12 and 6: about the paper's. With `stem="standard"` they have
     12, 6, 3 and 2, for a sixteenth of the work. At 48 px, the net has 137.9 M parameters, most of them in the masks.
     It needs 1,150 M multiply-adds ("standard") or 16,000 M ("small"). At width 0.5 and with the standard stem these are
-    34.5 M and 290 M, at width 0.25 8.6 M and 72 M. Because of the global average before the scores, its class activation maps are exact.
+    34.5 M and 290 M, at width 0.25 8.6 M and 72 M. Because of the global average before the scores, its class
+    activation maps are exact.
 
     Args:
         input_shape: (height, width, channels), sides at least 8 (small) or 32 (standard).
