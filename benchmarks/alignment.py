@@ -1,6 +1,6 @@
 """What aligning faces does to a model's accuracy: turned until the eyes are level, registered by landmarks, or neither.
 
-    python benchmarks/alignment.py [DATA_DIR] [--model ferplus.h5] [--faces 1500] [--figure FILE]
+    python benchmarks/alignment.py [DATA_DIR] [--model ferplus.h5] [--faces 600] [--figure FILE]
     python benchmarks/alignment.py DATA_DIR --template          where MTCNN finds the points of FER2013's faces
 
 The faces are FER+'s test faces (PrivateTest). Each is pasted into a photograph without people, 320×240, at 70 to 180
@@ -10,6 +10,7 @@ they are, tight crops of 48 px; there the whole picture without a search is comp
 """
 
 import argparse
+import sys
 
 import cv2
 import numpy as np
@@ -57,6 +58,7 @@ def main():
             answers = predict_probabilities(model, faces, 64)[:, order]
             right[name] = answers.argmax(axis=1) == labels[kept]
         table += scores(scene, right, len(kept) / len(pictures))
+        print(f"{scene} done", file=sys.stderr)
         tiles.append([(pictures[kept[index]], *(crops[name][index] for name in ALIGNS)) for index in range(6)])
     print(pd.DataFrame(table).set_index(["scene", "align"]).to_string(float_format="{:.3g}".format))
     if given.figure:
@@ -136,7 +138,7 @@ def parsed():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("data_dir", nargs="?")
     arguments.add_argument("--model", default="ferplus.h5")
-    arguments.add_argument("--faces", type=int, default=1500)
+    arguments.add_argument("--faces", type=int, default=600)
     arguments.add_argument("--figure")
     arguments.add_argument("--template", action="store_true")
     return arguments.parse_args()
