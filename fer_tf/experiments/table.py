@@ -187,7 +187,7 @@ EXPERIMENTS = {
         batch_size=64,
         epochs=20,
         patience=5,
-        **{**recipes.TRANSFER_SCRATCH, "quick": {**recipes.MOBILENET_QUICK, "weights": "none", "head_epochs": 0}},
+        **{**recipes.TRANSFER_SCRATCH, "quick": recipes.MOBILENET_SCRATCH_QUICK},
     ),
     "mobilenet_tuned": Experiment(
         model="mobilenet",
@@ -216,7 +216,7 @@ EXPERIMENTS = {
         claims=(34,),
         epochs=30,
         **recipes.REPORT2_AUGMENTATION,
-        quick={**recipes.CNN_QUICK, "epochs": 12},
+        quick={**recipes.CNN_QUICK, "epochs": 10},
         smoke=recipes.CNN_SMOKE,
     ),
     "akhand": Experiment(
@@ -233,7 +233,7 @@ EXPERIMENTS = {
         **{
             **recipes.TRANSFER,
             # drawn weights are VGG16's, one of the networks that the paper compares
-            "quick": {**recipes.TRANSFER_QUICK, "backbone": "VGG16", "unfreeze": recipes.VGG16_STEPS},
+            "quick": {**recipes.TRANSFER_QUICK, "backbone": "VGG16", "unfreeze": recipes.VGG16_STEPS, "epochs": 8},
             "smoke": {**recipes.TRANSFER_SMOKE, "backbone": "VGG16", "unfreeze": recipes.VGG16_STEPS, "epochs": 4},
         },
     ),

@@ -10,6 +10,7 @@ test pictures. And the second model only works together with the first one.
 """
 
 import hashlib
+import sys
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -157,7 +158,8 @@ def _check_dataset(model, ds):
 
 def _all_changed(model, images, settings, progress, step=64):
     """`_changed` over all pictures, as arrays for the cache."""
-    starts = tqdm(range(0, len(images), step), disable=not progress, unit="batch", desc="saliency")
+    is_shown = progress and sys.stderr.isatty()
+    starts = tqdm(range(0, len(images), step), disable=not is_shown, unit="batch", desc="saliency")
     batches = [_changed(model, images[start : start + step], settings) for start in starts]
     changed, empty = zip(*batches, strict=True) if batches else ([images], [np.zeros(0, bool)])
     return {"images": np.concatenate(changed), "empty": np.concatenate(empty)}

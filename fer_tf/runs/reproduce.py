@@ -69,7 +69,10 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
         for number, path in enumerate(chosen, start=1)
     }
     with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
-        seconds = _run_side_by_side(tasks, jobs) if jobs > 1 else {path: task() for path, task in tasks.items()}
+        if min(jobs, len(tasks)) == 1:  # with all cores
+            seconds = {path: task() for path, task in tasks.items()}
+        else:
+            seconds = _run_side_by_side(tasks, jobs)
     from .report import build_report
 
     report = build_report()
@@ -79,15 +82,23 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
 
 
 def _run_side_by_side(tasks, jobs):
-    """Runs tasks (path of a notebook -> function) in threads, each after those it needs; returns their results."""
+    """Runs tasks (path of a notebook -> function) in threads and returns their results.
+
+    Each starts after those it needs. Those that most others wait for start first, so that no core is idle at the end.
+    """
     os.environ.update(thread_variables(max(1, len(usable_cores()) // jobs)))  # of the kernels, which inherit it
-    waiting, running, results = list(tasks), {}, {}
+    needed = {path: needed_before(path, tasks) for path in tasks}
+
+    def waiting_for(path):
+        """The longest chain of notebooks that cannot start before this one has ended."""
+        return max((1 + waiting_for(other) for other in tasks if path in needed[other]), default=0)
+
+    waiting, running, results = sorted(tasks, key=waiting_for, reverse=True), {}, {}
     with ThreadPoolExecutor(jobs) as pool:
         try:
             while waiting or running:
                 for path in list(waiting):
-                    unfinished = [other for other in tasks if other not in results]
-                    if len(running) < jobs and not needed_before(path, unfinished):
+                    if len(running) < jobs and all(other in results for other in needed[path]):
                         running[pool.submit(tasks[path])] = path
                         waiting.remove(path)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -99,17 +110,20 @@ def _run_side_by_side(tasks, jobs):
 
 
 def needed_before(path: Path, others: Iterable[Path]) -> list[Path]:
-    """Those of other notebooks that must be finished before one starts.
+    """Those of other notebooks that must be finished before one starts, in order.
 
-    These are the earlier ones that make a run it also uses. A notebook that compares all runs needs all earlier ones.
+    For each run it uses, this is the first of the earlier notebooks that makes it. A notebook that compares all runs
+    needs all earlier ones.
     """
+    earlier = sorted(other for other in others if other.stem < path.stem)
     about = _about(nbformat.read(path, as_version=4))
-    needed = []
-    for other in others:
-        made = set(_about(nbformat.read(other, as_version=4)).get("experiments", []))
-        if other.stem < path.stem and (about.get("reads_runs") or made & set(about.get("experiments", []))):
-            needed.append(other)
-    return needed
+    if about.get("reads_runs"):
+        return earlier
+    made_by: dict = {}
+    for other in earlier:
+        for name in _about(nbformat.read(other, as_version=4)).get("experiments", []):
+            made_by.setdefault(name, other)
+    return sorted({made_by[name] for name in about.get("experiments", []) if name in made_by})
 
 
 def _kill_kernels():

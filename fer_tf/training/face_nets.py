@@ -1,6 +1,7 @@
 """Frozen face-recognition networks. FaceNet2ExpNet's first stage learns to reproduce their last feature maps."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -237,7 +238,13 @@ def pictures_fingerprint(split: Split) -> str:
 
 def _parts(face_net, split, grid, flipped):
     """The split's maps in order, a batch at a time."""
-    bar = tqdm(range(0, len(split), _BATCH), desc=f"maps of {face_net.name}", unit="batch", leave=False, disable=None)
+    bar = tqdm(
+        range(0, len(split), _BATCH),
+        desc=f"maps of {face_net.name}",
+        unit="batch",
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    )
     for start in bar:
         images = split.fetch(np.arange(start, min(start + _BATCH, len(split))))
         found = face_net.maps(images[:, :, ::-1] if flipped else images, grid)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -251,7 +252,13 @@ def _train_on_expressions(face_net, split, epochs, batch_size, seed):
     model.compile(keras.optimizers.Adam(1e-4), "categorical_crossentropy", jit_compile=has_accelerator())
     order = epoch_plan.EpochPlan(epoch_plan.target_matrix(split), batch_size, seed, 1)
     batches = pipeline.training_batches(split, order, [], None, 0, epochs)
-    bar = tqdm(batches, total=epochs * order.steps, desc="face net on expressions", leave=False, disable=None)
+    bar = tqdm(
+        batches,
+        total=epochs * order.steps,
+        desc="face net on expressions",
+        leave=False,
+        disable=not sys.stderr.isatty(),
+    )
     for images, targets, weights in bar:
         pixels = face_net.prepared(ops.convert_to_numpy(images))
         model.train_on_batch(pixels, ops.convert_to_numpy(targets), ops.convert_to_numpy(weights))

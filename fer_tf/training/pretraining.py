@@ -7,6 +7,7 @@ they have learned are in no dataset.
 import functools
 import json
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -150,7 +151,9 @@ def _draw(count, seed, first_person):
     numbers = FIRST_PERSON + first_person + person
     people = draw_identities(np.unique(numbers), seed, resolve_difficulty("default", {}))
     images, poses = np.empty((count, *SHAPE), np.uint8), np.empty((count, 3), np.float32)
-    for at in tqdm(range(0, count, 2000), desc="drawing people", unit="2000 faces", leave=False, disable=None):
+    for at in tqdm(
+        range(0, count, 2000), desc="drawing people", unit="2000 faces", leave=False, disable=not sys.stderr.isatty()
+    ):
         rows = slice(at, min(at + 2000, count))
         start = FIRST_PICTURE + first_person * PER_PERSON + at
         faces = draw_faces(rows.stop - at, seed=seed, start=start, identities=numbers[rows])

@@ -105,6 +105,8 @@ def stems_before(stem):
 def test_a_chapter_waits_for_those_whose_runs_it_uses():
     assert stems_before("02_custom_cnn") == []
     assert stems_before("07_my_model") == ["02", "05", "06"]
+    assert stems_before("08_hyperparameter_search") == ["02"], "the CNN of chapter 7 is the one of chapter 2"
+    assert stems_before("09_explainability") == ["02", "04", "05"]
     assert stems_before("10_evaluation") == [f"{number:02d}" for number in range(10)]
 
 
@@ -119,8 +121,8 @@ def test_a_chapter_that_compares_all_runs_says_so(path):
 
 @pytest.fixture
 def three_notebooks(tmp_path, monkeypatch):
-    """00 and 01 make runs of their own, 02 uses one of 00's; a list of what happened in place of their execution."""
-    for stem, experiments in {"00_a": ["cnn"], "01_b": ["majority"], "02_c": ["cnn"]}.items():
+    """00 and 01 make runs of their own, 02 uses one of 01's; a list of what happened in place of their execution."""
+    for stem, experiments in {"00_a": ["majority"], "01_b": ["cnn"], "02_c": ["cnn"]}.items():
         notebook = nbformat.v4.new_notebook(metadata={"fer_tf": {"experiments": experiments}})
         nbformat.write(notebook, tmp_path / f"{stem}.ipynb")
     monkeypatch.setattr(reproduce_module, "notebook_paths", lambda: sorted(tmp_path.glob("*.ipynb")))
@@ -145,10 +147,17 @@ def test_two_notebooks_run_at_the_same_time_and_in_order_of_their_runs(three_not
     made = reproduce(None, PARAMETERS, jobs=2)
     assert [path.name for path in made] == ["00_a.ipynb", "01_b.ipynb", "02_c.ipynb"]
     assert set(three_notebooks[:2]) == {"start 00", "start 01"}
-    assert three_notebooks.index("end 00") < three_notebooks.index("start 02")
+    assert three_notebooks.index("end 01") < three_notebooks.index("start 02")
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == str(max(1, len(usable_cores()) // 2)), "kernels inherit it"
     out = capsys.readouterr().out
     assert re.search(r"00_a +\d+ s\n01_b +\d+ s\n02_c +\d+ s\nall, and the report +\d+ s", out)
+
+
+def test_those_that_others_wait_for_start_first(three_notebooks, fresh_home, monkeypatch):
+    started = []
+    monkeypatch.setattr(reproduce_module, "_execute", lambda path, *_: started.append(path.stem[:2]))
+    reproduce(None, PARAMETERS, jobs=2)
+    assert started[0] == "01"
 
 
 def test_after_a_failure_nothing_more_starts_and_the_others_end(three_notebooks, fresh_home, monkeypatch):
@@ -156,13 +165,13 @@ def test_after_a_failure_nothing_more_starts_and_the_others_end(three_notebooks,
 
     def failing(path, *rest):
         execute(path, *rest)
-        if path.stem == "00_a":
-            raise reproduce_module.NotebookError("00_a, cell 1")
+        if path.stem == "01_b":
+            raise reproduce_module.NotebookError("01_b, cell 1")
 
     monkeypatch.setattr(reproduce_module, "_execute", failing)
-    with pytest.raises(reproduce_module.NotebookError, match="00_a, cell 1"):
+    with pytest.raises(reproduce_module.NotebookError, match="01_b, cell 1"):
         reproduce(None, PARAMETERS, jobs=2)
-    assert "end 01" in three_notebooks
+    assert "end 00" in three_notebooks
     assert "start 02" not in three_notebooks
 
 
