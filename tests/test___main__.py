@@ -127,6 +127,7 @@ def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
     assert_refused(answer, "stopped; the same", "resumes here", code=130)
 
 
+@pytest.mark.slow
 def test_a_program_of_its_own_refuses_in_one_line(tmp_path):
     done = _python_m(tmp_path, "train", "cnm")
     assert done.returncode == 2

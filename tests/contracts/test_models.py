@@ -73,7 +73,9 @@ def test_probabilities_that_do_not_depend_on_company_and_are_saved(name, tmp_pat
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_ten_images_are_learned_by_heart_in_steps_compiled_by_xla(name, faces):
-    model = small(name, dropout=0.0) if "dropout" in model_options(name) else small(name)
+    faces = faces[:10, ::2, ::2] if name == "ran" else faces[:10]  # its seven regions of each face take long
+    options = {"dropout": 0.0} if "dropout" in model_options(name) else {}
+    model = small(name, faces.shape[1:], **options)
     # many convolutions without normalisation learn at a tenth of the others' rate
     rate = 3e-4 if name in ("vgg16", "deepfer") else 3e-3
     model.compile(keras.optimizers.Adam(rate), classification_loss(), jit_compile=True)
@@ -81,8 +83,8 @@ def test_ten_images_are_learned_by_heart_in_steps_compiled_by_xla(name, faces):
     # The number of steps depends on rounding: batch norms must settle, and DeepFER keeps moving the picture.
     for _ in range(8 if name in ("mobilenet", "akhand", "deepfer", "facenet2expnet") else 2):
         for _ in range(30):
-            model.train_on_batch(faces[:10], targets)
-        learned = (answers(model, faces[:10]).argmax(axis=1) == np.arange(10) % 7).mean()
+            model.train_on_batch(faces, targets)
+        learned = (answers(model, faces).argmax(axis=1) == np.arange(10) % 7).mean()
         if learned >= 0.9:
             break
     assert model.jit_compile
