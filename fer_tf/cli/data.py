@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .common import DataDir, DatasetName, Options, Protocol, data_app
+from .common import DataDir, DatasetName, FaceAlign, Options, Protocol, data_app
 
 
 @data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
@@ -75,7 +75,6 @@ Detector = Annotated[str, typer.Option(help="Finds the largest face: none, mtcnn
 Margin = Annotated[
     float, typer.Option(help="Enlarge the face box on each side by this fraction of its size (0.1 = 10 %).")
 ]
-Align = Annotated[bool, typer.Option("--align/--no-align", help="Rotate faces so that the eyes are level.")]
 Missing = Annotated[str, typer.Option(help="If no face is found: whole (use the whole picture) or skip.")]
 Protocols = Annotated[
     list[str] | None,
@@ -93,7 +92,8 @@ Workers = Annotated[int | None, typer.Option(help="Threads that encode and write
 @data_app.command(
     "prepare",
     epilog="Examples: `fer-tf data prepare fer2013 ckplus --out data/prepared/both --channels 1`, "
-    "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --missing skip --channels 3`",
+    "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --align landmarks --missing skip "
+    "--channels 3`",
 )
 def data_prepare(
     names: Names,
@@ -104,7 +104,7 @@ def data_prepare(
     layout: Layout = "numbered",
     detector: Detector = "none",
     margin: Margin = 0.0,
-    align: Align = True,
+    align: FaceAlign = "eyes",
     missing: Missing = "whole",
     protocol: Protocols = None,
     options: OptionsOfAll = None,

@@ -5,6 +5,7 @@ from .backbone_input import BackboneInput
 from .class_order import ClassOrder
 from .declared_input import DeclaredInput
 from .majority import MajorityClass
+from .patch_attention import PatchAttention
 from .region_attention import (
     RegionBias,
     RegionRelationAttention,
@@ -27,6 +28,7 @@ __all__ = [
     "FoldRegions",
     "IdentityTheta",
     "MajorityClass",
+    "PatchAttention",
     "RegionBias",
     "RegionCrops",
     "RegionRelationAttention",
