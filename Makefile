@@ -79,7 +79,7 @@ $(EXTRAS_STAMP): $(STAMP)
 		2> $(EXTRAS_VENV)/imports.log || { cat $(EXTRAS_VENV)/imports.log; exit 1; }
 	@touch $@
 
-reproduce: $(STAMP)  ## execute all notebooks in order and build reports/index.html
+reproduce: $(STAMP)  ## execute all notebooks and build reports/index.html
 	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOKS)
 
 QUEUE ?= queues/measured.csv

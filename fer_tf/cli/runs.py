@@ -249,7 +249,8 @@ def reproduce(
     jobs: Annotated[
         int,
         typer.Option(
-            help="Notebooks at the same time, each on its share of the cores [default: 2 for synthetic faces, else 1].",
+            help="Notebooks at the same time, each on its share of the cores "
+            "[default: 2 for synthetic faces on several cores, else 1].",
             min=0,
         ),
     ] = 0,

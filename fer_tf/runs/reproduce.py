@@ -1,5 +1,6 @@
 """Executes the numbered notebooks, several at the same time. Notebooks for which nothing has changed are skipped."""
 
+import contextlib
 import functools
 import os
 import sys
@@ -69,10 +70,12 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
         for number, path in enumerate(chosen, start=1)
     }
     with quiet_stderr():  # a kernel's own stderr; what cells write there is in the notebook
-        if min(jobs, len(tasks)) == 1:  # with all cores
+        jobs = min(jobs, len(tasks))
+        if jobs == 1:  # with all cores
             seconds = {path: task() for path, task in tasks.items()}
         else:
-            seconds = _run_side_by_side(tasks, jobs)
+            with _for_kernels(max(1, len(usable_cores()) // jobs)):
+                seconds = _run_side_by_side(tasks, jobs, bool(parameters["overrides"]))
     from .report import build_report
 
     report = build_report()
@@ -81,49 +84,79 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
     return [_executed_path(path) for path in chosen]
 
 
-def _run_side_by_side(tasks, jobs):
+def _run_side_by_side(tasks, jobs, is_changed):
     """Runs tasks (path of a notebook -> function) in threads and returns their results.
 
     Each starts after those it needs. Those that most others wait for start first, so that no core is idle at the end.
     """
-    os.environ.update(thread_variables(max(1, len(usable_cores()) // jobs)))  # of the kernels, which inherit it
-    needed = {path: needed_before(path, tasks) for path in tasks}
-
-    def waiting_for(path):
-        """The longest chain of notebooks that cannot start before this one has ended."""
-        return max((1 + waiting_for(other) for other in tasks if path in needed[other]), default=0)
-
-    waiting, running, results = sorted(tasks, key=waiting_for, reverse=True), {}, {}
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            while waiting or running:
-                for path in list(waiting):
-                    if len(running) < jobs and all(other in results for other in needed[path]):
-                        running[pool.submit(tasks[path])] = path
-                        waiting.remove(path)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    results[running.pop(future)] = future.result()
-        except KeyboardInterrupt:
-            _kill_kernels()  # else the threads, and with them the program, would go on
-            raise
+    needed = {path: needed_before(path, tasks, is_changed) for path in tasks}
+    waiting, running, results = _most_awaited_first(needed), {}, {}
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        while waiting or running:
+            for path in list(waiting):
+                if len(running) < jobs and all(other in results for other in needed[path]):
+                    running[pool.submit(tasks[path])] = path
+                    waiting.remove(path)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                path = running.pop(future)
+                if future.exception() and running:
+                    print(f"{path.stem}: failed; waiting for the others that are running", flush=True)
+                    wait(running)
+                results[path] = future.result()
+    except KeyboardInterrupt:
+        while wait(running, timeout=0.5).not_done:  # a kernel may just be starting
+            _kill_kernels()
+        raise
+    finally:
+        pool.shutdown()
     return results
 
 
-def needed_before(path: Path, others: Iterable[Path]) -> list[Path]:
+def _most_awaited_first(needed):
+    """Notebooks by the longest chain of others that cannot start before they have ended."""
+
+    def chain(path):
+        return max((1 + chain(other) for other, before in needed.items() if path in before), default=0)
+
+    return sorted(needed, key=chain, reverse=True)
+
+
+@contextlib.contextmanager
+def _for_kernels(threads):
+    """The folder and the number of threads of kernels, which they inherit. The user's own variables are kept."""
+    added = {name: value for name, value in thread_variables(threads).items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        with contextlib.chdir(project_root()):  # papermill changes it for each notebook, and threads share it
+            yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def needed_before(path: Path, others: Iterable[Path], is_changed: bool = False) -> list[Path]:
     """Those of other notebooks that must be finished before one starts, in order.
 
     For each run it uses, this is the first of the earlier notebooks that makes it. A notebook that compares all runs
     needs all earlier ones.
+
+    Args:
+        path: of the notebook.
+        others: paths of notebooks.
+        is_changed: settings are given for all notebooks. Some keep a setting of their own, and then two runs of one
+            name may differ. So a notebook waits for all earlier ones that make a run of the same name.
     """
     earlier = sorted(other for other in others if other.stem < path.stem)
     about = _about(nbformat.read(path, as_version=4))
     if about.get("reads_runs"):
         return earlier
-    made_by: dict = {}
+    makers: dict = {}
     for other in earlier:
         for name in _about(nbformat.read(other, as_version=4)).get("experiments", []):
-            made_by.setdefault(name, other)
-    return sorted({made_by[name] for name in about.get("experiments", []) if name in made_by})
+            makers.setdefault(name, []).append(other)
+    used = [makers[name] for name in about.get("experiments", []) if name in makers]
+    return sorted({other for made in used for other in (made if is_changed else made[:1])})
 
 
 def _kill_kernels():
@@ -131,8 +164,9 @@ def _kill_kernels():
     import psutil
 
     for child in psutil.Process().children():
-        if any("ipykernel" in word for word in child.cmdline()):
-            child.kill()
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            if any("ipykernel" in word for word in child.cmdline()):
+                child.kill()
 
 
 def time_text(seconds: float) -> str:
