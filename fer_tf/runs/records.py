@@ -29,7 +29,8 @@ class Run:
         directory: its record.
         model_path: its model.
         record: its settings, data and environment (record.json).
-        metrics: its results (metrics.json).
+        metrics: its results (metrics.json); "second" has those of a second output (second.json), see
+            `fer_tf.evaluation.second_metrics`.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Run:
 
 # Options of a dataset that make it another task: their runs have different names. Of other options (where pictures
 # come from, how large they are) the latest run has the name, and the one before it moves to reports/replaced/.
-NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty")
+NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty", "targets")
 
 
 # An accuracy on fewer of your own test pictures is marked as rough.
@@ -68,8 +69,10 @@ def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: d
 def task_names(options: dict) -> list[str]:
     """The parts of a run's name for the `NAMED_OPTIONS` of its dataset."""
     chosen = {key: options[key] for key in NAMED_OPTIONS if options.get(key) is not None}
+    if "targets" in chosen:  # its second part: classes are always learned, and "+" joins the names of teachers
+        chosen["targets"] = chosen["targets"].partition("+")[2] or None
     names = {key: "_".join(value) if isinstance(value, tuple | list) else value for key, value in chosen.items()}
-    return [name if isinstance(name, str) else f"{key}{name}" for key, name in names.items()]
+    return [name if isinstance(name, str) else f"{key}{name}" for key, name in names.items() if name is not None]
 
 
 def option_words(options: dict) -> list[str]:
@@ -99,6 +102,9 @@ def read_run(directory: Path) -> Run:
     record, metrics = read_record(directory), read_json(directory / "metrics.json")
     if not record or not metrics or record.get("fingerprint") != metrics.get("fingerprint"):
         raise InputError(f"{directory}: holds no finished run (record.json and metrics.json of one fingerprint)")
+    second = read_json(directory / "second.json")
+    if second.get("fingerprint") == record["fingerprint"]:
+        metrics["second"] = second["test"]
     return Run(directory.name, directory, model_path(directory.name), record, metrics)
 
 
@@ -182,7 +188,7 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
         settings_changes: sentences on how its settings are less than the source's.
     Returns: dict; "reduced" says in which ways the run is smaller than its source's, "" if it is not.
     """
-    usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode")
+    usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode", "targets")
     chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
     return {
         "reduced": "; ".join(filter(None, [*settings_changes, ", ".join(chosen), ds.deviation])),
