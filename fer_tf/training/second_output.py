@@ -26,7 +26,8 @@ from .checkpoint import EpochKeeper, Progress
 
 # Settings that change how `fitting` trains in ways that are not provided here -> the only value that can be used.
 _FIXED = {"sizes": "", "teacher": "", "matching_epochs": 0, "precision": "float32"}
-# Known shares are mixed by mixup in float32; two known values must give a known one.
+# Mixup mixes known shares, too, in float32: two known values must give a known one, and what is mixed in by less than
+# a thousandth does not count.
 _KNOWN = 0.999
 
 

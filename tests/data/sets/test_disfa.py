@@ -217,6 +217,7 @@ def test_spec_offers_what_load_takes():
         "anger": False,
         "image_size": 96,
         "image_channels": 3,
+        "targets": "expression",
     }
     assert all(part in disfa.SPEC.how_to_get for part in ("{root}", "https://"))
 
