@@ -21,11 +21,11 @@ from ..losses import concordance_loss
 from ..models import backbones
 from ..models.second_output import with_second_output
 from ..runs.environment import has_accelerator
-from . import compiling, fitting
+from . import compiling, fitting, matching
 from .checkpoint import EpochKeeper, Progress
 
 # Settings that change how `fitting` trains in ways that are not provided here -> the only value that can be used.
-_FIXED = {"sizes": "", "teacher": "", "matching_epochs": 0, "precision": "float32"}
+_FIXED = {"sizes": "", "teacher": "", "precision": "float32"}
 # Mixup mixes known shares, too, in float32: two known values must give a known one, and what is mixed in by less than
 # a thousandth does not count.
 _KNOWN = 0.999
@@ -113,7 +113,8 @@ def fit(
         keeper.restore_best()
         if backbones.has_backbone(model):
             backbones.set_trainable(model, "", freeze_norm=False)
-        facts = {"precision": {"chosen": experiment.precision}, "codes": keeper.state["codes"]}
+        facts = matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
+        facts |= {"precision": {"chosen": experiment.precision}, "codes": keeper.state["codes"]}
     history = keeper.state["history"] if experiment.epochs else []
     return whole.belongs_to(model), {**fitting._facts(whole.model, history), **facts}
 
@@ -126,6 +127,8 @@ def _train(model, whole, training_data, experiment, seed, keeper):
     trained = keras.Model(model.inputs[0], joined, name=model.name)
     an_epoch = -(-len(training_data.train) * experiment.passes // experiment.batch_size)
     done = keeper.resume()
+    if experiment.matching_epochs and not done:
+        matching.match(model, training_data, experiment, seed, keeper.progress)
     for phase in fitting.phases(experiment):
         if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
             continue

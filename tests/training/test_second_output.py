@@ -10,6 +10,8 @@ import pytest
 from affectnet_copies import CODES, write_manifest
 from fixtures import QUICK_TRAINING
 from PIL import Image
+from tiny_face_net import experiment as matched_experiment
+from tiny_face_net import quiet
 
 from fer_tf.common.checks import InputError
 from fer_tf.common.inference import whole_of
@@ -146,3 +148,10 @@ def test_action_units_of_drawn_faces_are_learned(tiny_faces, fresh_home):
     assert set(found["AU12"]) == {"n", "f1", "icc", "rmse", "present"}
     assert 0 < found["AU12"]["present"] < 1
     assert set(run.metrics["test"]["per_class"]) == set(EMOTIONS)
+
+
+def test_facenet2expnet_learns_its_second_output_after_stage_1(affect_faces, face_net_path, tmp_path):
+    given = matched_experiment(face_net_path, matching_epochs=1, epochs=1)
+    model, facts = second_output.fit(affect_faces.limited(40).training_data(), given, 0, quiet(tmp_path))
+    assert facts["matching"]["epochs"] == 1
+    assert [tuple(output.shape) for output in whole_of(model).model.outputs] == [(None, 8), (None, 2)]
