@@ -66,6 +66,7 @@ class SecondOutput(NamedTuple):
     present: float = 0.5
 
 
+SECOND_KINDS = ("valence_arousal", "action_units")
 VALENCE_AROUSAL = SecondOutput("valence_arousal", ("valence", "arousal"))
 
 # (valence, arousal) of each emotion at full strength, -1..1: pleasure and arousal in Russell & Mehrabian 1977,

@@ -1,6 +1,5 @@
 """Metrics of a second output: agreement of continuous values with the truth, such as valence, arousal, action units."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def second_metrics(y_true: np.ndarray, y_pred: np.ndarray, second: SecondOutput)
 def _metrics_of(truth, answer, second):
     """The metrics of one value over the images with a known truth."""
     is_present, says_present = truth >= second.present, answer >= second.present
-    metrics: dict[str, Callable] = {"rmse": lambda: rmse(truth, answer)}
+    metrics = {"rmse": lambda: rmse(truth, answer)}
     if second.kind == "valence_arousal":
         metrics = {"ccc": lambda: concordance(truth, answer), **metrics, "correlation": lambda: _pearson(truth, answer)}
     else:

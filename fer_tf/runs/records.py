@@ -188,7 +188,7 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
         settings_changes: sentences on how its settings are less than the source's.
     Returns: dict; "reduced" says in which ways the run is smaller than its source's, "" if it is not.
     """
-    usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode", "targets")
+    usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode")
     chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
     return {
         "reduced": "; ".join(filter(None, [*settings_changes, ", ".join(chosen), ds.deviation])),

@@ -54,13 +54,13 @@ def write_second(directory: Path, model: keras.Model, ds: FaceDataset, record: d
         record: its fingerprint goes into second.json.
     Returns: the metrics, see `second_metrics`; {} if there are none.
     """
-    directory, second = Path(directory), common_values(model, ds)
+    directory, second, learned = Path(directory), common_values(model, ds), whole_of(model)
     (directory / "second.json").unlink(missing_ok=True)
-    if second is None:
+    if second is None or learned is None:
         return {}
-    names = list(second.names)
-    columns = [whole_of(model).second.names.index(name) for name in names]
-    answers = predict_both(model, ds.test)[1][:, columns]
+    names, values = list(second.names), predict_both(model, ds.test)[1]
+    assert values is not None
+    answers = values[:, [learned.second.names.index(name) for name in names]]
     rows = ds.table.iloc[ds.test.rows]
     truth = rows[names].to_numpy(np.float32)
     frame = pd.DataFrame({"name": rows["name"].to_numpy()})

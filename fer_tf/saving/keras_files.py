@@ -17,7 +17,7 @@ from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.files import replacing
 from ..common.inference import Whole, whole_of
 from ..common.paths import bundled_root, expanded, models_root
-from ..emotions import EMOTION_LABELS, EMOTIONS, RESERVED, SecondOutput, canonical_emotion, class_name
+from ..emotions import EMOTION_LABELS, EMOTIONS, RESERVED, SECOND_KINDS, SecondOutput, canonical_emotion, class_name
 from .broken_h5 import check_heaps
 from .declaration import Declaration, check_undescribed, drawn_pictures, undeclared
 
@@ -206,8 +206,8 @@ def _checked_second(path, description):
     if not names or len(set(names)) != len(names) or set(names) & set(taken):
         raise ModelFileError(f"{path}: the names of its second output ({', '.join(names)}) cannot be columns of a csv")
     is_number = isinstance(second["present"], int | float) and not isinstance(second["present"], bool)
-    if not isinstance(second["kind"], str) or not is_number:
-        raise ModelFileError(f"{path}: the kind or threshold of its second output is of a wrong type")
+    if second["kind"] not in SECOND_KINDS or not is_number:
+        raise ModelFileError(f"{path}: the kind or threshold of its second output is not known")
     return tuple(names)
 
 

@@ -23,7 +23,11 @@ from fer_tf.predict import EmotionRecognizer
 from fer_tf.saving import load_model
 from fer_tf.training import checkpoint, run_experiment, second_output
 
-pytestmark = pytest.mark.usefixtures("untraced")
+# TensorFlow says of steps that are not traced (`untraced`) that its pipelines still are
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly"),
+    pytest.mark.usefixtures("untraced"),
+]
 AFFECT = {"targets": "expression+valence_arousal"}
 SMALL = {"size": "smoke", "verbose": False, **QUICK_TRAINING, "epochs": 2}
 
@@ -94,7 +98,7 @@ def affectnet_dir(tmp_path, tiny_faces):
 def test_a_run_on_affectnets_layout_ends_in_a_model_that_predicts_both(affectnet_dir, fresh_home):
     run = run_experiment("cnn", "affectnet", data_dir=affectnet_dir, dataset_options=AFFECT, image_size=48, **SMALL)
     assert run.name == "cnn-affectnet-official-valence_arousal-seed0"
-    assert run.record["reduced"].count("targets") == 0, "another task, not less of the same"
+    assert "targets expression+valence_arousal" in run.record["reduced"], "it takes no row of a document's table"
     found = run.metrics["second"]
     assert found["per_value"]["valence"]["n"] == 16
     table = pd.read_csv(run.directory / "second.csv")
