@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
+from scipy.io import savemat
 
 from fer_tf.data.sets.disfa_units import UNITS
 from fer_tf.data.sets.ferplus import FOLDERS
@@ -125,6 +126,44 @@ def jaffe(home):
     return []
 
 
+def kdef(home):
+    for number in range(1, 11):
+        for code in ("AF", "AN", "DI", "HA", "NE", "SA", "SU"):
+            path = home / "kdef" / "KDEF" / f"AF{number:02d}" / f"AF{number:02d}{code}S.JPG"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.tile(np.arange(18, dtype=np.uint8) * number, (24, 1))).save(path)
+    return []
+
+
+def oulu(home):
+    for number in range(1, 11):
+        for emotion in ("Anger", "Happiness"):
+            for frame in range(4):
+                folder = home / "oulu" / "VL_Acropped" / "Strong" / f"P{number:03d}" / emotion
+                _picture(folder / f"{frame:03d}.jpeg", number + frame)
+    return []
+
+
+def tfd(home):
+    rows = np.arange(35)
+    folds = np.select([(rows // 7 == 4)[:, None], (rows // 7 == 3)[:, None]], [3, 2], 1) * np.ones((35, 5), int)
+    path = home / "tfd" / "TFD_48x48.mat"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = np.broadcast_to(rows[:, None, None], (35, 48, 48)).astype(np.uint8)
+    labels = {"labs_ex": rows[:, None] % 7 + 1, "labs_id": rows[:, None] // 7, "folds": folds}
+    savemat(path, {"images": images, **labels})
+    return [path]
+
+
+def sfew(home):
+    for number in range(8):
+        for emotion in ("Angry", "Disgust", "Fear", "Happy", "Sad"):
+            split = "Val" if number > 5 else "Train"
+            folder = home / "sfew" / split / f"{split}_Aligned_Faces" / emotion
+            _picture(folder / f"Film{number}_000519240_{number:08d}.png", number)
+    return []
+
+
 # dataset -> writers (data_dir) -> the files that hold its labels. A dataset with [] has its labels in names.
 WRITERS: dict[str, tuple[Callable, ...]] = {
     "fer2013": (fer2013,),
@@ -134,6 +173,10 @@ WRITERS: dict[str, tuple[Callable, ...]] = {
     "ckplus": (ckplus,),
     "disfa": (disfa,),
     "jaffe": (jaffe,),
+    "kdef": (kdef,),
+    "oulu": (oulu,),
+    "tfd": (tfd,),
+    "sfew": (sfew,),
     "folder": (folder,),
     "csv": (csv,),
 }

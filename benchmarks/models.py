@@ -26,7 +26,7 @@ WAYS = {
     "compiled": lambda model: model.predict_on_batch,
 }
 BATCHES = (1, 256)
-COUNTED = ["Conv2D", "DepthwiseConv2dNative", "MatMul"]
+COUNTED = ["Conv2D", "Conv2DBackpropInput", "DepthwiseConv2dNative", "MatMul"]
 
 
 def main(arguments):

@@ -48,6 +48,13 @@ JAFFE_CODES = dict(zip(["AN", "DI", "FE", "HA", "SA", "SU", "NE"], EMOTIONS[:7],
 # TFEID's file names (f01_dfh_ag.jpg) in the order of `EMOTIONS`, as public code reads them; contempt is not known.
 TFEID_CODES = dict(zip(["ag", "dg", "fg", "hg", "sg", "pg", "ng"], EMOTIONS[:7], strict=True))
 
+# KDEF's file names (Lundqvist, Flykt & Öhman 1998, AF01ANS.JPG: afraid, angry, disgusted, happy, sad, surprised,
+# neutral), in the order of `EMOTIONS`.
+KDEF_CODES = dict(zip(["AN", "DI", "AF", "HA", "SA", "SU", "NE"], EMOTIONS[:7], strict=True))
+
+# The codes of the Toronto Face Database (Susskind, Anderson & Hinton 2010), as public code reads them; -1 is no label.
+TFD_CODES = dict(enumerate(EMOTIONS[:7], start=1))
+
 # What a dataset with more than classes can be loaded with (its option `targets`).
 TARGETS = ("expression", "expression+valence_arousal", "expression+action_units")
 

@@ -339,6 +339,8 @@ def multiply_adds(model):
     total = 0
     for layer in of_kind(model, layers.Conv2D):
         total += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
+    for layer in of_kind(model, layers.Conv2DTranspose):
+        total += np.prod(layer.input.shape[1:3]) * np.prod(layer.kernel.shape)
     return total + sum(np.prod(layer.kernel.shape) for layer in of_kind(model, layers.Dense))
 
 

@@ -54,6 +54,14 @@ FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the la
 FaceMargin = Annotated[
     float, typer.Option(help="Enlarge the face box on each side by this fraction of its size (0.1 = 10 %).")
 ]
+FaceAlign = Annotated[
+    str,
+    typer.Option(
+        "--align",
+        help="eyes (turn faces until the eyes are level), landmarks (also move and scale them until eyes, nose and "
+        "mouth are at fixed places; needs mtcnn or yunet) or none.",
+    ),
+]
 # Options for a model that was not made by the kit.
 Pixels = Annotated[
     str | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .common import DataDir, DatasetName, Options, Protocol, data_app
+from .common import DataDir, DatasetName, FaceAlign, Options, Protocol, data_app
 
 
 @data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
@@ -75,7 +75,6 @@ Detector = Annotated[str, typer.Option(help="Finds the largest face: none, mtcnn
 Margin = Annotated[
     float, typer.Option(help="Enlarge the face box on each side by this fraction of its size (0.1 = 10 %).")
 ]
-Align = Annotated[bool, typer.Option("--align/--no-align", help="Rotate faces so that the eyes are level.")]
 Missing = Annotated[str, typer.Option(help="If no face is found: whole (use the whole picture) or skip.")]
 Protocols = Annotated[
     list[str] | None,
@@ -93,7 +92,8 @@ Workers = Annotated[int | None, typer.Option(help="Threads that encode and write
 @data_app.command(
     "prepare",
     epilog="Examples: `fer-tf data prepare fer2013 ckplus --out data/prepared/both --channels 1`, "
-    "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --missing skip --channels 3`",
+    "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --align landmarks --missing skip "
+    "--channels 3`",
 )
 def data_prepare(
     names: Names,
@@ -104,7 +104,7 @@ def data_prepare(
     layout: Layout = "numbered",
     detector: Detector = "none",
     margin: Margin = 0.0,
-    align: Align = True,
+    align: FaceAlign = "eyes",
     missing: Missing = "whole",
     protocol: Protocols = None,
     options: OptionsOfAll = None,
@@ -143,11 +143,9 @@ def _print_prepared(prepared):
 
 def _load_with_files(name, data_dir, protocol, seed, options):
     """Loads a dataset together with the paths of its files, if it has files."""
-    from ..common.checks import check_choice
-    from ..data import DATASETS, load_dataset, parse_options
+    from ..data import dataset_spec, load_dataset, parse_options
 
-    spec = DATASETS[check_choice("dataset", name, DATASETS)]
-    streamed = {"stream": True} if "stream" in spec.options else {}
+    streamed = {key: True for key in dataset_spec(name).options if key.rpartition(".")[2] == "stream"}
     return load_dataset(name, data_dir, protocol, seed=seed, **{**streamed, **parse_options(name, options or [])})
 
 
@@ -168,11 +166,15 @@ def data_doctor(
     """
     from ..common.paths import reports_root
     from ..data.doctor import examine, sheets
+    from ..data.sources import pairs_between_sources, sources_of
 
     ds = _load_with_files(name, data_dir, protocol, seed, options)
     findings = examine.examine(ds, progress=sys.stderr.isatty())
     out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
     print(ds.counts().to_string(), findings.summary.to_string(), sep="\n")
+    if sources_of(ds.table):
+        between = pairs_between_sources(ds, findings.pairs)
+        print("pairs of copies between sources (apart: in two splits):", between.to_string(index=False), sep="\n")
     for note in [*ds.notes, *findings.notes]:
         print(f"note: {note}")
     for path in [*examine.write_findings(findings, out, ds.class_names), *sheets.save_sheets(ds, findings, out)]:
@@ -199,3 +201,34 @@ def data_split(
     table = write_split(ds, out, seed=seed, force=force, progress=sys.stderr.isatty())
     print(table.groupby(["label", "split"]).size().unstack(fill_value=0).to_string())
     print(out)
+
+
+@data_app.command(
+    "frames",
+    epilog="Examples: `fer-tf data frames film.mp4 --out data/frames`, "
+    "`fer-tf data frames Videos_LeftCamera/ --out data/frames --every 20 --format png`",
+)
+def data_frames(
+    films: Annotated[list[str], typer.Argument(help="Video files, or folders with video files.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to; each film gets a folder in it.")],
+    every: Annotated[int, typer.Option(min=1, help="Write every Nth frame.")] = 10,
+    fps: Annotated[
+        float | None, typer.Option(help="Write this number of frames per second, and not every Nth frame.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="jpg (quality 95) or png (exact).")] = "jpg",
+) -> None:
+    """Writes frames of films as pictures. Their names contain the frame's number and its time in seconds.
+
+    The same command resumes a stopped run. `frames.csv` lists all frames; `fer-tf predict OUT/frames.csv` predicts
+    them. The exit code is 1 if a film cannot be read.
+    """
+    from ..data.film_frames import LIST, save_frames
+
+    saved = save_frames(films, out, every, fps, format, progress=sys.stderr.isatty())
+    for text in saved.complaints:
+        print(f"note: {text}")
+    print(f"{len(saved.table):,} frames in {out}, {saved.new:,} of them new; {Path(out) / LIST} lists them")
+    for text in saved.unread:
+        print(f"not read: {text}", file=sys.stderr)
+    if saved.unread:
+        raise typer.Exit(1)

@@ -43,7 +43,7 @@ def export(
     that the model was trained on. `fer-tf predict photos/ --model X.onnx` then uses the export.
     """
     import_keras()
-    from ..data import DATASETS
+    from ..data import is_known
     from ..saving.export import check_out, default_out, export_model, sample_pictures
     from ..saving.keras_files import find_model, load_model, model_info, model_shape
 
@@ -52,7 +52,7 @@ def export(
     loaded = load_model(path, declared(str(path), pixels, classes, channels, guess, logits))
     target = Path(out or default_out(path, to, quantize))
     trained_on = model_info(loaded).get("provenance", {}).get("dataset")
-    if quantize == "int8" and trained_on in DATASETS and trained_on != dataset:
+    if quantize == "int8" and is_known(trained_on) and trained_on != dataset:
         print(f"note: calibrated on {dataset}; the model was trained on {trained_on}: use --dataset {trained_on}")
     pictures = sample_pictures(model_shape(loaded), dataset, data_dir, protocol)
     parity = export_model(loaded, target, to, quantize, pictures)

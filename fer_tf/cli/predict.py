@@ -13,6 +13,7 @@ from .common import (
     Channels,
     Classes,
     Detector,
+    FaceAlign,
     FaceChoice,
     FaceMargin,
     Guess,
@@ -86,6 +87,7 @@ Seconds = Annotated[float | None, typer.Option(help="Stop the camera or stream a
     "`fer-tf predict --webcam 0 --seconds 30 --out me.csv`, "
     "`fer-tf predict rtsp://192.168.1.5/live --seconds 30 --out live.csv`, "
     "`fer-tf predict --sample`, "
+    "`fer-tf predict photos/ --align landmarks --out scores.csv`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
     "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`, "
     "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`"
@@ -99,6 +101,7 @@ def predict(
     detector: Detector = None,
     faces: FaceChoice = "all",
     margin: FaceMargin = 0.0,
+    align: FaceAlign = "eyes",
     min_face: MinFace = 0,
     small_faces: SmallFaces = False,
     runtime: Runtime = None,
@@ -147,6 +150,7 @@ def predict(
         detector,
         faces,
         margin,
+        align,
         runtime=runtime,
         declaration=about,
         min_face=min_face,

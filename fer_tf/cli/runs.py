@@ -45,6 +45,7 @@ def list_command(
     print("datasets (protocols)")
     for name, spec in data.DATASETS.items():
         print(f"  {name:14} {spec.title} ({', '.join(spec.protocols)})")
+    print("  several with + between them are one dataset: ferplus+rafdb+ckplus (own, six)")
     print(f"models\n  {', '.join(models.MODELS)}")
     print("experiments")
     for name, experiment in experiments.EXPERIMENTS.items():
@@ -141,7 +142,11 @@ def _experiment(experiment, start):
 
 
 def print_run(run: "Run") -> None:
-    """Prints a run's test report, its accuracy with 95 % interval, its notes and the paths of record and model."""
+    """Prints a run's test report, its accuracy with 95 % interval, its notes and the paths of record and model.
+
+    For a joined dataset also the accuracy on each source.
+    """
+    from ..evaluation.comparison import source_scores
     from ..evaluation.tables import report_table
     from ..runs.second import metric_lines
 
@@ -158,6 +163,9 @@ def print_run(run: "Run") -> None:
     near = run.metrics.get("without_near_copies") or {"in_either": 0}
     if near["in_either"] and near["n"]:
         print(f"without the {near['in_either']} that have an exact or near copy there: {near['accuracy']:.4f}")
+    for source, scores in source_scores(run.metrics).items():
+        low, high = scores["intervals"]["accuracy"]
+        print(f"on {source} alone: {scores['accuracy']:.4f} (95 % {low:.3f} to {high:.3f}, {scores['n']} images)")
     if run.record.get("reduced"):
         print(f"not the source's settings: {run.record['reduced']}")
     for note in run.record["notes"]:

@@ -1,10 +1,11 @@
 """Datasets: `load_dataset(name)` returns a `FaceDataset`, and `DATASETS` lists all names.
 
 To add a dataset: write a file with `load`, `check` and a `SPEC`, put its code map into `fer_tf/emotions.py`, and add a
-line here.
+line here. Several datasets with "+" between them are one: `load_dataset("ferplus+rafdb+ckplus")`, see `joined`.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,25 @@ from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..common.paths import data_root
 from ..common.text import shown_path
 from ..emotions import class_subset
+from . import joined
 from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
-from .sets import affectnet, ckplus, disfa, fer2013, ferg, ferplus, folder_and_csv, jaffe, rafdb, synthetic, tfeid
+from .sets import (
+    affectnet,
+    ckplus,
+    disfa,
+    fer2013,
+    ferg,
+    ferplus,
+    folder_and_csv,
+    jaffe,
+    kdef,
+    oulu,
+    rafdb,
+    sfew,
+    synthetic,
+    tfd,
+    tfeid,
+)
 
 __all__ = [
     "DATASETS",
@@ -22,8 +40,11 @@ __all__ = [
     "Split",
     "TrainingData",
     "check_dataset",
+    "dataset_spec",
     "has_same_pictures",
     "has_same_rows",
+    "is_known",
+    "join_datasets",
     "load_dataset",
     "parse_options",
 ]
@@ -39,9 +60,32 @@ DATASETS = {
     "ferg": ferg.SPEC,
     "tfeid": tfeid.SPEC,
     "disfa": disfa.SPEC,
+    "kdef": kdef.SPEC,
+    "oulu": oulu.SPEC,
+    "tfd": tfd.SPEC,
+    "sfew": sfew.SPEC,
     "folder": folder_and_csv.FOLDER_SPEC,
     "csv": folder_and_csv.CSV_SPEC,
 }
+
+
+def dataset_spec(name: str) -> DatasetSpec:
+    """What is known about a dataset: its line of `DATASETS`, or for several with "+" between them a `JoinedSpec`.
+
+    Raises: `InputError` for an unknown name.
+    """
+    if joined.SIGN not in str(name):
+        return DATASETS[check_choice("dataset", name, DATASETS)]
+
+    def load(root, protocol, seed, **options):
+        return load_dataset(root.name, root.parent, protocol, seed=seed, **options)
+
+    return joined.joined_spec(name, DATASETS, load, lambda root: check_dataset(root.name, root.parent))
+
+
+def is_known(name: str | None) -> bool:
+    """True for a dataset of `DATASETS`, or several of them with "+" between them."""
+    return bool(name) and all(part in DATASETS for part in str(name).split(joined.SIGN))
 
 
 def load_dataset(
@@ -59,27 +103,31 @@ def load_dataset(
     """Loads a dataset under a protocol.
 
     Args:
-        name: a key of `DATASETS`.
+        name: a key of `DATASETS`, or several with "+" between them. Of several, those that are on disk are loaded.
         data_dir: the folder with one folder for each dataset; default $FER_TF_DATA, then data/raw.
         protocol: how rows become train, val and test; default the dataset's first protocol.
-        classes: None (all classes), 6, 7 or 8 (the first names of `EMOTIONS`), or a tuple of names.
+        classes: None (all classes; of several datasets those that all of them have), 6, 7 or 8 (the first names of
+            `EMOTIONS`), or a tuple of names.
         size: (height, width) in pixels, or one int for a square; default the dataset's own size.
         channels: 1 (gray) or 3 (RGB); default the dataset's own.
         train_share: share of the training images to use, above 0 and at most 1 (all, the default). Class shares are
             kept, see `FaceDataset.with_train_share`.
         seed: for protocols that draw rows, and for train_share.
-        **options: the dataset's own options, see `DATASETS[name].options`.
+        **options: the dataset's own options, see `dataset_spec(name).options`.
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` for missing files, `DataError` for broken ones.
     """
-    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    spec = dataset_spec(name)
     protocol = check_choice("protocol", protocol or next(iter(spec.protocols)), spec.protocols)
     check_names(f"options of {name}", options, spec.options)
-    _check_options(spec, protocol, options)
     check_whole("seed", seed, low=0)
     if not spec.own_classes:
         class_subset(classes, spec.class_names)  # a wrong choice raises before any file is read
     train_share = _checked_share(train_share)
+    if isinstance(spec, joined.JoinedSpec):
+        settings = {"size": size, "channels": channels, "train_share": train_share, "seed": seed}
+        return _load_joined(spec, data_root(data_dir), protocol, classes, settings, options)
+    _check_options(spec, protocol, options)
     ds = spec.load(data_root(data_dir) / name, protocol, seed, **options)
     if "name" in ds.table:  # they go into csv files, also if the system's names are not UTF-8
         ds.table["name"] = ds.table["name"].map(shown_path)
@@ -90,6 +138,53 @@ def load_dataset(
         ds.store = ds.store.converted(shape, channels and check_choice("channels", channels, (1, 3)))
     ds.notes.extend(_absent(ds))
     return ds
+
+
+def _load_joined(spec, home, protocol, classes, settings, options):
+    """Several datasets as one; those that are not on disk are named in its notes and its deviation."""
+    for name, part in spec.parts.items():  # a wrong value raises before any file is read
+        _check_options(part, joined.honest(part), joined.options_of(name, options))
+    _check_apart([(name, joined.honest(part)) for name, part in spec.parts.items()])
+    name = joined.SIGN.join(spec.parts)
+    parts = joined.load_parts(spec, home, protocol, load_dataset, settings, options)
+    ds = join_datasets(parts, classes, name, protocol)
+    ds = joined.without_missing(ds, [part for part in spec.parts if part not in {loaded.name for loaded in parts}])
+    ds.notes.extend(_absent(ds))
+    return ds
+
+
+def join_datasets(
+    datasets: Sequence[FaceDataset],
+    classes: int | Sequence[str] | None = None,
+    name: str = "",
+    protocol: str = "own",
+) -> FaceDataset:
+    """Joins datasets that were loaded under protocols of your choice; `load_dataset("a+b")` takes the honest ones.
+
+    Args:
+        datasets: two or more, with pictures of one size and the same channels.
+        classes: see `load_dataset`; None: those that all of them have.
+        name, protocol: of the result; default their names with "+" between them, and "own".
+    Returns: `FaceDataset`, see `joined.join`.
+    Raises: `InputError` if two of them have the same pictures in different splits: a picture would be in train of one
+        and in test of the other. Also for pictures of different sizes.
+    """
+    _check_apart([(ds.name, ds.protocol) for ds in datasets])
+    shapes = {ds.image_shape for ds in datasets}
+    if len(shapes) > 1 or len(datasets) < 2:
+        raise InputError(f"datasets: need two or more with pictures of one shape; received {sorted(shapes)}")
+    return joined.join(name or joined.SIGN.join(ds.name for ds in datasets), protocol, datasets, classes)
+
+
+def _check_apart(pairs):
+    """Raises `InputError` if two of some (dataset, protocol) pairs may have one picture in different splits."""
+    for first, second in combinations(pairs, 2):
+        if has_same_pictures(first[0], second[0]) and not has_same_rows(first, second):
+            raise InputError(
+                f"datasets: {first[0]} ({first[1]}) and {second[0]} ({second[1]}) have the same pictures in different "
+                "splits, so a picture may be in train of one and in test of the other; leave one of them out, or load "
+                "both under the published split (official)"
+            )
 
 
 def _check_options(spec, protocol, options):
@@ -125,14 +220,15 @@ def parse_options(name: str, text: str | Iterable[str]) -> dict[str, Any]:
     """Reads a dataset's options from text.
 
     Args:
-        name: a key of `DATASETS`.
+        name: as for `load_dataset`.
         text: "fold=3 classes=7 label_mode=probability", or a list of such items. `classes` takes a number or names with
-            commas between them. Numbers, true, false and none are converted, everything else stays text.
+            commas between them. Numbers, true, false and none are converted, everything else stays text. An option of
+            one part of a joined dataset has its name in front: "ckplus.fold=3".
     Returns: dict for `load_dataset`. A `train_share` of 1 is left out: it means the whole dataset, under its usual
         name.
     Raises: `InputError` for an unknown option or an item without "=".
     """
-    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    spec = dataset_spec(name)
     options = {}
     for item in text.split() if isinstance(text, str) else text:
         key, sign, value = item.partition("=")
@@ -159,28 +255,52 @@ def _typed(text):
 
 
 def has_same_pictures(first: str | None, second: str) -> bool:
-    """True if two datasets are one, or label the same pictures (FER+ has FER2013's). An unknown name has none."""
-    sources = {name: spec.pictures_of or name for name, spec in DATASETS.items()}
-    return first == second or (first in sources and sources[first] == sources.get(second))
+    """True if two datasets have pictures in common: they are one, or label the same ones (FER+ has FER2013's), or one
+    is made of the other.
+
+    A joined dataset has those of all its parts. An unknown name has none.
+    """
+    return first == second or bool(_origins(first) & _origins(second))
+
+
+def _origins(name):
+    """The datasets whose pictures a dataset has, or a joined one's parts have."""
+    specs = {part: DATASETS[part] for part in str(name).split(joined.SIGN) if part in DATASETS}
+    return {origin for part, spec in specs.items() for origin in (spec.pictures_of or part, *spec.made_of)}
 
 
 def has_same_rows(first: tuple[str | None, str | None], second: tuple[str, str]) -> bool:
-    """True if two (dataset, protocol) pairs split the same pictures in the publisher's own way."""
-    pairs = (first, second)
-    is_published = all(name in DATASETS and protocol in DATASETS[name].published_splits for name, protocol in pairs)
-    return is_published and has_same_pictures(first[0], second[0])
+    """True if two (dataset, protocol) pairs split the pictures that they share in the publisher's own way."""
+    pairs = [_parts_with_protocols(*pair) for pair in (first, second)]
+    shared = [(mine, theirs) for mine in pairs[0] for theirs in pairs[1] if has_same_pictures(mine[0], theirs[0])]
+    return bool(shared) and all(_is_published(*mine) and _is_published(*theirs) for mine, theirs in shared)
+
+
+def _parts_with_protocols(name, protocol):
+    """(dataset, protocol) of each part of a dataset that may be joined."""
+    parts = str(name).split(joined.SIGN)
+    if len(parts) == 1:
+        return [(name, protocol)]
+    return [(part, joined.honest(DATASETS[part]) if part in DATASETS else None) for part in parts]
+
+
+def _is_published(name, protocol):
+    return name in DATASETS and protocol in DATASETS[name].published_splits
 
 
 def check_dataset(name: str, data_dir: str | Path | None = None) -> list[str]:
     """Lists what a dataset has on disk.
 
     Args:
-        name: a key of `DATASETS`.
-        data_dir: see `load_dataset`.
+        name, data_dir: see `load_dataset`.
     Returns: list of lines of text.
     Raises: `MissingDataError` that says how to get missing files, `DataError` for broken ones.
     """
-    spec = DATASETS[check_choice("dataset", name, DATASETS)]
+    spec = dataset_spec(name)
+    if isinstance(spec, joined.JoinedSpec):
+        present = joined.present_parts(spec, data_root(data_dir))
+        lines = [f"{part}: {line}" for part in present for line in check_dataset(part, data_dir)]
+        return lines + [f"{part}: not on disk, left out" for part in spec.parts if part not in present]
     return spec.check(data_root(data_dir) / name)
 
 

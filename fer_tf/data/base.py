@@ -13,7 +13,7 @@ import pandas as pd
 from ..common.checks import InputError
 from ..emotions import SecondOutput
 from .splits import stratified_order, stratified_sample
-from .stores import ArrayImages, FileImages, fits_memory
+from .stores import ArrayImages, FileImages, JoinedImages, fits_memory
 
 SPLITS = ("train", "val", "test")
 
@@ -31,7 +31,7 @@ class Split:
         store: where the images are.
     """
 
-    store: ArrayImages | FileImages
+    store: ArrayImages | FileImages | JoinedImages
     rows: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
@@ -106,7 +106,7 @@ class FaceDataset:
         class_names: tuple of class names; labels are codes into it.
         table: DataFrame, one row for each image: `label` (int), `split` (train, val, test, or "" for unused), `name`,
             and whatever else the dataset knows (`usage`, `subject`, ...).
-        store: the images, `ArrayImages` or `FileImages`, in the order of the table.
+        store: the images, `ArrayImages`, `FileImages` or `JoinedImages`, in the order of the table.
         notes: sentences that a reader must know (what was left out, how this copy differs).
         source: fingerprint of the files that were read.
         probabilities: float [N, C], soft labels, or None.
@@ -120,7 +120,7 @@ class FaceDataset:
     protocol: str
     class_names: tuple[str, ...]
     table: pd.DataFrame
-    store: ArrayImages | FileImages
+    store: ArrayImages | FileImages | JoinedImages
     notes: list[str] = field(default_factory=list)
     source: str = ""
     probabilities: np.ndarray | None = None
@@ -287,6 +287,7 @@ class DatasetSpec:
             may still have copies of test images); tables show it next to a claim's protocol. "": the kit knows none.
         published_splits: protocols whose train, val and test are the publisher's own rows.
         pictures_of: the dataset whose pictures it labels again ("": its own).
+        made_of: other datasets that some of its pictures come from.
         at_hand: True if the kit's makers had it. Claims about other datasets wait for someone who has them.
         is_drawn: True for drawn faces.
         own_classes: True if it also takes classes that are not emotions, by their own names.
@@ -311,6 +312,7 @@ class DatasetSpec:
     honest_protocol: str = ""
     published_splits: tuple[str, ...] = ()
     pictures_of: str = ""
+    made_of: tuple[str, ...] = ()
     at_hand: bool = False
     is_drawn: bool = False
     own_classes: bool = False

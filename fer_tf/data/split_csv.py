@@ -13,6 +13,7 @@ from ..common.text import shown_path
 from .base import SPLITS, FaceDataset
 from .doctor.examine import examine
 from .doctor.near_duplicates import connected
+from .sources import sources_of
 
 
 def write_split(
@@ -27,8 +28,8 @@ def write_split(
 
     All images of a subject, and all exact or near copies of an image, go into the same split. Within this rule, class
     shares are kept as well as possible. The columns are path (relative to the csv's folder) or, for images that are not
-    files, row (the number of the image in the dataset); label (emotion); split; subject (if known); group (images that
-    were kept together).
+    files, row (the number of the image in the dataset); label (emotion); split; subject (if known); dataset (if the
+    pictures come from several); group (images that were kept together).
 
     Args:
         ds: `FaceDataset`. Load it with stream=True if it is read from files, or else the paths are not known.
@@ -51,6 +52,8 @@ def write_split(
     table["split"] = deal(groups, ds.table["label"].to_numpy(), fractions, seed)
     if "subject" in ds.table:
         table["subject"] = ds.table["subject"].to_numpy()
+    if sources_of(ds.table):
+        table["dataset"] = ds.table["source"].to_numpy()
     table["group"] = groups
     with replacing(out) as temporary:
         table.to_csv(temporary, index=False)

@@ -83,6 +83,27 @@ def group_split(groups: np.ndarray, fractions: dict[str, float], seed: int) -> n
     return assigned[inverse]
 
 
+def subject_folds(subjects: np.ndarray, fold: int, count: int) -> np.ndarray:
+    """The split of each row in one fold of a cross-validation by subject.
+
+    Folds are as in the literature (Ding et al. 2017 and others): test is every `count`-th subject from number `fold`
+    on, in the order of their ids. val is the next fold's test, and train is all others.
+
+    Args:
+        subjects: [N], the subject of each row.
+        fold: 0..count-1.
+        count: number of folds, 3 or more.
+    Returns: object [N] of split names.
+    Raises: `DataError` if there are fewer subjects than folds.
+    """
+    ordered = np.unique(subjects)
+    if len(ordered) < count:
+        raise DataError(f"{len(ordered)} subjects are too few for {count} folds")
+    names = np.full(count, "train", object)
+    names[fold], names[(fold + 1) % count] = "test", "val"
+    return names[np.searchsorted(ordered, subjects) % count]
+
+
 def pick_per_class(
     labels: np.ndarray, candidates: np.ndarray, count: int, rng: np.random.Generator, class_names: Sequence[str]
 ) -> np.ndarray:

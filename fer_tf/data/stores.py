@@ -28,6 +28,9 @@ class ArrayImages:
         self.array = images
         self.shape = images.shape[1:]
 
+    def __len__(self) -> int:
+        return len(self.array)
+
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """The images of some rows, int [n], as uint8 [n, H, W, C]."""
         return self.array[rows]
@@ -69,6 +72,9 @@ class FileImages:
         self.paths = np.asarray(paths, dtype=object)
         self.shape = (*size, channels)
         self.boxes = boxes
+
+    def __len__(self) -> int:
+        return len(self.paths)
 
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """Reads the images of some rows, int [n], in a few threads (decoding releases Python's lock).
@@ -144,3 +150,75 @@ def image_store(
     if stream is None:
         stream = not fits_memory(len(paths), files.shape)
     return files if stream else ArrayImages(files.fetch(np.arange(len(paths))))
+
+
+class JoinedImages:
+    """Pictures of several stores, some in memory and some on disk, at one size; see `FileImages`.
+
+    Args:
+        stores: the stores, of one shape.
+        rows: int [N], which pictures of all these, counted through; None for all.
+    """
+
+    streamed = True
+    paths = None  # not all of them are files
+
+    def __init__(
+        self, stores: "Sequence[ArrayImages | FileImages | JoinedImages]", rows: np.ndarray | None = None
+    ) -> None:
+        self.stores = list(stores)
+        self.shape: tuple[int, ...] = self.stores[0].shape
+        self._starts = np.cumsum([0, *map(len, self.stores)])
+        self._rows = np.arange(self._starts[-1]) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def fetch(self, rows: np.ndarray) -> np.ndarray:
+        """The images of some rows, int [n], as uint8 [n, H, W, C]."""
+        places = self._rows[rows]
+        images = np.zeros((len(places), *self.shape), np.uint8)
+        for number, store in enumerate(self.stores):
+            inside = (places >= self._starts[number]) & (places < self._starts[number + 1])
+            if inside.any():
+                images[inside] = store.fetch(places[inside] - self._starts[number])
+        return images
+
+    def described(self) -> Iterator[bytes | np.ndarray]:
+        """Yields bytes that change with the pictures; see `ArrayImages.described`."""
+        for store in self.stores:
+            yield from store.described()
+        yield np.ascontiguousarray(self._rows)
+
+    def taken(self, rows: np.ndarray) -> "JoinedImages":
+        """A store of the given rows only, int [n]; it holds no other image."""
+        places, stores, moved, start = self._rows[rows], [], np.zeros(len(rows), int), 0
+        for number, store in enumerate(self.stores):
+            inside = (places >= self._starts[number]) & (places < self._starts[number + 1])
+            kept, order = np.unique(places[inside] - self._starts[number], return_inverse=True)
+            stores.append(store.taken(kept))
+            moved[inside] = start + order
+            start += len(kept)
+        return JoinedImages(stores, moved)
+
+    def converted(self, size: tuple[int, int] | None, channels: int | None) -> "JoinedImages":
+        """The same pictures at another size (height, width) or channel count."""
+        return JoinedImages([store.converted(size, channels) for store in self.stores], self._rows)
+
+
+def joined_store(
+    stores: Sequence[ArrayImages | FileImages | JoinedImages],
+) -> ArrayImages | FileImages | JoinedImages:
+    """One store for the pictures of several, which have one shape: in memory, on disk, or both."""
+    held = [store for store in stores if isinstance(store, ArrayImages)]
+    files = [store for store in stores if isinstance(store, FileImages)]
+    if len(held) == len(stores):
+        return ArrayImages(np.concatenate([store.array for store in held]))
+    if len(files) < len(stores):
+        return JoinedImages(stores)
+    height, width, channels = files[0].shape
+    paths = np.concatenate([store.paths for store in files])
+    if all(store.boxes is None for store in files):
+        return FileImages(paths, (height, width), channels)
+    boxes = [np.zeros((len(store), 4), int) if store.boxes is None else store.boxes for store in files]
+    return FileImages(paths, (height, width), channels, np.concatenate(boxes))

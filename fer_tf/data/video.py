@@ -24,6 +24,9 @@ from .images import convert
 VIDEO_SUFFIXES = (".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".3gp")
 # Frame rate of a file that has neither a rate nor times.
 ASSUMED_FPS = 25.0
+# Matroska and WebM (first bytes: EBML) store no number of frames. OpenCV computes one from the length of the longest
+# track, and the sound may be longer than the pictures by a part of a second.
+_EBML, _SOUND_TAIL = b"\x1aE\xdf\xa3", 1.0
 # After this many unreadable frames in a row, the file has ended.
 MISSES = 64
 # FFmpeg writes messages about broken files directly to stderr. This variable silences it (it is read once, at the first
@@ -155,6 +158,7 @@ class FrameReader:
         is_wanted, last = self._choice()
         with _opened(self.info.path) as capture:
             claimed, fps = _claims(capture)
+            claimed -= _sound_tail(self.info.path, fps)
             for index, time in _grabbed(capture, fps) if last >= 0 else ():
                 self.passed = index + 1
                 if is_wanted(index, time) and (image := self._image(capture)) is not None:
@@ -193,7 +197,7 @@ class FrameReader:
         if late:
             faults.append(f"it ends after {self.passed} frames, before {late} of those asked for")
         if self.indices is None and self.passed < claimed:
-            faults.append(f"its header claims {claimed} frames, {self.passed} can be decoded")
+            faults.append(f"its header claims {self.info.frames} frames, {self.passed} can be decoded")
         return f"{self.info.path}: {'; '.join(faults)}" if faults else ""
 
 
@@ -300,6 +304,12 @@ def _claims(capture):
     frames, fps = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     frames = int(frames) if math.isfinite(frames) and 0 < frames < 1e9 else 0
     return frames, fps if math.isfinite(fps) and 0 < fps <= 1000 else None
+
+
+def _sound_tail(path, fps):
+    """Frames that a whole file may lack, because its number of frames is computed from a length in seconds."""
+    with open(path, "rb") as file:
+        return round(_SOUND_TAIL * (fps or ASSUMED_FPS)) if file.read(4) == _EBML else 0
 
 
 def _grabbed(capture, fps):

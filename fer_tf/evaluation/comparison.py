@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import confusion_matrix, f1_score
 
 from ..common.checks import InputError, check_whole
+from ..data.sources import FROM
 from ..emotions import known_name
 from .intervals import percent_interval, percent_mean, wilson
 from .metrics import bootstrap_intervals
@@ -90,6 +91,17 @@ def verdict(difference: float, p_holm: float) -> str:
     return "no difference found" if p_holm >= 0.05 else "better" if difference > 0 else "worse"
 
 
+def source_scores(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The test scores of a run on each source of a joined dataset.
+
+    Args:
+        metrics: dict as in the json file of the run; its lists of test images have one for each source.
+    Returns: dict source -> dict of n, accuracy, macro_f1 and intervals; empty if the dataset has one source.
+    """
+    lists = metrics.get("lists") or {}
+    return {name.removeprefix(FROM): scores for name, scores in lists.items() if name.startswith(FROM)}
+
+
 def run_row(name: str, record: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     """One row of the comparison table.
 
@@ -100,6 +112,7 @@ def run_row(name: str, record: dict[str, Any], metrics: dict[str, Any]) -> dict[
     test, training = metrics["test"], metrics["training"]
     low, high = test["intervals"]["accuracy"]
     scores = {"balanced accuracy": "balanced_accuracy", "macro F1": "macro_f1", "top-2": "top2", "ECE": "ece"}
+    by_source = [f"{source} {part['accuracy']:.3f}" for source, part in source_scores(metrics).items()]
     return {
         "run": name,
         **{key: record[key] for key in ("experiment", "dataset", "protocol", "seed")},
@@ -113,6 +126,7 @@ def run_row(name: str, record: dict[str, Any], metrics: dict[str, Any]) -> dict[
         "s/epoch": training.get("seconds_per_epoch"),
         "peak MB": training.get("peak_memory_mb"),
         "reduced": record["reduced"],
+        **({"accuracy by source": ", ".join(by_source)} if by_source else {}),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.sources import FROM
 from . import ablations, comparison, tables
 from .intervals import percent_interval, percent_mean
 from .metrics import bootstrap_intervals
@@ -168,8 +169,8 @@ def lists_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.DataFram
     """
     rows = []
     for run in runs:
-        record, lists = run.record, run.metrics.get("lists")
-        published = datasets[record["dataset"]].published_lists
+        record, lists = run.record, _published_lists(run)
+        published = datasets[record["dataset"]].published_lists if record["dataset"] in datasets else {}
         for name, scores in {"all": run.metrics["test"], **lists}.items() if lists else ():
             rows.append(
                 {
@@ -188,12 +189,42 @@ def lists_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
+def sources_table(runs: Iterable[Any]) -> pd.DataFrame:
+    """Accuracy on each source of a joined dataset, and on the whole test set.
+
+    Args:
+        runs: with record and metrics; runs on one source are left out.
+    Returns: DataFrame, one row for each run and source ("all" first): dataset, protocol, model, seed, source, training
+        images, test images, accuracy, 95 % interval, macro F1, reduced. Accuracies and F1 are in per cent.
+    """
+    rows = []
+    for run in runs:
+        record, sources = run.record, comparison.source_scores(run.metrics)
+        counts = record.get("sources", {})
+        for name, scores in {"all": run.metrics["test"], **sources}.items() if sources else ():
+            trained = sum(part["train"] for source, part in counts.items() if name in ("all", source))
+            rows.append(
+                {key: record[key] for key in ("dataset", "protocol")}
+                | {"model": record["experiment"], "seed": record["seed"], "source": name}
+                | {"training images": trained, "test images": scores["n"], "accuracy": 100 * scores["accuracy"]}
+                | {"95 % interval": percent_interval(scores["intervals"]["accuracy"])}
+                | {"macro F1": 100 * scores["macro_f1"], "reduced": record["reduced"]}
+            )
+    return pd.DataFrame(rows)
+
+
+def _published_lists(run):
+    """The lists of test images that a run was scored on, without those of the sources of a joined dataset."""
+    return {name: scores for name, scores in (run.metrics.get("lists") or {}).items() if not name.startswith(FROM)}
+
+
 CAPTIONS = {
     "document1": "Document [1]: macro averages of recall, precision and F1, and accuracy, in per cent, 95 % intervals",
     "document2": "Document [2], tables 1 and 2: claimed and measured accuracy in per cent",
     "document3": "Document [3]: claimed and measured accuracy in per cent",
     "document4": "Document [4], table 1: claimed and measured accuracy in per cent",
     "lists": "Accuracy in per cent on the published lists of occluded and turned faces, and on the whole test set",
+    "sources": "Accuracy in per cent on each source of a joined dataset, and on the whole test set",
     "ablations": "Variants of a model, compared with the first row of their group: accuracy in per cent",
     "claimed_and_reproduced": "All results that the documents claim, and our measurements, in per cent",
 }
@@ -211,8 +242,8 @@ def document_tables(
         datasets: dict name -> its facts, as in `fer_tf.data.DATASETS`.
         answers: runs that can answer the claims of document [3]; None for `runs`. The rows of its table are claims, so
             a claim that another run has measured must not appear as "not measured".
-    Returns: dict "document1" .. "document4", "lists" and "ablations" -> DataFrame. A row is a run with the dataset and
-        protocol of its test; in "document3" it is a claim. Tables without any run are missing.
+    Returns: dict "document1" .. "document4", "lists", "sources" and "ablations" -> DataFrame. A row is a run with the
+        dataset and protocol of its test; in "document3" it is a claim. Tables without any run are missing.
     """
     makers = {
         "document1": lambda members: document1_table(members, experiments),
@@ -229,7 +260,11 @@ def document_tables(
     questions = ablations.questions(experiments)
     compared = [run for run in runs if run.record["experiment"] in set().union(*questions.values())]
     triples = [(run.record, run.metrics, run.predictions) for run in compared]
-    others = {"lists": lists_table(runs, datasets), "ablations": ablations.ablations_table(triples, questions)}
+    others = {
+        "lists": lists_table(runs, datasets),
+        "sources": sources_table(runs),
+        "ablations": ablations.ablations_table(triples, questions),
+    }
     return dict(sorted(tables_by_name.items())) | {name: table for name, table in others.items() if len(table)}
 
 

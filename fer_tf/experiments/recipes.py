@@ -25,6 +25,22 @@ CNN: dict = {
 }
 # What document [2] prints about a run: it names rotation, scaling, dropout and early stopping without an amount.
 REPORT2_PRINTED = ("optimizer", "learning_rate", "batch_size", "epochs", "loss", "flip")
+# Of the paper's public code (its FER2013 settings, flips and rotation), which has RAdam and pictures of 224 px.
+RESIDUAL_MASKING: dict = {
+    "optimizer": "adamw",
+    "learning_rate": 1e-4,
+    "weight_decay": 1e-3,
+    "batch_size": 48,
+    "epochs": 50,
+    "schedule": "plateau",
+    "plateau": 2,
+    "dropout": 0.4,
+    "flip": True,
+    "rotation": 30.0,
+    "stem": "small",
+    "quick": {"stem": "standard", "width": 0.125, "epochs": 5, "learning_rate": 2e-3, "rotation": 10.0, "dropout": 0.2},
+    "smoke": {**CNN_SMOKE, "stem": "standard"},
+}
 # Document [4] prints no optimizer. Learning rate, batch and epochs are in its grid; it does not say which were best.
 REPORT4: dict = {
     "printed": ("loss", "dropout", "image_size", "image_channels"),
@@ -80,6 +96,32 @@ TRANSFER_SCRATCH: dict = {
     **REPORT2_AUGMENTATION,
     "quick": {**TRANSFER_QUICK, "weights": "none", "head_epochs": 0},
     "smoke": {**TRANSFER_SMOKE, "weights": "none", "head_epochs": 0},
+}
+# Of the paper's public notebook: rates, batch, clipping, dropout, class weights, flips and contrast. It trains for up
+# to 100 and then 500 epochs, with early stopping.
+PATT_LITE: dict = {
+    "weights": "imagenet",
+    "resolution": 224,
+    "head_epochs": 15,
+    "head_learning_rate": 1e-3,
+    "learning_rate": 1e-5,
+    "batch_size": 8,
+    "epochs": 45,
+    "patience": 20,
+    "clip_norm": 3.0,
+    "class_weights": True,
+    "dropout": 0.1,
+    "flip": True,
+    "contrast": 0.3,
+    "quick": {
+        **TRANSFER_QUICK,
+        "resolution": 144,
+        "learning_rate": 3e-3,
+        "batch_size": 64,
+        "dropout": 0.1,
+        "epochs": 5,
+    },
+    "smoke": {**TRANSFER_SMOKE, "resolution": 144, "batch_size": 32},
 }
 REPORT3: dict = {
     "learning_rate": 1e-3,

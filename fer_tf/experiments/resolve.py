@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 from ..common.checks import InputError, check_choice, check_names, check_range
-from ..data import DATASETS
+from ..data import dataset_spec
 from ..models import MODELS, model_options
 from ..models.backbones import check_backbone
 from ..models.features import FEATURE_MODELS
@@ -74,7 +74,7 @@ def default_size(dataset: str, size: str = "") -> str:
     """The size meant by "": quick on synthetic faces, full on real ones."""
     if size:
         return check_choice("size", size, SIZES)
-    return "quick" if DATASETS[check_choice("dataset", dataset, DATASETS)].is_drawn else "full"
+    return "quick" if dataset_spec(dataset).is_drawn else "full"
 
 
 def parse_overrides(text: str) -> dict:

@@ -169,7 +169,11 @@ class Experiment:
         "none", "Pretrained weights of the backbone: none, imagenet, drawn or a file. Of fine_tune: the starting model."
     )
     resolution: int = _setting(0, "Side that pictures are resized to inside the model; 0: their own.", 0, 1024)
-    stem: str = _text("standard", "First layers of ResNet18: small keeps the size of the picture.", STEMS)
+    stem: str = _text(
+        "standard",
+        "First layers of ResNet18 and the Residual Masking Network: small keeps the size of the picture.",
+        STEMS,
+    )
     head_epochs: int = _setting(
         0,
         "The first of `epochs`, with the pretrained part frozen, at head_learning_rate. Not used with weights none.",

@@ -112,6 +112,21 @@ EXPERIMENTS = {
         claims=(31,),
         **recipes.REPORT4,
     ),
+    "residual_masking": Experiment(
+        model="residual_masking",
+        source="document [2]'s future work: Residual Masking Network (Pham et al. 2020) at 48 px, with the settings of "
+        "its public code; an epoch takes hours without an accelerator",
+        **recipes.RESIDUAL_MASKING,
+    ),
+    "residual_masking_small": Experiment(
+        model="residual_masking",
+        small_of="residual_masking",
+        source="`residual_masking` at half of its width, with the stem for maps of 12 px: for two processor cores",
+        **{
+            **recipes.RESIDUAL_MASKING,
+            **{"stem": "standard", "width": 0.5, "learning_rate": 1e-3, "schedule": "cosine", "epochs": 30},
+        },
+    ),
     "vgg16": Experiment(
         model="vgg16",
         source="document [2], table 2, first row: Adam 1e-4, batch 32, 25 epochs, early stopping; 96 px, phases and "
@@ -185,6 +200,12 @@ EXPERIMENTS = {
         unfreeze="conv_pw_4",
         # its own statistics, because faces are not ImageNet pictures
         **{**recipes.TRANSFER, "freeze_norm": False},
+    ),
+    "patt_lite": Experiment(
+        model="patt_lite",
+        source="document [2]'s future work: PAtt-Lite (Ngwe et al. 2023) with the settings of its public notebook, but "
+        "with attention over the patches of one picture, not over the pictures of a batch",
+        **recipes.PATT_LITE,
     ),
     "ucar_cnn": Experiment(
         model="ucar_cnn",

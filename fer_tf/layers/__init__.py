@@ -6,6 +6,7 @@ from .class_order import ClassOrder
 from .concordance import concordance_loss
 from .declared_input import DeclaredInput
 from .majority import MajorityClass
+from .patch_attention import PatchAttention
 from .region_attention import (
     RegionBias,
     RegionRelationAttention,
@@ -28,6 +29,7 @@ __all__ = [
     "FoldRegions",
     "IdentityTheta",
     "MajorityClass",
+    "PatchAttention",
     "RegionBias",
     "RegionCrops",
     "RegionRelationAttention",

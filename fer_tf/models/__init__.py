@@ -18,7 +18,9 @@ from .face_transfer import face_transfer
 from .facenet2expnet import facenet2expnet, ran_facenet2expnet
 from .fine_tune import fine_tune
 from .majority import majority
+from .patt_lite import patt_lite
 from .ran import ran
+from .residual_masking import residual_masking
 from .resnet import resnet18
 from .spatial_transformers import deep_emotion, deepfer
 from .transfer import akhand, is_pretrained, mobilenet, vgg16
@@ -32,11 +34,13 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "cnn4_se": cnn4_se,
     "cnn4_se_residual": cnn4_se_residual,
     "resnet18": resnet18,
+    "residual_masking": residual_masking,
     "vgg_bn": vgg_bn,
     "compact": compact,
     "ucar_cnn": ucar_cnn,
     "vgg16": vgg16,
     "mobilenet": mobilenet,
+    "patt_lite": patt_lite,
     "akhand": akhand,
     "deep_emotion": deep_emotion,
     "deepfer": deepfer,

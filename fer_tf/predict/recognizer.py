@@ -48,7 +48,8 @@ class EmotionRecognizer:
             installed, else Haar; "none" takes every picture as a ready face crop.
         select: "all" faces of a picture, or the "largest".
         margin: share of the face's side to add on every side of a crop. FER2013's own crops have no margin.
-        align: rotate the crops so that the eyes are level; see `fer_tf.data.faces.crop_face`.
+        align: "eyes" turns the crops until the eyes are level; "landmarks" also moves and scales them until eyes, nose
+            and mouth are at fixed places; "none". See `fer_tf.data.faces.crop_face`.
         min_face: pixels; faces whose longer side is smaller are left out. The higher, the faster is the search.
         small_faces: True also searches large pictures for faces that are small in them, which takes longer; see
             `fer_tf.data.faces.detect_faces`.
@@ -73,7 +74,7 @@ class EmotionRecognizer:
         detector: str | None = None,
         select: str = "all",
         margin: float = 0.0,
-        align: bool = True,
+        align: str | bool = "eyes",
         runtime: str | None = None,
         declaration: Declaration | None = None,
         min_face: float = 0,
@@ -94,6 +95,7 @@ class EmotionRecognizer:
         self.batch_size = check_whole("batch_size", batch_size, low=1)
         self.detector = faces.default_detector() if detector is None else detector
         check_choice("detector", self.detector, faces.DETECTORS)
+        align = faces.check_alignment(align, self.detector)
         self.cropping = {"select": check_choice("select", select, ("all", "largest")), "margin": margin, "align": align}
         self.search = {"min_size": check_range("min_face", min_face, 0), "small_faces": small_faces}
 

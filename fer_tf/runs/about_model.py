@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..common.checks import InputError
 from ..common.paths import reports_root, results_root
-from ..data import DATASETS
+from ..data import dataset_spec, is_known
 from ..saving.bundled import bundled_records
 from ..saving.declaration import declared_text
 from ..saving.keras_files import model_info
@@ -29,8 +29,8 @@ def model_lines(model: "keras.Model | ExportedModel") -> list[str]:
     if not dataset:
         return [*lines, "Its training dataset is not recorded."]
     lines.append(f"Trained on: {dataset}{f' ({protocol})' if protocol else ''}. {_measured(provenance)}")
-    if dataset in DATASETS:
-        lines.append(f"Limits: {DATASETS[dataset].limits}.")
+    if is_known(dataset):
+        lines.append(f"Limits: {dataset_spec(dataset).limits}.")
     return lines
 
 

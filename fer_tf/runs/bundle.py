@@ -13,7 +13,7 @@ from ..common.files import replacing, write_json, write_text
 from ..common.hashes import file_fingerprint
 from ..common.paths import models_root
 from ..common.shipped import write_checksums
-from ..data import DATASETS
+from ..data import dataset_spec
 from ..data.base import FaceDataset
 from ..evaluation import comparison, tables
 from ..evaluation.intervals import percent_interval
@@ -246,7 +246,7 @@ def _teacher(settings):
 
 def limits(record: dict) -> str:
     """The known limits of a model, in one line."""
-    return f"{DATASETS[record['dataset']].limits}; {weakness(record['test']['recall'])}"
+    return f"{dataset_spec(record['dataset']).limits}; {weakness(record['test']['recall'])}"
 
 
 def weakness(recall: dict) -> str:

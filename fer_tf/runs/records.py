@@ -16,7 +16,8 @@ import pandas as pd
 from ..common.checks import InputError
 from ..common.files import as_json, read_json, write_json
 from ..common.paths import models_root, reports_root
-from ..data import DATASETS, FaceDataset
+from ..data import FaceDataset, dataset_spec, is_known
+from ..data.sources import source_counts
 from .environment import environment
 
 
@@ -62,17 +63,36 @@ FEW_TEST = 100
 
 
 def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: dict | None = None) -> str:
-    """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by the `task_names` of the options."""
-    return "-".join([experiment, dataset, protocol, *task_names(options or {}), f"seed{seed}"])
+    """<experiment>-<dataset>-<protocol>-seed<k>; the protocol is followed by the `task_names` of the options.
+
+    The parts of a joined dataset have "_" between them: "+" is between the names of several runs.
+    """
+    return "-".join([experiment, dataset.replace("+", "_"), protocol, *task_names(options or {}), f"seed{seed}"])
 
 
 def task_names(options: dict) -> list[str]:
-    """The parts of a run's name for the `NAMED_OPTIONS` of its dataset."""
-    chosen = {key: options[key] for key in NAMED_OPTIONS if options.get(key) is not None}
-    if "targets" in chosen:  # its second part: classes are always learned, and "+" joins the names of teachers
-        chosen["targets"] = chosen["targets"].partition("+")[2] or None
-    names = {key: "_".join(value) if isinstance(value, tuple | list) else value for key, value in chosen.items()}
-    return [name if isinstance(name, str) else f"{key}{name}" for key, name in names.items() if name is not None]
+    """The parts of a run's name for the `NAMED_OPTIONS` of its dataset, or of the parts of a joined one."""
+    named = [key for key, value in options.items() if value is not None and _own_name(key) in NAMED_OPTIONS]
+    names = [_task_name(key, options[key]) for key in sorted(named, key=lambda key: (_place(key), key))]
+    return [name for name in names if name]
+
+
+def _own_name(key):
+    """An option's name without its dataset: that of "ckplus.fold" is "fold"."""
+    return key.rpartition(".")[2]
+
+
+def _place(key):
+    return NAMED_OPTIONS.index(_own_name(key))
+
+
+def _task_name(key, value):
+    text = "_".join(value) if isinstance(value, tuple | list) else value
+    if _own_name(key) == "targets":  # what is learned next to the classes; "+" joins the names of teachers
+        text = value.partition("+")[2]
+    source = key.rpartition(".")[0]
+    name = text if isinstance(text, str) else f"{_own_name(key)}{text}"
+    return f"{source}_{name}" if source and name else name
 
 
 def option_words(options: dict) -> list[str]:
@@ -186,10 +206,13 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
         ds, options: its dataset and the options of it. `ds.deviation` says how the copy on disk differs from the
             published set. Another fold or label mode is another task, named in the run, and not a reduction.
         settings_changes: sentences on how its settings are less than the source's.
-    Returns: dict; "reduced" says in which ways the run is smaller than its source's, "" if it is not.
+    Returns: dict; "reduced" says in which ways the run is smaller than its source's, "" if it is not. "sources" counts
+        the images of each source where the dataset is joined of several.
     """
-    usual, other_tasks = DATASETS[ds.name].options, ("fold", "label_mode")
-    chosen = [f"{key} {value}" for key, value in options.items() if value != usual.get(key) and key not in other_tasks]
+    usual, other_tasks = dataset_spec(ds.name).options, ("fold", "label_mode")
+    changed = {key: value for key, value in options.items() if value != usual.get(key)}
+    chosen = [f"{key} {value}" for key, value in changed.items() if _own_name(key) not in other_tasks]
+    sources = source_counts(ds)
     return {
         "reduced": "; ".join(filter(None, [*settings_changes, ", ".join(chosen), ds.deviation])),
         "source": experiment.source,
@@ -197,13 +220,14 @@ def about_run(experiment: Any, ds: FaceDataset, options: dict, settings_changes:
         "typed_options": options,
         "notes": [*ds.notes, *few_pictures(ds)],
         "counts": ds.counts().to_dict(),
+        **({"sources": sources} if sources else {}),
     }
 
 
 def few_pictures(ds: FaceDataset) -> list[str]:
     """A warning, as a list of none or one, if your own dataset has fewer than `FEW_TEST` test pictures."""
-    spec, count = DATASETS.get(ds.name), int((ds.table["split"] == "test").sum())
-    if spec is None or not spec.own_classes or not 0 < count < FEW_TEST:
+    count = int((ds.table["split"] == "test").sum())
+    if not is_known(ds.name) or not dataset_spec(ds.name).own_classes or not 0 < count < FEW_TEST:
         return []
     # all right: the bootstrap's interval is then a point, the lower bound of Clopper and Pearson (1934) is not
     lowest = 100 * 0.025 ** (1 / count)

@@ -66,8 +66,14 @@ def _groups(runs):
     tested = [str(by_name[name].record.get("test_fingerprint", "")) for name in table["run"]]
     tables = [(key[:2], rows) for key, rows in table.groupby(["dataset", "protocol", tested])]
     groups = [_group(key, rows, [by_name[name] for name in rows["run"]]) for key, rows in tables]
-    # if there are several sets of test images, the one with most runs comes first
-    groups.sort(key=lambda group: (group["dataset"], group["protocol"], -len(group["runs"]), len(group["options"])))
+    totals = table.groupby(["dataset", "protocol"]).size()
+
+    def place(group):
+        """Most runs first: of datasets and protocols, and within one of its sets of test images."""
+        key = group["dataset"], group["protocol"]
+        return -totals[key], *key, -len(group["runs"]), len(group["options"])
+
+    groups.sort(key=place)
     return [group | {"sections": _figure_sections(group, groups)} for group in groups]
 
 
@@ -92,7 +98,7 @@ def _group(key, compared, members):
 
 def _short_names(compared):
     """Names of runs on one dataset and protocol, without the parts that they all share."""
-    common = compared["dataset"] + "-" + compared["protocol"] + "-"
+    common = compared["dataset"].str.replace("+", "_", regex=False) + "-" + compared["protocol"] + "-"
     names = [name.replace(shared, "", 1) for name, shared in zip(compared["run"], common, strict=True)]
     names = [name.removesuffix("-seed0").replace("-", " ") for name in names]
     return compared.assign(run=names)
@@ -119,7 +125,7 @@ def _verdict(compared):
     idle = ", ".join(dict.fromkeys(trained.loc[~trained["learned"], "experiment"]))
     text += f"Not learned (interval not above the share of the most frequent class): {idle}. " if idle else ""
     commonest = compared.loc[compared["experiment"] == "majority", "accuracy"]
-    return text + (f"Always giving the commonest class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
+    return text + (f"Always answering the most frequent class gets {commonest.iloc[0]:.1%}." if len(commonest) else "")
 
 
 def _rivals(trained, best):

@@ -19,7 +19,7 @@ from ..common.files import replacing, write_text
 from ..common.hashes import file_fingerprint, fingerprint
 from ..common.paths import bundled_root, data_root, project_root, reports_root
 from ..common.quiet import quiet_stderr
-from ..data import DATASETS, check_dataset, parse_options
+from ..data import check_dataset, dataset_spec, joined, parse_options
 from . import records
 
 KERNEL = "python3"
@@ -42,7 +42,7 @@ def default_jobs(dataset: str) -> int:
     """
     from .environment import has_accelerator
 
-    is_small = DATASETS[check_choice("dataset", dataset, DATASETS)].is_drawn
+    is_small = dataset_spec(dataset).is_drawn
     return 2 if is_small and len(usable_cores()) > 1 and not has_accelerator() else 1
 
 
@@ -143,7 +143,7 @@ def time_text(seconds: float) -> str:
 
 def _check_parameters(parameters):
     """Checks all parameters before the first notebook runs."""
-    spec = DATASETS[check_choice("dataset", parameters["dataset"], DATASETS)]
+    spec = dataset_spec(parameters["dataset"])
     if parameters["protocol"]:
         check_choice("protocol", parameters["protocol"], spec.protocols)
     size = experiments.default_size(parameters["dataset"], parameters["size"])
@@ -207,8 +207,14 @@ def _listing_hash(root, patterns):
 
 
 def _data_state(parameters):
-    """Names, sizes and times of what is at the top of the dataset's folder, and the times of its folders."""
-    folder = data_root(parameters.get("data_dir")) / parameters.get("dataset", "")
+    """Names, sizes and times of what is at the top of the dataset's folder, and the times of its folders.
+
+    Of a joined dataset, a list of these for each of its parts.
+    """
+    dataset = parameters.get("dataset", "")
+    if joined.SIGN in dataset:
+        return [_data_state({**parameters, "dataset": part}) for part in dataset.split(joined.SIGN)]
+    folder = data_root(parameters.get("data_dir")) / dataset
     if not folder.is_dir():
         return None
     files = sorted((item.name, item.stat().st_size, item.stat().st_mtime_ns) for item in folder.iterdir())
@@ -231,7 +237,7 @@ def _made_runs(source, parameters):
     """Name -> fingerprint of the finished runs that a notebook makes (metadata fer_tf.experiments)."""
     names = _about(nbformat.read(source, as_version=4)).get("experiments", [])
     dataset, seed = parameters["dataset"], parameters.get("seed", 0)
-    protocol = parameters.get("protocol") or next(iter(DATASETS[dataset].protocols))
+    protocol = parameters.get("protocol") or next(iter(dataset_spec(dataset).protocols))
     options = parse_options(dataset, parameters.get("dataset_options", ""))
     runs = [records.run_name(name, dataset, protocol, seed, options) for name in names]
     return {run: records.finished_fingerprint(run) for run in runs}

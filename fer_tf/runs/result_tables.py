@@ -75,4 +75,8 @@ def shown(compared: pd.DataFrame) -> pd.DataFrame:
     }
     interval = [f"{low:.3f} to {high:.3f}" for low, high in zip(compared["low"], compared["high"], strict=True)]
     order = ["run", "accuracy", "95 % interval", *list(NUMBERS)[1:-1], "epochs", "peak MB", "reduced"]
+    sources = "accuracy by source"  # only tables with a joined dataset have this column
+    if sources in compared and compared[sources].notna().any():
+        texts[sources] = list(compared[sources].fillna(""))
+        order.insert(order.index("95 % interval") + 1, sources)
     return compared.assign(**texts, **{"95 % interval": interval})[order]

@@ -73,7 +73,7 @@ class Entry:
     @property
     def protocol_name(self) -> str:
         """The protocol, also where the row leaves it to the dataset."""
-        return self.protocol or next(iter(data.DATASETS[self.dataset].protocols))
+        return self.protocol or next(iter(data.dataset_spec(self.dataset).protocols))
 
     @property
     def name(self) -> str:
@@ -224,8 +224,7 @@ def _typed(key, value_type, value):
 
 def _check(entry):
     check_choice("experiment", entry.experiment, [*experiments.EXPERIMENTS, *CLASSICAL, ENSEMBLE])
-    check_choice("dataset", entry.dataset, data.DATASETS)
-    check_choice("protocol", entry.protocol_name, data.DATASETS[entry.dataset].protocols)
+    check_choice("protocol", entry.protocol_name, data.dataset_spec(entry.dataset).protocols)
     check_choice("size", entry.size, experiments.SIZES)
     check_whole("seed", entry.seed, low=0)
     if entry.kind == ENSEMBLE and len(entry.member_names) < 2:

@@ -9,7 +9,7 @@ import keras
 
 from .. import data, experiments, explain, layers, losses, models, saving
 from ..common import hashes
-from ..common.checks import InputError, check_choice
+from ..common.checks import InputError
 from ..common.files import read_json
 from ..data.base import FaceDataset
 from ..data.feeding import epoch_plan, pipeline
@@ -125,7 +125,7 @@ def run_folds(
     Returns: list of `Run`, one per fold; `fer_tf.evaluation.comparison.folds_summary` sums them up.
     Raises: `InputError` if the protocol has no folds.
     """
-    spec = data.DATASETS[check_choice("dataset", dataset, data.DATASETS)]
+    spec = data.dataset_spec(dataset)
     protocol = protocol or next(iter(spec.protocols))
     if protocol not in spec.folds:
         known = ", ".join(f"{key} ({value})" for key, value in spec.folds.items()) or "none"

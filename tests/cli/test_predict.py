@@ -36,6 +36,15 @@ def test_predict_without_out_shows_a_table(capsys, home, tiny_model_path):
     assert f"not read: {home / 'b.png'}: no such file" in answer.err
 
 
+def test_predict_says_which_detectors_find_landmarks(capsys, home, tiny_model_path):
+    face, model = write_face(home / "a.png"), ("--model", tiny_model_path)
+    for arguments in (["--detector", "haar"], ["--no-detect"]):
+        answer = run_cli(capsys, "predict", face, *model, "--align", "landmarks", *arguments)
+        assert_refused(answer, "align: landmarks needs a detector that finds eyes, nose and mouth: mtcnn or yunet")
+    answer = run_cli(capsys, "predict", face, *model, "--align", "nose")
+    assert_refused(answer, "align: allowed are eyes, landmarks, none")
+
+
 def test_predict_says_that_a_folder_is_empty(capsys, home, tiny_model_path):
     (home / "empty").mkdir()
     assert_refused(run_cli(capsys, "predict", home / "empty", "--model", tiny_model_path), "empty: no files found")

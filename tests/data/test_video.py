@@ -296,6 +296,17 @@ def test_header_without_a_number_of_frames(avi, monkeypatch, claim):
     assert (reader.expected, reader.complaint) == (COUNT, "")
 
 
+def test_a_sound_longer_than_the_pictures_is_no_fault_of_a_matroska_file(tmp_path, monkeypatch):
+    """Its number of frames is computed from the longest track. A file that lacks more has been cut short."""
+    film = write_film(tmp_path / "film.mkv")
+    for extra, complaint in ((FPS - 1, ""), (2 * FPS, f"{film}: its header claims {COUNT + 2 * FPS:.0f} frames, ")):
+        lie(monkeypatch, FRAME_COUNT=COUNT + extra)
+        reader = read_frames(film)
+        assert numbers(reader) == list(range(COUNT))
+        assert reader.complaint.startswith(complaint)
+        assert bool(reader.complaint) == bool(complaint)
+
+
 @pytest.mark.parametrize("claim", [0, -20, float("nan"), 90000])
 def test_header_without_a_rate(avi, monkeypatch, claim):
     lie(monkeypatch, FPS=claim)

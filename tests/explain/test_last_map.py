@@ -19,11 +19,13 @@ MAPS = {
     "cnn4_se": ("conv4_relu", 6, False),
     "cnn4_se_residual": ("conv4_relu", 6, False),
     "resnet18": ("stage4_block2_relu2", 2, True),
+    "residual_masking": ("stage4_masked", 2, True),
     "vgg_bn": ("block4_conv2_relu", 6, True),
     "compact": ("stage4_pair_relu2", 6, True),
     "ucar_cnn": ("conv4_relu", 6, False),
     "vgg16": ("backbone/block5_conv3", 3, False),
     "mobilenet": ("backbone/conv_pw_11_relu", 3, False),
+    "patt_lite": ("patch_conv1", 2, False),
     "akhand": ("backbone/conv_pw_11_relu", 3, False),
     "deep_emotion": ("pool2_relu", 9, False),
     "deepfer": ("relu7", 6, False),
@@ -38,7 +40,7 @@ MAPS = {
 def small(name, shape=SHAPE, **options):
     keras.utils.set_random_seed(0)
     accepted = model_options(name)
-    tiny = {"width": 0.05, "depth": 6, "backbone": {"akhand": "MobileNet", "ran": "cnn"}.get(name)}
+    tiny = {"width": 0.05, "depth": 6, "backbone": {"akhand": "MobileNet", "ran": "cnn"}.get(name), "blocks": (1,) * 4}
     return build_model(name, shape, 7, **{key: value for key, value in tiny.items() if key in accepted} | options)
 
 

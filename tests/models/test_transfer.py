@@ -45,7 +45,13 @@ def test_preprocessing_is_inside_the_saved_model(tmp_path, rng):
 
 
 def test_the_builder_says_that_its_head_can_learn_first():
-    assert {name for name in MODELS if has_head_phase(name)} == {"vgg16", "mobilenet", "akhand", "fine_tune"}
+    assert {name for name in MODELS if has_head_phase(name)} == {
+        "vgg16",
+        "mobilenet",
+        "akhand",
+        "patt_lite",
+        "fine_tune",
+    }
     experiment = EXPERIMENTS["vgg16"]
     assert not starts_from_nothing(experiment)
     assert starts_from_nothing(replace(experiment, weights="none"))

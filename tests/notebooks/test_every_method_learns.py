@@ -16,8 +16,8 @@ METHODS = sorted(
     }
     - {"majority"}
 )
-# Chapters 3, 6 and 7 also train these on a part of the faces.
-WITH_FEW = ("mobilenet", "mobilenet_scratch", "facenet2expnet", "facenet2expnet_scratch")
+# Chapters 2, 3, 6 and 7 also train these on a part of the faces.
+WITH_FEW = ("cnn4_se", "cnn4_se_aug", "mobilenet", "mobilenet_scratch", "facenet2expnet", "facenet2expnet_scratch")
 
 pytestmark = pytest.mark.slow
 

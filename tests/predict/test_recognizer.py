@@ -19,7 +19,7 @@ from fer_tf.common.checks import InputError
 from fer_tf.data.drawn_faces import draw_faces
 from fer_tf.data.faces import crop_faces
 from fer_tf.emotions import EMOTIONS
-from fer_tf.predict import EmotionRecognizer, collect_files
+from fer_tf.predict import EmotionRecognizer, collect_files, sample_path
 from fer_tf.predict import recognizer as predict_module
 from fer_tf.saving import describe
 
@@ -125,6 +125,17 @@ def test_a_face_is_scored_as_its_crop_is(recognizer, scene):
     expected = scores(recognizer.predict(np.stack([crop.image for crop in crops])))
     found = EmotionRecognizer(recognizer.model, detector="haar").predict(pixels)
     np.testing.assert_allclose(scores(found), expected, atol=1e-5)
+
+
+def test_a_registered_face_is_scored_as_its_registered_crop_is(recognizer):
+    """Where no face is found, the whole picture is used as it is, and `detected` says so."""
+    picture, empty = fer_tf.load_image(sample_path()), np.full((60, 80, 3), 128, np.uint8)
+    crops = [crop.image for crop, *_ in crop_faces([picture, empty], 48, "mtcnn", margin=0, align="landmarks")]
+    found = EmotionRecognizer(recognizer.model, detector="mtcnn", align="landmarks").predict([picture, empty])
+    assert found["detected"].tolist() == [True, False]
+    np.testing.assert_allclose(scores(found), scores(recognizer.predict(crops)), atol=1e-5)
+    level = EmotionRecognizer(recognizer.model, detector="mtcnn").predict(picture)
+    assert np.abs(scores(found)[:1] - scores(level)).max() > 1e-4, "the same crop: this test proves nothing"
 
 
 def test_an_unknown_detector_is_refused(recognizer):

@@ -91,3 +91,5 @@ def test_a_run_is_named_for_its_second_output():
         for targets in ("expression", "expression+valence_arousal")
     ]
     assert names == ["cnn-synthetic-identity-seed0", "cnn-synthetic-identity-valence_arousal-seed0"]
+    assert records.task_names({"disfa.targets": "expression+action_units"}) == ["disfa_action_units"]
+    assert records.task_names({"disfa.targets": "expression"}) == []

@@ -15,7 +15,7 @@ from fixtures import QUICK_TRAINING, home_of_runs
 
 from fer_tf import plots
 from fer_tf.common.checks import InputError
-from fer_tf.common.files import write_json
+from fer_tf.common.files import read_json, write_json
 from fer_tf.data import load_dataset
 from fer_tf.evaluation import document_tables
 from fer_tf.runs import records, release, report, result_tables
@@ -237,6 +237,17 @@ def test_runs_on_other_test_images_are_not_ranked_with_each_other(put):
     ]
     assert text.count("On test images cnn gets") == 2
     assert "trained models" not in text
+
+
+def test_the_dataset_with_most_runs_comes_first(put):
+    """Not the six pictures of one's own that chapter 11 fine-tunes on."""
+    put("majority", "cnn")
+    few = records.run_directory("cnn-folder-stratified-seed0")
+    shutil.copytree(records.run_directory("cnn-synthetic-identity-seed0"), few)
+    record = {**read_json(few / "record.json"), "dataset": "folder", "protocol": "stratified", "run": few.name}
+    write_json(few / "record.json", record | {"test_fingerprint": "of other pictures"})
+    headings = re.findall(r'<h2 id="[a-z]+-[a-z]+-[^>]*>([a-z]+)', report.build_report().read_text())
+    assert headings == ["synthetic", "folder"]
 
 
 def test_a_claim_stands_beside_figures_of_its_own_set_alone():

@@ -27,7 +27,18 @@ from fer_tf.saving.runtimes import open_exported
 pytestmark = pytest.mark.extras
 
 # Those with long graphs, and kinds of what others here have.
-LONG = ("akhand", "cnn4_se", "cnn4_se_residual", "deepfer", "mobilenet", "ran_facenet2expnet", "resnet18", "vgg16")
+LONG = (
+    "akhand",
+    "cnn4_se",
+    "cnn4_se_residual",
+    "deepfer",
+    "mobilenet",
+    "patt_lite",
+    "ran_facenet2expnet",
+    "residual_masking",
+    "resnet18",
+    "vgg16",
+)
 
 FORMS = [
     ("onnx", None),

@@ -9,6 +9,7 @@ import numpy as np
 from ...common.checks import InputError, check_choice, check_range, check_whole
 from ..images import resize
 from .detection import detect_faces
+from .detectors import check_alignment
 from .geometry import Face, crop_face
 
 
@@ -36,7 +37,7 @@ def crop_faces(
     detector: str = "mtcnn",
     select: str = "largest",
     margin: float = 0.2,
-    align: bool = True,
+    align: str | bool = "eyes",
     missing: str = "whole",
     found: Sequence[Sequence[Face]] | None = None,
     **options: Any,
@@ -60,6 +61,7 @@ def crop_faces(
     check_range("margin", margin, 0, 2)
     check_choice("select", select, ("largest", "all"))
     check_choice("missing", missing, ("whole", "skip", "error"))
+    align = check_alignment(align, detector)
     faces_of = detect_faces(images, detector, **options) if found is None else found
     if detector == "none":
         return [[FaceCrop(resize(image, (size, size)))] for image in images]

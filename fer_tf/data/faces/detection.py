@@ -152,11 +152,7 @@ class _View:
         return sorted(large_enough, key=lambda face: -face.area)
 
     def _back(self, face, across, down):
-        def point(spot):
-            return spot and ((spot[0] - self.frame) * across, (spot[1] - self.frame) * down)
-
-        box = (*point(face.box[:2]), face.box[2] * across, face.box[3] * down)
-        return Face(box, face.score, point(face.left_eye), point(face.right_eye))
+        return face.mapped(lambda x, y: ((x - self.frame) * across, (y - self.frame) * down), (across, down))
 
 
 def _view(shape, max_side):

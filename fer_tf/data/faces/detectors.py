@@ -18,7 +18,7 @@ import numpy as np
 
 from ...common.checks import InputError, check_choice, check_names, check_range, check_whole
 from ...common.paths import models_root
-from .geometry import Face
+from .geometry import Face, check_align
 from .mtcnn import find_faces, load_networks
 
 # The smallest face that MTCNN and the Haar cascades look for, in pixels of the picture that they get.
@@ -36,11 +36,13 @@ class Detector:
             `Face`, or None.
         title: one line for lists.
         options: dict of its options and their defaults.
+        has_points: True if it gives all of `POINTS` for each face.
     """
 
     make: Callable[..., Find | None]
     title: str
     options: dict[str, Any] = field(default_factory=dict)
+    has_points: bool = False
 
 
 def _make_mtcnn(threshold):
@@ -152,7 +154,8 @@ def _find_yunet(network, batch, smallest):
 def _yunet_face(row):
     """A `Face` from a row of YuNet: x, y, w, h, five points (the person's right eye first), score."""
     values = [float(value) for value in row]
-    return Face(tuple(values[:4]), values[14], tuple(values[4:6]), tuple(values[6:8]))
+    points = [tuple(values[start : start + 2]) for start in range(4, 14, 2)]
+    return Face(tuple(values[:4]), values[14], *points)
 
 
 def _make_none():
@@ -160,12 +163,15 @@ def _make_none():
 
 
 DETECTORS = {
-    "mtcnn": Detector(_make_mtcnn, "MTCNN: three small networks, eyes and score", {"threshold": 0.8}),
+    "mtcnn": Detector(
+        _make_mtcnn, "MTCNN: three small networks, eyes, nose, mouth and score", {"threshold": 0.8}, has_points=True
+    ),
     "haar": Detector(_make_haar, "Haar cascades of OpenCV: frontal faces, sometimes eyes, no score", {"neighbours": 3}),
     "yunet": Detector(
         _make_yunet,
-        "YuNet by OpenCV: fast, eyes and score; needs its model file",
+        "YuNet by OpenCV: fast, eyes, nose, mouth and score; needs its model file",
         {"model_file": None, "threshold": 0.9},
+        has_points=True,
     ),
     "none": Detector(_make_none, "the whole picture is the face"),
 }
@@ -176,6 +182,20 @@ def default_detector() -> str:
     if yunet_file().is_file():
         return "yunet"
     return "mtcnn" if all(find_spec(package) for package in ("mtcnn", "lz4", "joblib")) else "haar"
+
+
+def check_alignment(align: str | bool, detector: str) -> str:
+    """Returns a value of `ALIGNS`, see `crop_face`.
+
+    Raises: `InputError` for another value, or for "landmarks" with a detector that does not give all points.
+    """
+    align = check_align(align)
+    if align == "landmarks" and not DETECTORS[check_choice("detector", detector, DETECTORS)].has_points:
+        able = " or ".join(name for name, spec in DETECTORS.items() if spec.has_points)
+        raise InputError(
+            f"align: landmarks needs a detector that finds eyes, nose and mouth: {able}; received detector {detector}"
+        )
+    return align
 
 
 def load_detector(name: str, **options: Any) -> Find | None:

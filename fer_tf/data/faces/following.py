@@ -64,7 +64,7 @@ class Followed:
     @property
     def state(self) -> dict:
         """The face as a JSON value. A score that is not known is None, because JSON has no NaN."""
-        place = {"box": self.face.box, "left_eye": self.face.left_eye, "right_eye": self.face.right_eye}
+        place = {"box": self.face.box, **self.face.points}
         score = None if math.isnan(self.face.score) else self.face.score
         return {**place, "score": score, "pixels": base64.b64encode(self.pixels.tobytes()).decode()}
 
@@ -106,13 +106,10 @@ def _moved(face, right, down, scale):
     x, y, w, h = face.box
     middle = x + w / 2, y + h / 2
 
-    def point(spot):
-        return spot and (
-            middle[0] + right + (spot[0] - middle[0]) * scale,
-            middle[1] + down + (spot[1] - middle[1]) * scale,
-        )
+    def place(x, y):
+        return middle[0] + right + (x - middle[0]) * scale, middle[1] + down + (y - middle[1]) * scale
 
-    return Face((*point((x, y)), w * scale, h * scale), face.score, point(face.left_eye), point(face.right_eye))
+    return face.mapped(place, (scale, scale))
 
 
 def follow_or_search(

@@ -200,7 +200,7 @@ def _kept(candidates, overlap, of_smaller=False):
 
 
 def _face(row):
-    """A `Face` from a row: picture, corners, score, five x (left eye, right eye, nose, mouth), five y."""
+    """A `Face` from a row: picture, corners, score, five x, five y (of `POINTS`)."""
     x1, y1, x2, y2, score = map(float, row[1:6])
-    eyes = [(float(row[6 + eye]), float(row[11 + eye])) for eye in (0, 1)]
-    return Face((x1, y1, x2 - x1, y2 - y1), score, *eyes)
+    points = [(float(row[6 + number]), float(row[11 + number])) for number in range(5)]
+    return Face((x1, y1, x2 - x1, y2 - y1), score, *points)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...common.checks import InputError, check_choice, check_range, check_whole
-from ..faces import DETECTORS
+from ..faces import DETECTORS, check_alignment
 from .layouts import LAYOUTS
 
 FORMATS = ("jpg", "png")
@@ -33,7 +33,7 @@ class Settings:
     layout: str = "numbered"
     detector: str = DETECTION_OFF
     margin: float = 0.0
-    align: bool = True
+    align: str | bool = "eyes"
     missing: str = "whole"
 
     def __post_init__(self) -> None:
@@ -43,7 +43,7 @@ class Settings:
         check_choice("layout", self.layout, LAYOUTS)
         check_choice("detector", self.detector, DETECTORS)
         check_range("margin", self.margin, 0, 2)
-        check_choice("align", self.align, (True, False))
+        check_alignment(self.align, self.detector)
         check_choice("missing", self.missing, ("whole", "skip"))
         if not self.detects and (self.margin, self.missing) != (0, "whole"):
             raise InputError("margin, missing: have no effect with detector 'none'; name a detector, or leave them out")
@@ -56,6 +56,9 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """The settings that change pixels and file names, as a dict for `prepare.json`."""
         values = asdict(self)
+        align = check_alignment(self.align, self.detector)
+        # true and false as in folders that were prepared before "landmarks" was possible
+        values["align"] = align if align == "landmarks" else align == "eyes"
         if not self.detects:
             values = {key: value for key, value in values.items() if key not in ("margin", "align", "missing")}
         return values | ({"quality": JPEG_QUALITY} if self.format == "jpg" else {})

@@ -8,12 +8,10 @@ frames) and `ckextended.csv` (peaks and first frames, no subjects).
 
 from pathlib import Path
 
-import numpy as np
-
 from ...common.checks import DataError, InputError, check_choice
 from ...emotions import EMOTIONS
 from ..base import DatasetSpec, FaceDataset
-from ..splits import hold_out, naming
+from ..splits import hold_out, naming, subject_folds
 from .ckplus_forms import CSV, HOW_TO_GET, READERS, find_folder, forms, labelled, list_copy, read_csv_copy
 
 FOLDS = 10
@@ -76,14 +74,11 @@ def _split(table, protocol, fold, seed):
 
 
 def _subject_split(subjects, fold):
-    """Folds as in the literature (Ding et al. 2017 and others): every tenth subject, in the order of their ids."""
-    ordered = np.unique(subjects)
-    if len(ordered) < FOLDS:
-        raise DataError(f"ckplus: {len(ordered)} subjects are too few for {FOLDS} folds; use protocol='random'")
-    places = np.searchsorted(ordered, subjects) % FOLDS
-    names = np.full(FOLDS, "train", object)
-    names[fold], names[(fold + 1) % FOLDS] = "test", "val"
-    return names[places]
+    """The folds of `subject_folds`; the error names the protocol that works with few subjects."""
+    try:
+        return subject_folds(subjects, fold, FOLDS)
+    except DataError as error:
+        raise DataError(f"ckplus: {error}; use protocol='random'") from None
 
 
 def check(root: Path) -> list[str]:

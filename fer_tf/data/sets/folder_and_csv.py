@@ -2,7 +2,8 @@
 
 `folder`: `<class>/…` anywhere below the root, or `train|val|test/<class>/…`. Class folders have any known name of an
 emotion (happy, joy, HA, …); any other name (bored, confused) is your own class. `csv`: columns path and label, and
-optionally split and subject.
+optionally split, subject and dataset. Where pictures come from several datasets, as in what `data prepare` writes, the
+table says from which, and evaluations give the accuracy on each.
 """
 
 import json
@@ -27,12 +28,13 @@ from ..folders import (
     sort_files,
     split_folders,
 )
+from ..sources import mark_sources
 from ..splits import naming, split_table
 from ..stores import image_store
 
 PROTOCOLS = {"stratified": "80/10/10 with a seed, by subject if known; the dataset's own split if it has one"}
-# The file in which `data prepare` says what its class folders mean.
-PREPARED = "prepare.json"
+# The file in which `data prepare` says what its class folders mean, and its list of pictures.
+PREPARED, LABELS = "prepare.json", "labels.csv"
 
 
 def load_folder(
@@ -74,7 +76,7 @@ def load_folder(
 def load_csv(
     root: Path, protocol: str, seed: int, image_size: int = 48, image_channels: int = 1, stream: bool | None = None
 ) -> FaceDataset:
-    """Loads the only csv in `root`: columns path (relative to it) and label, optionally split and subject.
+    """Loads the only csv in `root`: columns path (relative to it) and label, optionally split, subject and dataset.
 
     Arguments, result and errors are those of `load_folder`.
     """
@@ -179,10 +181,25 @@ def _dataset(name, root, protocol, seed, table, options, notes):
     names = class_order(table["emotion"])
     notes = [*notes, *_notes_on_names(root, names)]
     table, paths = labelled_table(root, table, names)
+    _mark_sources(root, table)
     with naming(f"{name}: {root}"):
         notes = [*notes, *split_table(table, seed, at_least_one=True)]
     store = image_store(paths, (size, size), channels, stream)
     return FaceDataset(name, protocol, names, table, store, notes, listing_fingerprint(root, paths))
+
+
+def _mark_sources(root, table):
+    """Marks the dataset that each picture comes from, in place: a csv's column dataset, or what was prepared."""
+    if "dataset" in table:
+        if "source" in table:  # the picture's name in its dataset
+            table["original"] = table.pop("source")
+        mark_sources(table, table["dataset"].str.strip().replace("", "other"))
+    elif (root / PREPARED).is_file() and (root / LABELS).is_file():
+        listed = read_csv(root / LABELS)
+        check_columns(root / LABELS, listed, ("path", "dataset"))
+        dataset_of = dict(zip(listed["path"], listed["dataset"], strict=True))
+        if all(name in dataset_of for name in table["name"]):  # else pictures were added or renamed
+            mark_sources(table, table["name"].map(dataset_of))
 
 
 def _notes_on_names(root, names):

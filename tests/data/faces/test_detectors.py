@@ -110,7 +110,9 @@ def test_yunets_answers_are_read(monkeypatch, fresh, tmp_path):
     found = detect_faces([empty, picture], "yunet", model_file=str(tmp_path / "model.onnx"))
     assert found[0] == []
     (face,) = found[1]
-    assert (face.box, face.left_eye, face.right_eye) == ((20, 30, 50, 60), (32, 50), (58, 48))
+    assert face.box == (20, 30, 50, 60)
+    points = {"left_eye": (32, 50), "right_eye": (58, 48), "nose": (45, 60)}
+    assert face.points == {**points, "left_mouth": (35, 75), "right_mouth": (55, 75)}
     assert face.score == pytest.approx(0.9)
 
 

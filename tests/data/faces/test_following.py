@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fer_tf.data.faces import Face, detect_faces, follow_or_search, following
+from fer_tf.data.faces.geometry import registered_square
 from fer_tf.data.images import read_image
 from fer_tf.predict import sample_path
 
@@ -55,11 +56,23 @@ def test_films_are_searched_now_and_then_also_without_a_face(astronaut, searches
     assert len(searches) == 6
 
 
-def test_the_eyes_move_with_the_face():
-    face = Face((10, 20, 40, 40), 0.9, (20, 35), (40, 35))
+def test_the_points_move_with_the_face():
+    face = Face((10, 20, 40, 40), 0.9, (20, 35), (40, 35), (30, 42), (24, 50), (36, 50))
     moved = following._moved(face, 5, -5, 0.5)
     assert moved.box == (25, 25, 20, 20)
-    assert (moved.left_eye, moved.right_eye) == ((30, 32.5), (40, 32.5))
+    assert list(moved.points.values()) == [(30, 32.5), (40, 32.5), (35, 36), (32, 40), (38, 40)]
+
+
+def test_a_followed_face_can_be_registered(astronaut, searches):
+    _, state = follow_or_search(astronaut, "mtcnn", None, 0.0)
+    state = json.loads(json.dumps(state, allow_nan=False))
+    [face], _ = follow_or_search(np.roll(astronaut, 10, axis=1), "mtcnn", state, 0.04)
+    assert len(searches) == 1
+    (before, side, _), (after, later, _) = (
+        registered_square(each) for each in (detect_faces([astronaut], "mtcnn")[0][0], face)
+    )
+    np.testing.assert_allclose(np.subtract(after, before), (10, 0), atol=2)
+    assert later == pytest.approx(side, rel=0.07)
 
 
 def test_a_lost_face_an_empty_frame_and_an_old_search_are_searched(astronaut, searches):

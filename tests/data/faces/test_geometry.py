@@ -1,6 +1,7 @@
 """A face is cut out level, unsquashed and in its place, also beyond the picture's edge."""
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.data.faces import Face, crop_face
+from fer_tf.data.faces.geometry import POINTS, TEMPLATE, registered_square
 
 
 def middle_of(mask):
@@ -44,9 +46,58 @@ def test_eyes_lie_level_and_apart_as_before(roll, size):
 def test_without_alignment_or_eyes_nothing_is_turned():
     picture, face = eyes_drawn(30)
     straight = crop_face(picture, Face(face.box), 140)
-    np.testing.assert_array_equal(crop_face(picture, face, 140, align=False), straight)
+    np.testing.assert_array_equal(crop_face(picture, face, 140, align="none"), straight)
     np.testing.assert_array_equal(straight, picture[70:210, 120:260])
     np.testing.assert_array_equal(crop_face(picture, Face(face.box, 1.0, face.left_eye), 140), straight)
+
+
+def points_drawn(roll, side, middle, shape=(300, 400)):
+    """A black picture with a dot at each point of a face in a turned square, and its `Face`; its box is elsewhere."""
+    picture, turn = np.zeros((*shape, 1), np.uint8), np.radians(roll)
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    points = np.array(middle) + side * (np.array(TEMPLATE) - 0.5) @ turned.T
+    for point in points:
+        cv2.circle(picture, tuple(int(round(16 * (value - 0.5))) for value in point), 3 * 16, 255, -1, shift=4)
+    return picture, Face((10.0, 10.0, 60.0, 60.0), 1.0, *map(tuple, points))
+
+
+@pytest.mark.parametrize(
+    ("roll", "side", "middle"), [(0, 120, (200, 150)), (-25, 90, (130, 190)), (60, 200, (210, 140))]
+)
+@pytest.mark.parametrize("size", [48, 150])
+def test_landmarks_come_to_the_places_of_the_template(roll, side, middle, size):
+    picture, face = points_drawn(roll, side, middle)
+    centre, found, turned = registered_square(face)
+    np.testing.assert_allclose([*centre, found, turned], [*middle, side, roll], atol=1e-6)
+    bright = crop_face(picture, face, size, 0, "landmarks") > 80
+    spots = cv2.connectedComponentsWithStats(bright.astype(np.uint8))[3][1:]
+    for place in TEMPLATE:
+        assert np.abs((spots + 0.5) / size - place).max(axis=1).min() < 0.6 / size + 0.005
+
+
+def test_a_margin_is_added_around_the_registered_square():
+    picture, face = points_drawn(20, 100, (200, 150))
+    inner = crop_face(picture, face, 180, 0.4, "landmarks")[40:140, 40:140]
+    assert inner.max() > 200
+    assert np.abs(inner.astype(int) - crop_face(picture, face, 100, 0, "landmarks")).mean() < 1
+
+
+@pytest.mark.parametrize("change", [{"nose": None}, dict.fromkeys(POINTS, (50.0, 50.0))])
+def test_a_face_that_cannot_be_registered_is_cut_out_by_its_box(change, rng):
+    """A point is missing, or all points are in one place."""
+    picture, face = rng.integers(0, 256, (300, 400, 1), dtype=np.uint8), points_drawn(20, 100, (200, 150))[1]
+    face = replace(face, **change)
+    assert registered_square(face) is None
+    np.testing.assert_array_equal(crop_face(picture, face, 48, 0, "landmarks"), crop_face(picture, face, 48, 0))
+
+
+def test_names_of_alignments_and_what_they_were_before():
+    picture, face = eyes_drawn(30)
+    np.testing.assert_array_equal(crop_face(picture, face, 140, align=True), crop_face(picture, face, 140))
+    level = crop_face(picture, face, 140, align="none")
+    np.testing.assert_array_equal(crop_face(picture, face, 140, align=False), level)
+    with pytest.raises(InputError, match="align: allowed are eyes, landmarks, none; received 'nose'"):
+        crop_face(picture, face, 140, align="nose")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

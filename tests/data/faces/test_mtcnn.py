@@ -40,5 +40,5 @@ def test_mtcnn_finds_what_its_package_finds():
     [[face]] = detect_faces([picture], "mtcnn")
     x, y, w, h = face.box
     np.testing.assert_allclose([x, y, x + w, y + h], row[1:5], atol=2)
-    np.testing.assert_allclose([*face.left_eye, *face.right_eye], row[[6, 11, 7, 12]], atol=1)
+    np.testing.assert_allclose(np.transpose(list(face.points.values())), row[6:16].reshape(2, 5), atol=1)
     assert face.score == pytest.approx(row[5], abs=1e-3)

@@ -10,8 +10,11 @@ from fixtures import (
 )
 from PIL import Image
 
+from fer_tf.common.checks import InputError
+from fer_tf.data.faces import crop_faces
 from fer_tf.data.images import read_image, resize
 from fer_tf.data.prepare import prepare_datasets
+from fer_tf.predict import sample_path
 
 
 @pytest.mark.parametrize(("channels", "wanted"), [(1, 1), (3, 3), (None, 1)])
@@ -95,6 +98,22 @@ def test_faces_in_sets_held_in_memory(tmp_path, source, crops, monkeypatch):
     assert len(crops) == len(done.labels)
     assert {image.shape for image in crops} == {(48, 48, 1)}
     assert any("faces are searched in pictures of 48×48" in note for note in done.notes)
+
+
+def test_faces_are_registered_if_asked_for(tmp_path):
+    """And a folder of turned faces is not resumed as one of registered faces."""
+    (tmp_path / "folder" / "happiness").mkdir(parents=True)
+    picture = read_image(sample_path(), channels=3)
+    for number in range(3):
+        Image.fromarray(np.roll(picture, number, axis=0)).save(tmp_path / f"folder/happiness/{number}.png")
+    settings = {"layout": "names", "detector": "mtcnn", "size": 48, "format": "png", "channels": 3}
+    registered = prepare_datasets(["folder"], tmp_path / "out", tmp_path, align="landmarks", **settings)
+    assert registered.labels["detected"].all()
+    ((crop,),) = crop_faces([picture], 48, "mtcnn", margin=0, align="landmarks")
+    (first,) = (tmp_path / "out").glob("*/happiness/*-0.png")
+    np.testing.assert_array_equal(read_image(first), crop.image)
+    with pytest.raises(InputError, match=r"align \(landmarks there, True now\)"):
+        prepare_datasets(["folder"], tmp_path / "out", tmp_path, **settings)
 
 
 def test_haar_finds_drawn_faces(tmp_path, photos):

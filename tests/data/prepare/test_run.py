@@ -15,8 +15,10 @@ from fixtures import (
 
 from fer_tf.common.checks import DataError
 from fer_tf.data import load_dataset
+from fer_tf.data.base import SPLITS
 from fer_tf.data.images import read_image
 from fer_tf.data.prepare import prepare_datasets
+from fer_tf.data.sources import source_counts
 from fer_tf.emotions import EMOTIONS
 
 
@@ -78,6 +80,15 @@ def test_two_datasets_make_one_aggregate(tmp_path, fer2013_root, source):
     assert len(written_pictures(tmp_path / "out")) == both.loc["all", "all"]
     assert ds.table["dataset"].value_counts().to_dict() == {"fer2013": 180, "synthetic": len(done.labels) - 180}
     assert set(ds.table.loc[ds.table["dataset"] == "fer2013", "subject"]) == {""}
+    for name in ("csv", "folder"):  # read back, the pictures say which dataset they come from
+        back = load_dataset(name, tmp_path / "out")
+        assert source_counts(back) == {
+            part: {
+                split: int((done.labels[done.labels["dataset"] == part]["split"] == split).sum()) for split in SPLITS
+            }
+            for part in ("synthetic", "fer2013")
+        }
+        assert (back.table["from fer2013"] == back.table["name"].str.contains("/fer2013-")).all()
     row = done.labels[done.labels["dataset"] == "fer2013"].iloc[7]
     at = int(row.path.split("-")[1])
     np.testing.assert_array_equal(read_image(tmp_path / "out" / row.path), faces.store.array[at])

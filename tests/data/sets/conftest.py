@@ -3,10 +3,6 @@
 import pytest
 from ckplus_copies import FRAMES, SUBJECTS, code_of, value, write_frame
 from disfa_copies import write_subject
-from ferplus_copies import HEADER, USAGES, votes
-
-from fer_tf.data.sets.ferplus import FOLDERS
-from fer_tf.emotions import EMOTIONS
 
 
 @pytest.fixture
@@ -45,30 +41,3 @@ def ckplus_home(tmp_path):
         (root / "Emotion" / "S005" / litter).write_text("x")
     (root / "cohn-kanade-images" / "S005" / "001" / "._x.png").write_text("x")
     return root
-
-
-@pytest.fixture
-def ferplus_root(fer2013_root, tmp_path):
-    """fer2013, and FER+ in Microsoft's layout next to it: every picture has eight votes for FER2013's own label and two
-    for another; rows 0, 1 and 2 are no face (unnamed), tied, and unknown."""
-    data = tmp_path / "data dir"
-    data.mkdir()
-    (data / "fer2013").symlink_to(fer2013_root / "fer2013")
-    (data / "ferplus").mkdir()
-    lines, listed = [HEADER], {folder: [] for folder in FOLDERS}
-    for row, usage in enumerate(USAGES):
-        label = EMOTIONS[row % 7]
-        counts = votes(**{label: 8, "contempt": 2})
-        counts = {0: votes(NF=10), 1: votes(anger=5, fear=5), 2: votes(unknown=8, fear=2)}.get(row, counts)
-        name = "" if row == 0 else f"fer{row + 1000:07d}.png"  # image names are not row numbers
-        text = ",".join(map(str, counts))
-        lines.append(f"{usage},{name},{text}")
-        if name:
-            listed[list(FOLDERS)[["Training", "PublicTest", "PrivateTest"].index(usage)]].append(
-                f'{name},"(0, 0, 48, 48)",{text}'
-            )
-    (data / "ferplus" / "fer2013new.csv").write_text("\n".join(lines) + "\n")
-    for folder, rows in listed.items():
-        (data / "ferplus" / "data" / folder).mkdir(parents=True)
-        (data / "ferplus" / "data" / folder / "label.csv").write_text("\n".join(rows[::-1]) + "\n")
-    return data
