@@ -7,6 +7,7 @@ FER2013's codes: 0 anger .. 6 neutral (Goodfellow 2013).
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from .common.checks import InputError
 
@@ -53,6 +54,41 @@ KDEF_CODES = dict(zip(["AN", "DI", "AF", "HA", "SA", "SU", "NE"], EMOTIONS[:7], 
 
 # The codes of the Toronto Face Database (Susskind, Anderson & Hinton 2010), as public code reads them; -1 is no label.
 TFD_CODES = dict(enumerate(EMOTIONS[:7], start=1))
+
+# What a dataset with more than classes can be loaded with (its option `targets`).
+TARGETS = ("expression", "expression+valence_arousal", "expression+action_units")
+
+
+class SecondOutput(NamedTuple):
+    """What a model answers about a face next to its class.
+
+    Attributes:
+        kind: "valence_arousal" (each value -1..1) or "action_units" (each intensity 0..1).
+        names: names of the K values. In a dataset they are columns of its table.
+        present: intensity from which an action unit counts as present.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    present: float = 0.5
+
+
+SECOND_KINDS = ("valence_arousal", "action_units")
+VALENCE_AROUSAL = SecondOutput("valence_arousal", ("valence", "arousal"))
+
+# (valence, arousal) of each emotion at full strength, -1..1: pleasure and arousal in Russell & Mehrabian 1977,
+# "Evidence for a three-factor theory of emotions", as later work quotes them (angry, disgusted, fearful, happy, sad,
+# surprised). Contempt is the kit's own choice: as unpleasant as mild anger, with little arousal.
+AFFECT = {
+    "anger": (-0.51, 0.59),
+    "disgust": (-0.60, 0.35),
+    "fear": (-0.64, 0.60),
+    "happiness": (0.81, 0.51),
+    "sadness": (-0.63, -0.27),
+    "surprise": (0.40, 0.67),
+    "neutral": (0.0, 0.0),
+    "contempt": (-0.40, 0.15),
+}
 
 # All spellings of an emotion in folder names, file names and csv columns of the known datasets.
 ALIASES = {

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from .common.checks import InputError, check_choice, check_range
+from .layers import concordance_loss as concordance_loss
 from .layers import region_biased_loss
 
 __all__ = ["LOSSES", "Distillation", "LabelAccuracy", "SquaredHinge", "classification_loss", "region_biased_loss"]

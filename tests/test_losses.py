@@ -6,7 +6,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.experiments import resolve
-from fer_tf.losses import Distillation, LabelAccuracy, SquaredHinge, classification_loss
+from fer_tf.losses import Distillation, LabelAccuracy, SquaredHinge, classification_loss, concordance_loss
 from fer_tf.saving import load_model
 
 
@@ -173,3 +173,11 @@ def test_accuracy_looks_at_the_labels_and_not_at_the_teacher(one_hot):
 def test_a_teacher_goes_with_crossentropy_only():
     with pytest.raises(InputError, match="loss with a teacher: allowed are crossentropy; received 'squared_hinge'"):
         classification_loss(loss="squared_hinge", teacher=(0.5, 1.0))
+
+
+def test_concordance_loss_against_the_formula(rng):
+    """Lin 1989 and the MSE, for values that are all known; `tests/layers/test_concordance.py` has the others."""
+    x, y = rng.uniform(-1, 1, (2, 20))
+    ccc = 2 * np.mean((x - x.mean()) * (y - y.mean())) / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+    found = float(concordance_loss(x[:, None], y[:, None], np.ones((20, 1))))
+    assert found == pytest.approx(np.mean((x - y) ** 2) + 1 - ccc, rel=1e-5)

@@ -124,10 +124,11 @@ def predict(
 
     If no face is found, the whole picture is used and the column `detected` is False. If a file cannot be read, the
     column `error` says why; the other files are still predicted, and the exit code is 1. For videos the csv has the
-    columns frame, time and track. A track follows one face from frame to frame by its position. A folder next to the
-    csv gets a figure of the probabilities over time, a summary with the clearest moments, and a csv for each track. If
-    a path or error looks like a spreadsheet formula, the csv adds an apostrophe before it. The labels name what a face
-    looks like to the model, not what a person feels.
+    columns frame, time and track. A model with a second output adds valence and arousal, or action units. A track
+    follows one face from frame to frame by its position. A folder next to the csv gets a figure of the probabilities
+    over time, a summary with the clearest moments, and a csv for each track. If a path or error looks like a
+    spreadsheet formula, the csv adds an apostrophe before it. The labels name what a face looks like to the model, not
+    what a person feels.
     """
     if not images and webcam is None and not sample:
         raise typer.BadParameter("give pictures, videos, folders, --webcam or --sample")

@@ -148,12 +148,15 @@ def print_run(run: "Run") -> None:
     """
     from ..evaluation.comparison import source_scores
     from ..evaluation.tables import report_table
+    from ..runs.second import metric_lines
 
     names = list(run.metrics["test"]["per_class"])
     print(report_table(run.metrics["test"], names).round(3).to_string(na_rep=""))
     test = run.metrics["test"]
     low, high = test["intervals"]["accuracy"]
     print(f"test accuracy {test['accuracy']:.4f} (95 % {low:.3f} to {high:.3f}), macro F1 {test['macro_f1']:.4f}")
+    for line in metric_lines(run.metrics["second"]) if "second" in run.metrics else ():
+        print(line)
     clean = run.metrics["without_copies"]
     if clean["in_either"] and clean["n"]:
         print(f"without the {clean['in_either']} test images that are also in train or val: {clean['accuracy']:.4f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,58 @@ def predict_probabilities(model: keras.Model, images: Any, batch_size: int = 256
             "raw scores (--logits, in Python Declaration(..., logits=True))"
         )
     return probabilities
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """A model with a second output. All code that only asks for classes sees the classifier that shares its layers.
+
+    Attributes:
+        model: `keras.Model`, images → probabilities [N, C] and values [N, K].
+        second: `fer_tf.emotions.SecondOutput`, what the values are.
+    """
+
+    model: Any
+    second: Any
+
+    def belongs_to(self, classifier: keras.Model) -> keras.Model:
+        """Notes on the classifier that it is a part of this model; returns it."""
+        classifier.fer_tf_whole = self  # a plain object: Keras would take a model here for one of its layers
+        return classifier
+
+
+def whole_of(model: Any) -> Whole | None:
+    """The `Whole` that a classifier is a part of, or None."""
+    return getattr(model, "fer_tf_whole", None)
+
+
+class _Both:
+    """Answers as the classifier and keeps the second output's values."""
+
+    def __init__(self, model):
+        self.model, self.values = model, []
+        self.output_shape = model.output_shape[0]
+
+    def predict_on_batch(self, images):
+        probabilities, values = self.model.predict_on_batch(images)
+        self.values.append(np.asarray(values))
+        return probabilities
+
+
+def predict_both(model: Any, images: Any, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray | None]:
+    """Class probabilities and, where a model has a second output, its values; the images pass through it once.
+
+    Args:
+        model, images, batch_size: see `predict_probabilities`.
+    Returns: float32 [N, C], and float32 [N, K] or None.
+    Raises: `InputError` if the model's outputs are not probabilities.
+    """
+    whole = whole_of(model)
+    if whole is None:
+        return predict_probabilities(model, images, batch_size), None
+    both = _Both(whole.model)
+    probabilities = predict_probabilities(both, images, batch_size)
+    return probabilities, np.concatenate([np.zeros((0, len(whole.second.names)), np.float32), *both.values])
 
 
 def probability_fault(rows: np.ndarray) -> str:

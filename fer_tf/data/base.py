@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError
+from ..emotions import SecondOutput
 from .splits import stratified_order, stratified_sample
 from .stores import ArrayImages, FileImages, JoinedImages, fits_memory
 
@@ -25,6 +26,7 @@ class Split:
         labels: int [N], codes into class_names.
         class_names: tuple of C class names.
         probabilities: float [N, C] if the dataset has soft labels, else None.
+        values: float32 [N, K], the values of `FaceDataset.second`, NaN where unknown; None without them.
         rows: int [N], rows of the dataset's table.
         store: where the images are.
     """
@@ -34,6 +36,7 @@ class Split:
     labels: np.ndarray
     class_names: tuple[str, ...]
     probabilities: np.ndarray | None = None
+    values: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -91,6 +94,7 @@ class TrainingData:
     val: Split
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
+    second: SecondOutput | None = None
 
 
 @dataclass
@@ -109,6 +113,7 @@ class FaceDataset:
         truth: function(rows of the table, regions=False) -> dict of masks; None if the truth is not known. Only
             synthetic faces have it.
         deviation: how this copy differs from the published dataset, "" if it does not. Runs on it show this text.
+        second: what is learned next to the classes; its names are columns of the table. None: the classes alone.
     """
 
     name: str
@@ -121,6 +126,7 @@ class FaceDataset:
     probabilities: np.ndarray | None = None
     truth: Callable[..., dict[str, np.ndarray]] | None = None
     deviation: str = ""
+    second: SecondOutput | None = None
 
     @property
     def train(self) -> Split:
@@ -148,11 +154,12 @@ class FaceDataset:
         rows = np.flatnonzero((self.table["split"] == name).to_numpy())
         labels = self.table["label"].to_numpy(np.int64)[rows]
         soft = None if self.probabilities is None else self.probabilities[rows]
-        return Split(self.store, rows, labels, self.class_names, soft)
+        values = None if self.second is None else self.table[list(self.second.names)].to_numpy(np.float32)[rows]
+        return Split(self.store, rows, labels, self.class_names, soft, values)
 
     def training_data(self) -> TrainingData:
         """What training may see: train and val, with stores that hold no other image."""
-        return TrainingData(self.train.alone(), self.val.alone(), self.class_names, self.image_shape)
+        return TrainingData(self.train.alone(), self.val.alone(), self.class_names, self.image_shape, self.second)
 
     def masks(self, rows: Sequence[int] | np.ndarray, regions: bool = False) -> dict[str, np.ndarray]:
         """What is known about every pixel of some images.
@@ -187,6 +194,9 @@ class FaceDataset:
         digest.update("\n".join(self.table["split"]).encode())
         if self.probabilities is not None:
             digest.update(np.ascontiguousarray(self.probabilities))  # type: ignore[arg-type]
+        if self.second is not None:
+            values = self.table[list(self.second.names)].to_numpy(np.float32)
+            digest.update(repr(self.second).encode() + values.tobytes())
         return digest.hexdigest()[:16]
 
     def test_fingerprint(self) -> str:

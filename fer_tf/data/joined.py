@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError, MissingDataError, check_choice
-from ..emotions import class_order, class_subset
+from ..emotions import SecondOutput, class_order, class_subset
 from .base import SPLITS, DatasetSpec, FaceDataset
 from .sources import mark_sources
 from .stores import joined_store
@@ -176,14 +176,15 @@ def join(
             protocol `six` the first six). With a choice, a source may lack some of them.
     Returns: `FaceDataset` with the columns source, a bool column for each source, name (with the source in front),
         subject (likewise), and all columns that the sources have. If one of them has soft labels, the others' labels
-        are certain.
-    Raises: `InputError` for classes that fit no source, or fewer than two in common.
+        are certain. If one has a second output, its values are unknown (NaN) for sources without one.
+    Raises: `InputError` for classes that fit no source, fewer than two in common, or different second outputs.
     """
     names = _class_names(datasets, _SIX["classes"] if classes is None and protocol == "six" else classes)
     parts = [ds.with_classes([emotion for emotion in names if emotion in ds.class_names]) for ds in datasets]
     table = pd.concat([_part_table(part, names) for part in parts], ignore_index=True)
     for column in (key for part in parts for key in part.table if part.table[key].dtype == bool):
         table[column] = table[column].eq(True).to_numpy(bool)  # a list of one source: no for all others
+    second = _second(parts, table)
     mark_sources(table, table["source"])
     basis = [(part.name, part.protocol, part.source) for part in parts]
     joined = FaceDataset(
@@ -196,6 +197,7 @@ def join(
         source=hashlib.sha256(repr(basis).encode()).hexdigest(),
         probabilities=_soft_labels(parts, names),
         deviation="; ".join(filter(None, [part.deviation for part in parts])),
+        second=second,
     )
     joined.notes += _without_copies(joined)
     joined.notes += [f"{part.name}: {note}" for part in parts for note in part.notes]
@@ -227,6 +229,19 @@ def _part_table(part, names):
         text = table["subject"].astype(object).where(table["subject"].notna(), "").astype(str)
         table["subject"] = np.where(text.str.strip() != "", f"{part.name} " + text, "")
     return table
+
+
+def _second(parts, table) -> SecondOutput | None:
+    """The second output of the parts that have one; the values of other parts become NaN in place."""
+    found = {part.name: part.second for part in parts if part.second is not None}
+    if len(set(found.values())) > 1:
+        names = "; ".join(f"{name}: {', '.join(second.names)}" for name, second in found.items())
+        raise InputError(f"targets: sources with different second outputs cannot be joined ({names})")
+    if not found:
+        return None
+    [second] = set(found.values())
+    table.loc[~table["source"].isin(list(found)), list(second.names)] = np.nan
+    return second
 
 
 def _soft_labels(parts, names):

@@ -15,6 +15,10 @@ from sklearn.metrics import (
 )
 
 from ..common.checks import InputError
+from .second_metrics import concordance as concordance
+from .second_metrics import icc_3_1 as icc_3_1
+from .second_metrics import rmse as rmse
+from .second_metrics import second_metrics as second_metrics
 
 REPLICATES = 1000
 _EPSILON = 1e-7

@@ -3,6 +3,7 @@
 from .augment import DRAWS, Augmentation, augment, augmentation_stages, mix
 from .backbone_input import BackboneInput
 from .class_order import ClassOrder
+from .concordance import concordance_loss
 from .declared_input import DeclaredInput
 from .majority import MajorityClass
 from .patch_attention import PatchAttention
@@ -40,6 +41,7 @@ __all__ = [
     "affine_sample",
     "augment",
     "augmentation_stages",
+    "concordance_loss",
     "crop_boxes",
     "mix",
     "region_biased_loss",

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
 from ..common.hashes import fingerprint
+from ..common.inference import whole_of
 from ..common.text import one_line, read_cell
 from ..data.faces import follow_or_search
 from ..saving import model_info
@@ -355,7 +356,9 @@ def _job(stream):
     """A text that changes with everything that decides the rows: model, settings, files and their state on disk."""
     recognizer, model = stream.recognizer, stream.recognizer.model
     if hasattr(model, "get_weights"):
-        weights = [hashlib.sha256(np.ascontiguousarray(weight).tobytes()).hexdigest() for weight in model.get_weights()]
+        whole = whole_of(model)
+        values = (model if whole is None else whole.model).get_weights()
+        weights = [hashlib.sha256(np.ascontiguousarray(weight).tobytes()).hexdigest() for weight in values]
     else:  # an exported model
         weights = [_stamp(model.path)]
     searching = {"detector": recognizer.detector, **recognizer.search, "classes": recognizer.class_names}

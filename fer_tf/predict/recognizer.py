@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..common.ahead import made_ahead
 from ..common.checks import InputError, check_choice, check_range, check_whole
-from ..common.inference import predict_probabilities
+from ..common.inference import predict_both, predict_probabilities, whole_of
 from ..common.text import one_line
 from ..data import faces
 from ..data.images import convert
@@ -63,6 +63,7 @@ class EmotionRecognizer:
     Attributes:
         model: the opened model.
         class_names: list of the model's classes, in the order of its outputs, without the one that is left out.
+        value_names: list of the values of its second output, such as valence and arousal; empty without one.
         shape: (height, width, channels) of the model's input.
     """
 
@@ -84,6 +85,8 @@ class EmotionRecognizer:
         names = list(model_info(self.model)["class_names"])
         self._outputs = _chosen_outputs(names, classes)
         self.class_names = [names[output] for output in self._outputs]
+        whole = whole_of(self.model)
+        self.value_names = [] if whole is None else list(whole.second.names)
         masked_by = model_info(self.model).get("provenance", {}).get("salient_by")
         if masked_by:
             message = f"model: was trained on pictures changed by the maps of {masked_by}"
@@ -99,7 +102,7 @@ class EmotionRecognizer:
     @property
     def columns(self) -> list[str]:
         """The columns of the DataFrame that `predict` returns."""
-        return [*BOX_COLUMNS, "score", "label", "confidence", *self.class_names, "error"]
+        return [*BOX_COLUMNS, "score", "label", "confidence", *self.class_names, *self.value_names, "error"]
 
     @property
     def film_columns(self) -> list[str]:
@@ -123,6 +126,8 @@ class EmotionRecognizer:
             - score: the detector's confidence, 0..1; NaN if it has none.
             - label, confidence: the most probable class and its probability, 0..1.
             - one column per class: its probability, 0..1.
+            - of a model with a second output, one column per value: valence and arousal, -1..1, or the intensity of
+              an action unit, 0..1.
             - error: why the picture could not be read, or "".
         Raises: `InputError` for an argument that is neither a picture nor a sequence of pictures.
         """
@@ -156,7 +161,7 @@ class EmotionRecognizer:
         """
         ahead = (lambda items: items) if is_live else made_ahead
         for searched, rows, crops in ahead(self._cropped(searched) for searched in ahead(chunks)):
-            yield searched, Faces(rows, crops, self._probabilities(crops))
+            yield searched, self._answered(rows, crops)
 
     def recognise(self, pictures: Sequence[Picture], face_boxes: Sequence[Sequence[faces.Face]] | None = None) -> Faces:
         """Finds the faces in pictures and predicts their probabilities.
@@ -166,7 +171,7 @@ class EmotionRecognizer:
             face_boxes: the faces of each picture that could be read, if they are known already; None searches for them.
         """
         _, rows, crops = self._cropped(Searched(pictures, face_boxes))
-        return Faces(rows, crops, self._probabilities(crops))
+        return self._answered(rows, crops)
 
     def _cropped(self, searched):
         """(searched, the columns of each row, uint8 [M, H, W, C]): the crops of the rows without an error."""
@@ -195,7 +200,7 @@ class EmotionRecognizer:
         frame = pd.DataFrame(rows, columns=["path", "error"] if not rows else None)
         frame = frame.reindex(columns=columns or self.columns)
         types: dict = dict.fromkeys(("x", "y", "w", "h", "frame", "track"), "Int64")
-        types |= dict.fromkeys(("time", "score", "confidence"), float)
+        types |= dict.fromkeys(("time", "score", "confidence", *self.value_names), float)
         frame = frame.astype({name: dtype for name, dtype in types.items() if name in frame})
         frame["label"] = frame["label"].astype(object)
         if len(probabilities):
@@ -209,9 +214,21 @@ class EmotionRecognizer:
         """The model's output with the most probable class of each face, for a map: float [M, classes] → int [M]."""
         return self._outputs[probabilities.argmax(axis=1)]
 
+    def _answered(self, rows, crops):
+        """The `Faces` of rows and of the crops, uint8 [M, H, W, C], of those without an error."""
+        if not self.value_names:
+            return Faces(rows, crops, self._probabilities(crops))
+        probabilities, values = predict_both(self.model, crops, self.batch_size)
+        answers = (dict(zip(self.value_names, answer, strict=True)) for answer in values.tolist())
+        rows = [row if row["error"] else {**row, **next(answers)} for row in rows]
+        return Faces(rows, crops, self._of_classes(probabilities))
+
     def _probabilities(self, crops):
         """Predicts uint8 [M, H, W, C] at the model's size; returns float [M, classes]."""
-        probabilities = predict_probabilities(self.model, crops, self.batch_size)
+        return self._of_classes(predict_probabilities(self.model, crops, self.batch_size))
+
+    def _of_classes(self, probabilities):
+        """The probabilities of `class_names`, float [M, classes], out of those of all outputs."""
         if len(self._outputs) == probabilities.shape[1]:
             return probabilities
         chosen = probabilities[:, self._outputs]

@@ -11,7 +11,7 @@ from ..common.checks import check_choice
 from ..data.base import FaceDataset
 from ..layers import affine_sample
 from ..models.inference import predict_probabilities
-from . import evaluate, records
+from . import evaluate, records, second
 
 CROP = 0.9
 NOTE = "probabilities are averaged over views of each image ({})"
@@ -76,8 +76,14 @@ def evaluate_with_tta(
     out: str | Path | None = None,
     options: dict | None = None,
 ) -> records.Run:
-    """`evaluate.evaluate_model` with probabilities averaged over views; the name and the notes say so."""
+    """`evaluate.evaluate_model` with probabilities averaged over views; the name and the notes say so.
+
+    Where model and dataset have the same second output, the evaluation has its metrics, too. Its values are those of
+    the images as they are, without views.
+    """
     if how != "none":
         ds, name = replace(ds, notes=[*ds.notes, NOTE.format(how)]), f"{name}-{how}"
         model = AveragedViews(model, how)
-    return evaluate.evaluate_model(model, ds, name, out, how, options)
+    run = evaluate.evaluate_model(model, ds, name, out, how, options)
+    second.write_second(run.directory, model, evaluate.fitted(model, ds), run.record)
+    return records.read_run(run.directory)

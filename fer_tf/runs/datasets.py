@@ -76,3 +76,9 @@ def check_splits(ds: data.FaceDataset, learns: bool = True) -> None:
         raise InputError(
             f"{ds.name} {ds.protocol}: no training image of {', '.join(absent)}; leave them out by classes="
         )
+
+
+def check_classes_alone(ds: FaceDataset, learner: str) -> None:
+    """Raises `InputError` for a dataset that was loaded with a second output, which this learner cannot learn."""
+    if ds.second is not None:
+        raise InputError(f"targets: {learner} learns the classes alone; use targets=expression")

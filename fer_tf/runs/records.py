@@ -30,7 +30,8 @@ class Run:
         directory: its record.
         model_path: its model.
         record: its settings, data and environment (record.json).
-        metrics: its results (metrics.json).
+        metrics: its results (metrics.json); "second" has those of a second output (second.json), see
+            `fer_tf.evaluation.second_metrics`.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Run:
 
 # Options of a dataset that make it another task: their runs have different names. Of other options (where pictures
 # come from, how large they are) the latest run has the name, and the one before it moves to reports/replaced/.
-NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty")
+NAMED_OPTIONS = ("label_mode", "raters", "classes", "fold", "train_share", "difficulty", "targets")
 
 
 # An accuracy on fewer of your own test pictures is marked as rough.
@@ -72,7 +73,8 @@ def run_name(experiment: str, dataset: str, protocol: str, seed: int, options: d
 def task_names(options: dict) -> list[str]:
     """The parts of a run's name for the `NAMED_OPTIONS` of its dataset, or of the parts of a joined one."""
     named = [key for key, value in options.items() if value is not None and _own_name(key) in NAMED_OPTIONS]
-    return [_task_name(key, options[key]) for key in sorted(named, key=lambda key: (_place(key), key))]
+    names = [_task_name(key, options[key]) for key in sorted(named, key=lambda key: (_place(key), key))]
+    return [name for name in names if name]
 
 
 def _own_name(key):
@@ -86,9 +88,11 @@ def _place(key):
 
 def _task_name(key, value):
     text = "_".join(value) if isinstance(value, tuple | list) else value
+    if _own_name(key) == "targets":  # what is learned next to the classes; "+" joins the names of teachers
+        text = value.partition("+")[2]
     source = key.rpartition(".")[0]
     name = text if isinstance(text, str) else f"{_own_name(key)}{text}"
-    return f"{source}_{name}" if source else name
+    return f"{source}_{name}" if source and name else name
 
 
 def option_words(options: dict) -> list[str]:
@@ -118,6 +122,9 @@ def read_run(directory: Path) -> Run:
     record, metrics = read_record(directory), read_json(directory / "metrics.json")
     if not record or not metrics or record.get("fingerprint") != metrics.get("fingerprint"):
         raise InputError(f"{directory}: holds no finished run (record.json and metrics.json of one fingerprint)")
+    second = read_json(directory / "second.json")
+    if second.get("fingerprint") == record["fingerprint"]:
+        metrics["second"] = second["test"]
     return Run(directory.name, directory, model_path(directory.name), record, metrics)
 
 

@@ -20,6 +20,8 @@ FILES = (
     "history.csv",
     "predict.csv",
     "ground_truth.csv",
+    "second.json",
+    "second.csv",
     "matching/history.csv",
 )
 # The runs in README's table: a main method of each document, and the models that are best on validation images.

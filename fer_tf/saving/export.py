@@ -1,7 +1,8 @@
 """Exports a model to ONNX, TFLite or a SavedModel, and compares it with the Keras model before the file appears.
 
 An exported file takes the same input as the Keras model: raw 0..255 pixels, float32 [N, H, W, C], any N. It returns
-probabilities. Its own metadata holds the model's description (class names, input size, pixel range, provenance):
+probabilities; a second output (valence and arousal, or action units) is left out. Its own metadata holds the model's
+description (class names, input size, pixel range, provenance):
 
 - ONNX: the property `fer_tf`.
 - TFLite: `fer_tf.json`, together with `labels.txt`, in the zip that is appended to the model.
@@ -194,8 +195,9 @@ def _check_parity(parity, out, quantize, pictures):
 
 
 def _described(model, form, quantize, pictures):
-    """The model's description, with this export added to its provenance."""
-    info, export = model_info(model), {"form": form, "quantize": quantize or "none"}
+    """The model's description, with this export added to its provenance; an export has the classes alone."""
+    export = {"form": form, "quantize": quantize or "none"}
+    info = {key: value for key, value in model_info(model).items() if key != "second_output"}
     if quantize == "int8":
         export["calibrated_on"] = f"{len(pictures.calibration)} of {pictures.source}"
     return {**info, "provenance": {**info.get("provenance", {}), "export": export}}

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.files import replacing
+from ..common.inference import Whole, whole_of
 from ..common.paths import bundled_root, expanded, models_root
-from ..emotions import EMOTION_LABELS, EMOTIONS, canonical_emotion, class_name
+from ..emotions import EMOTION_LABELS, EMOTIONS, RESERVED, SECOND_KINDS, SecondOutput, canonical_emotion, class_name
 from .broken_h5 import check_heaps
 from .declaration import Declaration, check_undescribed, drawn_pictures, undeclared
 
@@ -38,7 +39,7 @@ ASKED = 16
 def save_model(
     model: keras.Model, path: str | Path, class_names: Sequence[str], provenance: dict | None = None
 ) -> None:
-    """Writes a model with its description. The file appears only when it is complete.
+    """Writes a model with its description, and with its second output. The file appears only when it is complete.
 
     Args:
         model: `keras.Model` on raw 0..255 pixels.
@@ -51,15 +52,16 @@ def save_model(
 
     path = Path(path)
     check_choice("suffix of the model file", path.suffix, SUFFIXES)
-    description = describe(model, class_names, provenance)
+    description, whole = describe(model, class_names, provenance), whole_of(model)
+    stored = model if whole is None else whole.model
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*HDF5 file.*")
         if path.suffix == ".h5":
-            save_h5(model, temporary)
+            save_h5(stored, temporary)
             with h5py.File(temporary, "a") as file:
                 file.attrs[ATTRIBUTE] = json.dumps(description)
         else:
-            model.save(temporary)
+            stored.save(temporary)
             with zipfile.ZipFile(temporary, "a") as archive:
                 archive.writestr(DESCRIPTION, json.dumps(description))
 
@@ -79,6 +81,8 @@ def save_h5(model: keras.Model, path: str | Path) -> None:
 def describe(model: keras.Model, class_names: Sequence[str], provenance: dict | None = None) -> dict:
     """The description that is saved with a model: class_names, input_shape, pixel_range, provenance.
 
+    That of a model with a second output also has second_output: the fields of `fer_tf.emotions.SecondOutput`.
+
     Raises: `InputError` if the number of names is not the number of outputs, or the provenance has a wrong type.
     """
     outputs = int(model.output_shape[-1])
@@ -86,11 +90,13 @@ def describe(model: keras.Model, class_names: Sequence[str], provenance: dict | 
         raise InputError(f"class_names: {len(class_names)} names for a model with {outputs} outputs")
     if fault := _provenance_fault(provenance or {}):
         raise InputError(f"provenance: {fault}")
+    whole = whole_of(model)
     return {
         "class_names": list(class_names),
         "input_shape": list(model.input_shape[1:]),
         "pixel_range": list(PIXEL_RANGE),
         "provenance": provenance or {},
+        **({} if whole is None else {"second_output": whole.second._asdict()}),
     }
 
 
@@ -149,7 +155,8 @@ def load_model(path: str | os.PathLike[str], declaration: Declaration | None = N
     Args:
         path: `.h5`, `.hdf5` or `.keras`; searched as given, then in models/, then in models/bundled/.
         declaration: the pixels, classes and channels of a file that does not say them; None for a file of the kit.
-    Returns: `keras.Model` on raw 0..255 pixels; `model_info(model)` gives its class names.
+    Returns: `keras.Model` on raw 0..255 pixels → probabilities [N, C]; `model_info(model)` gives its class names. The
+        values of a second output come from `fer_tf.common.inference.predict_both(model, images)`.
     Raises: `ModelFileError` if the file holds no model, its description contradicts the model, or it has none and there
         is no declaration; `InputError` if the declaration does not fit the model, or the file needs none.
     """
@@ -161,6 +168,8 @@ def load_model(path: str | os.PathLike[str], declaration: Declaration | None = N
     path = find_model(path)
     description = read_description(path)
     model = read_keras(path)
+    if isinstance(description, dict) and "second_output" in description:
+        model = _with_whole(path, model, description)
     sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
     if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 1] or len(model.output_shape) != 2:
         raise ModelFileError(f"{path}: does not hold a Keras model with one image input and one output [N, classes]")
@@ -169,6 +178,37 @@ def load_model(path: str | os.PathLike[str], declaration: Declaration | None = N
     check_undescribed(path, declaration)
     attach_description(model, path, description)
     return model
+
+
+def _with_whole(path, model, description):
+    """The classifier in a model with a second output, which it notes as its `Whole`."""
+    import keras
+
+    names = _checked_second(path, description)
+    sides = [getattr(model, side, None) or [] for side in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or [len(side) for side in sides] != [1, 2]:
+        raise ModelFileError(f"{path}: says that it has a second output, but has {len(sides[1])} outputs")
+    if tuple(model.outputs[1].shape[1:]) != (len(names),):
+        raise ModelFileError(f"{path}: names {len(names)} values, but its second output is {model.outputs[1].shape}")
+    second = SecondOutput(**{**description["second_output"], "names": names})
+    classifier = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return Whole(model, second).belongs_to(classifier)
+
+
+def _checked_second(path, description):
+    """The names of a second output's values, as a tuple; `ModelFileError` for a description that cannot be right."""
+    second = description["second_output"]
+    if not isinstance(second, dict) or set(second) != set(SecondOutput._fields):
+        raise ModelFileError(f"{path}: its second_output must have {', '.join(SecondOutput._fields)}; it is {second!r}")
+    names, taken = second["names"], [*RESERVED, *map(str, description.get("class_names") or [])]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelFileError(f"{path}: the names of its second output are not a list of names")
+    if not names or len(set(names)) != len(names) or set(names) & set(taken):
+        raise ModelFileError(f"{path}: the names of its second output ({', '.join(names)}) cannot be columns of a csv")
+    is_number = isinstance(second["present"], int | float) and not isinstance(second["present"], bool)
+    if second["kind"] not in SECOND_KINDS or not is_number:
+        raise ModelFileError(f"{path}: the kind or threshold of its second output is not known")
+    return tuple(names)
 
 
 def checked_declaration(path: Path, model: Any, declaration: Declaration | None) -> Declaration:

@@ -8,7 +8,7 @@ from ..common import hashes
 from ..common.checks import check_choice, check_names
 from ..experiments.classical import CLASSICAL, LIMITS
 from ..runs import evaluate, records
-from ..runs.datasets import check_splits
+from ..runs.datasets import check_classes_alone, check_splits
 from ..runs.environment import peak_memory_mb
 from . import checkpoint, svm
 
@@ -45,6 +45,7 @@ def run_classical(
     options = dataset_options or {}
     shape = {"size": experiment.image_size, "channels": 1}
     ds = data.load_dataset(dataset, data_dir, protocol, seed=seed, **{**shape, **options})
+    check_classes_alone(ds, name)
     tested = ds.test_fingerprint()  # before a limit: smoke runs are compared on the test images that they share
     ds = ds.limited(LIMITS[size], seed) if LIMITS[size] else ds
     check_splits(ds, learns=False)

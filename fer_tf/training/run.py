@@ -15,11 +15,13 @@ from ..data.base import FaceDataset
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
 from ..explain import logits
+from ..layers import concordance
+from ..models import second_output as second_head
 from ..models.drawn_weights import backbones_root
 from ..models.transfer import is_pretrained
-from ..runs import evaluate, records
+from ..runs import evaluate, records, second
 from ..runs.datasets import check_splits, load_for
-from . import checkpoint, compiling, distillation, face_nets, fine_tuning, fitting, identities, matching
+from . import checkpoint, compiling, distillation, face_nets, fine_tuning, fitting, identities, matching, second_output
 from .distillation import Teacher
 from .fine_tuning import Start
 
@@ -67,6 +69,8 @@ def run_experiment(
         ds = explain.salient_dataset(saving.load_model(source.model_path), ds, experiment.saliency, verbose)
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
+    if ds.second is not None:
+        second_output.check_settings(experiment)
     teacher = distillation.open_teacher(experiment, whole, seed, options)
     if start and start.path.resolve() == records.model_path(run).resolve():
         raise InputError(f"from: {start.path.name} is the model of this very run; take another --seed")
@@ -76,6 +80,8 @@ def run_experiment(
         # built before anything is moved or removed: settings that cannot be trained then change nothing
         begin = start.with_new_head if start else fitting.start
         model = begin(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
+        if ds.second is not None and model is not None:
+            second_head.check_features(model)
         records.swap_in(run, record["fingerprint"])
         if force:
             _forget(run, directory)
@@ -100,11 +106,13 @@ def fine_tune(start: str | os.PathLike[str], dataset: str = "folder", **settings
 
 def _evaluate(run, directory, record, ds, verbose):
     """Reads the test split, unless the evaluation on disk is of these weights and this code."""
-    if evaluate.is_current(directory, record):
+    if evaluate.is_current(directory, record) and second.is_current(directory, record, ds):
         checkpoint.say(verbose, f"{run}: up to date")
         return
     checkpoint.say(verbose, f"{run}: evaluating on {len(ds.test)} test images")
-    evaluate.write_evaluation(directory, saving.load_model(records.model_path(run)), ds, record)
+    model = saving.load_model(records.model_path(run))
+    second.write_second(directory, model, ds, record)
+    evaluate.write_evaluation(directory, model, ds, record)
 
 
 def run_folds(
@@ -163,7 +171,7 @@ def run_record(
         "settings": experiment.settings(),
         "seed": seed,
         **records.data_facts(ds, options),
-        "code": hashes.code_fingerprint(_fitting_code(experiment)),
+        "code": hashes.code_fingerprint(_fitting_code(experiment, ds.second is not None)),
     }
     basis |= given_networks(experiment, seed)
     basis |= {"teacher": teacher.fingerprint} if teacher else {}
@@ -200,7 +208,7 @@ def given_networks(experiment: Experiment, seed: int) -> dict:
     return fingerprints
 
 
-def _fitting_code(experiment):
+def _fitting_code(experiment, has_second=False):
     """The modules whose code decides the weights: not other models, other layers, metrics, plots or reports."""
     builder = import_module(models.MODELS[experiment.model].__module__)
     used = {builder, import_module(f"{layers.__name__}.augment"), import_module(f"{layers.__name__}.sampling")}
@@ -211,6 +219,7 @@ def _fitting_code(experiment):
     matching_code = {matching, face_nets, identities} if fitting.needs_face_net(experiment) else set()
     taught = {distillation} if experiment.teacher else set()
     taught |= {fine_tuning, logits} if fine_tuning.is_fine_tuned(experiment) else set()
+    taught |= {second_output, second_head, concordance} if has_second else set()
     return {
         fitting,
         compiling,
@@ -259,7 +268,10 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     beginning = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
     progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
-    model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
+    if ds.second is None:
+        model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
+    else:
+        model, facts = second_output.fit(ds.training_data(), experiment, record["seed"], progress, model)
     records.write_training(directory, beginning, facts)
     provenance = {
         "run": run,

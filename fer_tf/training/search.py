@@ -23,7 +23,7 @@ from ..common.paths import reports_root
 from ..evaluation.tables import write_csv
 from ..experiments.spaces import read_space
 from ..runs import records
-from ..runs.datasets import check_splits, load_for
+from ..runs.datasets import check_classes_alone, check_splits, load_for
 from ..runs.environment import environment
 from . import checkpoint, fitting, run, search_plots
 from .trials import Trial, epochs_within, family, ordered, outcome, ranked, repeated_trials, trainings_needed
@@ -175,6 +175,7 @@ def _networks(resolved, seed):
 def _load(base, dataset, data_dir, protocol, seed, options):
     """The dataset of all trials; `InputError` if it cannot be trained on."""
     ds = load_for(base, dataset, data_dir, protocol, seed, options)
+    check_classes_alone(ds, "the search")
     ds = ds.limited(base.limit, seed) if base.limit else ds
     check_splits(ds, learns=base.epochs > 0)
     return ds

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from second_outputs import classifier_with
 
 from fer_tf.common.checks import InputError
+from fer_tf.common.inference import predict_both
 from fer_tf.data.base import ArrayImages, Split
 from fer_tf.models.inference import predict_probabilities
 
@@ -39,3 +41,20 @@ def test_a_split_is_read_in_its_order(rng):
 def test_raw_scores_are_refused(rng, activation):
     with pytest.raises(InputError, match=r"model: outputs are not probabilities \(a row sums to .*end the model in a"):
         predict_probabilities(model_of(activation), rng.random((5, 4, 4, 1)) + 1)
+
+
+def test_both_outputs_come_batch_by_batch_and_belong_to_the_same_pictures(rng):
+    model, images = classifier_with(), rng.integers(0, 256, (5, 48, 48, 1), dtype=np.uint8)
+    probabilities, values = predict_both(model, images, batch_size=2)
+    assert values.shape == (5, 2)
+    np.testing.assert_allclose(probabilities, predict_probabilities(model, images), atol=1e-6)
+    alone = [predict_both(model, images[[row]])[1][0] for row in range(5)]
+    np.testing.assert_allclose(values, alone, atol=1e-6)
+    assert predict_both(model, images[:0])[1].shape == (0, 2)
+
+
+def test_a_model_without_a_second_output_has_no_values(rng):
+    model, images = model_of("softmax"), rng.random((3, 4, 4, 1))
+    probabilities, values = predict_both(model, images)
+    assert values is None
+    np.testing.assert_array_equal(probabilities, predict_probabilities(model, images))

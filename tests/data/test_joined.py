@@ -309,3 +309,18 @@ def test_commands_take_joined_sets(capsys, home, tmp_path, monkeypatch):
 def test_the_honest_protocol_is_taken():
     assert joined.honest(dataset_spec("jaffe")) == "subject"
     assert joined.honest(dataset_spec("folder")) == "stratified"
+
+
+def test_a_second_output_is_known_for_its_own_source_only(home):
+    """A source that was not asked for its units must not count as a face without any."""
+    name, units = "synthetic+disfa", {"disfa.targets": "expression+action_units"}
+    options = {"synthetic.count": 40, "synthetic.image_size": 16, "disfa.stride": 1}
+    ds = load_dataset(name, home, **options, **units)
+    alone = load_dataset("disfa", home, stride=1, targets="expression+action_units")
+    assert ds.second == alone.second
+    values, is_disfa = ds.table[list(ds.second.names)], ds.table["from disfa"]
+    assert values[is_disfa].notna().all(axis=None)
+    assert values[~is_disfa].isna().all(axis=None)
+    assert load_dataset(name, home, **options).second is None
+    with pytest.raises(InputError, match="targets: sources with different second outputs cannot be joined"):
+        load_dataset(name, home, **options, **units, **{"synthetic.targets": "expression+action_units"})

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from fixtures import BROKEN, write_face
 from PIL import Image
+from second_outputs import save_with
 
 import fer_tf
 from fer_tf.common.checks import InputError
@@ -365,3 +366,22 @@ def test_the_pseudocode_of_the_proposal_runs(tiny_model_path, tmp_path):
     assert len(fer_tf.EMOTION_LABELS) == len(set(fer_tf.EMOTION_LABELS)) == 8
     with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
         fer_tf.load_modle  # noqa: B018
+
+
+def test_a_second_output_adds_its_columns(recognizer, faces, tmp_path):
+    """Valence and arousal behind the classes, of the same faces; a file that cannot be read has none."""
+    path, out = save_with(tmp_path / "affect.h5"), tmp_path / "out.csv"
+    broken = write_face(tmp_path / "broken.png")
+    broken.write_bytes(b"no picture")
+    affect = EmotionRecognizer(path, batch_size=2, detector="none")
+    frame = affect.predict([faces[0], broken, *faces[1:4]])
+    assert list(frame.columns) == affect.columns == [*COLUMNS[:-1], "valence", "arousal", "error"]
+    values = frame[["valence", "arousal"]]
+    assert values.dtypes.tolist() == [float, float]
+    assert values.isna().all(axis=1).tolist() == [False, True, False, False, False]
+    assert values.abs().max(axis=None) <= 1
+    alone = affect.predict(faces[3])[["valence", "arousal"]].to_numpy()
+    np.testing.assert_allclose(values.to_numpy()[-1:], alone, atol=1e-6)
+    affect.predict_to_csv([faces[0], broken, *faces[1:4]], out, progress=False)
+    np.testing.assert_allclose(pd.read_csv(out)[["valence", "arousal"]], values, atol=1e-5)
+    assert recognizer.value_names == []

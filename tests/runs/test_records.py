@@ -82,3 +82,14 @@ def test_a_record_that_begins_unmarks_what_was_finished(write_run):
     records.write_training(directory, beginning, {"parameters": 7})
     assert read_json(directory / "training.json") == {**beginning, "parameters": 7}
     assert read_json(directory / "record.json")["environment"] == beginning["environment"]
+
+
+def test_a_run_is_named_for_its_second_output():
+    """Without the "+", which separates the names of teachers."""
+    names = [
+        records.run_name("cnn", "synthetic", "identity", 0, {"targets": targets})
+        for targets in ("expression", "expression+valence_arousal")
+    ]
+    assert names == ["cnn-synthetic-identity-seed0", "cnn-synthetic-identity-valence_arousal-seed0"]
+    assert records.task_names({"disfa.targets": "expression+action_units"}) == ["disfa_action_units"]
+    assert records.task_names({"disfa.targets": "expression"}) == []

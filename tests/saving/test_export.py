@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from exports import CLASSES, NAMES, decided_model, left_in, small, some_pictures
+from second_outputs import save_with
 
 from fer_tf.common.checks import InputError
 from fer_tf.data.images import convert
@@ -282,3 +283,12 @@ def test_a_model_stays_in_keras_unless_another_runtime_is_named(decided):
 def test_a_model_without_description_is_described_by_its_outputs(decided):
     bare = keras.models.clone_model(decided)
     assert model_info(bare) == describe(bare, CLASSES)
+
+
+def test_an_export_has_the_classes_alone_and_says_so(tmp_path, pictures):
+    """It must not promise valence and arousal that nobody can read from it."""
+    path = save_with(tmp_path / "m.h5")
+    export_model(path, tmp_path / "m.onnx", "onnx", pictures=pictures)
+    loaded = open_exported(tmp_path / "m.onnx")
+    assert loaded.output_shape[-1] == len(model_info(loaded)["class_names"]) == 7
+    assert "second_output" not in model_info(loaded)

@@ -6,9 +6,11 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from second_outputs import classifier_with, save_with
 
 from fer_tf.common.checks import InputError, ModelFileError
-from fer_tf.emotions import EMOTION_LABELS, EMOTIONS
+from fer_tf.common.inference import predict_both, whole_of
+from fer_tf.emotions import EMOTION_LABELS, EMOTIONS, VALENCE_AROUSAL, SecondOutput
 from fer_tf.models import build_model
 from fer_tf.saving import Declaration, find_model, load_model, model_info, save_model
 
@@ -137,3 +139,55 @@ def test_models_are_looked_for_in_the_models_folder(model, fresh_home, monkeypat
     assert find_model("b.h5") == fresh_home / "models" / "b.h5"
     with pytest.raises(ModelFileError, match=r"no model file c.h5; looked at c.h5, .*models/c.h5, .*bundled/c.h5"):
         find_model("c.h5")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_second_output_travels_with_the_model(suffix, tmp_path, rng):
+    """Everything that asks for classes gets a classifier; predict gets both."""
+    second = SecondOutput("action_units", ("AU1", "AU12"), 0.4)
+    model, images = classifier_with(second), rng.integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
+    save_model(model, tmp_path / f"m{suffix}", EMOTIONS[:7])
+    loaded = load_model(tmp_path / f"m{suffix}")
+    assert loaded.output_shape == (None, 7)
+    assert whole_of(loaded).second == second
+    assert model_info(loaded)["second_output"] == {"kind": "action_units", "names": ["AU1", "AU12"], "present": 0.4}
+    for found, expected in zip(predict_both(loaded, images), predict_both(model, images), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    save_model(loaded, tmp_path / "again.h5", EMOTIONS[:7])
+    assert whole_of(load_model(tmp_path / "again.h5")).second == second, "a copy keeps it"
+
+
+def test_a_model_without_a_second_output_says_nothing_of_one(model, tmp_path):
+    save_model(model, tmp_path / "m.h5", EMOTIONS)
+    loaded = load_model(tmp_path / "m.h5")
+    assert whole_of(loaded) is None
+    assert set(model_info(loaded)) == {"class_names", "input_shape", "pixel_range", "provenance"}
+
+
+GOOD = {**VALENCE_AROUSAL._asdict(), "names": ["valence", "arousal"]}
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({**GOOD, "names": ["valence"]}, "names 1 values, but its second output is"),
+        ({**GOOD, "names": ["valence", "label"]}, "cannot be columns of a csv"),
+        ({**GOOD, "names": ["valence", "anger"]}, "cannot be columns of a csv"),
+        ({**GOOD, "names": "valence"}, "are not a list of names"),
+        ({**GOOD, "present": "much"}, "the kind or threshold of its second output is not known"),
+        ({**GOOD, "kind": ["age"]}, "the kind or threshold of its second output is not known"),
+        ({"kind": "valence_arousal"}, "second_output must have kind, names, present; it is"),
+        (None, "second_output must have kind"),
+    ],
+)
+def test_a_second_output_that_contradicts_the_file_is_refused(second, message, tmp_path):
+    edit(save_with(tmp_path / "m.h5"), second_output=second)
+    with pytest.raises(ModelFileError, match=message):
+        load_model(tmp_path / "m.h5")
+
+
+def test_a_file_that_promises_a_second_output_must_have_one(model, tmp_path):
+    save_model(model, tmp_path / "m.h5", EMOTIONS)
+    edit(tmp_path / "m.h5", second_output=GOOD)
+    with pytest.raises(ModelFileError, match="says that it has a second output, but has 1 outputs"):
+        load_model(tmp_path / "m.h5")

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...common.checks import DataError, InputError, MissingDataError, check_choice
 from ...common.paths import expanded
-from ...emotions import AFFECTNET_CODES, EMOTIONS
+from ...emotions import AFFECTNET_CODES, EMOTIONS, TARGETS, VALENCE_AROUSAL
 from ..base import DatasetSpec, FaceDataset
 from ..csv_files import read_lines
 from ..images import picture_stem
@@ -56,6 +56,7 @@ def load(
     missing: str = "raise",
     occluded: str | Path | None = None,
     order: str = "published",
+    targets: str = "expression",
 ) -> FaceDataset:
     """Loads AffectNet from `root`; see `load_dataset`.
 
@@ -73,12 +74,15 @@ def load(
         order: what the numbers of class folders mean: "published" for AffectNet's own codes (0 neutral .. 7 contempt),
             or "alphabetical" (0 anger .. 7 surprise). A note says the order and the number of pictures in each folder.
             If these fit the published numbers only in the other order, a warning says so.
+        targets: "expression", or "expression+valence_arousal": a model then learns valence and arousal, too. Pictures
+            without them (NaN) count only for the classes.
     Returns: `FaceDataset`, uint8 [N, image_size, image_size, C], table with label, split, name, valence and arousal
         (float32 -1..1, NaN if unknown). Eight classes, or seven if the copy has no contempt. The 68 landmarks are not
         read.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_choice("missing", missing, ("raise", "drop"))
+    check_choice("targets", targets, TARGETS[:2])
     listing = read_listing(root, missing, HOW_TO_GET, check_choice("order", order, ORDERS))
     rows, notes = listing.table, [*listing.notes, *_order_notes(root, listing, order)]
     labels = _LABELS[rows["code"]]
@@ -92,13 +96,16 @@ def load(
     if occluded is not None:
         table["occluded"], note = _occluded(root, table, occluded)
         notes.append(note)
+    if targets != "expression" and table[["valence", "arousal"]].isna().all(axis=None):
+        raise InputError(f"targets: no picture in {root} has valence or arousal; use targets=expression")
     boxes = rows[BOX].to_numpy(np.int32) if crop and listing.form == "manifest" else None
     if boxes is not None and (whole := int((boxes[:, 2:] <= 0).any(axis=1).sum())):
         notes.append(f"{whole:,} pictures have no face box and are used whole")
     paths = [f"{root}/{name}" for name in table["name"]]
     store = image_store(paths, (image_size, image_size), image_channels, stream, boxes)
     source = listing.source if boxes is None else f"{listing.source} cropped"
-    return FaceDataset("affectnet", protocol, names, table, store, notes, source, deviation=deviation)
+    second = None if targets == "expression" else VALENCE_AROUSAL
+    return FaceDataset("affectnet", protocol, names, table, store, notes, source, deviation=deviation, second=second)
 
 
 def _order_notes(root, listing, order):

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ...common.checks import DataError, InputError, check_choice, check_whole
 from ...common.hashes import file_fingerprint
-from ...emotions import EMOTIONS
+from ...emotions import EMOTIONS, TARGETS, SecondOutput
 from ..base import DatasetSpec, FaceDataset
 from ..cache import cached_arrays, listing_fingerprint
 from ..folders import list_files, missing_data
@@ -23,7 +23,7 @@ from ..splits import group_split
 from ..stores import MEMORY_LIMIT, ArrayImages
 from ..video import VIDEO_SUFFIXES, read_frames
 from ..video import __file__ as VIDEO_CODE
-from .disfa_units import UNITS, emotions_of, read_units
+from .disfa_units import PRESENT, STRONGEST, UNITS, emotions_of, read_units
 
 CLASS_NAMES = EMOTIONS[:7]
 # The usual three parts of nine people (Shao et al. 2018, "Deep adaptive attention"); part k is the test set of fold k.
@@ -55,6 +55,7 @@ def load(
     anger: bool = False,
     image_size: int = 96,
     image_channels: int = 3,
+    targets: str = "expression",
 ) -> FaceDataset:
     """Loads DISFA from `root`; see `load_dataset`. 6 classes (7 with anger), uint8 [N, image_size, image_size, C].
 
@@ -66,11 +67,14 @@ def load(
         anger: see `emotions_of`.
         image_size: side in pixels; the whole frame is squeezed to a square.
         image_channels: 1 (luminance) or 3.
+        targets: "expression", or "expression+action_units": a model then learns the twelve units, too. The table gets
+            their intensities divided by 5 (AU1 .. AU26, 0..1), next to those of the files (au1 .. au26, 0..5).
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
     check_choice("camera", camera, ("left", "right"))
     check_whole("stride", stride, 1)
+    check_choice("targets", targets, (TARGETS[0], TARGETS[2]))
     files, shape = _subjects(root, camera), (image_size, image_size, image_channels)
     table, notes = _derive(files, stride, anger)
     _check_memory(len(table), shape)
@@ -86,7 +90,11 @@ def load(
     table["name"] = [f"{files[row.subject][0].name}#{row.frame}" for row in table.itertuples()]
     source = listing_fingerprint(root, [path for video, labels in files.values() for path in (video, *labels)])
     store, notes = ArrayImages(images if is_read.all() else images[is_read]), notes + complaints
-    ds = FaceDataset("disfa", protocol, names, table, store, notes, source)
+    second = None
+    if targets != "expression":
+        second = SecondOutput("action_units", tuple(f"AU{unit}" for unit in UNITS), PRESENT / STRONGEST)
+        table[list(second.names)] = table[[f"au{unit}" for unit in UNITS]] / STRONGEST
+    ds = FaceDataset("disfa", protocol, names, table, store, notes, source, second=second)
     ds.deviation = "" if set(files) == set(PUBLISHED) else f"this copy of DISFA has {len(files)} people, not its 27"
     share = ds.counts().loc["neutral", "all"] / len(table)
     notes.append(f"neutral is {share:.0%} of the images: report balanced accuracy or macro F1 next to accuracy")

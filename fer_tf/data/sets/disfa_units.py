@@ -22,6 +22,7 @@ from ...emotions import EMOTIONS
 
 UNITS = (1, 2, 4, 5, 6, 9, 12, 15, 17, 20, 25, 26)
 PRESENT = 2  # a unit is present from this intensity on
+STRONGEST = 5  # the largest intensity
 # emotion -> (units that must all be present, units of which at least one must be present)
 RULES = {
     "happiness": ((6, 12), ()),

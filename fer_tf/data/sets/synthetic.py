@@ -7,6 +7,7 @@ say nothing about real ones.
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -17,12 +18,13 @@ import pandas as pd
 
 from ...common.checks import InputError, check_choice, check_whole
 from ...common.hashes import code_fingerprint
-from ...emotions import EMOTIONS
+from ...emotions import AFFECT, EMOTIONS, TARGETS, VALENCE_AROUSAL, SecondOutput
 from .. import drawn_faces
 from ..base import DatasetSpec, FaceDataset
 from ..cache import cached_arrays
 from ..drawn_face_parts import region_masks
-from ..drawn_faces import DIFFICULTIES, draw_faces
+from ..drawn_faces import ACTION_UNITS, DIFFICULTIES, draw_faces
+from ..drawn_faces.units import ACTIVE
 from ..splits import group_split
 from ..stores import ArrayImages
 
@@ -45,6 +47,7 @@ def load(
     difficulty: str = "default",
     raters: int = 0,
     label_mode: str = "majority",
+    targets: str = "expression",
 ) -> FaceDataset:
     """Draws `count` faces (cached after the first time); see `load_dataset`. 8 classes, uint8 [count, S, S, 1].
 
@@ -58,6 +61,8 @@ def load(
         difficulty: a key of `drawn_faces.DIFFICULTIES`.
         raters: number of simulated people who label each training face; 0 gives the drawn emotion.
         label_mode: a key of `LABEL_MODES`; soft needs raters.
+        targets: "expression"; "expression+valence_arousal", see `drawn_affect`; or "expression+action_units", the
+            drawn strengths of the units (0..1), where AU12 and AU14 are also those of one side.
     Returns: `FaceDataset` with truth masks.
     Raises: `InputError` for a wrong argument.
     """
@@ -66,6 +71,7 @@ def load(
     check_choice("difficulty", difficulty, DIFFICULTIES)
     check_whole("raters", raters, high=1000)
     check_choice("label_mode", label_mode, LABEL_MODES)
+    check_choice("targets", targets, TARGETS)
     if label_mode == "soft" and not raters:
         raise InputError("label_mode: soft labels are votes of raters; give their number, as in raters=10")
     settings = {"count": count, "seed": seed, "size": image_size, "difficulty": difficulty}
@@ -78,8 +84,37 @@ def load(
     table["split"] = group_split(table["identity"].to_numpy(), SHARES, seed)
     soft = _take_votes(table, raters, seed) if raters else None
     store, truth = ArrayImages(arrays["images"]), functools.partial(_masks, settings)
-    ds = FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth)
+    second = _second(table, targets)
+    ds = FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth, second=second)
     return replace(ds, probabilities=soft) if label_mode == "soft" else ds
+
+
+def _second(table, targets):
+    """The second output; valence and arousal become columns of the table, where the units are already."""
+    if targets == "expression":
+        return None
+    if targets == "expression+action_units":
+        for unit in ("AU12", "AU14"):  # a face and its mirror image have the same units
+            table[unit] = table[[unit, f"{unit}L", f"{unit}R"]].max(axis=1)
+        return SecondOutput("action_units", tuple(unit for unit in ACTION_UNITS if unit[-1] not in "LR"), ACTIVE)
+    affect = drawn_affect(table["emotion"], table["intensity"].to_numpy())
+    table[list(VALENCE_AROUSAL.names)] = affect
+    return VALENCE_AROUSAL
+
+
+def drawn_affect(emotions: Sequence[str] | pd.Series, intensity: np.ndarray) -> np.ndarray:
+    """Valence and arousal of drawn faces: the emotion's point in the circumplex (`AFFECT`) times the intensity.
+
+    So a faint expression lies near neutral, (0, 0), as in Russell 1980, "A circumplex model of affect". A second
+    emotion that is blended in does not count. These are values of drawings by a rule, not of what a person feels.
+
+    Args:
+        emotions: N names of `EMOTIONS`.
+        intensity: float [N], 0..1.
+    Returns: float32 [N, 2], valence and arousal, -1..1.
+    """
+    points = np.array([AFFECT[emotion] for emotion in emotions], np.float32).reshape(-1, 2)
+    return points * np.asarray(intensity, np.float32)[:, None]
 
 
 def rater_votes(labels: np.ndarray, intensity: np.ndarray, raters: int, seed: int = 0) -> np.ndarray:

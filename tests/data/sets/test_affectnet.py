@@ -281,3 +281,32 @@ def test_an_order_needs_numbers(tmp_path, faces):
         load(tmp_path, order="alphabetical")
     with pytest.raises(InputError, match="order: allowed are published, alphabetical; received 'fer2013'"):
         load(tmp_path, order="fer2013")
+
+
+@pytest.mark.parametrize("form", [name for name in FORMS if "folders" not in name])
+def test_valence_and_arousal_as_second_output(form, tmp_path, faces):
+    FORMS[form](tmp_path / "affectnet", faces)
+    ds = load(tmp_path, targets="expression+valence_arousal")
+    assert ds.second.names == ("valence", "arousal")
+    names = ds.table["name"].to_numpy()[ds.train.rows]
+    np.testing.assert_allclose(ds.train.values, [[code_of(name, form) / 10, -0.5] for name in names], atol=1e-6)
+    assert load(tmp_path).second is None
+
+
+def test_unknown_valence_is_no_number(tmp_path, faces):
+    """The publisher writes -2; learned as a value, it would be the most unpleasant face of all."""
+    write_manifest(tmp_path / "affectnet", faces, lists=".")
+    path = tmp_path / "affectnet" / "training.csv"
+    path.write_text(path.read_text().replace(",2,0.2,-0.5", ",2,-2,-2"))
+    ds = load(tmp_path, targets="expression+valence_arousal")
+    is_sad = ds.train.labels == EMOTIONS.index("sadness")
+    assert np.isnan(ds.train.values[is_sad]).all()
+    assert not np.isnan(ds.train.values[~is_sad]).any()
+
+
+def test_a_copy_without_values_cannot_give_them(tmp_path, faces):
+    write_folders(tmp_path / "affectnet", faces, CODES)
+    with pytest.raises(InputError, match=r"targets: no picture in .* has valence or arousal"):
+        load(tmp_path, targets="expression+valence_arousal")
+    with pytest.raises(InputError, match="targets: allowed are expression, expression"):
+        load(tmp_path, targets="expression+action_units")

@@ -217,5 +217,18 @@ def test_spec_offers_what_load_takes():
         "anger": False,
         "image_size": 96,
         "image_channels": 3,
+        "targets": "expression",
     }
     assert all(part in disfa.SPEC.how_to_get for part in ("{root}", "https://"))
+
+
+def test_action_units_as_second_output(disfa_root):
+    """Intensities 0..5 become 0..1; a unit is present from 2 of 5 on, as in the rules for emotions."""
+    ds = load(disfa_root, targets="expression+action_units")
+    assert ds.second == ("action_units", tuple(f"AU{unit}" for unit in UNITS), 0.4)
+    frames = ds.table["frame"].to_numpy()[ds.test.rows]
+    expected = rows_of([FACES[(frame - 1) % 10] for frame in frames]) / 5
+    np.testing.assert_allclose(ds.test.values, expected, atol=1e-6)
+    assert ds.table["au12"].max() == 5, "the files' own intensities stay in the table"
+    with pytest.raises(InputError, match="targets: allowed are expression, expression"):
+        load(disfa_root, targets="expression+valence_arousal")

@@ -5,7 +5,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.data import load_dataset
-from fer_tf.data.sets.synthetic import rater_votes
+from fer_tf.data.sets.synthetic import drawn_affect, rater_votes
 from fer_tf.emotions import EMOTIONS
 
 
@@ -73,3 +73,43 @@ def test_raters_err_on_faint_faces():
 def test_soft_labels_without_raters_are_refused():
     with pytest.raises(InputError, match="soft labels are votes of raters; give their number, as in raters=10"):
         load_dataset("synthetic", count=400, label_mode="soft")
+
+
+def test_affect_is_the_emotions_point_times_the_intensity():
+    found = drawn_affect(["happiness", "happiness", "sadness", "neutral"], np.array([1, 0.5, 1, 0]))
+    np.testing.assert_allclose(found, [[0.81, 0.51], [0.405, 0.255], [-0.63, -0.27], [0, 0]], atol=1e-6)
+    assert drawn_affect([], np.zeros(0)).shape == (0, 2)
+
+
+def test_second_outputs_of_drawn_faces(tiny_faces):
+    """They are other labels of the same pictures: another dataset to learn from, comparable on its classes."""
+    affect, units = (
+        load_dataset("synthetic", count=400, targets=f"expression+{kind}")
+        for kind in ("valence_arousal", "action_units")
+    )
+    assert affect.second.names == ("valence", "arousal")
+    rows = affect.table.iloc[affect.val.rows]
+    np.testing.assert_array_equal(affect.val.values, drawn_affect(rows["emotion"], rows["intensity"]))
+    happy = affect.val.labels == EMOTIONS.index("happiness")
+    assert affect.val.values[happy].min() > 0
+    assert units.second.names[:3] == ("AU1", "AU2", "AU4")
+    assert not any(name.endswith(("L", "R")) for name in units.second.names), "a mirror image has the same units"
+    assert units.train.values.min() >= 0
+    assert units.train.values.max() <= 1
+    contempt = units.train.labels == EMOTIONS.index("contempt")
+    assert (units.train.values[contempt, units.second.names.index("AU14")] > 0).all(), "one-sided, but there"
+    assert tiny_faces.second is None
+    assert tiny_faces.train.values is None
+    assert len({ds.fingerprint() for ds in (tiny_faces, affect, units)}) == 3
+    assert affect.test_fingerprint() == tiny_faces.test_fingerprint()
+
+
+def test_values_stay_with_their_pictures():
+    """Fewer classes, fewer images and training's own copies must not shift the rows."""
+    whole = load_dataset("synthetic", count=400, targets="expression+valence_arousal")
+    for ds in (whole.with_classes(EMOTIONS[:6]), whole.limited(40), whole.with_train_share(0.3)):
+        for split in (ds.train, ds.training_data().train):
+            rows = ds.table.iloc[ds.train.rows]
+            np.testing.assert_array_equal(split.values, drawn_affect(rows["emotion"], rows["intensity"]))
+    with pytest.raises(InputError, match="targets: allowed are expression, expression"):
+        load_dataset("synthetic", count=400, targets="valence_arousal")
