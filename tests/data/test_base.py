@@ -23,7 +23,7 @@ def test_labels_are_codes_into_the_class_names(tiny_faces):
 
 def test_training_data_holds_no_test_split(tiny_faces):
     view = tiny_faces.training_data()
-    assert set(vars(view)) == {"train", "val", "class_names", "image_shape"}
+    assert set(vars(view)) == {"train", "val", "class_names", "image_shape", "second"}
     for mine, split in ((view.train, tiny_faces.train), (view.val, tiny_faces.val)):
         np.testing.assert_array_equal(mine.images, split.images)
         np.testing.assert_array_equal(mine.labels, split.labels)
