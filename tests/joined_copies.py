@@ -44,3 +44,12 @@ def write_tfeid(home, rng, people=10):
 def write_disfa(home):
     for number in range(1, 4):
         write_subject(home / "disfa", f"SN{number:03d}")
+
+
+def write_small_sets(home):
+    """RAF-DB, CK+ and TFEID, always with the same pictures; returns the folder."""
+    rng = np.random.default_rng(0)
+    write_rafdb(home, rng)
+    write_ckplus(home, rng)
+    write_tfeid(home, rng)
+    return home

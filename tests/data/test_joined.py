@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures import run_cli
-from joined_copies import write_ckplus, write_disfa, write_noise, write_rafdb, write_tfeid
+from joined_copies import write_disfa, write_noise, write_small_sets
 from PIL import Image
 
 from fer_tf.common.checks import InputError, MissingDataError
@@ -19,10 +19,7 @@ FIVE = "ferplus+rafdb+ckplus+tfeid+disfa"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Four of document [4]'s five datasets; FER+ is in `five`."""
-    home, rng = tmp_path_factory.mktemp("my dätä"), np.random.default_rng(0)
-    write_rafdb(home, rng)
-    write_ckplus(home, rng)
-    write_tfeid(home, rng)
+    home = write_small_sets(tmp_path_factory.mktemp("my dätä"))
     write_disfa(home)
     return home
 

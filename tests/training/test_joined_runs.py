@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from fixtures import home_of_runs, run_cli
-from joined_copies import write_ckplus, write_rafdb, write_tfeid
+from joined_copies import write_small_sets
 
 from fer_tf.data import load_dataset
 from fer_tf.evaluation.comparison import source_scores
@@ -24,11 +24,7 @@ DATASET = "rafdb+ckplus+tfeid+disfa"
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """Three datasets; DISFA is not there."""
-    home, rng = tmp_path_factory.mktemp("home"), np.random.default_rng(0)
-    write_rafdb(home, rng)
-    write_ckplus(home, rng)
-    write_tfeid(home, rng)
-    return home
+    return write_small_sets(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ CLASS_NAMES = EMOTIONS[:7]
 # Aligned faces and whole frames of train and of the published validation set.
 PUBLISHED = {"aligned": (891, 431), "whole": (958, 436)}
 _FRAME = re.compile(r"(.+)_\d{6,}_\d{6,}")
-# A folder is a home of class folders if it has at least so many folders with the name of an emotion.
+# A folder counts as a split if at least this many of its folders have the name of an emotion.
 _CLASS_FOLDERS = 4
 # How deep below the root such folders are searched: archives unpack into folders of their own.
 _DEPTH = 5

@@ -1,8 +1,11 @@
 """CK+ in its publisher's layout and its copies: codes, frames, folds without a shared subject, crops by landmarks."""
 
+import functools
+
 import numpy as np
 import pytest
 from ckplus_copies import SUBJECTS, WANTED, code_of, load, value
+from folds import assert_folds_are_of_people
 from PIL import Image
 
 from fer_tf.common.checks import DataError, InputError, MissingDataError
@@ -45,15 +48,7 @@ def test_published_counts_are_no_deviation(ckplus_home, monkeypatch):
 
 
 def test_folds_cover_every_row_once_and_share_no_subject(ckplus_home):
-    tested = []
-    for fold in range(10):
-        ds = load(ckplus_home, fold=fold, seed=fold)
-        people = ds.table.groupby("split")["subject"].agg(set).to_dict()
-        assert people["test"] == set(SUBJECTS[fold::10])
-        assert people["val"] == set(SUBJECTS[(fold + 1) % 10 :: 10])
-        assert people["train"] == set(SUBJECTS) - people["test"] - people["val"]
-        tested += list(np.flatnonzero(ds.table["split"] == "test"))
-    assert sorted(tested) == list(range(len(ds.table)))
+    assert_folds_are_of_people(functools.partial(load, ckplus_home), SUBJECTS)
     same = [load(ckplus_home, fold=3, seed=seed).fingerprint() for seed in (0, 7)]
     assert same[0] == same[1] != load(ckplus_home, fold=4).fingerprint()
 

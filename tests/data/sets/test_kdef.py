@@ -1,7 +1,9 @@
 """KDEF in its publisher's layout: names, angles, folds in which both sessions of a person stay together."""
 
-import numpy as np
+import functools
+
 import pytest
+from folds import assert_folds_are_of_people
 from kdef_copies import CODES, PEOPLE, gray, load, write, write_kdef
 
 from fer_tf.common.checks import DataError, InputError, MissingDataError
@@ -34,15 +36,7 @@ def test_labels_people_and_pixels(home):
 
 
 def test_both_sessions_of_a_person_are_in_one_split(home):
-    tested = []
-    for fold in range(10):
-        ds = load(home, fold=fold, seed=fold)
-        people = ds.table.groupby("split")["subject"].agg(set).to_dict()
-        assert people["test"] == set(PEOPLE[fold::10])
-        assert people["val"] == set(PEOPLE[(fold + 1) % 10 :: 10])
-        assert people["train"] == set(PEOPLE) - people["test"] - people["val"]
-        tested += list(np.flatnonzero(ds.table["split"] == "test"))
-    assert sorted(tested) == list(range(len(ds.table)))
+    assert_folds_are_of_people(functools.partial(load, home), PEOPLE)
 
 
 def test_random_says_that_people_are_in_every_split(home):
