@@ -13,7 +13,7 @@ from .metrics import holm_of_made
 from .significance import mcnemar_matrix
 
 # Settings that no ablation studies. If they differ, they may be the cause of a difference in accuracy.
-TRAINING = ("epochs", "matching_epochs", "width", "depth", "precision")
+TRAINING = ("epochs", "passes", "matching_epochs", "width", "depth", "precision")
 NOT_COMPARED = "neither has learned"
 
 
@@ -102,7 +102,7 @@ def _row(question, record, metrics, test, reference):
 def _otherwise(record, reference):
     """Settings that differ between a run and its reference, except for the models themselves."""
     ours, theirs = (
-        {"pictures": "×".join(map(str, run.get("image_shape", []))), **run.get("settings", {})}
+        {"pictures": "×".join(map(str, run.get("image_shape", []))), "passes": 1, **run.get("settings", {})}
         for run in (record, reference)
     )
     differing = (key for key in ("pictures", *TRAINING) if ours.get(key) != theirs.get(key))

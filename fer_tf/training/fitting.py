@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import keras
+import numpy as np
 import pandas as pd
 
 from .. import layers, models
@@ -293,10 +294,30 @@ def _resized(split, size):
 
 def _batches(split, experiment, seed, first, end, answers, answer):
     """The augmented batches of the epochs first .. end - 1, and how many an epoch has."""
+    plan = planned(split, experiment, seed, answers)
+    stages = layers.augmentation_stages(experiment.augmentation())
+    return pipeline.training_batches(split, plan, stages, layers.mix, first, end, answer), plan.steps
+
+
+def planned(
+    split: Split,
+    experiment: Experiment,
+    seed: int,
+    answers: np.ndarray | None = None,
+    kind: type[epoch_plan.EpochPlan] = epoch_plan.EpochPlan,
+) -> epoch_plan.EpochPlan:
+    """The plan of an experiment's epochs.
+
+    Args:
+        split: what is shown.
+        experiment, seed: see `fit`.
+        answers: float [N, K], what is learned next to the classes; see `EpochPlan`.
+        kind: of the plan.
+    """
     weights = (
         epoch_plan.balanced_class_weights(split.labels, len(split.class_names)) if experiment.class_weights else None
     )
-    full_plan = epoch_plan.EpochPlan(
+    return kind(
         epoch_plan.target_matrix(split),
         experiment.batch_size,
         seed,
@@ -307,8 +328,6 @@ def _batches(split, experiment, seed, first, end, answers, answer):
         answers,
         experiment.passes,
     )
-    stages = layers.augmentation_stages(experiment.augmentation())
-    return pipeline.training_batches(split, full_plan, stages, layers.mix, first, end, answer), full_plan.steps
 
 
 def _facts(model, history):

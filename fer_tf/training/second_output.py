@@ -156,18 +156,7 @@ def _train(model, whole, training_data, experiment, seed, keeper):
 
 def _batches(split, experiment, seed, first, end):
     """The augmented batches of the epochs first .. end - 1, with targets [B, C + 2K]."""
-    balanced = epoch_plan.balanced_class_weights(split.labels, len(split.class_names))
-    plan = _PlanWithValues(
-        epoch_plan.target_matrix(split),
-        experiment.batch_size,
-        seed,
-        len(layers.DRAWS),
-        experiment.sampling,
-        experiment.mixup,
-        balanced if experiment.class_weights else None,
-        values_and_known(split.values),
-        experiment.passes,
-    )
+    plan = fitting.planned(split, experiment, seed, values_and_known(split.values), _PlanWithValues)
     stages = layers.augmentation_stages(experiment.augmentation())
     return pipeline.training_batches(split, plan, stages, layers.mix, first, end)
 

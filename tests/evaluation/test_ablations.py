@@ -73,6 +73,12 @@ def test_other_differences_are_named():
     first, second = {"epochs": 10, "precision": "mixed_bfloat16"}, {"epochs": 10, "precision": "float32"}
     table = ablations_table([run("ran_backbone", 0.6, settings=first), run("ran", 0.8, settings=second)])
     assert list(table["trained otherwise"]) == ["", "precision float32 for mixed_bfloat16"]
+    # a record from before the setting existed showed each image once an epoch
+    longer = run("ran", 0.8, settings={"epochs": 10, "passes": 10})
+    table = ablations_table([run("ran_backbone", 0.6, settings={"epochs": 10}), longer])
+    assert list(table["trained otherwise"]) == ["", "passes 10 for 1"]
+    table = ablations_table([longer, run("ran_backbone", 0.6, settings={"epochs": 10, "passes": 1})])
+    assert "passes" in table["trained otherwise"].iloc[1]
 
 
 @pytest.mark.parametrize(
