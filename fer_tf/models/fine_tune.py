@@ -6,13 +6,13 @@ from ..common.checks import InputError
 from .backbones import TUNED, TUNED_DROPOUT
 from .cnn import cnn
 from .parts import classifier
-from .transfer import _head_first
+from .transfer import head_first
 
 # Layers of the head: those of the starting model that have these names get other ones.
 _HEAD = (TUNED_DROPOUT, "scores", "probabilities")
 
 
-@_head_first
+@head_first
 def fine_tune(
     input_shape: tuple[int, int, int],
     num_classes: int,

@@ -7,7 +7,7 @@ from ..common.checks import InputError, check_whole
 from ..layers import BackboneInput, PatchAttention
 from .backbones import BACKBONE, load_backbone
 from .parts import classifier, norm, penalty, scaled
-from .transfer import _head_first
+from .transfer import head_first
 
 # The end of MobileNet's ninth block: a sixteenth of the picture's side.
 LAST = "conv_pw_9_relu"
@@ -16,7 +16,7 @@ SMALLEST = 144
 PATCH_CHANNELS = 256
 
 
-@_head_first
+@head_first
 def patt_lite(
     input_shape: tuple[int, int, int],
     num_classes: int,

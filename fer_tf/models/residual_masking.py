@@ -5,7 +5,7 @@ from keras import layers
 
 from ..common.checks import check_choice
 from .parts import check_side, classifier, conv_norm, norm, scaled
-from .resnet import STEMS, _block
+from .resnet import STEMS, residual_block
 
 FILTERS = (64, 128, 256, 512)
 MASKS = ("softmax", "sigmoid")
@@ -48,7 +48,7 @@ def residual_masking(
     x = _stem(x, filters[0], stem)
     for stage, (channels, count, depth) in enumerate(zip(filters, blocks, depths, strict=True), start=1):
         for block in range(1, count + 1):
-            x = _block(x, channels, 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}")
+            x = residual_block(x, channels, 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}")
         x = masked(x, depth, mask, f"stage{stage}")
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(inputs, classifier(x, num_classes, dropout), name="residual_masking")
@@ -92,13 +92,13 @@ def mask_of(x: keras.KerasTensor, depth: int, mask: str, name: str) -> keras.Ker
     y = x
     for level in range(1, depth + 1):
         y = layers.MaxPooling2D(padding="same", name=f"{name}_pool{level}")(y) if downs else y
-        y = _block(y, channels * 2**level, 1, f"{name}_down{level}")
+        y = residual_block(y, channels * 2**level, 1, f"{name}_down{level}")
         downs.append(y)
     for level in range(depth - 1, 0, -1):
         y = _enlarged(y, downs[level - 1], f"{name}_up{level}")
         y = layers.Concatenate(name=f"{name}_join{level}")([y, downs[level - 1]])
-        y = _block(y, channels * 2**level, 1, f"{name}_up{level}")
-    y = _block(y, channels, 1, f"{name}_mask_block")
+        y = residual_block(y, channels * 2**level, 1, f"{name}_up{level}")
+    y = residual_block(y, channels, 1, f"{name}_mask_block")
     if check_choice("mask", mask, MASKS) == "softmax":
         return layers.Softmax(name=f"{name}_mask")(y)
     return layers.Activation("sigmoid", name=f"{name}_mask")(y)

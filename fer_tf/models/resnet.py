@@ -56,12 +56,22 @@ def resnet_features(x: keras.KerasTensor, filters: tuple[int, ...], stem: str) -
     for stage, channels in enumerate(filters, start=1):
         for block in (1, 2):
             strides = 2 if stage > 1 and block == 1 else 1
-            x = _block(x, channels, strides, f"stage{stage}_block{block}")
+            x = residual_block(x, channels, strides, f"stage{stage}_block{block}")
     return x
 
 
-def _block(x, channels, strides, name):
-    """Two 3×3 convolutions and a shortcut; the shortcut is a 1×1 convolution if size or channels change."""
+def residual_block(x: keras.KerasTensor, channels: int, strides: int, name: str) -> keras.KerasTensor:
+    """Two 3×3 convolutions and a shortcut (He et al. 2016, figure 2).
+
+    The shortcut is a 1×1 convolution if size or channels change.
+
+    Args:
+        x: float [N, H, W, C].
+        channels: D, filters of both convolutions.
+        strides: of the first convolution.
+        name: beginning of the layers' names.
+    Returns: float [N, H / strides, W / strides, D].
+    """
     shortcut = x
     if strides > 1 or x.shape[-1] != channels:
         shortcut = conv_norm(x, channels, f"{name}_shortcut", size=1, strides=strides)

@@ -1,5 +1,6 @@
 """Transfer from ImageNet: VGG16 and MobileNet (document [2]), Akhand et al. 2021 (document [1])."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -7,13 +8,13 @@ import keras
 from .backbones import transfer_model
 
 
-def _head_first(builder):
+def head_first(builder: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
     """Marks a builder whose head may be trained before the pretrained part, see `fer_tf.models.has_head_phase`."""
-    builder.has_head_phase = True
+    builder.has_head_phase = True  # type: ignore[attr-defined]
     return builder
 
 
-@_head_first
+@head_first
 def vgg16(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -38,7 +39,7 @@ def vgg16(
     return transfer_model("vgg16", "VGG16", input_shape, num_classes, weights, resolution, dense, dropout, width, l2)
 
 
-@_head_first
+@head_first
 def mobilenet(
     input_shape: tuple[int, int, int],
     num_classes: int,
@@ -55,7 +56,7 @@ def mobilenet(
     )
 
 
-@_head_first
+@head_first
 def akhand(
     input_shape: tuple[int, int, int],
     num_classes: int,

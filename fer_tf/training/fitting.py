@@ -143,7 +143,7 @@ def fit(
     model = start(training_data, experiment, seed) if model is None else model
     (progress.directory / "history.csv").unlink(missing_ok=True)
     if not model.trainable_variables or not experiment.epochs:
-        return model, _facts(model, [])
+        return model, training_facts(model, [])
     measured = {"chosen": experiment.precision}
     if experiment.precision == "auto":
         measured = _measured_precision(training_data, experiment, seed, progress)
@@ -157,7 +157,7 @@ def fit(
     if backbones.has_backbone(model):
         # not `model.trainable = True`: setting what is already set reaches no layer below (TensorFlow's tracking)
         backbones.set_trainable(model, "", freeze_norm=False)
-    facts = {**_facts(model, keeper.state["history"]), "precision": measured, "codes": keeper.state["codes"]}
+    facts = {**training_facts(model, keeper.state["history"]), "precision": measured, "codes": keeper.state["codes"]}
     facts |= matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
     return _as_float32(model, experiment, training_data, seed), facts
 
@@ -171,7 +171,7 @@ def _train(model, training_data, experiment, seed, progress, keeper, teacher):
     for phase in phases(experiment):
         if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
             continue
-        _free(model, phase, experiment)
+        free_layers(model, phase, experiment)
         _run_phase(trained, phase, training_data, experiment, seed, keeper, done, teacher)
         done = phase.end
 
@@ -256,7 +256,8 @@ def _with_scores_out(model):
     return keras.Model(model.input, model.get_layer("scores").output, name=model.name)
 
 
-def _free(model, phase, experiment):
+def free_layers(model: keras.Model, phase: Phase, experiment: Experiment) -> None:
+    """Makes the layers learn that learn in a phase. A model without a pretrained part stays as it is."""
     if backbones.has_backbone(model):
         backbones.set_trainable(model, phase.unfreeze, experiment.freeze_norm and transfer.is_pretrained(experiment))
 
@@ -330,15 +331,15 @@ def planned(
     )
 
 
-def _facts(model, history):
-    """Parameters, memory and, from the history (a list of rows), epochs and times."""
+def training_facts(model: keras.Model, history: list[dict]) -> dict:
+    """Parameters and peak memory (MB) and, if there are rows in the history, number of epochs and seconds."""
     found = {"parameters": model.count_params(), "peak_memory_mb": peak_memory_mb()}
     if not history:
         return found
-    best, history = max(history, key=standing), pd.DataFrame(history)
+    best, table = max(history, key=standing), pd.DataFrame(history)
     return found | {
         "epochs": len(history),
         "best_epoch": int(best["epoch"]),
-        "seconds_per_epoch": float(history["seconds"].median()),
-        "seconds": float(history["seconds"].sum()),
+        "seconds_per_epoch": float(table["seconds"].median()),
+        "seconds": float(table["seconds"].sum()),
     }

@@ -116,7 +116,7 @@ def fit(
         facts = matching.matching_facts(progress.directory) if experiment.matching_epochs else {}
         facts |= {"precision": {"chosen": experiment.precision}, "codes": keeper.state["codes"]}
     history = keeper.state["history"] if experiment.epochs else []
-    return whole.belongs_to(model), {**fitting._facts(whole.model, history), **facts}
+    return whole.belongs_to(model), {**fitting.training_facts(whole.model, history), **facts}
 
 
 def _train(model, whole, training_data, experiment, seed, keeper):
@@ -132,7 +132,7 @@ def _train(model, whole, training_data, experiment, seed, keeper):
     for phase in fitting.phases(experiment):
         if done >= phase.end or (phase.is_last and done > phase.start and keeper.is_over):
             continue
-        fitting._free(model, phase, experiment)
+        fitting.free_layers(model, phase, experiment)
         rate = compiling.scheduled(experiment, phase.learning_rate, ((phase.end - phase.start) * an_epoch, an_epoch))
         trained.compile(
             compiling.optimizer(experiment, rate),
