@@ -431,6 +431,14 @@ EXPERIMENTS = {
         defining=("teacher",),
         **recipes.COMPACT,
     ),
+    "compact_tiny": Experiment(
+        model="compact",
+        source="beyond the documents: `compact_taught` at 0.4 of the width (0.4 M parameters), for phones and pages",
+        teacher="face_transfer",
+        defining=("teacher",),
+        width=0.4,
+        **recipes.COMPACT,
+    ),
     "vgg_bn": Experiment(
         model="vgg_bn",
         source="beyond the documents: after Pramerdorfer & Kampel 2016 and Khaireddin & Chen 2021",
