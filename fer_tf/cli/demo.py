@@ -1,5 +1,6 @@
 """The command that serves the demo page."""
 
+import importlib.util
 import sys
 from functools import partial
 from typing import Annotated
@@ -60,6 +61,8 @@ def _openers(model, detector, declaration, classes):
     def opener(path, **options):
         return lambda: EmotionRecognizer(path(), detector=detector, classes=classes, **options)
 
-    files = sorted((record["file"] for record in bundled_records()), key=lambda file: file != DEFAULT)
+    has_litert = importlib.util.find_spec("ai_edge_litert") is not None
+    usable = [record["file"] for record in bundled_records() if has_litert or not record["file"].endswith(".tflite")]
+    files = sorted(usable, key=lambda file: file != DEFAULT)
     own_model = {model: opener(lambda: model, declaration=declaration)} if model else {}
     return own_model | {f"{file} (bundled)": opener(partial(bundled_path, file)) for file in files}

@@ -342,18 +342,27 @@ def release(
         print(path)
 
 
-@app.command(epilog="Example: `fer-tf bundle expnet_strong-fer2013-official-seed0 fer2013.h5 --data-dir data/raw`")
+@app.command(
+    epilog="Examples: `fer-tf bundle expnet_strong-fer2013-official-seed0 fer2013.h5 --data-dir data/raw`; "
+    "`fer-tf bundle compact_tiny-ferplus-official-soft-seed0 ferplus_tiny.tflite --data-dir data/raw`"
+)
 def bundle(
     run: Annotated[str, typer.Argument(help="Name of a finished run in reports/runs/.")],
-    file: Annotated[str, typer.Argument(help="Name of the file that ships, ends in .h5.")],
+    file: Annotated[str, typer.Argument(help="Name of the file that ships: .h5 (half precision) or .tflite (int8).")],
     data_dir: DataDir = None,
+    adjust: Annotated[
+        bool,
+        typer.Option(
+            "--adjust/--no-adjust", help="Adjust the scores on the validation split: rare classes, then temperature."
+        ),
+    ] = True,
 ) -> None:
-    """Puts a run's model into models/bundled/, in half precision, with its checksum, and measures the new file."""
+    """Puts a run's model into models/bundled/, small, with its checksum, and measures the new file."""
     import_keras()
     from ..common.paths import models_root
     from ..runs.bundle import bundle_run
 
-    record = bundle_run(run, file, data_dir)
+    record = bundle_run(run, file, data_dir, adjust)
     test, before = record["test"], record["test_accuracy_of_the_run"]
     print(f"{models_root() / 'bundled' / file}: {record['bytes'] / 1e6:.1f} MB")
     print(f"test accuracy {test['accuracy']:.4f} from the shipped file, {before:.4f} before")

@@ -43,13 +43,19 @@ def _measured(provenance):
 
 
 def _test_metrics(provenance):
-    """Yields the test metrics in the records of bundled models and of runs with this run name and fingerprint."""
+    """Yields the test metrics in the records of bundled models and of runs with this run name and fingerprint.
+
+    A bundled model whose scores were adjusted has other figures than its run.
+    """
     name, fingerprint = provenance.get("run"), provenance.get("fingerprint")
     if not fingerprint or not isinstance(name, str) or Path(name).name != name:  # the file may come from anywhere
         return
     for record in bundled_records():
-        if (record.get("run"), record.get("fingerprint")) == (name, fingerprint):
+        is_same = (record.get("run"), record.get("fingerprint")) == (name, fingerprint)
+        if is_same and record.get("adjustment") == provenance.get("adjustment"):
             yield record["test"]
+    if provenance.get("adjustment"):
+        return
     for root in (reports_root() / "runs", results_root() / "runs"):
         with contextlib.suppress(InputError):
             run = records.read_run(root / name)

@@ -1,4 +1,4 @@
-"""Makes a file that ships from the model of a run: small, with a checksum, and measured again."""
+"""Makes a file that ships from the model of a run: adjusted, small, with a checksum, and measured again."""
 
 import shutil
 import tempfile
@@ -18,41 +18,71 @@ from ..data.base import FaceDataset
 from ..evaluation import comparison, tables
 from ..evaluation.intervals import percent_interval
 from ..experiments.table import EXPERIMENTS
+from ..saving import model_info, save_model
 from ..saving.bundled import bundled_records
-from ..saving.keras_files import FACENET2EXPNET, load_model, read_description, save_facenet2expnet
+from ..saving.export import CALIBRATION, CHECKED, SamplePictures, export_model
+from ..saving.keras_files import FACENET2EXPNET, load_model, save_facenet2expnet
+from ..saving.opening import open_in_runtime
 from . import evaluate, records
+from .adjusting import Adjustment, adjust_model, choose_adjustment
 from .datasets import dataset_of, typed_options
 
-LARGEST = 5_000_000
-# The largest loss of accuracy by half precision, as a share of the test set. Above it a file is refused.
-TOLERANCE = 0.001
+# Suffix of a file that ships -> (largest size in bytes, largest loss of validation accuracy by fewer bits, as a share,
+# the kind of numbers that its kernels are stored in). A file above these limits is refused.
+LIMITS = {".h5": (5_000_000, 0.001, "float16"), ".tflite": (500_000, 0.02, "int8")}
+_HEAD = """# Models that ship
+
+Written by `fer-tf bundle` from the records next to the files. The figures were measured again from the shipped files,
+on the protocol's test split. Nothing was chosen by them.
+"""
+_USE = """These cards have the usual form (Mitchell et al. 2019). What all files share:
+
+- **Intended use**: teaching, and research on expressions in pictures of faces. The label is a guess about the look of a
+  face.
+- **Not for**: judging, identifying or watching people, and decisions about them.
+  [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md) says what the labels are not.
+- **People**: the datasets do not say the age, sex or skin of their people. So accuracy by group of people is not known;
+  brightness is the only hint.
+- **Licence**: the files have the kit's MIT licence. The pictures that they learned from have their own.
+"""
 QUARTERS = ("darkest quarter", "second", "third", "brightest quarter")
 TEST_FIGURES = ("n", "accuracy", "balanced_accuracy", "macro_f1", "top2", "ece", "intervals")
 
 
-def bundle_run(name: str, file: str, data_dir: str | None = None) -> dict:
+def bundle_run(name: str, file: str, data_dir: str | None = None, adjust: bool = True) -> dict:
     """Writes models/bundled/<file>, its record, the checksums and README of the folder.
 
-    Kernels are stored as float16 (they are float32 again once loaded); batch norms and biases stay as they are. The
-    figures in the record are measured on the test split from the shipped file.
+    A `.h5` file stores kernels as float16 (they are float32 again once loaded); batch norms and biases stay as they
+    are. A `.tflite` file is an int8 export, calibrated on training images. The figures in the record are measured on
+    the test split from the shipped file. Nothing is chosen by them.
 
     Args:
         name: of a finished run.
-        file: name of the shipped file, ends in .h5; FaceNet2ExpNet.h5 gets the proposal's label order.
+        file: name of the shipped file, ends in .h5 or .tflite; FaceNet2ExpNet.h5 gets the proposal's label order.
         data_dir: the folder of the run's dataset, see `load_dataset`.
-    Raises: `InputError` if the file is larger than 5 MB, or half precision costs more than a thousandth of accuracy.
+        adjust: change the last layer by what `choose_adjustment` finds on the validation split.
+    Raises: `InputError` if the file is larger than `LIMITS` allow, or if fewer bits cost more accuracy than that.
     """
-    if Path(file).suffix != ".h5" or Path(file).name != str(file):
-        raise InputError(f"file: must be a name that ends in .h5; received {str(file)!r}")
+    suffix = Path(file).suffix
+    if suffix not in LIMITS or Path(file).name != str(file):
+        raise InputError(f"file: must be a name that ends in {' or '.join(LIMITS)}; received {str(file)!r}")
     run = records.read_run(records.run_directory(name))
     ds = dataset_of(run, data_dir)
+    model, adjustment = load_model(run.model_path), None
+    if adjust:
+        before = evaluate.class_probabilities(model, ds.val)
+        adjustment = choose_adjustment(ds.val.labels, before, ds.train.labels)
+        adjust_model(model, adjustment)
+        _note_adjustment(model, adjustment)
     with tempfile.TemporaryDirectory() as folder:
-        shipped = _shipped(run, Path(folder) / file)
-        record = {**_record(run, shipped), **_measured(run, shipped, ds)}
+        path = Path(folder) / file
+        _write(model, path, ds)
+        record = {**_record(run, path), **_measured(model, path, ds)}
+        record |= {"adjustment": adjustment.about()} if adjustment else {}
         record["limits"] = limits(record)
-        _check(record, run)
+        _check(record)
         with replacing(_folder() / file) as temporary:
-            shutil.copyfile(shipped, temporary)
+            shutil.copyfile(path, temporary)
     write_json((_folder() / file).with_suffix(".json"), record)
     write_index()
     return record
@@ -63,13 +93,27 @@ def _folder():
     return models_root() / "bundled"
 
 
-def _shipped(run, path):
+def _write(model, path, ds):
+    """Writes the file that ships, with as few bits as `LIMITS` say."""
+    info = model_info(model)
+    if path.suffix == ".tflite":
+        checked = ds.val if len(ds.val) else ds.train
+        pictures = SamplePictures(
+            ds.train.sample(CALIBRATION)[0], checked.sample(CHECKED)[0], f"{ds.name} {ds.protocol}"
+        )
+        export_model(model, path, "tflite", "int8", pictures)
+        return
     if path.name == FACENET2EXPNET:
-        save_facenet2expnet(load_model(run.model_path), path)
+        save_facenet2expnet(model, path)
     else:
-        shutil.copyfile(run.model_path, path)
+        save_model(model, path, info["class_names"], info.get("provenance"))
     halve(path)
-    return path
+
+
+def _note_adjustment(model, adjustment: Adjustment):
+    """Adds the adjustment to the description of a model, which goes into its file."""
+    info = model_info(model)
+    model.fer_tf_info = {**info, "provenance": {**info.get("provenance", {}), "adjustment": adjustment.about()}}
 
 
 def halve(path: str | Path) -> None:
@@ -92,7 +136,7 @@ def _copy(source, target):
 def measure(path: str | Path, ds: FaceDataset) -> dict:
     """The figures of a model file on a dataset's test split, as a record has them."""
     with tempfile.TemporaryDirectory() as folder:
-        run = evaluate.evaluate_model(load_model(path), ds, Path(path).stem, folder)
+        run = evaluate.evaluate_model(open_in_runtime(path), ds, Path(path).stem, folder)
         test, near = run.metrics["test"], run.metrics["without_near_copies"]
         light = _by_brightness(run.predictions, ds)
     return {
@@ -113,11 +157,17 @@ def _by_brightness(predictions, ds):
     return table.drop(columns="macro F1").reset_index().to_dict("records")
 
 
-def _measured(run, shipped, ds):
-    images = ds.val.images[:256]
-    models = load_model(run.model_path), load_model(shipped)
-    whole, half = (evaluate.class_probabilities(model, images, ds.class_names) for model in models)
-    return {"test": measure(shipped, ds), "float16_difference": float(np.abs(whole - half).max())}
+def _measured(model, shipped, ds):
+    """Test figures of the shipped file, and what fewer bits change on the validation split."""
+    small = open_in_runtime(shipped)
+    whole, stored = (evaluate.class_probabilities(each, ds.val) for each in (model, small))
+    right = [(each.argmax(axis=1) == ds.val.labels).mean() for each in (whole, stored)]
+    return {
+        "test": measure(shipped, ds),
+        "stored_as": LIMITS[shipped.suffix][2],
+        "stored_difference": float(np.abs(whole - stored).max()),
+        "stored_loss": float(right[0] - right[1]),
+    }
 
 
 def _record(run, shipped):
@@ -131,7 +181,7 @@ def _record(run, shipped):
         "run": run.name,
         **{key: run.record[key] for key in facts if key in run.record},
         "command": command(run.record),
-        "class_names": read_description(shipped)["class_names"],
+        "class_names": model_info(open_in_runtime(shipped))["class_names"],
         **{key: training[key] for key in ("parameters", "epochs", "best_epoch")},
         "trained_on": training["environment"],
         "test_accuracy_of_the_run": run.metrics["test"]["accuracy"],
@@ -160,15 +210,18 @@ def _changed(experiment, record):
     return {name: value for name, value in record["settings"].items() if usual.get(name) != value}
 
 
-def _check(record, run):
-    lost = run.metrics["test"]["accuracy"] - record["test"]["accuracy"]
-    if abs(lost) > TOLERANCE:
+def _check(record):
+    """Refuses a file that is too large, or whose fewer bits cost too much accuracy."""
+    largest, tolerance, numbers = LIMITS[Path(record["file"]).suffix]
+    if record["stored_loss"] > tolerance:
         raise InputError(
-            f"{run.name}: its file gives accuracy {record['test']['accuracy']:.4f} in half precision, "
-            f"its record says {run.metrics['test']['accuracy']:.4f}"
+            f"{record['run']}: {numbers} costs {record['stored_loss']:.4f} of the accuracy on the validation split; at "
+            f"most {tolerance} is allowed"
         )
-    if record["bytes"] > LARGEST:
-        raise InputError(f"{run.name}: its file has {record['bytes']:,} bytes, more than the {LARGEST:,} that ship")
+    if record["bytes"] > largest:
+        raise InputError(
+            f"{record['run']}: its file has {record['bytes']:,} bytes, more than the {largest:,} that ship"
+        )
 
 
 def write_index() -> None:
@@ -179,13 +232,7 @@ def write_index() -> None:
 
 
 def _readme(cards):
-    parts = [
-        "# Models that ship\n\nWritten by `fer-tf bundle` from the records next to the files; figures were measured "
-        "again from the shipped files, on the protocol's test split; nothing was chosen by them.\n",
-        tables.markdown(index(cards)),
-        *map(_limits, cards),
-    ]
-    return "\n".join(parts) + "\nWhat the labels are and are not: [RESPONSIBLE_USE.md](../../RESPONSIBLE_USE.md).\n"
+    return "\n".join([_HEAD, tables.markdown(index(cards)), _USE, *map(_card, cards)])
 
 
 def index(cards: list) -> pd.DataFrame:
@@ -210,38 +257,74 @@ def _row(record):
     }
 
 
-def _limits(record):
-    test, environment = record["test"], record["trained_on"]
-    recall = ", ".join(f"{name} {100 * value:.0f}" for name, value in test["recall"].items())
-    lists = [
-        f"- On the list {name} ({scores['n']:,} images): {100 * scores['accuracy']:.1f} %."
-        for name, scores in test["lists"].items()
-    ]
-    brightness = ", ".join(f"{group['group']} {100 * group['accuracy']:.0f}" for group in test["brightness"])
+def _card(record):
+    """The model card of one file (Mitchell et al. 2019), without what all files share."""
+    test, environment, spec = record["test"], record["trained_on"], dataset_spec(record["dataset"])
+    reduced = f" This was a reduced run: {record['reduced']}." if record["reduced"] else ""
+    near = test["without_near_copies"].get("accuracy")
+    without = "" if near is None else f" Without test images that have a near copy in train or val: {100 * near:.1f} %."
     lines = [
         f"## {record['file']}\n",
-        f"- Trained by `{record['command']}` on {environment['device']} ({environment['cores']} cores), revision "
-        f"{environment['revision']}, best epoch {record['best_epoch']} of {record['epochs']}"
-        + (f"; reduced: {record['reduced']}." if record["reduced"] else "."),
-        f"- Recall of each class on the {test['n']:,} test images (%): {recall}.",
-        f"- Expected calibration error {100 * test['ece']:.1f} points; largest change of a probability by half "
-        f"precision {record['float16_difference']:.4f}.",
-        *_teacher(record["settings"]),
-        *lists,
-        f"- By brightness of the picture (%): {brightness}.",
-        f"- Limits: {record.get('limits') or limits(record)}.",
+        f"**Model.** `{closest_experiment(record)}` ({record['source']}), {record['parameters']:,} parameters. "
+        f"It takes pictures of {'×'.join(map(str, record['image_shape']))} and returns the probabilities of "
+        f"{len(record['class_names'])} classes, stored as {record.get('stored_as', 'float16')}.\n",
+        f"**Data.** {spec.title} (licence: {spec.licence}), protocol `{record['protocol']}`, seed {record['seed']}. "
+        f"{_epochs(record)}, best epoch {record['best_epoch']} by validation.{reduced}{_teacher(record)}\n",
+        f"**How to make it again.** `{record['command']}`; this one on {environment['device']} "
+        f"({environment['cores']} cores), revision {environment['revision']}. Then `fer-tf bundle`.\n",
+        f"**Metrics** on {test['n']:,} test images: accuracy {100 * test['accuracy']:.1f} % "
+        f"({percent_interval(test['intervals']['accuracy'])}), balanced accuracy "
+        f"{100 * test['balanced_accuracy']:.1f} %, macro F1 {100 * test['macro_f1']:.1f} %, "
+        f"expected calibration error {100 * test['ece']:.1f} points.{without}"
+        f"{_adjustment_text(record)}\n",
+        tables.markdown(_accuracy_by_group(test)),
+        f"**Limits.** {_sentence(record.get('limits') or limits(record))}\n",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
-def _teacher(settings):
-    """A line on the face net that a model was matched to, which does not ship; no line without a face net."""
-    if not settings["matching_epochs"]:
-        return []
-    return [
-        f"- First matched to the maps of a face net, {settings['face_net']}, which does not ship: what it is, its "
-        "licence and where it goes is in [models/README.md](../README.md)."
+def _epochs(record):
+    return f"{record['epochs']} epoch{'s' * (record['epochs'] != 1)}"
+
+
+def _sentence(text):
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _accuracy_by_group(test):
+    """One row per class, list of test images and quarter of brightness: the share of right answers."""
+    rows = [{"test images": name, "right %": f"{100 * value:.0f}"} for name, value in test["recall"].items()]
+    rows += [
+        {"test images": f"list {name} ({scores['n']:,})", "right %": f"{100 * scores['accuracy']:.1f}"}
+        for name, scores in test["lists"].items()
     ]
+    rows += [
+        {"test images": f"brightness: {group['group']}", "right %": f"{100 * group['accuracy']:.0f}"}
+        for group in test["brightness"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def _adjustment_text(record):
+    """A sentence on what was changed in the last layer; "" if nothing was."""
+    adjustment = record.get("adjustment")
+    if not adjustment:
+        return ""
+    return (
+        f" The last layer was adjusted on the validation split: temperature {adjustment['temperature']:.2f}, strength "
+        f"of the logit adjustment {adjustment['strength']:g}. Before that, the run had "
+        f"{100 * record['test_accuracy_of_the_run']:.1f} %."
+    )
+
+
+def _teacher(record):
+    """Sentences on the networks that a model learned from and that do not ship; "" if there are none."""
+    sentences, teacher = "", EXPERIMENTS[record["experiment"]].teacher
+    if record["settings"]["matching_epochs"]:
+        sentences += f" It was first matched to the maps of a face net, {record['settings']['face_net']}."
+    if teacher:
+        sentences += f" It also learned the answers of `{teacher}`, a face net that was fine-tuned on expressions."
+    return sentences and f"{sentences} That net does not ship: [models/README.md](../README.md)."
 
 
 def limits(record: dict) -> str:

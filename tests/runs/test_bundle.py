@@ -12,7 +12,9 @@ from fer_tf.common.checks import InputError, ModelFileError
 from fer_tf.emotions import EMOTION_LABELS
 from fer_tf.experiments import EXPERIMENTS
 from fer_tf.predict import EmotionRecognizer
-from fer_tf.runs.bundle import bundle_run, command, halve, weakness
+from fer_tf.runs.about_model import model_lines
+from fer_tf.runs.adjusting import adjusted_probabilities, choose_adjustment
+from fer_tf.runs.bundle import _check, bundle_run, command, halve, weakness
 from fer_tf.saving import load_model, model_info
 from fer_tf.saving.bundled import bundled_path, model_name
 from fer_tf.training import run_experiment
@@ -24,7 +26,8 @@ def shipped(tmp_path_factory):
     options = {**QUICK_TRAINING, "dataset_options": {"count": 400}, "verbose": False, "limit": 0}
     with home_of_runs(tmp_path_factory.mktemp("home")) as home:
         run = run_experiment("cnn", size="smoke", epochs=1, **options)
-        yield home / "models", run, bundle_run(run.name, "ferplus.h5"), bundle_run(run.name, "FaceNet2ExpNet.h5")
+        first = bundle_run(run.name, "ferplus.h5")
+        yield home / "models", run, first, bundle_run(run.name, "FaceNet2ExpNet.h5", adjust=False)
 
 
 def test_results_of_a_shipped_file_are_not_filed_with_those_of_an_own_one(shipped):
@@ -79,12 +82,49 @@ def test_the_record_holds_what_the_shipped_file_gives(shipped):
     assert json.loads((models / "bundled" / "ferplus.json").read_text()) == record
 
 
+def test_the_shipped_scores_are_adjusted_on_the_validation_split(shipped):
+    models, run, record, unchanged = shipped
+    from fer_tf.data import load_dataset
+
+    ds = load_dataset("synthetic", count=400)
+    model = load_model(models / "bundled" / "ferplus.h5")
+    before, images = load_model(run.model_path), (ds.val.images, ds.test.images)
+    of_val, of_test = (before.predict(each, verbose=0) for each in images)
+    expected = choose_adjustment(ds.val.labels, of_val, ds.train.labels)
+    written = record["adjustment"]
+    assert written == {**expected.about(), "temperature": pytest.approx(expected.temperature)}
+    assert written == model_info(model)["provenance"]["adjustment"]
+    np.testing.assert_allclose(
+        model.predict(ds.test.images, verbose=0), adjusted_probabilities(of_test, expected), atol=5e-3
+    )
+    assert "adjustment" not in unchanged
+    assert unchanged["test"]["accuracy"] == pytest.approx(run.metrics["test"]["accuracy"], abs=0.02)
+
+
+def test_each_model_is_described_by_its_own_figures(shipped):
+    models, run, record, unchanged = shipped
+    adjusted, original = (model_lines(load_model(path)) for path in (models / "bundled/ferplus.h5", run.model_path))
+    assert any(f"{100 * record['test']['accuracy']:.1f} %" in line for line in adjusted)
+    assert any(f"{100 * unchanged['test']['accuracy']:.1f} %" in line for line in original)
+
+
+def test_a_file_that_loses_too_much_is_refused(shipped):
+    fine = {"run": "r", "file": "a.h5", "bytes": 100, "stored_loss": 0.0}
+    _check(fine)
+    _check({**fine, "file": "a.tflite", "stored_loss": 0.02})
+    with pytest.raises(InputError, match=r"r: float16 costs 0.0200 of the accuracy .* at most 0.001 is allowed"):
+        _check({**fine, "stored_loss": 0.02})
+    with pytest.raises(InputError, match=r"r: its file has 500,001 bytes, more than the 500,000 that ship"):
+        _check({**fine, "file": "a.tflite", "bytes": 500_001})
+
+
 def test_facenet2expnet_ships_in_the_proposals_label_order(shipped):
     models, _, _, record = shipped
     model = load_model(models / "bundled" / "FaceNet2ExpNet.h5")
     assert model_info(model)["class_names"] == list(EMOTION_LABELS)
     assert record["class_names"] == list(EMOTION_LABELS)
-    assert record["float16_difference"] < 5e-3
+    assert record["stored_as"] == "float16"
+    assert record["stored_difference"] < 5e-3
 
 
 def test_checksums_are_those_of_the_files(shipped):
@@ -99,6 +139,9 @@ def test_readme_shows_the_figures_and_the_command(shipped):
     assert f"{100 * shipped[2]['test']['accuracy']:.1f}" in text
     assert "fer-tf train cnn --dataset synthetic" in text
     assert "--set epochs=1" in text
+    for part in ("Intended use", "Not for", "Licence", "Data", "How to make it again", "Metrics", "Limits"):
+        assert f"**{part}" in text
+    assert text.count("brightness: darkest quarter") == 2
 
 
 @pytest.mark.parametrize(
@@ -136,7 +179,7 @@ def test_a_missing_file_names_what_is_there(shipped):
 
 @pytest.mark.parametrize("file", ["model.keras", "../x.h5"])
 def test_odd_names_are_refused(shipped, file):
-    with pytest.raises(InputError, match=r"file: must be a name that ends in .h5"):
+    with pytest.raises(InputError, match=r"file: must be a name that ends in .h5 or .tflite"):
         bundle_run(shipped[1].name, file)
 
 
@@ -154,3 +197,20 @@ def test_the_command_names_the_experiment_that_has_the_settings():
     record = {"experiment": "ran_facenet2expnet", "dataset": "ferplus", "protocol": "official", "seed": 0}
     record |= {"settings": EXPERIMENTS["ran_facenet2expnet_small"].settings(), "dataset_options": {}}
     assert command(record) == "fer-tf train ran_facenet2expnet_small --dataset ferplus --protocol official --seed 0"
+
+
+@pytest.mark.extras
+def test_an_int8_file_ships_with_the_figures_of_its_own_answers(shipped):
+    pytest.importorskip("ai_edge_litert", reason="LiteRT runs the file")
+    models, run, _, _ = shipped
+    from fer_tf.data import load_dataset
+
+    record = bundle_run(run.name, "tiny.tflite")
+    recognizer = EmotionRecognizer(models / "bundled" / "tiny.tflite", detector="none")
+    test = load_dataset("synthetic", count=400).test
+    labels = recognizer.model.predict_on_batch(test.images).argmax(axis=1)
+    assert record["test"]["accuracy"] == pytest.approx((labels == test.labels).mean())
+    assert record["stored_as"] == "int8"
+    assert 0 < record["stored_difference"] < 0.5
+    assert record["bytes"] < run.model_path.stat().st_size / 2
+    assert "tiny.tflite" in (models / "bundled" / "SHA256SUMS").read_text()
