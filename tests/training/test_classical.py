@@ -34,12 +34,9 @@ def fitted(fitted_home, fresh_home):
 
 @pytest.mark.parametrize("name", ["hog_svm", "lbp_svm", "hog_svm_rbf", "sift_svm"])
 def test_clearly_better_than_the_most_frequent_class(fitted, name):
-    options = {
-        **OPTIONS,
-        **({"landmarks": 200} if "rbf" in name else {}),
-        **({"words": 32, "Cs": (1.0,)} if "sift" in name else {}),
-    }
-    run = run_classical(name, **options)
+    few = {"dataset_options": {"count": 600}, "words": 32, "Cs": (1.0,)}
+    changed = {"hog_svm_rbf": {"landmarks": 200}, "sift_svm": few}.get(name, {})
+    run = run_classical(name, **{**OPTIONS, **changed})
     commonest = run.predictions["truth"].value_counts(normalize=True).max()
     assert run.metrics["test"]["accuracy"] > commonest + 0.15
     assert run.name == f"{name}-synthetic-identity-seed0"
