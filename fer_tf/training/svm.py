@@ -77,9 +77,7 @@ def _checked_sides(images, cell):
     return shape[:2]
 
 
-def describe_images(
-    images: Any, describe: Callable[[np.ndarray], np.ndarray], length: int, name: str, progress: bool
-) -> np.ndarray:
+def describe_images(images: Any, describe: Callable[..., Any], length: int, name: str, progress: bool) -> np.ndarray:
     """The features of all images, batch by batch.
 
     Args:
