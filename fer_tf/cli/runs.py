@@ -221,13 +221,13 @@ def classical(
     name: Annotated[str, typer.Argument(help="Name from `fer-tf list`, such as hog_svm.")],
     dataset: Dataset = "synthetic",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Seed of random splits and of the landmarks.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of random splits, landmarks and words.")] = 0,
     size: Size = "full",
     options: Options = None,
     data_dir: DataDir = None,
     force: Annotated[bool, typer.Option("--force", help="Run again from the beginning.")] = False,
 ) -> None:
-    """Fits a support vector machine on HOG or LBP features, selects on val, evaluates once on test, writes a record."""
+    """Fits a support vector machine on HOG, LBP or SIFT features, selects on val, tests once, writes a record."""
     import_keras()
     from ..data import parse_options
     from ..training.classical import run_classical
@@ -318,7 +318,7 @@ def report() -> None:
     epilog="Examples: `fer-tf release cnn-fer2013-official-seed0`, `fer-tf release --queue queues/measured.csv`"
 )
 def release(
-    runs: Annotated[list[str] | None, typer.Argument(help="Names of finished runs in reports/runs/.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(help="Names of finished runs, or of ensembles.")] = None,
     queue: Annotated[str | None, typer.Option(help="All finished runs of this queue file.")] = None,
     reduced: Annotated[
         bool, typer.Option("--reduced", help="Also include runs with smaller settings than those of their source.")

@@ -285,6 +285,7 @@ class DatasetSpec:
         paper_name: what papers call it.
         honest_protocol: the protocol whose results are comparable with others' and that selects nothing on test (train
             may still have copies of test images); tables show it next to a claim's protocol. "": the kit knows none.
+        also_compared: more protocols that tables show next to a claim's protocol.
         published_splits: protocols whose train, val and test are the publisher's own rows.
         pictures_of: the dataset whose pictures it labels again ("": its own).
         made_of: other datasets that some of its pictures come from.
@@ -310,6 +311,7 @@ class DatasetSpec:
     folds: dict[str, int] = field(default_factory=dict)
     paper_name: str = ""
     honest_protocol: str = ""
+    also_compared: tuple[str, ...] = ()
     published_splits: tuple[str, ...] = ()
     pictures_of: str = ""
     made_of: tuple[str, ...] = ()

@@ -270,9 +270,10 @@ def answers(claim: Any, runs: Iterable[tuple[str, dict[str, Any], dict[str, Any]
     Args:
         claim: row of `read_claims`.
         runs, facts: see `claims_table`.
-    Returns: dict (protocol, reduced) -> triples of `runs`: first the claim's own protocol, then the honest one.
+    Returns: dict (protocol, reduced) -> triples of `runs`: first the claim's own protocol, then the others that its
+        dataset's facts name (`also_compared`, `honest_protocol`).
     """
-    groups, protocols = {}, (claim.protocol, facts.honest_protocol)
+    groups, protocols = {}, (claim.protocol, *facts.also_compared, facts.honest_protocol)
     for name, record, metrics in runs:
         is_of_claim = claim.id in record["claims"] and record["dataset"] == claim.dataset
         if is_of_claim and record["protocol"] in protocols and claim.metric in _MEASURES:

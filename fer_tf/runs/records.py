@@ -144,6 +144,12 @@ def finished_evaluations() -> list:
     return _finished_below(reports_root() / "evaluations")
 
 
+def finished_ensembles(root: str | Path | None = None) -> list[Run]:
+    """The ensembles below reports/evaluations/ (or `root`), by name; their record has the members."""
+    runs = _finished_below(Path(root) if root else reports_root() / "evaluations")
+    return [run for run in runs if "members" in run.record]
+
+
 def _finished_below(root):
     runs = []
     for path in sorted(root.glob("*/metrics.json")):

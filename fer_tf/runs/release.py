@@ -11,7 +11,17 @@ from ..common.paths import project_root, results_root
 from ..evaluation import comparison, document_tables, tables
 from . import records
 from .datasets import typed_options
-from .result_tables import as_of_now, claims, compare, documents, released_runs, shown, shown_claims
+from .result_tables import (
+    as_of_now,
+    claims,
+    compare,
+    documents,
+    ensembles,
+    released_ensembles,
+    released_runs,
+    shown,
+    shown_claims,
+)
 
 FILES = (
     "record.json",
@@ -38,18 +48,19 @@ MARKS = ("<!-- results -->", "<!-- /results -->")
 
 
 def add_runs(names: list, reduced: bool = False) -> None:
-    """Copies the records of finished runs into reports/results/runs/.
+    """Copies the records of finished runs into reports/results/runs/, and of ensembles into reports/results/ensembles/.
 
     Args:
-        names: of runs in reports/runs/.
+        names: of runs in reports/runs/, or of ensembles in reports/evaluations/.
         reduced: also take runs at less than their source's settings; every table then says in which way.
     """
-    runs = [records.read_run(records.run_directory(name)) for name in names]
+    found = {run.name: run for run in records.finished_ensembles()}
+    runs = [found.get(name) or records.read_run(records.run_directory(name)) for name in names]
     for run in runs:
         if run.record["reduced"] and not reduced:
             raise InputError(f"{run.name}: is reduced ({run.record['reduced']}); release it as such with --reduced")
     for run in runs:
-        target = results_root() / "runs" / run.name
+        target = results_root() / ("ensembles" if run.name in found else "runs") / run.name
         temporary = target.with_name(f".{run.name}.part")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
@@ -68,7 +79,8 @@ def render_results() -> list:
     tables.write_csv(root / "comparison.csv", table)
     tables.write_csv(root / "claimed_and_reproduced.csv", claimed)
     write_text(root / "claimed_and_reproduced.md", tables.markdown(shown_claims(claimed)))
-    document_tables.write_tables(root / "tables", {**documents(runs), "claimed_and_reproduced": shown_claims(claimed)})
+    rendered = {**documents(runs), **ensembles(released_ensembles(), runs)}
+    document_tables.write_tables(root / "tables", {**rendered, "claimed_and_reproduced": shown_claims(claimed)})
     write_text(root / "comparison.md", tables.markdown(shown(table)))
     readme = project_root() / "README.md"
     write_text(readme, fill_block(readme.read_text(encoding="utf-8"), readme_block(runs)))

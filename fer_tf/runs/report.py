@@ -20,7 +20,17 @@ from ..evaluation import comparison, document_tables, tables
 from ..evaluation import plots as evaluation_plots
 from . import records
 from .environment import environment
-from .result_tables import all_runs, as_of_now, claims, compare, documents, released_runs, shown, shown_claims
+from .result_tables import (
+    all_runs,
+    as_of_now,
+    claims,
+    compare,
+    documents,
+    ensembles,
+    released_runs,
+    shown,
+    shown_claims,
+)
 
 # Captions of the figures that a run leaves in its own folder.
 RUN_FIGURES = {
@@ -33,7 +43,8 @@ def build_report() -> Path:
     """Renders reports/index.html from the records and figures on disk; returns its path."""
     path = reports_root() / "index.html"
     local, released, answered = as_of_now(records.finished_runs()), released_runs(), claims()
-    claimed, shown_documents = shown_claims(answered), documents(local, all_runs())
+    claimed, known = shown_claims(answered), all_runs()
+    shown_documents = documents(local, known) | ensembles(records.finished_ensembles(), known)
     document_tables.write_tables(reports_root() / "tables", {**shown_documents, "claimed_and_reproduced": claimed})
     by_protocol = compare(released).groupby(["dataset", "protocol"]) if released else ()
     pages = [_released(key, compared) for key, compared in by_protocol]

@@ -8,6 +8,7 @@ from .. import experiments
 from ..common.paths import results_root
 from ..data import DATASETS
 from ..evaluation import comparison, document_tables
+from ..evaluation.ensembles import ensembles_table
 from . import records
 
 NUMBERS = {
@@ -20,6 +21,11 @@ NUMBERS = {
 def released_runs() -> list:
     """The runs that ship with the kit."""
     return as_of_now(records.finished_runs(results_root() / "runs"))
+
+
+def released_ensembles() -> list:
+    """The ensembles that ship with the kit."""
+    return records.finished_ensembles(results_root() / "ensembles")
 
 
 def as_of_now(runs: list) -> list:
@@ -60,6 +66,16 @@ def claims(runs: list | None = None) -> pd.DataFrame:
 def documents(runs: list, answers: list | None = None) -> dict:
     """The documents' tables over runs, see `evaluation.document_tables.document_tables`."""
     return document_tables.document_tables(runs, experiments.EXPERIMENTS, DATASETS, answers)
+
+
+def ensembles(found: list, runs: list) -> dict:
+    """{"ensembles": table} of ensembles next to their best members, {} if there are none.
+
+    Args:
+        found: of `records.finished_ensembles`.
+        runs: that their members are among.
+    """
+    return {"ensembles": ensembles_table(found, {run.name: run for run in runs})} if found else {}
 
 
 def shown_claims(claimed: pd.DataFrame) -> pd.DataFrame:

@@ -1,18 +1,23 @@
 """Runs classical experiments: features and a support vector machine, recorded as the networks are."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from .. import data
 from ..common import hashes
-from ..common.checks import check_choice, check_names
+from ..common.checks import InputError, check_choice, check_names, check_whole
 from ..experiments.classical import CLASSICAL, LIMITS
 from ..runs import evaluate, records
 from ..runs.datasets import check_classes_alone, check_splits
 from ..runs.environment import peak_memory_mb
-from . import checkpoint, svm
+from . import checkpoint, sift, svm
 
-FEATURES = {"hog": svm.hog_features, "lbp": svm.lbp_features}
+# name -> function (images, progress) -> float32 [N, D]
+FEATURES: dict[str, Callable] = {"hog": svm.hog_features, "lbp": svm.lbp_features, "sift": sift.sift_features}
+# Features that first learn words from training images: function (images, count, seed, progress) -> words.
+LEARNED: dict[str, Callable] = {"sift": sift.sift_words}
 
 
 def run_classical(
@@ -35,8 +40,8 @@ def run_classical(
     Args:
         name: a key of `CLASSICAL`.
         dataset, protocol, data_dir, dataset_options: see `load_dataset`.
-        seed: of the protocol's draws and of the landmarks.
-        size: a key of `LIMITS`: "full", "quick" (2000 images per split) or "smoke" (320).
+        seed: of the protocol's draws, of the landmarks and of the words.
+        size: a key of `LIMITS`: "full", "quick" (2000 images per split) or "smoke" (160).
         force: run again even if the record is up to date.
         verbose: lines of progress, and bars over what takes seconds.
         **overrides: single settings of `ClassicalExperiment`.
@@ -67,6 +72,10 @@ def _resolved(name, size, overrides):
     check_names("overrides", overrides, experiment.settings())
     experiment = replace(experiment, **overrides)
     check_choice("features", experiment.features, FEATURES)
+    if experiment.features in LEARNED:
+        check_whole("words", experiment.words, low=2)
+    elif experiment.words:
+        raise InputError(f"words: {experiment.features} has none, allowed is 0; received {experiment.words}")
     return experiment
 
 
@@ -78,7 +87,7 @@ def _record(name, experiment, ds, size, seed, options):
         "size": size,
         "seed": seed,
         **records.data_facts(ds, options),
-        "code": hashes.code_fingerprint([svm]),
+        "code": hashes.code_fingerprint([svm, *([sift] if experiment.features in LEARNED else [])]),
     }
     full, now = CLASSICAL[name].settings(), experiment.settings()
     changes = [f"{size} size: at most {LIMITS[size]} images per split"] if LIMITS[size] else []
@@ -94,11 +103,11 @@ def _record(name, experiment, ds, size, seed, options):
 def _fit_and_score(run, directory, record, ds, experiment, verbose):
     beginning = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
-    started, describe = time.perf_counter(), FEATURES[experiment.features]
-    machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
+    started = time.perf_counter()
+    describe, machine, val_features = _fit(ds.training_data(), experiment, record["seed"], verbose)
     chosen = machine.chosen
     facts = {
-        "parameters": machine.parameters,
+        "parameters": machine.parameters + experiment.words * sift.LENGTH,
         "peak_memory_mb": peak_memory_mb(),
         "seconds": round(time.perf_counter() - started, 2),
         "chosen": chosen,
@@ -108,15 +117,21 @@ def _fit_and_score(run, directory, record, ds, experiment, verbose):
     gamma = "" if chosen["gamma"] is None else f", gamma {chosen['gamma']:g}"
     best = f"C {chosen['C']:g}{gamma} has the best validation accuracy, {chosen['val_accuracy']:.3f}"
     checkpoint.say(verbose, f"{run}: {best}; evaluating on {len(ds.test)} test images")
-    test_prob = machine.probabilities(describe(ds.test, progress=verbose))
+    test_prob = machine.probabilities(describe(ds.test))
     evaluate.write_scores(directory, ds, machine.probabilities(val_features), test_prob, record)
 
 
 def _fit(training_data, experiment, seed, verbose):
-    """The machine, fitted on train and selected on val, and the features of val. It has no access to test."""
+    """What describes images, the machine, fitted on train and selected on val, and the features of val.
+
+    It has no access to test. Words are learned from train alone.
+    """
     train, val = training_data.train, training_data.val
-    features = [FEATURES[experiment.features](split, progress=verbose) for split in (train, val)]
+    describe = partial(FEATURES[experiment.features], progress=verbose)
+    if experiment.features in LEARNED:
+        describe = partial(describe, words=LEARNED[experiment.features](train, experiment.words, seed, verbose))
+    features = [describe(split) for split in (train, val)]
     grid = experiment.kernel, experiment.Cs, experiment.gammas, experiment.landmarks
     count = len(training_data.class_names)
     machine = svm.fit_svm(features[0], train.labels, features[1], val.labels, *grid, count, seed, verbose)
-    return machine, features[1]
+    return describe, machine, features[1]

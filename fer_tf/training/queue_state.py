@@ -188,7 +188,7 @@ def progress_line(entries: list) -> str:
 
 
 def finished_names(entries: list, reduced: bool = False) -> tuple:
-    """The finished trainings and classical runs of a queue that `fer-tf release` takes.
+    """The finished trainings, classical runs and ensembles of a queue that `fer-tf release` takes.
 
     Args:
         entries: of `read_queue`.
@@ -196,7 +196,7 @@ def finished_names(entries: list, reduced: bool = False) -> tuple:
     Returns: names of the runs, and names of those that were left out because they are reduced.
     Raises: `InputError` if there is none to take.
     """
-    runs = [entry for entry in entries if entry.kind in ("train", "classical")]
+    runs = [entry for entry in entries if entry.kind in ("train", "classical", "ensemble")]
     # not those that are finished by their released record alone
     folders = [entry.directory for entry in runs if _is_record_of(entry, entry.directory)]
     left_out = [] if reduced else [folder.name for folder in folders if records.read_record(folder).get("reduced")]

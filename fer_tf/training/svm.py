@@ -3,7 +3,9 @@
 Arrays in, arrays out; chosen on validation images only.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +35,7 @@ def hog_features(images: np.ndarray, cell: int = 8, bins: int = 9, progress: boo
     """
     height, width = _checked_sides(images, cell)
     describer = cv2.HOGDescriptor((width, height), (2 * cell, 2 * cell), (cell, cell), (cell, cell), bins)
-    return _described(images, describer.compute, describer.getDescriptorSize(), "HOG", progress)
+    return describe_images(images, describer.compute, describer.getDescriptorSize(), "HOG", progress)
 
 
 def lbp_features(
@@ -60,7 +62,7 @@ def lbp_features(
         codes = local_binary_pattern(image, points, radius, method="nri_uniform").astype(np.int64)
         return np.bincount((first + codes).ravel(), minlength=length) / cell**2
 
-    return _described(images, describe, length, "LBP", progress)
+    return describe_images(images, describe, length, "LBP", progress)
 
 
 def _checked_sides(images, cell):
@@ -75,12 +77,21 @@ def _checked_sides(images, cell):
     return shape[:2]
 
 
-def _described(images, describe, length, name, progress):
-    """describe(gray uint8 [H, W]) -> [length] of every image, float32 [N, length]."""
+def describe_images(images: Any, describe: Callable[..., Any], length: int, name: str, progress: bool) -> np.ndarray:
+    """The features of all images, batch by batch.
+
+    Args:
+        images: uint8 [N, H, W, 1 or 3], 0..255, or a `Split`; RGB is taken as gray.
+        describe: function gray uint8 [H, W] -> float [length].
+        length: D, the number of features.
+        name: of the bar.
+        progress: a bar after some seconds.
+    Returns: float32 [N, D].
+    """
     fetch = images.fetch if hasattr(images, "fetch") else np.asarray(images).__getitem__
     features = np.zeros((len(images), length), np.float32)
     starts = range(0, len(images), BATCH)
-    for start in _bar(starts, name, "batch", progress):
+    for start in progress_bar(starts, name, "batch", progress):
         rows = np.arange(start, min(start + BATCH, len(images)))
         for row, image in zip(rows, fetch(rows), strict=True):
             gray = image[..., 0] if image.shape[-1] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -160,7 +171,7 @@ def fit_svm(
     best, trials = None, []
     total = len(Cs) * (len(gammas) if kernel == "rbf" else 1)
     fits = _fits(features, labels, kernel, Cs, gammas, landmarks, seed)
-    for C, gamma, mapping, machine in _bar(fits, "SVM", "fit", progress, total):
+    for C, gamma, mapping, machine in progress_bar(fits, "SVM", "fit", progress, total):
         shares = _shares(mapping, machine, num_classes, val_features)
         trials.append({"C": float(C), "gamma": gamma, "val_accuracy": np.mean(shares.argmax(axis=1) == val_labels)})
         if best is None or trials[-1]["val_accuracy"] > best[-1]["val_accuracy"]:
@@ -183,8 +194,8 @@ def _fits(features, labels, kernel, Cs, gammas, landmarks, seed):
             yield C, gamma, mapping, _machine(C, None if landmarks else rate, seed).fit(mapped, labels)
 
 
-def _bar(items, name, unit, progress, total=None):
-    """A bar that comes after some seconds, on a screen only."""
+def progress_bar(items: Any, name: str, unit: str, progress: bool, total: int | None = None) -> tqdm:
+    """A bar over `items` that comes after some seconds, on a screen only; none if `progress` is false."""
     disable = None if progress else True
     return tqdm(items, name, total, unit=unit, delay=BAR_AFTER, leave=False, disable=disable)
 

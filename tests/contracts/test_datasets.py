@@ -26,7 +26,7 @@ def test_entry_is_whole(name):
 def test_facts_name_what_there_is(name):
     spec = DATASETS[name]
     assert spec.honest_protocol in ("", *spec.protocols)
-    assert {*spec.published_splits, *spec.folds} <= set(spec.protocols)
+    assert {*spec.also_compared, *spec.published_splits, *spec.folds} <= set(spec.protocols)
     assert {spec.pictures_of, *spec.made_of} <= {"", *DATASETS}
     assert spec.limits
     assert all(set(figures) <= set(EXPERIMENTS) for figures in spec.published_lists.values())

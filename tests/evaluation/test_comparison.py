@@ -69,6 +69,18 @@ def test_a_run_under_a_third_protocol_answers_no_claim():
     assert list(answered["id"]) == [15], "the full set's claim, and one without a protocol, are of other test images"
 
 
+def test_jaffes_leaking_split_has_its_warning_and_the_clean_ones_next_to_it():
+    """93.89 % is of copies of training photos: the tables must not show it as a figure on new faces."""
+    protocols = ("subject", "augmented", "random")
+    rows = claims_table([run("deepfer", 60, [21], protocol, dataset="jaffe") for protocol in protocols]).query(
+        "id == 21"
+    )
+    assert list(rows["measured under"]) == ["random", "augmented", "subject"]
+    claims = comparison.read_claims().query("protocol == 'random' and dataset == 'jaffe'")
+    assert sorted(claims["id"]) == [21, 22, 51]
+    assert claims["settings"].str.contains("copies of one photo in several splits").all()
+
+
 def test_a_run_on_another_dataset_answers_no_claim():
     rows = claims_table([run("cnn", 90, [2], "identity", dataset="synthetic")])
     assert (rows["reproduced"] == "").all()

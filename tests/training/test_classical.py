@@ -32,10 +32,11 @@ def fitted(fitted_home, fresh_home):
     return records.read_run(records.run_directory("hog_svm-synthetic-identity-seed0"))
 
 
-@pytest.mark.parametrize("name", ["hog_svm", "lbp_svm", "hog_svm_rbf"])
+@pytest.mark.parametrize("name", ["hog_svm", "lbp_svm", "hog_svm_rbf", "sift_svm"])
 def test_clearly_better_than_the_most_frequent_class(fitted, name):
-    options = {**OPTIONS, **({"landmarks": 200} if "rbf" in name else {})}
-    run = run_classical(name, **options)
+    few = {"dataset_options": {"count": 600}, "words": 32, "Cs": (1.0,)}
+    changed = {"hog_svm_rbf": {"landmarks": 200}, "sift_svm": few}.get(name, {})
+    run = run_classical(name, **{**OPTIONS, **changed})
     commonest = run.predictions["truth"].value_counts(normalize=True).max()
     assert run.metrics["test"]["accuracy"] > commonest + 0.15
     assert run.name == f"{name}-synthetic-identity-seed0"
@@ -75,9 +76,9 @@ def test_selection_never_sees_test(fitted, monkeypatch):
 
     def watched(*arguments):
         GuardedDataset.asked.clear()
-        machine, features = fit(*arguments)
-        machines.append((machine, list(GuardedDataset.asked)))
-        return machine, features
+        fitted = fit(*arguments)
+        machines.append((fitted[1], list(GuardedDataset.asked)))
+        return fitted
 
     monkeypatch.setattr(data, "load_dataset", with_poisoned_test(data.load_dataset))
     monkeypatch.setattr(classical, "_fit", watched)
@@ -85,6 +86,23 @@ def test_selection_never_sees_test(fitted, monkeypatch):
     [(machine, asked)] = machines
     assert asked == []
     assert machine.trials == honest
+
+
+def test_words_are_learned_from_training_images_alone(fresh_home, monkeypatch):
+    """Words of test faces would describe the test faces better than faces that nobody has seen."""
+    learn, seen = classical.LEARNED["sift"], []
+
+    def watched(images, *arguments):
+        seen.append(images)
+        return learn(images, *arguments)
+
+    monkeypatch.setitem(classical.LEARNED, "sift", watched)
+    run = run_classical("sift_svm", **OPTIONS, size="smoke", words=16)
+    train = data.load_dataset("synthetic", count=1200, size=48, channels=1).limited(160).train
+    np.testing.assert_array_equal(seen[0].images, train.images)
+    assert len(seen) == 1
+    features = 16 * 17
+    assert run.metrics["training"]["parameters"] == 16 * 128 + 8 * (features + 1)
 
 
 def test_done_once_and_put_aside_for_other_settings(fitted, capsys):
@@ -109,10 +127,12 @@ def test_colour_pictures_of_another_size_are_taken(fresh_home):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "svm"}, "experiment: allowed are hog_svm, lbp_svm, hog_svm_rbf, lbp_svm_rbf; received 'svm'"),
+        ({"name": "svm"}, "experiment: allowed are hog_svm, .*lbp_svm_rbf, sift_svm; received 'svm'"),
         ({"name": "hog_svm", "size": "tiny"}, "size: allowed are full, quick, smoke; received 'tiny'"),
         ({"name": "hog_svm", "epochs": 3}, "overrides: unknown 'epochs'; allowed are Cs"),
-        ({"name": "hog_svm", "features": "sift"}, "features: allowed are hog, lbp; received 'sift'"),
+        ({"name": "hog_svm", "features": "gabor"}, "features: allowed are hog, lbp, sift; received 'gabor'"),
+        ({"name": "sift_svm", "words": 1}, "words: must be a number >= 2"),
+        ({"name": "hog_svm", "words": 8}, "words: hog has none, allowed is 0; received 8"),
     ],
 )
 def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):

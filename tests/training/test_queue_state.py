@@ -129,14 +129,15 @@ def test_the_line_of_progress_tells_counts_and_each_running_runs_epoch(fresh_hom
         lock.close()
 
 
-def test_only_finished_trainings_are_for_a_release(fresh_home):
+def test_what_is_finished_is_for_a_release(fresh_home):
     entries = [cnn(), cnn(1), Entry("hog_svm", size="smoke"), Entry("ensemble", members="a+b")]
     with pytest.raises(InputError, match="no finished run of it can be released"):
         queue_state.finished_names(entries)
     for entry in (entries[1], entries[2], entries[3]):
         finish(entry)
-    assert queue_state.finished_names(entries) == ([entries[1].name, entries[2].name], [])
+    names = [entry.name for entry in entries]
+    assert queue_state.finished_names(entries) == (names[1:], [])
     record = json.loads((entries[1].directory / "record.json").read_text())
     (entries[1].directory / "record.json").write_text(json.dumps({**record, "reduced": "epochs 2 for 30"}))
-    assert queue_state.finished_names(entries) == ([entries[2].name], [entries[1].name])
-    assert queue_state.finished_names(entries, reduced=True) == ([entries[1].name, entries[2].name], [])
+    assert queue_state.finished_names(entries) == (names[2:], [names[1]])
+    assert queue_state.finished_names(entries, reduced=True) == (names[1:], [])

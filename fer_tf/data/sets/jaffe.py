@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ...common.checks import DataError, InputError
+from ...common.checks import DataError, InputError, check_choice
 from ...emotions import EMOTIONS, JAFFE_CODES
 from ..base import DatasetSpec, FaceDataset
 from ..cache import listing_fingerprint
+from ..faces import Face, crop_face, detect_faces
 from ..folders import counts_text, labelled_table, missing_data, sort_files
 from ..images import read_image, resize
 from ..splits import stratified_sample
@@ -27,9 +28,15 @@ PUBLISHED = 213
 PHOTOS = {"train": 149, "val": 22, "test": 42}
 IMAGES = {"train": 935, "val": 140, "test": 260}
 PROTOCOLS = {
-    "augmented": "document [3]'s: photos split 149/22/42, seven altered copies of each, 935/140/260 of all kept",
+    "augmented": "document [3]'s sizes: photos split 149/22/42, seven altered copies of each, 935/140/260 of all kept",
     "subject": "leave one subject out: test = subject number fold, val = the next, train the other eight",
+    "random": "document [3]'s own: altered copies first, then 935/140/260 drawn from all: copies of one photo are in "
+    "several splits",
 }
+CROPS = ("auto", "face", "none")
+# "auto" cuts faces out of photos with sides from this (pixels), if the detector finds one in at least this share of
+# them. Smaller pictures are crops already.
+SCENE, FOUND = 128, 0.5
 HOW_TO_GET = (
     "https://zenodo.org/record/3451524 (free for research, under its terms): unpack the archive, so that files like "
     "KA.AN1.39.tiff are in {root}, {root}/jaffe or {root}/jaffedbase"
@@ -73,28 +80,38 @@ AUGMENTATIONS = {
 }
 
 
-def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 48) -> FaceDataset:
+def load(root: Path, protocol: str, seed: int, fold: int = 0, image_size: int = 48, crop: str = "auto") -> FaceDataset:
     """Loads JAFFE from `root`; see `load_dataset`. 7 classes, gray; uint8 [1335, S, S, 1] or [213, S, S, 1].
 
     Args:
-        root, protocol, seed: the jaffe folder, "augmented" or "subject", seed of photos and copies ("augmented").
+        root, protocol, seed: the jaffe folder, "augmented", "subject" or "random", seed of photos and copies.
         fold: 0..9, for the subject protocol: which subject, in the order of their names, is the test set.
         image_size: side S in pixels (256 as published).
+        crop: "face" cuts the face out of each photo before it is altered, as document [3] does: the square of OpenCV's
+            Haar detector, or the other photos' median square where it finds none. "none" takes the whole photo, head
+            and shoulders. "auto" is "face" for photos of 128 px or more if half of them have a face, else "none".
     Returns: `FaceDataset`.
     Raises: `InputError` for a wrong argument, `MissingDataError` or `DataError` for the files.
     """
+    check_choice("crop", crop, CROPS)
     pictures, notes = _pictures(root)
     table, paths = labelled_table(root, pictures, CLASS_NAMES)
     table["photo"], table["augmentation"] = [path.stem for path in paths], "none"
     photos = [read_image(path, 1) for path in paths]
+    source = listing_fingerprint(root, paths)
+    if crop == "face" or (crop == "auto" and min(photos[0].shape[:2]) >= SCENE):
+        photos, crop_notes = _faces(photos, crop)
+        notes, source = notes + crop_notes, source + ("face" if crop_notes else "")
     if protocol == "subject":
         table["split"] = _leave_one_out(table["subject"].to_numpy(), fold)
-    else:
+    elif protocol == "augmented":
         table["split"], split_notes = _photo_split(table["label"].to_numpy(), seed)
         table, copy_notes = _augmented(table, seed)
         notes += split_notes + copy_notes
+    else:
+        table, split_notes = _copies_split(table, seed)
+        notes += split_notes
     store = ArrayImages(_images(photos, table, image_size))
-    source = listing_fingerprint(root, paths)
     table = table.drop(columns="photo_row", errors="ignore")
     return FaceDataset("jaffe", protocol, CLASS_NAMES, table, store, notes, source, deviation=_deviation(pictures))
 
@@ -177,6 +194,32 @@ def _augmented(table, seed):
     ]
 
 
+def _copies_split(table, seed):
+    """Document [3]'s own order: altered copies first, 1,335 of all kept, and only then divided; and notes.
+
+    A copy of JAFFE with fewer photos gets the same shares.
+    """
+    images = pd.concat([_copies(table, name) for name in AUGMENTATIONS], ignore_index=True)
+    share, altered = len(table) / PUBLISHED, np.flatnonzero(images["augmentation"] != "none")
+    missing = min(max(round(sum(IMAGES.values()) * share) - len(table), 0), len(altered))
+    kept = stratified_sample(images["label"].to_numpy()[altered], missing, seed)
+    photos = np.flatnonzero(images["augmentation"] == "none")
+    chosen = images.iloc[np.sort(np.concatenate([photos, altered[kept]]))].reset_index(drop=True)
+    chosen["split"] = "train"
+    for name in ("test", "val"):
+        rows = np.flatnonzero(chosen["split"] == "train")
+        held = stratified_sample(chosen["label"].to_numpy()[rows], round(IMAGES[name] * share), seed)
+        chosen.loc[rows[held], "split"] = name
+    sizes = "/".join(str((chosen["split"] == name).sum()) for name in IMAGES)
+    is_test = chosen["split"] == "test"
+    known = chosen.loc[is_test, "photo"].isin(set(chosen.loc[chosen["split"] == "train", "photo"]))
+    return chosen, [
+        f"copies of one photo are in several splits, as in document [3]: {known.sum()} of the {is_test.sum()} test "
+        "images have a copy in train, so scores say nothing about new photos; compare with augmented and subject",
+        f"{len(chosen):,} of the {len(images):,} photos and altered copies are kept ({sizes})",
+    ]
+
+
 def _copies(table, name):
     copies = table.assign(augmentation=name, photo_row=np.arange(len(table)))
     if name != "none":
@@ -192,6 +235,28 @@ def _images(photos, table, size):
         for row, name in zip(rows, table["augmentation"], strict=True)
     ]
     return np.stack([resize(image, (size, size)) for image in altered])
+
+
+def _faces(photos, crop):
+    """The photos cut down to their faces, and notes; with "auto" the photos themselves and no note if few are found."""
+    boxes = [faces[0].box if faces else None for faces in detect_faces(photos, "haar")]
+    found = np.array([box for box in boxes if box is not None])
+    if crop == "auto" and len(found) < FOUND * len(photos):
+        return photos, []
+    if not len(found):
+        raise DataError("jaffe: no face is found in any photo; use crop='none'")
+    usual = tuple(np.median(found, axis=0))
+    faces = [Face(box or usual) for box in boxes]
+    # without a margin, as the pictures of FER2013 are; not turned: the women look straight ahead
+    cut = [
+        crop_face(photo, face, max(1, round(face.box[2])), margin=0.0, align="none")
+        for photo, face in zip(photos, faces, strict=True)
+    ]
+    missed = len(photos) - len(found)
+    return cut, [
+        "faces are cut out of the photos, as in document [3]"
+        + (f"; {missed} photos without a detected face are cut at the others' median place" if missed else "")
+    ]
 
 
 def _deviation(pictures):
@@ -218,14 +283,16 @@ SPEC = DatasetSpec(
     licence="non-commercial research; its terms forbid passing the photos on or showing most of them",
     paper_name="JAFFE",
     honest_protocol="subject",
+    also_compared=("augmented",),
     check=check,
     traps=(
         "With a split by photo, each woman is in train and test, with about three nearly equal photos of each "
         "expression: leave one subject out, and report the mean over all ten.",
-        "Copies made before the split put one photo in train and test; here photos are split first.",
+        "Copies made before the split put one photo in train and test (`random`, document [3]'s own split): "
+        "`augmented` splits the photos first, and has the same sizes.",
         "Labels are what the women were asked to pose; what people see in a photo may be something else.",
         "Ten women of one country, one lamp, one camera: results on it say little about other faces.",
-        "Photos show head and shoulders and are not cropped; document [3] cut the faces out.",
+        "Photos show head and shoulders: document [3] cut the faces out, and so does `crop=face` (`auto`).",
     ),
     folds={"subject": 10},
 )

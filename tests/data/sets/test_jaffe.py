@@ -1,11 +1,12 @@
-"""JAFFE: labels and subjects from names, photos split before they are altered, one woman left out."""
+"""JAFFE: labels and subjects from names, photos split before they are altered or after it, one woman left out."""
 
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 from fer_tf.common.checks import DataError, InputError, MissingDataError
-from fer_tf.data import check_dataset, load_dataset
+from fer_tf.data import check_dataset, dataset_spec, load_dataset
 from fer_tf.data.sets.jaffe import AUGMENTATIONS
 
 CODES = {"AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "SA": "sadness", "SU": "surprise"}
@@ -126,6 +127,55 @@ def test_augmented_is_seeded_and_labels_stay_with_their_photos(one):
     assert (plain[first.table["photo"]].to_numpy() == first.table["emotion"].to_numpy()).all()
 
 
+def test_the_documents_own_order_has_copies_on_both_sides_and_says_so(one):
+    """Document [3] altered first and divided then: a student must see that this is no test on new photos."""
+    ds = load(one, "random")
+    assert ds.counts().loc["all"].to_dict() == {"train": 935, "val": 140, "test": 260, "all": 1335}
+    photos = {name: set(part) for name, part in ds.table.groupby("split")["photo"]}
+    test = ds.table[ds.table["split"] == "test"]
+    known = int(test["photo"].isin(photos["train"]).sum())
+    assert known > 200, "nearly every test image has a copy in train"
+    assert ds.notes[0].startswith(
+        f"copies of one photo are in several splits, as in document [3]: {known} of the 260 test images have a copy in "
+    )
+    assert "copies of one photo are in several splits" in dataset_spec("jaffe").protocols["random"]
+    assert (ds.table["augmentation"] == "none").sum() == 213
+    assert not ds.table["name"].duplicated().any()
+    assert (ds.counts().drop("all")[["train", "val", "test"]] > 0).all(axis=None)
+    assert ds.fingerprint() == load(one, "random").fingerprint() != load(one, "random", seed=1).fingerprint()
+    clean = load(one, "augmented")
+    assert set(clean.table["name"]) != set(ds.table["name"])
+    assert clean.counts().loc["all"].to_dict() == ds.counts().loc["all"].to_dict(), "only the order differs"
+
+
+def test_faces_are_cut_out_before_photos_are_altered(tmp_path):
+    """A face in a dark scene: the crop has the face alone, also in a photo where the detector finds none."""
+    root = tmp_path / "jaffe"
+    root.mkdir()
+    face = skimage.data.astronaut()[0:200:2, 124:324:2].mean(axis=2).astype(np.uint8)
+    for number, code in enumerate(["AN", "DI", "FE", "HA", "SA", "SU", "NE"] * 3):
+        scene = np.zeros((200, 200), np.uint8)
+        if number != 5:
+            scene[50:150, 50:150] = face
+        Image.fromarray(scene).save(root / f"{SUBJECTS[number // 7]}.{code}1.{number + 1}.tiff")
+    cut, whole = load(root, "subject", image_size=64), load(root, "subject", image_size=64, crop="none")
+    assert (whole.store.array[0] == 0).mean() > 0.5
+    assert (cut.store.array[0] == 0).mean() < 0.02
+    assert cut.notes == [
+        "faces are cut out of the photos, as in document [3]; 1 photos without a detected face are cut at "
+        "the others' median place"
+    ]
+    assert whole.notes == []
+    assert cut.fingerprint() != whole.fingerprint()
+    np.testing.assert_array_equal(cut.store.array, load(root, "subject", image_size=64, crop="face").store.array)
+
+
+def test_photos_without_a_face_stay_whole_or_are_refused(one):
+    assert load(one, "subject").notes == []
+    with pytest.raises(DataError, match="jaffe: no face is found in any photo; use crop='none'"):
+        load(one, "subject", crop="face")
+
+
 def test_altered_copies_are_the_photo_altered(one):
     ds = load(one, image_size=16)
     plain = ds.table.query("augmentation == 'none'").reset_index().set_index("photo")["index"]
@@ -207,7 +257,9 @@ def test_missing_and_broken(tmp_path, one):
         load(one)
 
 
-@pytest.mark.parametrize("options", [{"fold": 10}, {"fold": 1, "protocol": "augmented"}, {"image_size": 2}])
+@pytest.mark.parametrize(
+    "options", [{"fold": 10}, {"fold": 1, "protocol": "augmented"}, {"image_size": 2}, {"crop": "eyes"}]
+)
 def test_wrong_options(one, options):
     with pytest.raises(InputError, match=next(iter(options))):
         load(one, **options)
