@@ -14,7 +14,11 @@ from fer_tf.models.ran import REGION_FEATURES
 from fer_tf.saving import load_model, save_model
 from fer_tf.training.face_nets import FaceNet
 
-pytestmark = pytest.mark.usefixtures("untraced")
+# TensorFlow says of steps that are not traced (`untraced`) that its pipelines still are
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Even though the .tf.config.experimental_run_functions_eagerly"),
+    pytest.mark.usefixtures("untraced"),
+]
 SHAPE = (24, 24, 1)
 
 
