@@ -15,7 +15,7 @@ from . import ablations, comparison, tables
 from .intervals import percent_interval, percent_mean
 from .label_kinds import labels_table
 from .metrics import bootstrap_intervals
-from .over_seeds import grouped, mean_and_sd, percent_text, seed_names, seeds_table
+from .over_seeds import grouped, mean_and_sd, option_text, percent_text, seed_names, seeds_table
 
 
 def document1_table(runs: Iterable[Any], experiments: Mapping[str, Any]) -> pd.DataFrame:
@@ -323,8 +323,9 @@ def _members(runs, experiments, table):
 
 
 def _with_place(table, runs):
-    """A table with a row for each group of runs, with dataset, protocol and seeds as its first columns."""
+    """A table with a row for each group of runs, with dataset, protocol, options and seeds as its first columns."""
     groups = grouped(runs)
     place = pd.DataFrame([{key: members[0].record[key] for key in ("dataset", "protocol")} for members in groups])
+    place["options"] = [option_text(members[0].record) for members in groups]
     place["seeds"] = [seed_names(run.record for run in members) for members in groups]
     return pd.concat([place, table.reset_index(drop=True)], axis=1).sort_values(["dataset", "protocol"], kind="stable")
