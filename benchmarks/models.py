@@ -5,9 +5,10 @@
     python benchmarks/models.py --steps 40 cnn     more timed steps
 
 Every model at its experiment's pictures (48×48×1; document [4]'s and ResNet18 64×64×3; transfer 96 px inside), random
-weights, in its own process. An epoch is not run: `s/epoch` is the median of the timed training steps at batch 64,
-times the 449 steps of FER2013's 28,709 training pictures, without input pipeline and validation, all layers learning.
-Multiply-adds are of one picture through convolutions and dense layers, counted by TensorFlow's profiler.
+weights, in its own process. Models that are made of a face network need its file in models/. An epoch is not run:
+`s/epoch` is the median of the timed training steps at batch 64, times the 449 steps of FER2013's 28,709 training
+pictures, without input pipeline and validation, all layers learning. Multiply-adds are of one picture through
+convolutions and dense layers, counted by TensorFlow's profiler.
 """
 
 import argparse
@@ -66,10 +67,13 @@ def experiment_of(name):
 def build(experiment):
     """The experiment's model, and its images' shape."""
     from fer_tf.models import build_model, model_options
+    from fer_tf.training.face_nets import open_face_net
 
     shape = (experiment.image_size or 48, experiment.image_size or 48, experiment.image_channels or 1)
     accepted = model_options(experiment.model)
     options = {key: value for key, value in experiment.settings().items() if key in accepted}
+    if "face_net" in options:
+        options["face_net"] = open_face_net(experiment.face_net)
     return build_model(experiment.model, shape, 7, **options), shape
 
 

@@ -9,9 +9,17 @@ from .common.checks import InputError, check_choice, check_range
 from .layers import concordance_loss as concordance_loss
 from .layers import region_biased_loss
 
-__all__ = ["LOSSES", "Distillation", "LabelAccuracy", "SquaredHinge", "classification_loss", "region_biased_loss"]
+__all__ = [
+    "LOSSES",
+    "Distillation",
+    "LabelAccuracy",
+    "MultiTarget",
+    "SquaredHinge",
+    "classification_loss",
+    "region_biased_loss",
+]
 
-LOSSES = ("crossentropy", "squared_hinge")
+LOSSES = ("crossentropy", "squared_hinge", "multitarget")
 
 
 @keras.saving.register_keras_serializable(package="fer_tf")
@@ -29,6 +37,25 @@ class SquaredHinge(keras.losses.Loss):
         inside = ops.square(ops.maximum(0.0, 1.0 - y_pred))
         outside = ops.square(ops.maximum(0.0, 1.0 + y_pred))
         return ops.sum(y_true * inside + (1.0 - y_true) * outside, axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="fer_tf")
+class MultiTarget(keras.losses.Loss):
+    """Any emotion with enough votes is right (Barsoum et al. 2016, multi-label learning): −log max_c I(y_c > 0) p_c.
+
+    The loss is the cross-entropy of the most likely one of the right classes, so the model may choose among them. For a
+    one-hot target it is the cross-entropy. Microsoft's public code multiplies the wrong classes by 0.001 instead of 0.
+    Then a face whose right classes are very unlikely teaches a wrong class, so here the factor is 0.
+
+    Call arguments:
+        y_true: targets y float [N, C]; every class above 0 is right. Rows need at least one.
+        y_pred: probabilities p, float [N, C].
+    Returns: float [N].
+    """
+
+    def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
+        best = ops.max(ops.where(y_true > 0, y_pred, 0.0), axis=-1)
+        return -ops.log(ops.maximum(best, keras.config.epsilon()))
 
 
 @keras.saving.register_keras_serializable(package="fer_tf")
@@ -104,7 +131,8 @@ def classification_loss(
 
     Args:
         label_smoothing: share of each target spread over all classes, 0..1; only for the cross-entropy.
-        loss: "crossentropy" (of probabilities) or "squared_hinge" (of scores); targets are one-hot or soft.
+        loss: "crossentropy" (of probabilities), "squared_hinge" (of scores) or "multitarget" (of probabilities).
+            Targets are one-hot or soft.
         teacher: (share, temperature) of `Distillation`; None for training without a teacher.
     Returns: `keras.losses.Loss` of targets float [N, C] (with a teacher [N, 2C]) and outputs float [N, C].
     Raises: `InputError` for an unknown loss, or options that do not fit together.
@@ -115,5 +143,5 @@ def classification_loss(
     if check_choice("loss", loss, LOSSES) == "crossentropy":
         return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
     if label_smoothing:
-        raise InputError(f"label_smoothing: must be 0 with the squared hinge; received {label_smoothing!r}")
-    return SquaredHinge()
+        raise InputError(f"label_smoothing: must be 0 with loss {loss}; received {label_smoothing!r}")
+    return SquaredHinge() if loss == "squared_hinge" else MultiTarget()

@@ -6,7 +6,7 @@ import pytest
 
 from fer_tf.common.checks import InputError
 from fer_tf.experiments import resolve
-from fer_tf.losses import Distillation, LabelAccuracy, SquaredHinge, classification_loss, concordance_loss
+from fer_tf.losses import Distillation, LabelAccuracy, MultiTarget, SquaredHinge, classification_loss, concordance_loss
 from fer_tf.saving import load_model
 
 
@@ -72,7 +72,54 @@ def test_squared_hinge_weighs_soft_targets_by_their_share(one_hot, rng):
     )
 
 
-@pytest.mark.parametrize("loss", ["crossentropy", "squared_hinge"])
+def numpy_multitarget(targets, probabilities):
+    """Barsoum 2016: the best of the right classes counts, −log max_c I(y_c > 0) p_c, picture by picture."""
+    chosen = [max(row[target > 0]) for row, target in zip(probabilities, targets, strict=True)]
+    return -np.mean(np.log(chosen))
+
+
+@pytest.fixture
+def several_right(rng):
+    """Votes of one to three emotions with at least 30 % each."""
+    votes = np.zeros((12, 7))
+    for row in votes:
+        row[rng.choice(7, rng.integers(1, 4), replace=False)] = rng.integers(3, 6)
+    return (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_multitarget_against_the_formula(several_right, rng):
+    probabilities = softmax(rng.normal(0, 2, (12, 7)))
+    assert (np.count_nonzero(several_right, axis=1) > 1).any()
+    found = classification_loss(loss="multitarget")(several_right, probabilities.astype(np.float32))
+    assert float(found) == pytest.approx(numpy_multitarget(several_right, probabilities), rel=1e-5)
+
+
+def test_multitarget_is_crossentropy_for_one_right_class(one_hot, rng):
+    probabilities = softmax(rng.normal(0, 2, (12, 7))).astype(np.float32)
+    plain = float(classification_loss()(one_hot, probabilities))
+    assert float(MultiTarget()(one_hot, probabilities)) == pytest.approx(plain, rel=1e-5)
+
+
+def test_multitarget_is_content_with_any_right_class(several_right):
+    """Whichever of its emotions the model is sure of, and however few of its votes it has."""
+    for pick in (np.argmax, lambda row: np.flatnonzero(row)[-1]):
+        sure = np.eye(7, dtype=np.float32)[[pick(row) for row in several_right]]
+        assert float(MultiTarget()(several_right, sure)) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_confident_wrong_answer_is_never_pushed_further():
+    """As it would be if wrong classes counted a thousandth: their gradient is zero, the right one's is not."""
+    tf = pytest.importorskip("tensorflow")
+    outputs = tf.constant([[0.9998, 1e-4, 1e-4]])
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        value = MultiTarget()(np.array([[0, 1, 0]], np.float32), outputs)
+    gradient = tape.gradient(value, outputs).numpy()[0]
+    assert gradient[0] == gradient[2] == 0
+    assert gradient[1] < 0
+
+
+@pytest.mark.parametrize("loss", ["crossentropy", "squared_hinge", "multitarget"])
 def test_gradients_match_finite_differences(loss, one_hot, rng):
     tf = pytest.importorskip("tensorflow")
     function = classification_loss(loss=loss)
@@ -86,6 +133,8 @@ def test_gradients_match_finite_differences(loss, one_hot, rng):
     def reading(outputs):
         if loss == "squared_hinge":
             return numpy_hinge(one_hot, outputs)
+        if loss == "multitarget":
+            return numpy_multitarget(one_hot, outputs)
         # Keras divides by the rows' sums first, so a step off the simplex counts as one on it
         return -np.mean(np.sum(one_hot * np.log(outputs / outputs.sum(axis=1, keepdims=True)), axis=1))
 
@@ -99,11 +148,15 @@ def test_gradients_match_finite_differences(loss, one_hot, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"loss": "hinge"}, "loss: allowed are crossentropy, squared_hinge; received 'hinge'"),
+        ({"loss": "hinge"}, "loss: allowed are crossentropy, squared_hinge, multitarget; received 'hinge'"),
         ({"label_smoothing": 1.5}, "label_smoothing: must be a number >= 0 and <= 1; received 1.5"),
         (
             {"label_smoothing": 0.1, "loss": "squared_hinge"},
-            "label_smoothing: must be 0 with the squared hinge; received 0.1",
+            "label_smoothing: must be 0 with loss squared_hinge; received 0.1",
+        ),
+        (
+            {"label_smoothing": 0.1, "loss": "multitarget"},
+            "label_smoothing: must be 0 with loss multitarget; received 0.1",
         ),
     ],
 )
@@ -113,8 +166,9 @@ def test_wrong_arguments(arguments, message):
 
 
 def test_loss_is_kept_through_a_config():
-    loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(SquaredHinge()))
-    assert isinstance(loss, SquaredHinge)
+    for kind in (SquaredHinge, MultiTarget):
+        loss = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(kind()))
+        assert isinstance(loss, kind)
 
 
 def test_a_net_trained_by_the_hinge_gives_probabilities(fresh_home):

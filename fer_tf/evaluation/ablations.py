@@ -5,16 +5,14 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .intervals import percent_interval
 from .metrics import holm_of_made
-from .significance import mcnemar_matrix
+from .over_seeds import compare, difference_text, mean_and_sd, option_text, p_text, seed_names
 
 # Settings that no ablation studies. If they differ, they may be the cause of a difference in accuracy.
 TRAINING = ("epochs", "passes", "matching_epochs", "width", "depth", "precision")
-NOT_COMPARED = "neither has learned"
 
 
 def questions(experiments: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -38,24 +36,31 @@ def ablations_table(
 ) -> pd.DataFrame:
     """The results of all ablations.
 
-    Runs are compared if dataset, protocol, options (such as the share of the training set), seed and test images are
-    the same.
+    Runs are compared if dataset, protocol, options (such as the share of the training set) and test images are the
+    same. Runs of a model that differ in their seed alone are one row. A variant is compared with the reference if both
+    have a run of the same seed.
 
     Args:
         runs: (record, metrics, predictions) triples; predictions as in `fer_tf.runs.records.Run`.
         variants: dict question -> names of experiments, from `questions`.
-    Returns: DataFrame, one row for each run, the reference first: question, dataset, protocol, options, seed, model,
-        accuracy, 95 % interval, difference (from the reference, with its paired interval), p (McNemar's exact test
-        against the reference), p Holm (corrected for the tests of the same question and setting), p to the row above
-        (of this single test), trained otherwise (settings that differ from the reference), reduced. Accuracies and
-        differences are in per cent. Differences and p values are text; a difference is `NOT_COMPARED` if neither model
-        has learned. A reference without other runs has no row.
+    Returns: DataFrame, one row for each model, the reference first: question, dataset, protocol, options, seeds, model,
+        accuracy (a mean over seeds), sd (over seeds), 95 % interval (of a single run), difference (from the reference,
+        with its interval), p (against the reference, with the runs of all seeds: `over_seeds.compare`), p Holm
+        (corrected for the tests of the same question and setting), p to the row above (of this single test), trained
+        otherwise (settings that differ from the reference), reduced. Accuracies and differences are in per cent.
+        Differences and p values are text, see `over_seeds.difference_text`. A reference
+        without other runs has no row.
     """
     rows = []
     for question, experiments in variants.items():
         chosen = sorted((run for run in runs if run[0]["experiment"] in experiments), key=lambda run: _setting(run[0]))
         for _, group in groupby(chosen, key=lambda run: _setting(run[0])):
-            rows += _rows(question, sorted(group, key=lambda run: experiments.index(run[0]["experiment"])), experiments)
+            models = _models(group, experiments)
+            for reference in (model for model in models if _experiment(model) == experiments[0]):
+                seeds = _seeds(reference)
+                rows += _rows(
+                    question, [reference, *(model for model in models if _is_variant(model, experiments, seeds))]
+                )
     return pd.DataFrame(rows)
 
 
@@ -63,38 +68,66 @@ def _setting(record):
     """Properties that two runs must share to be compared. The limit counts, because it also drops test images."""
     options = json.dumps(record.get("dataset_options", {}), sort_keys=True)
     limit = record.get("settings", {}).get("limit", 0)
-    return record["dataset"], record["protocol"], options, record["seed"], record.get("test_fingerprint", ""), limit
+    return record["dataset"], record["protocol"], options, record.get("test_fingerprint", ""), limit
 
 
-def _rows(question, group, experiments):
-    if len(group) < 2 or group[0][0]["experiment"] != experiments[0]:
+def _models(group, experiments):
+    """Lists of the runs that differ in their seed alone, in the order of the experiments."""
+
+    def place(run):
+        return experiments.index(run[0]["experiment"]), run[0]["reduced"]
+
+    ordered = sorted(group, key=lambda run: (*place(run), run[0]["seed"]))
+    return [list(members) for _, members in groupby(ordered, key=place)]
+
+
+def _experiment(model):
+    return model[0][0]["experiment"]
+
+
+def _seeds(model):
+    return {record["seed"] for record, _, _ in model}
+
+
+def _is_variant(model, experiments, seeds):
+    return _experiment(model) != experiments[0] and bool(_seeds(model) & seeds)
+
+
+def _rows(question, models):
+    """The rows of a reference, which is the first of the models, and of its variants."""
+    if len(models) < 2:
         return []
-    pairs = mcnemar_matrix({record["experiment"]: predictions for record, _, predictions in group})
-    by_models = {(pair.first, pair.second): pair for pair in pairs.itertuples()}
-    names = [record["experiment"] for record, _, _ in group]
-    against = [by_models[names[0], name] for name in names[1:]]
+    against = [_compared(models[0], model) for model in models[1:]]
+    above = [_compared(*pair)["p_value"] for pair in zip(models, models[1:], strict=False)]
+    corrected = holm_of_made([pair["p_value"] for pair in against])
     tests = [dict.fromkeys(("difference", "p", "p Holm", "p to the row above"), "")]
-    for above, pair, p_holm in zip(names, against, holm_of_made([pair.p_value for pair in against]), strict=False):
-        p_values = pair.p_value, p_holm, by_models[above, pair.second].p_value
-        tests.append(dict(zip(tests[0], (_difference(pair), *map(_shown, p_values)), strict=True)))
-    return [
-        _row(question, record, metrics, test, group[0][0])
-        for (record, metrics, _), test in zip(group, tests, strict=True)
-    ]
+    for pair, p_holm, p_above in zip(against, corrected, above, strict=True):
+        values = difference_text(pair), *map(p_text, (pair["p_value"], p_holm, p_above))
+        tests.append(dict(zip(tests[0], values, strict=True)))
+    return [_row(question, model, test, models[0]) for model, test in zip(models, tests, strict=True)]
 
 
-def _row(question, record, metrics, test, reference):
+def _compared(first, second):
+    """The second model compared with the first, see `over_seeds.compare`."""
+    return compare([run[2] for run in second], [run[2] for run in first])
+
+
+def _row(question, model, test, reference):
+    record, metrics, _ = model[0]
+    accuracy, deviation = mean_and_sd(100 * run[1]["test"]["accuracy"] for run in model)
+    interval = percent_interval(metrics["test"]["intervals"]["accuracy"]) if len(model) == 1 else ""
     return {
         "question": question,
         "dataset": record["dataset"],
         "protocol": record["protocol"],
-        "options": " ".join(f"{key}={value}" for key, value in record.get("dataset_options", {}).items()),
-        "seed": record["seed"],
+        "options": option_text(record),
+        "seeds": seed_names(run[0] for run in model),
         "model": record["experiment"],
-        "accuracy": 100 * metrics["test"]["accuracy"],
-        "95 % interval": percent_interval(metrics["test"]["intervals"]["accuracy"]),
+        "accuracy": accuracy,
+        "sd": deviation,
+        "95 % interval": interval,
         **test,
-        "trained otherwise": _otherwise(record, reference),
+        "trained otherwise": _otherwise(record, reference[0][0]),
         "reduced": record["reduced"],
     }
 
@@ -107,14 +140,3 @@ def _otherwise(record, reference):
     )
     differing = (key for key in ("pictures", *TRAINING) if ours.get(key) != theirs.get(key))
     return ", ".join(f"{key} {ours.get(key)} for {theirs.get(key)}" for key in differing)
-
-
-def _difference(pair):
-    """Accuracy of the second model minus that of the first, with its paired interval, in percentage points."""
-    if not pair.learned:
-        return NOT_COMPARED
-    return f"{-100 * pair.difference:+.1f} ({-100 * pair.high:+.1f} to {-100 * pair.low:+.1f})"
-
-
-def _shown(p_value):
-    return "" if np.isnan(p_value) else f"{p_value:.2g}"

@@ -13,18 +13,22 @@ import pandas as pd
 from ..data.sources import FROM
 from . import ablations, comparison, tables
 from .intervals import percent_interval, percent_mean
+from .label_kinds import labels_table
 from .metrics import bootstrap_intervals
+from .over_seeds import grouped, mean_and_sd, option_text, percent_text, seed_names, seeds_table
 
 
 def document1_table(runs: Iterable[Any], experiments: Mapping[str, Any]) -> pd.DataFrame:
     """The table of document [1]: model, author and year, and macro averages of recall, precision and F1.
 
-    Each value has a 95 % bootstrap interval over test images. We add the accuracy and the size of the input pictures.
+    Each value has a 95 % bootstrap interval over test images. If a model has several seeds, it has their mean and
+    standard deviation. We add the accuracy and the size of the input pictures.
 
     Args:
         runs: with record and metrics.
         experiments: dict name -> an entry with `printed_as`, as in `fer_tf.experiments.EXPERIMENTS`.
-    Returns: DataFrame, one row for each run; values are text, in per cent. Recall is over classes with test images.
+    Returns: DataFrame, one row for each model (see `over_seeds.grouped`); values are text, in per cent. Recall is over
+        classes with test images.
     """
     measures = {
         "Recall": "balanced_accuracy",
@@ -33,14 +37,15 @@ def document1_table(runs: Iterable[Any], experiments: Mapping[str, Any]) -> pd.D
         "Accuracy": "accuracy",
     }
     rows = []
-    for run in runs:
-        name, author = experiments[run.record["experiment"]].printed_as or (run.record["experiment"], "")
-        row = {"Model": name, "Author, year": author, "input": "×".join(map(str, run.record["image_shape"]))}
-        test = run.metrics["test"]
-        intervals = bootstrap_intervals(test["confusion"])
+    for members in grouped(runs):
+        record = members[0].record
+        name, author = experiments[record["experiment"]].printed_as or (record["experiment"], "")
+        row = {"Model": name, "Author, year": author, "input": "×".join(map(str, record["image_shape"]))}
+        tests = [run.metrics["test"] for run in members]
+        intervals = [bootstrap_intervals(test["confusion"]) for test in tests]
         for label, key in measures.items():
-            row[label] = f"{100 * test[key]:.1f} ({percent_interval(intervals[key])})"
-        rows.append(row | {"settings": run.record["reduced"] or "full"})
+            row[label] = percent_text([test[key] for test in tests], [item[key] for item in intervals])
+        rows.append(row | {"settings": record["reduced"] or "full"})
     return pd.DataFrame(rows)
 
 
@@ -51,25 +56,37 @@ def document2_table(runs: Iterable[Any]) -> pd.DataFrame:
 
     Args:
         runs: with record and metrics.
-    Returns: DataFrame, one row for each run; accuracies are in per cent. claimed is text, see `claimed_accuracy`.
+    Returns: DataFrame, one row for each model; accuracies are in per cent, means where it has several seeds. claimed is
+        text, see `claimed_accuracy`. The columns test sd and val sd are there if a model has several seeds.
     """
     rows = []
-    for run in runs:
-        settings = run.record["settings"]
-        rows.append(
-            {
-                "model": run.record["experiment"],
-                "weights": settings.get("weights", "none"),
-                "optimizer": settings["optimizer"],
-                "batch size": settings["batch_size"],
-                "epochs": run.metrics["training"].get("epochs", 0),
-                "claimed": claimed_accuracy(run),
-                "test": 100 * run.metrics["test"]["accuracy"],
-                "val": 100 * run.metrics["val"]["accuracy"],
-                "reduced": run.record["reduced"],
-            }
-        )
-    return pd.DataFrame(rows)
+    for members in grouped(runs):
+        first, settings = members[0], members[0].record["settings"]
+        row = {
+            "model": first.record["experiment"],
+            "weights": settings.get("weights", "none"),
+            "optimizer": settings["optimizer"],
+            "batch size": settings["batch_size"],
+            "epochs": ", ".join(dict.fromkeys(str(run.metrics["training"].get("epochs", 0)) for run in members)),
+            "claimed": claimed_accuracy(first),
+        }
+        rows.append(row | _accuracies(members, ("test", "val")) | {"reduced": first.record["reduced"]})
+    return _without_empty_deviations(pd.DataFrame(rows))
+
+
+def _accuracies(members, splits):
+    """The accuracies of runs on some splits in per cent: mean, and deviation over seeds (NaN for one seed)."""
+    columns = {}
+    for split in splits:
+        shares = (100 * run.metrics[split]["accuracy"] for run in members)
+        columns[split], columns[f"{split} sd"] = mean_and_sd(shares)
+    return columns
+
+
+def _without_empty_deviations(table):
+    """The table without the deviations over seeds if no model has several seeds."""
+    empty = [column for column in table if str(column).split()[-1] == "sd" and table[column].isna().all()]
+    return table.drop(columns=empty)
 
 
 def claimed_accuracy(run: Any) -> str:
@@ -140,23 +157,31 @@ def document4_table(runs: Iterable[Any]) -> pd.DataFrame:
 
     Args:
         runs: with record, metrics and history.
-    Returns: DataFrame, one row for each run; accuracies are in per cent. The accuracy on train is the running mean of
-        the best epoch, measured as usual on augmented pictures and with dropout. Claims on other datasets are missing.
+    Returns: DataFrame, one row for each model; accuracies are in per cent, means where it has several seeds. The
+        accuracy on train is the running mean of the best epoch, measured as usual on augmented pictures and with
+        dropout. Claims on other datasets are missing. The columns test sd and val sd are there if a model has several
+        seeds.
     """
     claims = comparison.read_claims().set_index("id")
     rows = []
-    for run in runs:
-        claim = claims.loc[run.record["claims"][0]]
-        training, history = run.metrics["training"], run.history
-        best = history.loc[history["epoch"] == training["best_epoch"], "accuracy"].iloc[0]
-        measured = {"train": best, **{key: run.metrics[key]["accuracy"] for key in ("test", "val")}}
+    for members in grouped(runs):
+        record = members[0].record
+        claim = claims.loc[record["claims"][0]]
         claimed = {"train": claim["train"], "test": claim["value"], "val": claim["validation"]}
-        if claim["dataset"] != run.record["dataset"]:
-            claimed = dict.fromkeys(measured, "")
-        row = {"model": run.record["experiment"]} | {key: 100 * value for key, value in measured.items()}
-        row |= {f"claimed {key}": float(claimed[key] or "nan") for key in measured}
-        rows.append(row | {"parameters": training["parameters"], "reduced": run.record["reduced"]})
-    return pd.DataFrame(rows)
+        if claim["dataset"] != record["dataset"]:
+            claimed = dict.fromkeys(claimed, "")
+        row = {"model": record["experiment"], "train": 100 * np.mean([_accuracy_on_train(run) for run in members])}
+        row |= _accuracies(members, ("test", "val"))
+        row |= {f"claimed {key}": float(value or "nan") for key, value in claimed.items()}
+        parameters = members[0].metrics["training"]["parameters"]
+        rows.append(row | {"parameters": parameters, "reduced": record["reduced"]})
+    return _without_empty_deviations(pd.DataFrame(rows))
+
+
+def _accuracy_on_train(run):
+    """The running mean of a run's best epoch, 0..1."""
+    history, best = run.history, run.metrics["training"]["best_epoch"]
+    return history.loc[history["epoch"] == best, "accuracy"].iloc[0]
 
 
 def lists_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.DataFrame:
@@ -165,30 +190,28 @@ def lists_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.DataFram
     Args:
         runs: with record and metrics; runs without lists are left out.
         datasets: dict name -> its facts, with `published_lists` as `fer_tf.data.DatasetSpec` has it.
-    Returns: DataFrame, one row for each run and list ("all" first): dataset, protocol, model, seed, list, images,
-        accuracy, 95 % interval, published, reduced. Accuracies are in per cent. published is the result of the paper,
-        which uses a larger backbone with pretrained weights.
+    Returns: DataFrame, one row for each model and list ("all" first): dataset, protocol, model, seeds, list, images,
+        accuracy, sd (over seeds), 95 % interval (of a single run), published, reduced. Accuracies are in per cent.
+        published is the result of the paper, which uses a larger backbone with pretrained weights.
     """
     rows = []
-    for run in runs:
-        record, lists = run.record, _published_lists(run)
+    for members in grouped(run for run in runs if _published_lists(run)):
+        record = members[0].record
         published = datasets[record["dataset"]].published_lists if record["dataset"] in datasets else {}
-        for name, scores in {"all": run.metrics["test"], **lists}.items() if lists else ():
-            rows.append(
-                {
-                    "dataset": record["dataset"],
-                    "protocol": record["protocol"],
-                    "model": record["experiment"],
-                    "seed": record["seed"],
-                    "list": name,
-                    "images": scores["n"],
-                    "accuracy": 100 * scores["accuracy"],
-                    "95 % interval": percent_interval(scores["intervals"]["accuracy"]),
-                    "published": published.get(name, {}).get(record["experiment"], np.nan),
-                    "reduced": record["reduced"],
-                }
-            )
+        for name in ("all", *_published_lists(members[0])):
+            scores = [{"all": run.metrics["test"], **_published_lists(run)}[name] for run in members]
+            row = {"dataset": record["dataset"], "protocol": record["protocol"], "model": record["experiment"]}
+            row |= {"seeds": seed_names(run.record for run in members), "list": name, **_scores(scores)}
+            row["published"] = published.get(name, {}).get(record["experiment"], np.nan)
+            rows.append(row | {"reduced": record["reduced"]})
     return pd.DataFrame(rows)
+
+
+def _scores(scores):
+    """The scores of the runs of a group on the same images: their number, and the accuracy in per cent."""
+    accuracy, deviation = mean_and_sd(100 * item["accuracy"] for item in scores)
+    interval = percent_interval(scores[0]["intervals"]["accuracy"]) if len(scores) == 1 else ""
+    return {"images": scores[0]["n"], "accuracy": accuracy, "sd": deviation, "95 % interval": interval}
 
 
 def sources_table(runs: Iterable[Any]) -> pd.DataFrame:
@@ -196,21 +219,22 @@ def sources_table(runs: Iterable[Any]) -> pd.DataFrame:
 
     Args:
         runs: with record and metrics; runs on one source are left out.
-    Returns: DataFrame, one row for each run and source ("all" first): dataset, protocol, model, seed, source, training
-        images, test images, accuracy, 95 % interval, macro F1, reduced. Accuracies and F1 are in per cent.
+    Returns: DataFrame, one row for each model and source ("all" first): dataset, protocol, model, seeds, source,
+        training images, test images, accuracy, sd (over seeds), 95 % interval (of a single run), macro F1, reduced.
+        Accuracies and F1 are in per cent, means where a model has several seeds.
     """
     rows = []
-    for run in runs:
-        record, sources = run.record, comparison.source_scores(run.metrics)
-        counts = record.get("sources", {})
-        for name, scores in {"all": run.metrics["test"], **sources}.items() if sources else ():
+    for members in grouped(run for run in runs if comparison.source_scores(run.metrics)):
+        record, counts = members[0].record, members[0].record.get("sources", {})
+        for name in ("all", *comparison.source_scores(members[0].metrics)):
+            parts = [{"all": run.metrics["test"], **comparison.source_scores(run.metrics)}[name] for run in members]
+            scores = _scores(parts)
             trained = sum(part["train"] for source, part in counts.items() if name in ("all", source))
             rows.append(
                 {key: record[key] for key in ("dataset", "protocol")}
-                | {"model": record["experiment"], "seed": record["seed"], "source": name}
-                | {"training images": trained, "test images": scores["n"], "accuracy": 100 * scores["accuracy"]}
-                | {"95 % interval": percent_interval(scores["intervals"]["accuracy"])}
-                | {"macro F1": 100 * scores["macro_f1"], "reduced": record["reduced"]}
+                | {"model": record["experiment"], "seeds": seed_names(run.record for run in members), "source": name}
+                | {"training images": trained, "test images": scores.pop("images"), **scores}
+                | {"macro F1": mean_and_sd(100 * part["macro_f1"] for part in parts)[0], "reduced": record["reduced"]}
             )
     return pd.DataFrame(rows)
 
@@ -221,7 +245,8 @@ def _published_lists(run):
 
 
 CAPTIONS = {
-    "document1": "Document [1]: macro averages of recall, precision and F1, and accuracy, in per cent, 95 % intervals",
+    "document1": "Document [1]: macro averages of recall, precision and F1, and accuracy, in per cent, with 95 % "
+    "intervals, or mean ± standard deviation over several seeds",
     "document2": "Document [2], tables 1 and 2, and its CNN with the L2-SVM loss: claimed and measured accuracy in per "
     "cent",
     "document3": "Document [3]: claimed and measured accuracy in per cent",
@@ -229,7 +254,9 @@ CAPTIONS = {
     "lists": "Accuracy in per cent on the published lists of occluded and turned faces, and on the whole test set",
     "sources": "Accuracy in per cent on each source of a joined dataset, and on the whole test set",
     "ensembles": "Means of several networks, next to their best member: accuracy in per cent, gain in points",
+    "labels": "Document [1]'s first question: the same training with labels of three kinds, in per cent",
     "ablations": "Variants of a model, compared with the first row of their group: accuracy in per cent",
+    "seeds": "Models with several seeds: mean and standard deviation over seeds, in per cent",
     "claimed_and_reproduced": "All results that the documents claim, and our measurements, in per cent",
 }
 
@@ -246,8 +273,9 @@ def document_tables(
         datasets: dict name -> its facts, as in `fer_tf.data.DATASETS`.
         answers: runs that can answer the claims of document [3]; None for `runs`. The rows of its table are claims, so
             a claim that another run has measured must not appear as "not measured".
-    Returns: dict "document1" .. "document4", "lists", "sources" and "ablations" -> DataFrame. A row is a run with the
-        dataset and protocol of its test; in "document3" it is a claim. Tables without any run are missing.
+    Returns: dict "document1" .. "document4", "lists", "sources", "labels", "ablations" and "seeds" -> DataFrame. A row
+        is a model with the dataset and protocol of its test, with all its seeds; in "document3" it is a claim. Tables
+        without any run are missing.
     """
     makers = {
         "document1": lambda members: document1_table(members, experiments),
@@ -267,7 +295,9 @@ def document_tables(
     others = {
         "lists": lists_table(runs, datasets),
         "sources": sources_table(runs),
+        "labels": labels_table(runs),
         "ablations": ablations.ablations_table(triples, questions),
+        "seeds": seeds_table(runs),
     }
     return dict(sorted(tables_by_name.items())) | {name: table for name, table in others.items() if len(table)}
 
@@ -290,13 +320,16 @@ def write_tables(folder: Path, tables_by_name: dict[str, pd.DataFrame]) -> list[
 
 
 def _members(runs, experiments, table):
-    """The runs whose experiments belong to a table, sorted by seed and then in the order of the table."""
+    """The runs whose experiments belong to a table, in its order and then by seed."""
     rows = {name: entry.tables[table] for name, entry in experiments.items() if table in entry.tables}
     chosen = [run for run in runs if run.record["experiment"] in rows]
-    return sorted(chosen, key=lambda run: (run.record["seed"], rows[run.record["experiment"]]))
+    return sorted(chosen, key=lambda run: (rows[run.record["experiment"]], run.record["seed"]))
 
 
 def _with_place(table, runs):
-    """The table with dataset, protocol and seed of each run as its first columns."""
-    place = pd.DataFrame([{key: run.record[key] for key in ("dataset", "protocol", "seed")} for run in runs])
+    """A table with a row for each group of runs, with dataset, protocol, options and seeds as its first columns."""
+    groups = grouped(runs)
+    place = pd.DataFrame([{key: members[0].record[key] for key in ("dataset", "protocol")} for members in groups])
+    place["options"] = [option_text(members[0].record) for members in groups]
+    place["seeds"] = [seed_names(run.record for run in members) for members in groups]
     return pd.concat([place, table.reset_index(drop=True)], axis=1).sort_values(["dataset", "protocol"], kind="stable")

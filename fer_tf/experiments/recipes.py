@@ -6,8 +6,10 @@ QUESTION_PARTS = "squeeze-excite, augmentation, residual"
 QUESTION_ATTENTION = "region attention"
 QUESTION_EQUAL = "region attention, against equal weights"
 QUESTION_MATCHING = "feature matching"
+QUESTION_MATCHING_SMALL = "feature matching, small nets"
 QUESTION_MATCHED = "region attention over FaceNet2ExpNet"
 QUESTION_FOUR = "document [1]'s four, against My_model"
+QUESTION_FACE = "region attention over a face network"
 
 CNN_QUICK: dict = {"epochs": 6, "learning_rate": 1e-3, "width": 0.5}
 CNN_SMOKE: dict = {"epochs": 2, "learning_rate": 1e-3, "width": 0.25, "limit": 64}
@@ -123,6 +125,27 @@ PATT_LITE: dict = {
     },
     "smoke": {**TRANSFER_SMOKE, "resolution": 144, "batch_size": 32},
 }
+# The three steps of the fine-tuning are blocks of a DenseNet.
+AKHAND: dict = {
+    **TRANSFER,
+    "learning_rate": 1e-4,
+    "batch_size": 32,
+    "epochs": 25,
+    "unfreeze": "conv5_block1_0_bn,conv4_block1_0_bn,conv3_block1_0_bn",
+    # drawn weights are VGG16's, one of the networks that the paper compares
+    "quick": {**TRANSFER_QUICK, "backbone": "VGG16", "unfreeze": VGG16_STEPS, "epochs": 8},
+    "smoke": {**TRANSFER_SMOKE, "backbone": "VGG16", "unfreeze": VGG16_STEPS, "epochs": 4},
+}
+# No drawn weights have its layers: at the smaller sizes it learns from scratch.
+DENSENET_QUICK: dict = {
+    "weights": "none",
+    "resolution": 64,
+    "width": 0.25,
+    "epochs": 8,
+    "learning_rate": 1e-3,
+    "dropout": 0.2,
+}
+DENSENET_SMOKE: dict = {**DENSENET_QUICK, "resolution": 32, "epochs": 2, "limit": 64}
 REPORT3: dict = {
     "learning_rate": 1e-3,
     "batch_size": 64,
@@ -198,6 +221,14 @@ MATCHED: dict = {
 }
 # As many channels as RAN has at quick size, and a similar training time.
 MY_MODEL: dict = {**MATCHED, "quick": {**MATCHED["quick"], "epochs": 6, "width": 0.125}}
+# Small enough for two processor cores, matched to MobileFaceNet's map.
+MATCHED_SMALL: dict = {
+    **MATCHED,
+    "face_net": "mobilefacenet.h5",
+    "depth": 512,
+    "epochs": 12,
+    "matching_epochs": 8,
+}
 # Half of a face network fine-tuned on expressions. FER's pictures have 48 px: 96 px lose nothing of them and cost
 # three quarters of the network's own 112.
 FACE_TRANSFER: dict = {
@@ -223,6 +254,8 @@ FACE_TRANSFER: dict = {
     "quick": {"epochs": 4, "face_net": "identities", "frozen_until": "", "resolution": 0},
     "smoke": {"epochs": 2, "face_net": "identities", "frozen_until": "", "resolution": 0, "limit": 64},
 }
+# The face network sees seven regions of each face, so it gets them at 64 px, which cost less than half of 96.
+RAN_FACE: dict = {**FACE_TRANSFER, "resolution": 64}
 # For 20 to a few hundred pictures a class: the head first, then the upper half at a tenth of its rate, with early
 # stopping. Small batches, because 60 pictures are four of them.
 FINE_TUNE: dict = {

@@ -39,6 +39,10 @@ def resolve(name: str, size: str = "full", overrides: dict | None = None) -> Exp
     resolved = replace(experiment, **{key: _checked(key, value, defaults[key]) for key, value in changes.items()})
     if resolved.sizes and resolved.patience:
         raise InputError("sizes: cannot be used with patience, which could stop before the last size")
+    if resolved.loss == "multitarget" and resolved.mixup:
+        raise InputError(
+            "mixup: must be 0 with loss multitarget, which would count the classes of both pictures as right"
+        )
     if resolved.warmup and resolved.schedule != "cosine":
         raise InputError(f"warmup: needs schedule=cosine; received schedule {resolved.schedule!r}")
     return resolved

@@ -153,7 +153,11 @@ class Experiment:
     width: float = _setting(1.0, "Scales the model's channel counts.", 0.01, 16)
     class_weights: bool = _setting(False, "Weight classes inversely to their frequency.")
     sampling: str = _text("shuffle", "balanced draws all classes equally often.", SAMPLINGS)
-    loss: str = _text("crossentropy", "squared_hinge is the loss of an L2-SVM.", LOSSES)
+    loss: str = _text(
+        "crossentropy",
+        "squared_hinge is the loss of an L2-SVM; with multitarget every class with a share of the label is right.",
+        LOSSES,
+    )
     label_smoothing: float = _setting(0.0, "Share of the label that is spread over all classes.", 0, 0.99)
     mixup: float = _setting(0.0, "α of the Beta distribution that mixes pairs of pictures; 0: no mixing.", 0)
     weight_decay: float = _setting(0.0, "Of the optimizer, decoupled from the gradient.", 0, 1)
@@ -189,7 +193,9 @@ class Experiment:
     )
     freeze_norm: bool = _setting(True, "Keep the pretrained part's batch normalisation as it is.")
     crops: str = _text("fixed6", "The regions of the region attention networks.", CROP_SETS)
-    attention: str = _text("relation", "Of ran: which attention modules it has.", ATTENTIONS, for_all=False)
+    attention: str = _text(
+        "relation", "Of ran and ran_face: which attention modules they have.", ATTENTIONS, for_all=False
+    )
     normalise: str = _text(
         "sigmoid",
         "How attention weights are normalised. Use margin=0.1 with softmax; the default margin fits sigmoid.",
@@ -206,14 +212,17 @@ class Experiment:
     # face networks
     face_net: str = _text(
         "none",
-        "The face network that stage 1 matches or that is fine-tuned: identities, keras_facenet or a Keras model's "
-        "file.",
+        "The face network that stage 1 matches or that is fine-tuned: identities, keras_facenet, a Keras model's file, "
+        "or face_transfer (its finished run on the same data with the same seed).",
     )
     face_net_epochs: int = _setting(
         0, "Epochs in which the face network first learns expressions; 0: as it is.", 0, for_all=False
     )
     frozen_until: str = _text(
-        "", "Of face_transfer: the last layer of the face network that does not learn; empty: all learn.", None, False
+        "",
+        "Of face_transfer and ran_face: the last layer of the face network that does not learn; empty: all learn.",
+        None,
+        False,
     )
     shape: str = _text("tapered", "Of compact: how its blocks grow.", SHAPES, for_all=False)
     pair_relu: bool = _setting(False, "Of deepfer: a ReLU between the two convolutions of a pair.", for_all=False)

@@ -20,6 +20,7 @@ from .fine_tune import fine_tune
 from .majority import majority
 from .patt_lite import patt_lite
 from .ran import ran
+from .ran_face import ran_face
 from .residual_masking import residual_masking
 from .resnet import resnet18
 from .spatial_transformers import deep_emotion, deepfer
@@ -45,6 +46,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "deep_emotion": deep_emotion,
     "deepfer": deepfer,
     "ran": ran,
+    "ran_face": ran_face,
     "facenet2expnet": facenet2expnet,
     "ran_facenet2expnet": ran_facenet2expnet,
     "face_transfer": face_transfer,

@@ -8,7 +8,8 @@ import pandas as pd
 from ..common.checks import InputError
 from ..common.files import write_text
 from ..common.paths import project_root, results_root
-from ..evaluation import comparison, document_tables, tables
+from ..evaluation import comparison, document_tables, over_seeds, tables
+from ..evaluation.intervals import percent_interval, percent_mean
 from . import records
 from .datasets import typed_options
 from .result_tables import (
@@ -89,27 +90,28 @@ def render_results() -> list:
 
 def readme_block(runs: list) -> str:
     """README's results: the runs of `HEADLINES`, and how many claims are measured. reports/results/ has all others."""
-    claimed, current = claims(runs), {run.name: run for run in as_of_now(runs)}
-    rows = [_headline(current[name], claimed) for name in HEADLINES if name in current]
+    claimed = claims(runs)
+    groups = {run.name: members for members in over_seeds.grouped(as_of_now(runs)) for run in members}
+    rows = [_headline(groups[name], claimed) for name in HEADLINES if name in groups]
     table = tables.markdown(pd.DataFrame(rows)) if rows else ""
     return f"{table}\n{comparison.claims_sentence(claimed)}\n"
 
 
-def _headline(run, claimed):
-    """A run next to the accuracies that documents claim for its model on its dataset."""
-    record, test = run.record, run.metrics["test"]
+def _headline(members, claimed):
+    """The runs of a model with all its seeds, next to the accuracies that documents claim for it on its dataset."""
+    record, tests = members[0].record, [run.metrics["test"] for run in members]
     is_its_own = claimed["id"].isin(record["claims"]) & (claimed["metric"] == "accuracy") & (claimed["claimed"] != "")
     figures = claimed.loc[is_its_own & (claimed["dataset"] == record["dataset"])].drop_duplicates("claimed")
     is_same_split = figures["claimed under"] == record["protocol"]
     figures = figures[is_same_split] if is_same_split.any() else figures
-    low, high = test["intervals"]["accuracy"]
+    interval = percent_interval(tests[0]["intervals"]["accuracy"]) if len(tests) == 1 else f"{len(tests)} seeds"
     return {
         "document": ", ".join(f"[{number}]" for number in figures["document"].unique()),
         "model": _variant(record),
         "dataset": f"{record['dataset']}, {record['protocol']}",
         "claimed %": ", ".join(figures["claimed"] + figures["kind"].map({"own": "", "quoted": " (quoted)"})),
-        "measured %": f"{100 * test['accuracy']:.1f}",
-        "95 % interval": f"{100 * low:.1f} to {100 * high:.1f}",
+        "measured %": percent_mean([test["accuracy"] for test in tests]),
+        "95 % interval": interval,
         "run": record["extent"],
     }
 

@@ -114,32 +114,44 @@ def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options
     names = teacher_names(experiment, ds.name, ds.protocol, seed, options or {})
     if not names:
         return None
-    runs = [_finished(name) for name in names]
+    runs = [finished_run(name, "teacher") for name in names]
     for run in runs:
-        _check_fits(run, ds)
+        _check_knows_classes(run, ds)
+        check_same_split(run, ds, "teacher")
     models = tuple(saving.load_model(run.model_path) for run in runs)
     fingerprint = hashes.fingerprint([run.record["fingerprint"] for run in runs])
     return Teacher(tuple(names), models, tuple(ds.class_names), fingerprint)
 
 
-def _finished(name):
+def finished_run(name: str, setting: str) -> records.Run:
+    """The finished run with this name and a model file; `setting` is the setting that an error names."""
     try:
         run = records.read_run(records.run_directory(name))
     except InputError:
-        raise InputError(f"teacher: there is no finished run {name}; train it first, or name another") from None
+        raise InputError(f"{setting}: there is no finished run {name}; train it first, or name another") from None
     if not run.model_path.is_file():
-        raise InputError(f"teacher: the model of {name} is missing ({run.model_path})")
+        raise InputError(f"{setting}: the model of {name} is missing ({run.model_path})")
     return run
 
 
-def _check_fits(run, ds):
+def _check_knows_classes(run, ds):
     known = [class_name(name) for name in run.record["class_names"]]
     absent = [name for name in ds.class_names if name not in known]
     if absent:
         raise InputError(f"teacher: {run.name} does not know {', '.join(absent)}")
+
+
+def check_same_split(run: records.Run, ds: FaceDataset, setting: str) -> None:
+    """Raises `InputError` for a run that was tested on other images than `ds`: it may have learned images of its test.
+
+    Args:
+        run: of a network that another run learns from.
+        ds: the dataset of the run that learns.
+        setting: the setting that the error names.
+    """
     same_split = (run.record["dataset"], run.record["protocol"]) == (ds.name, ds.protocol)
     if not same_split or run.record.get("test_fingerprint") != ds.test_fingerprint():
         raise InputError(
-            f"teacher: {run.name} was not trained on this split of {ds.name} {ds.protocol}: it may have learned "
+            f"{setting}: {run.name} was not trained on this split of {ds.name} {ds.protocol}: it may have learned "
             "pictures that are tested here"
         )

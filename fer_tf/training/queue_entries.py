@@ -19,6 +19,7 @@ from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.averaged_views import VIEWS
 from .distillation import teacher_names
+from .face_net_runs import face_net_run
 
 ENSEMBLE = "ensemble"
 
@@ -96,12 +97,14 @@ class Entry:
 
     @property
     def needs(self) -> list:
-        """Runs that must be finished first: an ensemble's members, a student's teachers."""
+        """Runs that must be finished first: an ensemble's members, a student's teachers, a fine-tuned face network."""
         if self.kind == ENSEMBLE:
             return self.member_names
         if self.kind != "train":
             return []
-        return teacher_names(self.resolved, self.dataset, self.protocol_name, self.seed, self.dataset_options)
+        place = (self.dataset, self.protocol_name, self.seed, self.dataset_options)
+        face_net = face_net_run(self.resolved, *place)
+        return teacher_names(self.resolved, *place) + ([face_net] if face_net else [])
 
     @property
     def goes_after(self) -> list:

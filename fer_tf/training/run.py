@@ -21,7 +21,18 @@ from ..models.drawn_weights import backbones_root
 from ..models.transfer import is_pretrained
 from ..runs import evaluate, records, second
 from ..runs.datasets import check_splits, load_for
-from . import checkpoint, compiling, distillation, face_nets, fine_tuning, fitting, identities, matching, second_output
+from . import (
+    checkpoint,
+    compiling,
+    distillation,
+    face_net_runs,
+    face_nets,
+    fine_tuning,
+    fitting,
+    identities,
+    matching,
+    second_output,
+)
 from .distillation import Teacher
 from .fine_tuning import Start
 
@@ -72,21 +83,22 @@ def run_experiment(
     if ds.second is not None:
         second_output.check_settings(experiment)
     teacher = distillation.open_teacher(experiment, whole, seed, options)
+    opened = face_net_runs.with_file(experiment, whole, seed, options)
     if start and start.path.resolve() == records.model_path(run).resolve():
         raise InputError(f"from: {start.path.name} is the model of this very run; take another --seed")
-    record = run_record(name, experiment, ds, size, seed, options, teacher, start)
+    record = run_record(name, experiment, ds, size, seed, options, teacher, start, opened)
     record["test_fingerprint"] = whole.test_fingerprint()  # limited runs compare with each other on what they share
     with records.locked(run):
         # built before anything is moved or removed: settings that cannot be trained then change nothing
         begin = start.with_new_head if start else fitting.start
-        model = begin(ds.training_data(), experiment, seed) if force or not _is_kept(run, record) else None
+        model = begin(ds.training_data(), opened, seed) if force or not _is_kept(run, record) else None
         if ds.second is not None and model is not None:
             second_head.check_features(model)
         records.swap_in(run, record["fingerprint"])
         if force:
             _forget(run, directory)
         if not _is_fitted(run, directory, record["fingerprint"]):
-            _fit(run, directory, record, ds, experiment, verbose, model, teacher)
+            _fit(run, directory, record, ds, opened, verbose, model, teacher)
         records.refresh(directory, record)
         _evaluate(run, directory, record, ds, verbose)
         return records.read_run(directory)
@@ -164,8 +176,15 @@ def run_record(
     options: dict,
     teacher: Teacher | None = None,
     start: Start | None = None,
+    opened: Experiment | None = None,
 ) -> dict:
-    """What a run depends on; its fingerprint changes when its weights might."""
+    """What a run depends on; its fingerprint changes when its weights might.
+
+    Args:
+        name, experiment, ds, size, seed, options: of the run.
+        teacher, start: what it learns from and begins with; None: nothing.
+        opened: the experiment with files in place of the names of runs, see `face_net_runs.with_file`.
+    """
     basis = {
         "experiment": name,
         "settings": experiment.settings(),
@@ -173,7 +192,7 @@ def run_record(
         **records.data_facts(ds, options),
         "code": hashes.code_fingerprint(_fitting_code(experiment, ds.second is not None)),
     }
-    basis |= given_networks(experiment, seed)
+    basis |= given_networks(opened or experiment, seed)
     basis |= {"teacher": teacher.fingerprint} if teacher else {}
     basis |= {"weights": start.fingerprint} if start else {}
     about = {

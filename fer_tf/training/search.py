@@ -192,6 +192,11 @@ def _resolved(name, size, overrides, settings):
         )
     if experiment.teacher:
         raise InputError(f"search: {name} learns a teacher's answers; search the same model without one")
+    if fitting.needs_face_net(experiment) and experiment.face_net in experiments.EXPERIMENTS:
+        raise InputError(
+            f"search: {name} takes the face network of another run of the same data; give that run's file with "
+            f"face_net=FILE"
+        )
     return {key: getattr(experiment, key) for key in settings}, experiment
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from fer_tf.evaluation import ablations
+from fer_tf.evaluation import ablations, over_seeds
 from fer_tf.experiments import EXPERIMENTS
 
 RNG = np.random.default_rng(0)
@@ -130,3 +130,32 @@ def test_variants_of_which_none_has_learned_have_no_difference_and_no_p():
     rows = ablations_table([run("ran_backbone", 0.1), run("ran", 0.24)]).set_index("model")
     assert rows["difference"]["ran"] == "neither has learned"
     assert rows.loc["ran", ["p", "p Holm", "p to the row above"]].tolist() == [""] * 3
+
+
+def test_runs_of_several_seeds_are_one_row_and_all_of_them_are_tested():
+    three = [
+        [run(name, share, seed=seed) for seed in range(3)] for name, share in [("ran_backbone", 0.6), ("ran", 0.8)]
+    ]
+    table = ablations_table([*three[1], *three[0]]).set_index("model")
+    assert table["seeds"].tolist() == ["0, 1, 2"] * 2
+    found = [[100 * metrics["test"]["accuracy"] for _, metrics, _ in runs] for runs in three]
+    assert table["accuracy"].tolist() == pytest.approx([np.mean(shares) for shares in found])
+    assert table["sd"].tolist() == pytest.approx([np.std(shares, ddof=1) for shares in found])
+    test = over_seeds.compare([frame for *_, frame in three[1]], [frame for *_, frame in three[0]])
+    assert table["p"]["ran"] == f"{test['p_value']:.2g}"
+    assert table["difference"]["ran"].startswith(f"{100 * test['difference']:+.1f} (")
+    assert table["95 % interval"].tolist() == ["", ""]
+
+
+def test_seeds_with_other_settings_are_rows_of_their_own():
+    """A mean over runs of different lengths would be a figure of nothing."""
+    short = {"reduced": "epochs 2 for 60"}
+    runs = [run("ran_backbone", 0.6), run("ran_backbone", 0.4, seed=1, **short)]
+    runs += [run("ran", 0.8), run("ran", 0.5, seed=1, **short)]
+    table = ablations_table(runs)
+    assert table[["model", "seeds", "reduced"]].to_numpy().tolist() == [
+        ["ran_backbone", "0", ""],
+        ["ran", "0", ""],
+        ["ran_backbone", "1", "epochs 2 for 60"],
+        ["ran", "1", "epochs 2 for 60"],
+    ]

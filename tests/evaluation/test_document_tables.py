@@ -10,7 +10,13 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_score
 
 from fer_tf.data import DATASETS
 from fer_tf.evaluation import comparison
-from fer_tf.evaluation.document_tables import document1_table, document3_table, lists_table
+from fer_tf.evaluation.document_tables import (
+    document1_table,
+    document2_table,
+    document3_table,
+    document_tables,
+    lists_table,
+)
 from fer_tf.experiments import EXPERIMENTS
 from fer_tf.runs.records import Run
 
@@ -94,7 +100,7 @@ def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings()
         "macro_f1": f1_score(truth, label, average="macro"),
         "accuracy": 0.75,
     }
-    record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest"}
+    record = {"image_shape": [48, 48, 1], "reduced": "", "experiment": "ran_facenet2expnet_strongest", "seed": 0}
     other = {**record, "experiment": "akhand", "image_shape": [96, 96, 3], "reduced": "epochs 2 for 25"}
     table = document1_table([run_of(record, {"test": test}), run_of(other, {"test": test})], EXPERIMENTS)
     assert list(table["Model"]) == ["My_model, strongest crop alone", "FER model with DCNN and TL"]
@@ -109,3 +115,52 @@ def test_document_1s_table_has_macro_averages_with_intervals_and_both_readings()
         value, low, high = map(float, re.findall(r"[\d.]+", table[column][0]))
         assert value == pytest.approx(wanted, abs=0.06)
         assert low < value < high
+
+
+def seeds_of(experiment, *hits, **about):
+    return [run(experiment, count, [], seed=seed, **about) for seed, count in enumerate(hits)]
+
+
+def with_places(runs):
+    """Records also say what the documents' tables show."""
+    for item in runs:
+        item.record.update(image_shape=[48, 48, 1], settings={"optimizer": "adam", "batch_size": 64})
+    return runs
+
+
+def test_document_1s_table_has_a_row_for_each_model_with_the_spread_over_its_seeds():
+    runs = with_places([*seeds_of("ran", 60, 70, 80), *seeds_of("ucar_cnn", 50)])
+    shortened = with_places([run("ran", 20, [], seed=3, reduced="epochs 2 for 60")])
+    table = document1_table([*runs, *shortened], EXPERIMENTS)
+    assert list(table["Accuracy"].iloc[[0]]) == ["70.0 ± 10.0"]
+    assert re.fullmatch(r"50.0 \(.* to .*\)", table["Accuracy"][1])
+    assert table["settings"].tolist() == ["full", "full", "epochs 2 for 60"]
+    assert table["Accuracy"][2].startswith("20.0 (")
+
+
+def test_the_documents_tables_say_which_seeds_they_are_of():
+    runs = with_places([*seeds_of("cnn", 60, 70, 80), *seeds_of("mobilenet", 50)])
+    tables = document_tables(runs, EXPERIMENTS, DATASETS)
+    assert tables["document2"]["seeds"].tolist() == ["0, 1, 2", "0"]
+    assert tables["seeds"][["model", "seeds", "accuracy", "accuracy sd"]].to_numpy().tolist() == [
+        ["cnn", "0, 1, 2", pytest.approx(70), pytest.approx(10)]
+    ]
+
+
+def test_document_2s_table_has_a_deviation_only_where_there_are_seeds():
+    one = document2_table(with_places(seeds_of("cnn", 50)))
+    assert not [column for column in one if column.endswith("sd")]
+    several = document2_table(with_places([*seeds_of("cnn", 50, 60), *seeds_of("mobilenet", 40)]))
+    assert several["test"].tolist() == pytest.approx([55, 40])
+    assert several["test sd"].tolist() == pytest.approx([np.sqrt(50), np.nan], nan_ok=True)
+
+
+def test_lists_are_averaged_over_seeds():
+    def listed(seed, accuracy):
+        scores = {"n": 10, "accuracy": accuracy, "intervals": {"accuracy": [0.4, 0.9]}}
+        record = {"dataset": "ferplus", "protocol": "official", "experiment": "ran", "seed": seed, "reduced": ""}
+        return run_of(record, {"test": {**scores, "accuracy": 0.9}, "lists": {"occluded": scores}})
+
+    row = lists_table([listed(0, 0.5), listed(1, 0.7)], DATASETS).set_index("list").loc["occluded"]
+    assert (row["accuracy"], row["sd"]) == pytest.approx((60, 10 * np.sqrt(2)))
+    assert (row["seeds"], row["95 % interval"]) == ("0, 1", "")

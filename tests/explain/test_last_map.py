@@ -30,6 +30,7 @@ MAPS = {
     "deep_emotion": ("pool2_relu", 9, False),
     "deepfer": ("relu7", 6, False),
     "ran": ("region_features/relu4", 6, False),
+    "ran_face": ("region_features/trained_part/conv4_relu", 6, False),
     "facenet2expnet": ("expression_net/conv5_relu", 3, False),
     "ran_facenet2expnet": ("region_features/expression_net/conv5_relu", 3, False),
     "face_transfer": ("trained_part/conv4_relu", 6, True),

@@ -209,12 +209,16 @@ def test_a_weights_file_that_does_not_fit_is_named(tmp_path, kind):
         backbones.load_backbone("MobileNet", 32, str(path))
 
 
-def test_imagenet_without_network_says_where_the_file_belongs(no_network):
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("mobilenet", MOBILENET_FILE), ("akhand", "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5")],
+)
+def test_imagenet_without_network_says_where_the_file_belongs(no_network, name, file):
     with pytest.raises(MissingDataError) as caught:
-        build_model("mobilenet", (48, 48, 1), 7, weights="imagenet")
+        build_model(name, (48, 48, 1), 7, weights="imagenet")
     text = str(caught.value)
     assert f"not in {no_network} " in text
-    assert f"Put {MOBILENET_FILE} there" in text
+    assert f"Put {file} there" in text
     assert "https://storage.googleapis.com" in text
     assert "--weights none (with make: WEIGHTS=none)" in text
 

@@ -1,5 +1,7 @@
 """Tables over finished runs."""
 
+from dataclasses import replace
+
 import pytest
 
 from fer_tf.common.paths import results_root
@@ -30,3 +32,13 @@ def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released):
     rows = {tuple(row.split(" | ")[1:3]): row for row in block.splitlines() if " | " in row}
     assert rows["deepfer", "fer2013, official"].endswith("| reduced, earlier settings |")
     assert rows["face_transfer", "fer2013, official"].endswith("| full |")
+
+
+def test_readmes_row_of_a_model_with_several_seeds_has_their_mean_and_spread(released):
+    run = released["face_transfer-fer2013-official-seed0"]
+    better = {**run.metrics["test"], "accuracy": run.metrics["test"]["accuracy"] + 0.02}
+    other = replace(run, name="another", record={**run.record, "seed": 1}, metrics={**run.metrics, "test": better})
+    block = release.readme_block([*released.values(), other])
+    (row,) = [line for line in block.splitlines() if "| face_transfer | fer2013" in line]
+    mean = 100 * (run.metrics["test"]["accuracy"] + 0.01)
+    assert f"| {mean:.1f} ± 1.4 | 2 seeds |" in row

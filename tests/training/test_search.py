@@ -336,6 +336,10 @@ def test_two_processes_cannot_run_one_search(fresh_home, fake):
         ({"name": "cn"}, "experiment: allowed are majority, cnn"),
         ({"space": {"width": [0.5, 1.0]}}, "overrides: width is searched through; leave it out of one of the two"),
         ({"random": 500}, "random: the space document4 has 128 settings"),
+        (
+            {"name": "facenet2expnet_small_fine_tuned"},
+            "search: facenet2expnet_small_fine_tuned takes the face network of another run",
+        ),
     ],
 )
 def test_wrong_arguments_before_anything_is_written(fresh_home, arguments, message):

@@ -27,7 +27,12 @@ LABEL_MODES = {
     "crossentropy": "as probability; the paper's name for training against the distribution",
     "soft": "training images as probability, val and test images as majority: trained softly, tested as in the papers",
     "multitarget": "all emotions with at least 30 % of the votes, equally true (as a distribution of their votes)",
+    "multilabel": "training images as multitarget, val and test images as majority: for the loss multitarget, by which "
+    "each of these emotions is right",
 }
+# Modes for training alone, and the rule for their training images. Val and test have their majority, as in Microsoft's
+# code, so that all of these modes are tested on the same images and labels.
+OF_TRAINING = {"soft": "probability", "multilabel": "multitarget"}
 VOTES = {"label": "data/FER2013*/label.csv", "new": "fer2013new.csv"}
 PROTOCOLS = {
     "official": "FER2013's own rows: train = Training, val = PublicTest, test = PrivateTest",
@@ -62,8 +67,8 @@ def load(
     lists = read_lists(root, row_of, len(split))
     faces = fer2013.load(root.parent / "fer2013", "official", seed, stream)
     _check_rows(root, faces, split)
-    shares = vote_shares(counts, "probability" if label_mode == "soft" else label_mode)
-    if label_mode == "soft":  # val and test have their majority
+    shares = vote_shares(counts, OF_TRAINING.get(label_mode, label_mode))
+    if label_mode in OF_TRAINING:
         shares = np.where((split == "train")[:, None], shares, vote_shares(counts, "majority"))
     kept = np.flatnonzero((split != "") & (shares.sum(axis=1) > 0))
     order = [FERPLUS_COLUMNS.index(name) for name in EMOTIONS]
@@ -73,8 +78,8 @@ def load(
     )
     table[[f"votes {name}" for name in FERPLUS_COLUMNS]] = counts[kept]
     add_columns(table, lists)
-    # "soft" has the test images and labels of "majority", so predictions of the two compare row by row
-    tested_as = "majority" if label_mode == "soft" else label_mode
+    # the test images and labels are those of "majority", so predictions compare row by row
+    tested_as = "majority" if label_mode in OF_TRAINING else label_mode
     soft = None if label_mode == "majority" else renormalised(shares)
     table, store, notes = table.reset_index(drop=True), faces.store.taken(kept), [_left_out(split, kept)]
     source = f"{faces.source[:20]}{source[:20]}{tested_as}{votes}"
@@ -100,7 +105,7 @@ def vote_shares(counts: np.ndarray, label_mode: str) -> np.ndarray:
 
     Args:
         counts: int [N, 10], votes for eight emotions, unknown, no face.
-        label_mode: a key of `LABEL_MODES`.
+        label_mode: a key of `LABEL_MODES`, none of `OF_TRAINING`.
     Returns: float [N, 8] in FER+'s order; zeros in a row that is left out.
     """
     votes = np.where(counts > 1, counts, 0).astype(float)

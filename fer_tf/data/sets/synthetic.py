@@ -34,6 +34,7 @@ SHARES = {"train": 0.65, "val": 0.1, "test": 0.25}
 LABEL_MODES = {
     "majority": "the emotion with most votes of the raters",
     "soft": "their votes as a distribution",
+    "multilabel": "all emotions with at least 30 % of the votes, for the loss multitarget: each of them is right",
 }
 PROTOCOLS = {"identity": "split by identity: 65 % train, 10 % val, 25 % test"}
 
@@ -60,7 +61,7 @@ def load(
         image_size: side S in pixels, 16..1024.
         difficulty: a key of `drawn_faces.DIFFICULTIES`.
         raters: number of simulated people who label each training face; 0 gives the drawn emotion.
-        label_mode: a key of `LABEL_MODES`; soft needs raters.
+        label_mode: a key of `LABEL_MODES`; soft and multilabel need raters.
         targets: "expression"; "expression+valence_arousal", see `drawn_affect`; or "expression+action_units", the
             drawn strengths of the units (0..1), where AU12 and AU14 are also those of one side.
     Returns: `FaceDataset` with truth masks.
@@ -72,8 +73,8 @@ def load(
     check_whole("raters", raters, high=1000)
     check_choice("label_mode", label_mode, LABEL_MODES)
     check_choice("targets", targets, TARGETS)
-    if label_mode == "soft" and not raters:
-        raise InputError("label_mode: soft labels are votes of raters; give their number, as in raters=10")
+    if label_mode != "majority" and not raters:
+        raise InputError(f"label_mode: {label_mode} labels are votes of raters; give their number, as in raters=10")
     settings = {"count": count, "seed": seed, "size": image_size, "difficulty": difficulty}
     source = source_fingerprint(settings)
     arrays = cached_arrays("synthetic", source, lambda: _draw(settings))
@@ -82,11 +83,11 @@ def load(
     table["subject"] = table["identity"]
     table["name"], table["drawn"] = [f"seed{seed}-{row}" for row in range(count)], range(count)
     table["split"] = group_split(table["identity"].to_numpy(), SHARES, seed)
-    soft = _take_votes(table, raters, seed) if raters else None
+    soft = _take_votes(table, raters, seed, label_mode) if raters else None
     store, truth = ArrayImages(arrays["images"]), functools.partial(_masks, settings)
     second = _second(table, targets)
     ds = FaceDataset("synthetic", protocol, EMOTIONS, table, store, source=source, truth=truth, second=second)
-    return replace(ds, probabilities=soft) if label_mode == "soft" else ds
+    return ds if label_mode == "majority" else replace(ds, probabilities=soft)
 
 
 def _second(table, targets):
@@ -140,13 +141,18 @@ def rater_votes(labels: np.ndarray, intensity: np.ndarray, raters: int, seed: in
     return np.random.default_rng([seed, raters]).multinomial(raters, shares)
 
 
-def _take_votes(table, raters, seed):
+def _take_votes(table, raters, seed, label_mode):
     """Puts the raters' labels and votes into the table's training rows; returns soft labels [N, 8] of all rows."""
     votes = rater_votes(table["label"].to_numpy(), table["intensity"].to_numpy(), raters, seed)
     is_train = (table["split"] == "train").to_numpy()
     table["label"] = np.where(is_train, votes.argmax(axis=1), table["label"])
     table[[f"votes {name}" for name in EMOTIONS]] = votes
-    return np.where(is_train[:, None], votes / raters, np.eye(len(EMOTIONS))[table["label"]])
+    one_hot = np.eye(len(EMOTIONS))[table["label"]]
+    if label_mode == "multilabel":
+        votes = np.where(votes >= 0.3 * raters, votes, 0)
+    # where no emotion has 30 % of the votes, the one with most is right
+    shares = np.where(votes.any(axis=1, keepdims=True), votes, one_hot)
+    return np.where(is_train[:, None], shares / shares.sum(axis=1, keepdims=True), one_hot)
 
 
 def _draw(settings):

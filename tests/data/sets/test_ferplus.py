@@ -31,6 +31,17 @@ def test_soft_labels_are_the_votes(ferplus_root):
     assert tied[EMOTIONS.index("anger")] == tied[EMOTIONS.index("fear")] == 0.5
 
 
+@pytest.mark.parametrize(("mode", "rule"), [("soft", "probability"), ("multilabel", "multitarget")])
+def test_modes_for_training_are_tested_as_the_majority_says(ferplus_root, mode, rule):
+    """Otherwise kinds of labels would be compared on different test images."""
+    taught, plain, ruled = (load_dataset("ferplus", ferplus_root, label_mode=name) for name in (mode, "majority", rule))
+    assert taught.test_fingerprint() == plain.test_fingerprint()
+    assert taught.test_fingerprint() != ruled.test_fingerprint()
+    np.testing.assert_array_equal(taught.test.probabilities.argmax(axis=1), plain.test.labels)
+    assert (np.count_nonzero(taught.test.probabilities, axis=1) == 1).all()
+    np.testing.assert_array_equal(taught.train.probabilities, ruled.train.probabilities)
+
+
 def test_six_classes_are_document_4s(ferplus_root):
     six = load_dataset("ferplus", ferplus_root, classes=6, size=64, channels=3)
     assert six.class_names == EMOTIONS[:6]

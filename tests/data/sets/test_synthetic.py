@@ -58,6 +58,22 @@ def test_soft_labels_are_the_raters_votes(tiny_faces):
     np.testing.assert_array_equal(soft.test.probabilities, np.eye(8)[tiny_faces.test.labels])
 
 
+def test_multilabel_keeps_every_emotion_with_enough_votes(tiny_faces):
+    """Three of ten votes are enough, two are not; a face without any such emotion keeps the one with most votes."""
+    ds = load_dataset("synthetic", count=400, raters=10, label_mode="multilabel")
+    votes = ds.table.filter(like="votes ").to_numpy()[ds.train.rows]
+    clear = votes.max(axis=1) >= 3
+    np.testing.assert_array_equal(ds.train.probabilities[clear] > 0, votes[clear] >= 3)
+    assert (np.count_nonzero(ds.train.probabilities, axis=1) > 1).any()
+    np.testing.assert_array_equal(ds.train.labels, votes.argmax(axis=1))
+    np.testing.assert_allclose(ds.train.probabilities.sum(axis=1), 1)
+    np.testing.assert_array_equal(ds.test.probabilities, np.eye(8)[tiny_faces.test.labels])
+    few = load_dataset("synthetic", count=400, raters=4, label_mode="multilabel")
+    scattered = few.table.filter(like="votes ").to_numpy()[few.train.rows].max(axis=1) == 1
+    assert scattered.any()
+    np.testing.assert_array_equal(np.count_nonzero(few.train.probabilities[scattered], axis=1), 1)
+
+
 def test_raters_err_on_faint_faces():
     labels = np.array([0, 3, 6]).repeat(20_000)
     votes = rater_votes(labels, np.full(len(labels), 0.5), 1)
@@ -70,9 +86,10 @@ def test_raters_err_on_faint_faces():
     assert shares[2][6] == 1, "a neutral face is not faint"
 
 
-def test_soft_labels_without_raters_are_refused():
-    with pytest.raises(InputError, match="soft labels are votes of raters; give their number, as in raters=10"):
-        load_dataset("synthetic", count=400, label_mode="soft")
+@pytest.mark.parametrize("kind", ["soft", "multilabel"])
+def test_votes_without_raters_are_refused(kind):
+    with pytest.raises(InputError, match=f"{kind} labels are votes of raters; give their number, as in raters=10"):
+        load_dataset("synthetic", count=400, label_mode=kind)
 
 
 def test_affect_is_the_emotions_point_times_the_intensity():
