@@ -41,6 +41,13 @@ Size = Annotated[str, typer.Option(help="full, quick or smoke.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="One setting of `list settings`, name=value; can be repeated.")
 ]
+Devices = Annotated[
+    str,
+    typer.Option(
+        envvar="FER_TF_DEVICES",
+        help="Devices that train one model: all or a number [default: one]. Each computes a share of every batch.",
+    ),
+]
 # Options of the commands that look for faces.
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures per step.")]
 NoDetect = Annotated[

@@ -12,6 +12,7 @@ from .common import (
     Classes,
     DataDir,
     Dataset,
+    Devices,
     Guess,
     Logits,
     Options,
@@ -102,13 +103,22 @@ def train(
     ] = None,
     force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
     jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA even on a CPU.")] = False,
+    devices: Devices = "",
+    hosts: Annotated[
+        str,
+        typer.Option(
+            help="Train on several hosts: host:port of each, with commas between them; the first one writes the run. "
+            "Needs KERAS_BACKEND=jax, and the same command on each host with its --rank."
+        ),
+    ] = "",
+    rank: Annotated[int | None, typer.Option(help="This host's place in --hosts, from 0.")] = None,
 ) -> None:
     """Trains an experiment, selects on val, evaluates once on test, and writes a record to reports/runs/.
 
     The same command resumes an interrupted training after its last finished epoch.
     """
     experiment = _experiment(experiment, start)
-    import_keras()
+    import_keras(wake=False)
     from ..experiments.resolve import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
@@ -116,6 +126,7 @@ def train(
     overrides |= {key: value for key, value in short_options.items() if value is not None}
     from ..data import parse_options
     from ..evaluation.comparison import folds_summary
+    from ..training.distribution import started
     from ..training.run import run_experiment, run_folds
 
     resolved = resolve(experiment, size, overrides)
@@ -123,11 +134,12 @@ def train(
         tell(f"{', '.join(unused)}: {experiment} does not use this setting. It has no effect")
     dataset_options = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
     arguments = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
-    if folds:
-        runs = run_folds(experiment, dataset, dataset_options=dataset_options, **arguments)
-        print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
-    else:
-        print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
+    with started(devices, hosts, rank):
+        if folds:
+            runs = run_folds(experiment, dataset, dataset_options=dataset_options, **arguments)
+            print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
+        else:
+            print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
 
 
 def _experiment(experiment, start):
