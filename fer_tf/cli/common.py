@@ -1,5 +1,6 @@
 """What the commands share: the Typer applications and the common options."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,6 +106,18 @@ Logits = Annotated[
         help="Only for a model file that the kit did not make: its last layer returns raw scores; apply a softmax.",
     ),
 ]
+
+
+def for_processes(devices: str) -> None:
+    """Makes the processes that this command starts train on these devices.
+
+    Raises: `InputError` for anything but all, a number from 1, or "".
+    """
+    from ..training.distribution import DEVICES, parse_devices
+
+    parse_devices(devices)
+    if devices:
+        os.environ[DEVICES] = devices
 
 
 def seven(classes: str | None) -> tuple[int | None, str | None]:

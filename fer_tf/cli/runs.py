@@ -22,6 +22,7 @@ from .common import (
     Size,
     app,
     declared,
+    for_processes,
     tell,
 )
 
@@ -269,9 +270,11 @@ def reproduce(
             min=0,
         ),
     ] = 0,
+    devices: Devices = "",
 ) -> None:
     """Executes the numbered notebooks and builds reports/index.html. Unchanged notebooks are skipped."""
     import_keras()
+    for_processes(devices)
     from ..common.paths import project_root
     from ..runs.reproduce import default_jobs
     from ..runs.reproduce import reproduce as run_all

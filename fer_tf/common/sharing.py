@@ -66,6 +66,8 @@ def share(rows: Any, learns: bool = True) -> Any:
     if isinstance(rows, tuple):
         return tuple(share(array, learns) for array in rows)
     now, count = _current, len(rows)
+    if now.devices == 1:
+        return rows
     if count % now.devices:
         return np.concatenate([rows] * now.devices) if now.is_mirrored and learns else rows
     part = count // now.processes
@@ -87,16 +89,21 @@ def placed(arrays: tuple, count: int) -> tuple:
 def even(batch_size: int, count: int, learns: bool = False) -> int:
     """The size of batches in which each device gets a picture of every batch.
 
+    Only where each device takes its part by itself (TensorFlow) that must be so for the last batch, too.
+
     Args:
-        batch_size: the largest size.
+        batch_size: about this size.
         count: pictures in all.
         learns: True for training, where the batch size is the experiment's.
-    Raises: `InputError` for fewer pictures than devices.
+    Raises: `InputError` for fewer pictures than such devices.
     """
     devices = _current.devices
     if learns or devices == 1:
         return batch_size
-    sizes = range(max(batch_size // devices, 1) * devices, 0, -devices)
+    largest = max(batch_size // devices, 1) * devices
+    if not _current.is_mirrored:
+        return largest
+    sizes = range(largest, 0, -devices)
     found = next((size for size in sizes if count >= devices and not 0 < count % size < devices), None)
     if found is None:
         raise InputError(f"devices: {count} pictures cannot be shared by {devices} devices; use fewer devices")
