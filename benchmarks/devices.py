@@ -117,7 +117,7 @@ def train(number, parts, hosts, rank):
     rows = len(data.train)
     with (
         tempfile.TemporaryDirectory() as folder,
-        distribution.started(parts, hosts, int(rank) if hosts else None, lambda text: None),
+        distribution.started(parts, hosts, int(rank) if hosts else None, verbose=False),
         distribution.scope(),
     ):
         _, facts = fitting.fit(data, experiment, 0, Progress(Path(folder), "f", verbose=False))

@@ -75,7 +75,8 @@ def _print_settings():
 @app.command(
     epilog="Examples: `fer-tf train cnn` (synthetic faces), "
     "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`, "
-    "`fer-tf train --from fer2013.h5 --dataset folder --data-dir mine` (your own pictures)"
+    "`fer-tf train --from fer2013.h5 --dataset folder --data-dir mine` (your own pictures), "
+    "`fer-tf train cnn --devices all` (DISTRIBUTED.md has several hosts)"
 )
 def train(
     experiment: Annotated[
@@ -183,7 +184,7 @@ def print_run(run: "Run") -> None:
         print(f"not the source's settings: {run.record['reduced']}")
     for note in run.record["notes"]:
         print(f"note: {note}")
-    print(f"record {run.directory}")
+    print(f"record {run.directory}{'' if run.directory.is_dir() else ' (on the host of rank 0)'}")
     if run.model_path.is_file():
         print(f"model  {run.model_path}")
 

@@ -8,7 +8,7 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ..common.quiet import import_keras, quiet_stderr
 from ..experiments.settings import Experiment
 from ..runs.environment import has_accelerator, package_versions
 from . import hosts as processes
-from .checkpoint import CHECKPOINT
+from .checkpoint import CHECKPOINT, say
 from .hosts import Group, Hosts
 
 # Read where no command has chosen: the runs of a queue and of notebooks are processes of their own.
@@ -45,7 +45,10 @@ def parse_devices(text: str) -> int:
 
 @contextlib.contextmanager
 def started(
-    devices: str = "", hosts: str = "", rank: int | None = None, say: Callable[[str], None] = print
+    devices: str = "",
+    hosts: str = "",
+    rank: int | None = None,
+    verbose: bool = True,
 ) -> Iterator[None]:
     """Uses several devices or hosts for what is trained in this block.
 
@@ -56,7 +59,7 @@ def started(
         devices: "all", a number, or "" for one; with `hosts` of each process, and "" is all of them.
         hosts: host:port of each process, with commas between them; "" for one process.
         rank: the place of this process in `hosts`.
-        say: prints a line of progress.
+        verbose: a line of progress.
     Raises: `InputError` for wrong arguments, too many devices, a host that does not come, or hosts without JAX.
     """
     global _chosen, _group
@@ -64,7 +67,7 @@ def started(
     if rank is not None and not hosts:
         raise InputError("rank: goes with --hosts alone")
     if hosts:
-        _group = _met(processes.parse_hosts(hosts, rank), count, say)
+        _group = _met(processes.parse_hosts(hosts, rank), count, verbose)
     else:
         _split_processor(count)
     import_keras()
@@ -100,13 +103,13 @@ def _is_jax():
     return keras.backend.backend() == "jax"
 
 
-def _met(chosen: Hosts, count: int, say):
+def _met(chosen: Hosts, count: int, verbose: bool):
     """Connects the processes, and JAX's own connections between them."""
     if not _is_jax():
         raise InputError("hosts: training on several hosts needs JAX; set KERAS_BACKEND=jax on every host")
     import jax
 
-    found, coordinator = processes.meet(chosen, say)
+    found, coordinator = processes.meet(chosen, functools.partial(say, verbose))
     _split_processor(count)
     # it would catch SIGTERM and let the process continue
     jax.config.update("jax_enable_preemption_service", False)
@@ -184,9 +187,10 @@ def check(experiment: Experiment) -> None:
 
 @contextlib.contextmanager
 def scope() -> Iterator[None]:
-    """Builds and fits models on the chosen devices; does nothing where one device of one host is used."""
+    """Builds and fits models on the chosen devices; without a choice as usual, on one."""
     if (_chosen or 1) == 1 and _group is None:
-        yield
+        with sharing.shared(sharing.Sharing(callbacks=(OwnArrays(),) if _is_jax() else ())):
+            yield
     elif _is_jax():
         with _on_jax_devices(_chosen, _group):
             yield
@@ -232,7 +236,7 @@ class OwnArrays(keras.callbacks.Callback):
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Gives the model arrays of its own."""
-        for variable in self.model.trainable_variables:
+        for variable in self.model.trainable_variables if self.model.optimizer.use_ema else ():
             variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
 

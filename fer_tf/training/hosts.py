@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..common.checks import InputError, check_whole
+from ..common.checks import InputError, OutOfTime, check_whole
 from ..common.text import one_line
 
 # Seconds to wait until all processes have been started; a variable of the environment.
@@ -200,7 +200,7 @@ class Group:
 
     def fail(self, error: BaseException) -> None:
         """Tells the others why this process ends, unless one of them was lost: then this process ends by `end`."""
-        if not isinstance(error, InputError | KeyboardInterrupt):
+        if not isinstance(error, InputError | OutOfTime | KeyboardInterrupt):
             time.sleep(2 * _BEAT)  # a step that lost a process fails before its connection is seen to be closed
         reason = one_line(str(error)) or type(error).__name__
         self.tell("failed", f"{self.hosts.name(self.rank)} ended ({reason})")

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from loopback import addresses
 
 from fer_tf.common.checks import InputError
 from fer_tf.training import hosts
@@ -28,15 +29,6 @@ def fast(monkeypatch):
     monkeypatch.setenv(hosts.WAIT, "5")
     monkeypatch.setattr(hosts, "_BEAT", 0.05)
     monkeypatch.setattr(hosts, "_SILENT", 0.5)
-
-
-def addresses(count):
-    """Loopback addresses with ports that are free now."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = tuple(("127.0.0.1", probe.getsockname()[1]) for probe in probes)
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def all_met(count):

@@ -12,19 +12,20 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from test_hosts import addresses
+from loopback import addresses
 
 from fer_tf.common.paths import project_root
 from fer_tf.training.hosts import LOST, WAIT
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")]
 
-RUN = "cnn-synthetic-identity-seed0"
-# Batch normalisation, dropout, a moving average, clipping and mixup; 90 pictures, of which ten are in the last batch.
-COMMAND = ["train", "cnn", "--option", "count=400", "--size", "smoke"]
+RUN = "cnn4-synthetic-identity-seed0"
+# Dropout, a moving average, clipping and mixup. Of 90 pictures ten are in the last batch, which four processes cannot share
+# evenly. Batch normalisation over a few pictures makes training so sensitive that rounding changes it.
+COMMAND = ["train", "cnn4", "--option", "count=400", "--size", "smoke"]
 SETTINGS = {
-    **{"limit": 90, "epochs": 6, "batch_size": 16, "width": 0.1, "optimizer": "sgd", "learning_rate": 0.02},
-    **{"mixup": 0.2, "clip_norm": 1.0, "rotation": 10.0, "jit": "on"},
+    **{"limit": 90, "epochs": 6, "batch_size": 16, "width": 0.1, "optimizer": "sgd", "learning_rate": 0.01},
+    **{"mixup": 0.2, "clip_norm": 1.0, "rotation": 10.0, "ema": 0.9, "jit": "on"},
 }
 
 
