@@ -76,7 +76,7 @@ class _Behaviour(ast.NodeTransformer):
         """Replaces `sharing.function(x, ...)` by x: how work is shared among devices does not change what it gives."""
         function = node.func
         is_sharing = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
-        if is_sharing and self.names.get(function.value.id) == "sharing":
+        if is_sharing and node.args and self.names.get(function.value.id) == "sharing":
             return self.visit(node.args[0])
         return self.generic_visit(node)
 

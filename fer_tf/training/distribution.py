@@ -4,9 +4,11 @@ Under TensorFlow the devices of one host train through `tf.distribute.MirroredSt
 hosts train through `keras.distribution.DataParallel`. The experiment's batch size is that of all devices together.
 """
 
+import atexit
 import contextlib
 import functools
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -17,7 +19,7 @@ import keras
 import numpy as np
 
 from ..common import hashes, sharing
-from ..common.checks import InputError
+from ..common.checks import InputError, OutOfTime
 from ..common.quiet import import_keras, quiet_stderr
 from ..experiments.settings import Experiment
 from ..runs.environment import has_accelerator, package_versions
@@ -28,7 +30,6 @@ from .hosts import Group, Hosts
 # Read where no command has chosen: the runs of a queue and of notebooks are processes of their own.
 DEVICES = "FER_TF_DEVICES"
 _RESUMED_FROM = (CHECKPOINT, "precision.json", "history.csv", "mean_map.json")
-_SHUTDOWN = 10  # seconds that JAX waits at the end for processes that have been lost
 
 _chosen: int | None = None  # devices of this process; None: nobody has chosen, and one is used
 _group: Group | None = None
@@ -77,12 +78,26 @@ def started(
     except BaseException as error:
         if _group is not None:
             _group.fail(error)
+            _leave_jax(error)
         raise
     else:
         if _group is not None:
             _group.close()
     finally:
         _chosen, _group = None, None
+
+
+def _leave_jax(error):
+    """Ends this process without JAX's own end, which waits for all processes and aborts if one has failed."""
+    codes = ((InputError, 2), (OutOfTime, processes.LOST), (KeyboardInterrupt, 130))  # as fer_tf.__main__
+    code = next((code for kind, code in codes if isinstance(error, kind)), 1)
+
+    def end():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    atexit.register(end)  # the last that is registered is the first that is called
 
 
 def use_environment() -> None:
@@ -113,7 +128,7 @@ def _met(chosen: Hosts, count: int, verbose: bool):
     _split_processor(count)
     # it would catch SIGTERM and let the process continue
     jax.config.update("jax_enable_preemption_service", False)
-    # what keras.distribution.initialize calls; that one leaves no choice of times and waits minutes for lost processes
+    # what keras.distribution.initialize calls, without its guess of devices and cluster
     with quiet_stderr():
         jax.distributed.initialize(
             coordinator,
@@ -121,7 +136,6 @@ def _met(chosen: Hosts, count: int, verbose: bool):
             found.rank,
             local_device_ids=list(range(count)) if count else None,
             cluster_detection_method="deactivate",
-            shutdown_timeout_seconds=_SHUTDOWN,
         )
     return found
 

@@ -202,6 +202,7 @@ class Group:
         """Tells the others why this process ends, unless one of them was lost: then this process ends by `end`."""
         if not isinstance(error, InputError | OutOfTime | KeyboardInterrupt):
             time.sleep(2 * _BEAT)  # a step that lost a process fails before its connection is seen to be closed
+        self._closing.set()
         reason = one_line(str(error)) or type(error).__name__
         self.tell("failed", f"{self.hosts.name(self.rank)} ended ({reason})")
         self.close(waits=False)
@@ -225,7 +226,8 @@ class Group:
                 if kind == "bye":
                     peer.said_bye = True
                 elif kind == "failed":
-                    self.end(content)
+                    if not self._closing.is_set():
+                        self.end(content)
                 elif kind != "beat":
                     peer.inbox.put((kind, content, blob))
         except (OSError, EOFError, ValueError):

@@ -83,5 +83,7 @@ def test_sharing_work_among_devices_is_the_same_code(tmp_path):
     assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, imported.format("scaling"))
     another = imported.format("sharing").replace("model(", "other(")
     assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, another)
+    without = imported.format("sharing").replace("(model(sharing.share(rows)), len(rows)), 3", "")
+    assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, without)
     foreign = imported.format("sharing").replace("..common", "somewhere")
     assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, foreign)

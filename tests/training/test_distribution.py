@@ -153,10 +153,10 @@ from pathlib import Path
 folder = Path(sys.argv[1])
 distribution._split_processor(4)
 data = load_dataset("synthetic", count=400).limited(90).training_data()
-same = {"epochs": 2, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.02, "width": 0.1, "mixup": 0.2, "ema": 0.9}
+same = {"epochs": 2, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.02, "width": 0.1, "mixup": 0.2}
 is_jax = keras.backend.backend() == "jax"
 name, own = sys.argv[2], {"jit": "on", "clip_norm": 1.0} if is_jax else {"dropout": 0.0}
-experiment = experiments.resolve(name, "smoke", {**same, **own})
+experiment = experiments.resolve(name, "smoke", {**same, "ema": 0.9, **own})
 for devices in ("1", "2", "4"):
     with distribution.started(devices), distribution.scope():
         model, _ = fitting.fit(data, experiment, 0, Progress(folder / devices, "f", verbose=False))

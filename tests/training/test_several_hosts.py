@@ -20,8 +20,8 @@ from fer_tf.training.hosts import LOST, WAIT
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")]
 
 RUN = "cnn4-synthetic-identity-seed0"
-# Dropout, a moving average, clipping and mixup. Of 90 pictures ten are in the last batch, which four processes cannot share
-# evenly. Batch normalisation over a few pictures makes training so sensitive that rounding changes it.
+# Dropout, a moving average, clipping and mixup. Of 90 pictures ten are in the last batch, which four processes cannot
+# share evenly. Batch normalisation over a few pictures makes training so sensitive that rounding changes it.
 COMMAND = ["train", "cnn4", "--option", "count=400", "--size", "smoke"]
 SETTINGS = {
     **{"limit": 90, "epochs": 6, "batch_size": 16, "width": 0.1, "optimizer": "sgd", "learning_rate": 0.01},
