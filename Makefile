@@ -20,6 +20,8 @@ NOTEBOOKS ?=
 JOBS ?=
 # More options of pytest: make test PYTEST_OPTIONS=--durations=25
 PYTEST_OPTIONS ?=
+# Devices that train one model: DEVICES=all, or a number
+DEVICES ?=
 # Options of the dataset: OPTION="fold=3 classes=7"
 OPTION ?=
 # Settings of an experiment as variables: their names in capitals. A test compares both lists with `for_all` of the fields
@@ -39,7 +41,9 @@ OVERRIDES = $(foreach name,$(SETTINGS),$(if $(call given,$(name)),--set $(call l
 OPTIONS = --dataset $(DATASET) --seed $(SEED) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") \
 	$(if $(PROTOCOL),--protocol $(PROTOCOL)) $(if $(SIZE),--size $(SIZE)) $(OVERRIDES)
 
-KNOWN := $(SETTINGS) DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS JOBS QUEUE PYTEST_OPTIONS PYTHON VENV
+ON_DEVICES = $(if $(DEVICES),--devices $(DEVICES))
+
+KNOWN := $(SETTINGS) DEVICES DATASET DATA_DIR PROTOCOL SEED SIZE SET OPTION NOTEBOOKS JOBS QUEUE PYTEST_OPTIONS PYTHON VENV
 EMPTY :=
 GIVEN := $(foreach item,$(subst \$(EMPTY) ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(item))))
 $(foreach name,$(filter $(PARTICULAR),$(GIVEN)),$(error $(name) does not fit all notebooks; write for one: \
@@ -53,7 +57,7 @@ $(foreach name,$(SETTINGS),$(if $(filter environment,$(firstword $(origin $(name
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS JOBS SET and most settings (EPOCHS=5 BATCH_SIZE=32 …)'
+	@echo '  variables of reproduce: DATASET DATA_DIR PROTOCOL OPTION SEED SIZE NOTEBOOKS JOBS DEVICES SET and most settings (EPOCHS=5 BATCH_SIZE=32 …)'
 
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
@@ -80,11 +84,11 @@ $(EXTRAS_STAMP): $(STAMP)
 	@touch $@
 
 reproduce: $(STAMP)  ## execute all notebooks and build reports/index.html
-	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(NOTEBOOKS)
+	@$(BIN)/python -m fer_tf reproduce $(OPTIONS) $(if $(JOBS),--jobs $(JOBS)) $(ON_DEVICES) $(NOTEBOOKS)
 
 QUEUE ?= queues/measured.csv
 queue: $(STAMP)  ## train the runs of queues/measured.csv (QUEUE=mine.csv: another list); resumes if it was stopped
-	@$(BIN)/python -m fer_tf queue $(QUEUE) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)")
+	@$(BIN)/python -m fer_tf queue $(QUEUE) $(if $(DATA_DIR),--data-dir "$(DATA_DIR)") $(ON_DEVICES)
 
 test: lint  ## check style; run unit and contract tests, and every notebook at smoke size
 	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_OPTIONS)

@@ -68,6 +68,12 @@ def test_variables_reach_the_command():
         assert part in last
 
 
+def test_devices_reach_the_chapters_and_the_queue():
+    for target in ("reproduce", "queue"):
+        assert "--devices" not in make(target).stdout.splitlines()[-1]
+        assert make(target, "DEVICES=all").stdout.splitlines()[-1].split("--devices ")[1].split()[0] == "all"
+
+
 def test_a_mistyped_variable_is_reported():
     result = make("reproduce", "EPOCH=3")
     assert result.returncode

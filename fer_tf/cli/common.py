@@ -1,5 +1,6 @@
 """What the commands share: the Typer applications and the common options."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,13 @@ Options = Annotated[
 Size = Annotated[str, typer.Option(help="full, quick or smoke.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="One setting of `list settings`, name=value; can be repeated.")
+]
+Devices = Annotated[
+    str,
+    typer.Option(
+        envvar="FER_TF_DEVICES",
+        help="Devices that train one model: all or a number [default: one]. Each computes a share of every batch.",
+    ),
 ]
 # Options of the commands that look for faces.
 BatchSize = Annotated[int, typer.Option(min=1, help="Pictures per step.")]
@@ -98,6 +106,18 @@ Logits = Annotated[
         help="Only for a model file that the kit did not make: its last layer returns raw scores; apply a softmax.",
     ),
 ]
+
+
+def for_processes(devices: str) -> None:
+    """Makes the processes that this command starts train on these devices.
+
+    Raises: `InputError` for anything but all, a number from 1, or "".
+    """
+    from ..training.distribution import DEVICES, parse_devices
+
+    parse_devices(devices)
+    if devices:
+        os.environ[DEVICES] = devices
 
 
 def seven(classes: str | None) -> tuple[int | None, str | None]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import DataDir, app
+from .common import DataDir, Devices, app, for_processes
 
 DEFAULT = "queues/measured.csv"
 
@@ -35,6 +35,7 @@ def queue(
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Start failed runs again.")] = False,
     data_dir: DataDir = None,
+    devices: Devices = "",
 ) -> None:
     """Trains a list of runs, several at the same time, each in its own process. You can stop and resume it at any time.
 
@@ -42,6 +43,7 @@ def queue(
     code has changed: their records say which code it was.
     """
     import_keras(wake=False)  # leaves the accelerator's memory to the runs
+    for_processes(devices)
     from ..common.checks import InputError
     from ..common.paths import data_root
     from ..training.queue import Settings, run_queue

@@ -12,6 +12,7 @@ from .common import (
     Classes,
     DataDir,
     Dataset,
+    Devices,
     Guess,
     Logits,
     Options,
@@ -21,6 +22,7 @@ from .common import (
     Size,
     app,
     declared,
+    for_processes,
     tell,
 )
 
@@ -73,7 +75,8 @@ def _print_settings():
 @app.command(
     epilog="Examples: `fer-tf train cnn` (synthetic faces), "
     "`fer-tf train cnn --dataset fer2013 --data-dir data/raw --set epochs=5`, "
-    "`fer-tf train --from fer2013.h5 --dataset folder --data-dir mine` (your own pictures)"
+    "`fer-tf train --from fer2013.h5 --dataset folder --data-dir mine` (your own pictures), "
+    "`fer-tf train cnn --devices all` (DISTRIBUTED.md has several hosts)"
 )
 def train(
     experiment: Annotated[
@@ -102,13 +105,22 @@ def train(
     ] = None,
     force: Annotated[bool, typer.Option(help="Run again from the beginning.")] = False,
     jit: Annotated[bool, typer.Option("--jit", help="Compile with XLA even on a CPU.")] = False,
+    devices: Devices = "",
+    hosts: Annotated[
+        str,
+        typer.Option(
+            help="Train on several hosts: host:port of each, with commas between them; the first one writes the run. "
+            "Needs KERAS_BACKEND=jax, and the same command on each host with its --rank."
+        ),
+    ] = "",
+    rank: Annotated[int | None, typer.Option(help="This host's place in --hosts, from 0.")] = None,
 ) -> None:
     """Trains an experiment, selects on val, evaluates once on test, and writes a record to reports/runs/.
 
     The same command resumes an interrupted training after its last finished epoch.
     """
     experiment = _experiment(experiment, start)
-    import_keras()
+    import_keras(wake=False)
     from ..experiments.resolve import is_used, parse_overrides, resolve
 
     overrides = parse_overrides(" ".join(settings or []))
@@ -116,6 +128,7 @@ def train(
     overrides |= {key: value for key, value in short_options.items() if value is not None}
     from ..data import parse_options
     from ..evaluation.comparison import folds_summary
+    from ..training.distribution import started
     from ..training.run import run_experiment, run_folds
 
     resolved = resolve(experiment, size, overrides)
@@ -123,11 +136,12 @@ def train(
         tell(f"{', '.join(unused)}: {experiment} does not use this setting. It has no effect")
     dataset_options = parse_options(dataset, options or []) | ({"classes": classes} if classes else {})
     arguments = {"protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir, "force": force, **overrides}
-    if folds:
-        runs = run_folds(experiment, dataset, dataset_options=dataset_options, **arguments)
-        print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
-    else:
-        print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
+    with started(devices, hosts, rank):
+        if folds:
+            runs = run_folds(experiment, dataset, dataset_options=dataset_options, **arguments)
+            print(folds_summary([(run.name, run.metrics) for run in runs]).round(4).to_string())
+        else:
+            print_run(run_experiment(experiment, dataset, dataset_options=dataset_options, **arguments))
 
 
 def _experiment(experiment, start):
@@ -170,7 +184,7 @@ def print_run(run: "Run") -> None:
         print(f"not the source's settings: {run.record['reduced']}")
     for note in run.record["notes"]:
         print(f"note: {note}")
-    print(f"record {run.directory}")
+    print(f"record {run.directory}{'' if run.directory.is_dir() else ' (on the host of rank 0)'}")
     if run.model_path.is_file():
         print(f"model  {run.model_path}")
 
@@ -257,9 +271,11 @@ def reproduce(
             min=0,
         ),
     ] = 0,
+    devices: Devices = "",
 ) -> None:
     """Executes the numbered notebooks and builds reports/index.html. Unchanged notebooks are skipped."""
     import_keras()
+    for_processes(devices)
     from ..common.paths import project_root
     from ..runs.reproduce import default_jobs
     from ..runs.reproduce import reproduce as run_all

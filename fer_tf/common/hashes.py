@@ -12,7 +12,8 @@ def code_fingerprint(modules: Iterable) -> str:
     """Hash of what code does. Only changes of behaviour change it.
 
     It ignores comments, docstrings, type hints, imports, the order of definitions, and the package's module names
-    before a dot. Code can be explained, annotated and moved to other files, and its earlier results stay valid.
+    before a dot. Code can be explained, annotated and moved to other files, and its earlier results stay valid. So can
+    calls of `fer_tf.common.sharing`, which share the work among devices, be added.
 
     Args:
         modules: modules, or paths of Python files.
@@ -70,6 +71,14 @@ class _Behaviour(ast.NodeTransformer):
         self.generic_visit(node)
         bare = ast.Name("field", ast.Load())
         return ast.Assign([node.target], node.value) if node.value else ast.Expr(ast.Tuple([bare, node.target]))
+
+    def visit_Call(self, node):
+        """Replaces `sharing.function(x, ...)` by x: how work is shared among devices does not change what it gives."""
+        function = node.func
+        is_sharing = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
+        if is_sharing and node.args and self.names.get(function.value.id) == "sharing":
+            return self.visit(node.args[0])
+        return self.generic_visit(node)
 
     def visit_Name(self, node):
         node.id = self.names.get(node.id, node.id)

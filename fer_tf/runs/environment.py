@@ -9,13 +9,17 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from ..common import sharing
 from ..common.paths import project_root
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "scikit-learn", "opencv-python-headless")
 
 
 def environment() -> dict:
-    """Revision, versions and device of a run, as a dict; also `onednn`, which rounds differently from Eigen."""
+    """Revision, versions and device of a run, as a dict; also `onednn`, which rounds differently from Eigen.
+
+    A training on several devices also has their number, and that of hosts.
+    """
     return {
         "revision": git_revision(),
         "python": platform.python_version(),
@@ -24,6 +28,7 @@ def environment() -> dict:
         "device": device_name(),
         "cores": os.cpu_count(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0",
+        **sharing.about(),
     }
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import layers as keras_layers
 
 from .. import losses
+from ..common import sharing
 from ..common.checks import InputError
 from ..experiments.settings import Experiment
 from ..runs.environment import has_accelerator
@@ -26,7 +27,7 @@ def compile_model(
 
 def compile_with(model: keras.Model, its_optimizer: keras.Optimizer, experiment: Experiment) -> None:
     """Compiles a model with an optimizer that may have trained the same weights before."""
-    wants_jit = {"on": True, "off": False, "auto": has_accelerator()}[experiment.jit]
+    wants_jit = sharing.jit({"on": True, "off": False, "auto": has_accelerator()}[experiment.jit])
     loss = loss_of(experiment)
     # an object, not its name: one made while the step is traced makes TensorFlow trace the step a second time
     model.compile(its_optimizer, loss, metrics=[losses.LabelAccuracy()], jit_compile=wants_jit)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .. import layers, models
+from ..common import sharing
 from ..common.checks import InputError
 from ..common.files import read_json, write_json
 from ..data.base import Split, TrainingData
@@ -281,7 +282,7 @@ def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, e
         epochs=end,
         steps_per_epoch=steps,
         validation_data=pipeline.evaluation_batches(val),
-        callbacks=[keeper],
+        callbacks=sharing.callbacks([keeper]),
         verbose=0,
         shuffle=False,
     )

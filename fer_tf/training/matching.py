@@ -13,7 +13,7 @@ import pandas as pd
 from keras import ops
 from tqdm.auto import tqdm
 
-from ..common import hashes
+from ..common import hashes, sharing
 from ..common.checks import InputError, check_range
 from ..common.files import replacing, write_text
 from ..data.base import TrainingData
@@ -62,7 +62,12 @@ class MapBatches(keras.utils.PyDataset):
     def __init__(self, split, maps, mirrored=None, batch_size=256, seed=None, epoch=0, unit=1.0, passes=1):
         super().__init__()
         self.split, self.maps, self.mirrored, self.unit = split, maps, mirrored, np.float32(unit)
-        self.batch_size, self.seed, self.epoch, self.passes = batch_size, seed, epoch, passes
+        self.batch_size, self.seed, self.epoch, self.passes = (
+            sharing.even(batch_size, len(split), learns=seed is not None),
+            seed,
+            epoch,
+            passes,
+        )
         self._lay_out()
 
     def _lay_out(self):
@@ -77,12 +82,12 @@ class MapBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        rows, flips = self.order[batch], self.flips[batch]
+        rows, flips = sharing.share((self.order[batch], self.flips[batch]), learns=self.seed is not None)
         images, maps = self.split.fetch(rows), np.asarray(self.maps[rows], np.float32)
         if flips.any():
             images = np.where(flips[:, None, None, None], images[:, :, ::-1], images)
             maps[flips] = self.mirrored[rows[flips]]
-        return images, maps / self.unit
+        return sharing.placed((images, maps / self.unit), len(self.order[batch]))
 
     def on_epoch_end(self) -> None:
         """Draws the next epoch's order."""
@@ -165,7 +170,7 @@ def _fit(net, training_data, targets, experiment, seed, progress):
     )  # stage 2's course is not stage 1's
     keeper = EpochKeeper(net, settings, replace(progress, directory=progress.directory / FOLDER))
     done = keeper.resume()
-    jit = {"on": True, "off": False, "auto": has_accelerator()}[experiment.jit]
+    jit = sharing.jit({"on": True, "off": False, "auto": has_accelerator()}[experiment.jit])
     net.compile(
         keras.optimizers.Adam(experiment.matching_rate), FeatureDistance(experiment.matching_power), jit_compile=jit
     )
@@ -178,7 +183,7 @@ def _fit(net, training_data, targets, experiment, seed, progress):
             batches,
             initial_epoch=done,
             epochs=settings.epochs,
-            callbacks=[keeper],
+            callbacks=sharing.callbacks([keeper]),
             verbose=0,
             shuffle=False,
             validation_data=MapBatches(training_data.val, val_maps, unit=unit),

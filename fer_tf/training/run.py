@@ -10,7 +10,7 @@ import keras
 from .. import data, experiments, explain, layers, losses, models, saving
 from ..common import hashes
 from ..common.checks import InputError
-from ..common.files import read_json
+from ..common.files import as_json, read_json
 from ..data.base import FaceDataset
 from ..data.feeding import epoch_plan, pipeline
 from ..experiments.settings import Experiment
@@ -25,6 +25,7 @@ from . import (
     checkpoint,
     compiling,
     distillation,
+    distribution,
     face_net_runs,
     face_nets,
     fine_tuning,
@@ -63,12 +64,15 @@ def run_experiment(
         force: run again from the beginning even if the record is up to date.
         verbose: a bar over batches and one line per epoch.
         **overrides: single settings of `Experiment`.
-    Returns: `fer_tf.runs.records.Run`: metrics, directory, model_path, history, predictions.
+    Returns: `fer_tf.runs.records.Run`: metrics, directory, model_path, history, predictions. On a host other than that
+        of rank 0, record and metrics are rank 0's, and the files are on its host.
     """
+    distribution.use_environment()
     experiment = experiments.resolve(name, size, overrides)
     start = fine_tuning.open_start(experiment) if fine_tuning.is_fine_tuned(experiment) else None
     experiment = start.settings(experiment) if start else experiment
     options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
+    distribution.check(experiment)
     whole = load_for(experiment, dataset, data_dir, protocol, seed, options)
     ds = whole.limited(experiment.limit, seed) if experiment.limit else whole
     check_splits(ds, learns=experiment.epochs > 0)
@@ -88,12 +92,15 @@ def run_experiment(
         raise InputError(f"from: {start.path.name} is the model of this very run; take another --seed")
     record = run_record(name, experiment, ds, size, seed, options, teacher, start, opened)
     record["test_fingerprint"] = whole.test_fingerprint()  # limited runs compare with each other on what they share
+    begin = start.with_new_head if start else fitting.start
+    distribution.compare(record)
+    group = distribution.group()
+    if group is not None and not group.leads:
+        return _follow(group, run, record, ds, opened, begin, teacher)
     with records.locked(run):
         # built before anything is moved or removed: settings that cannot be trained then change nothing
-        begin = start.with_new_head if start else fitting.start
-        model = begin(ds.training_data(), opened, seed) if force or not _is_kept(run, record) else None
-        if ds.second is not None and model is not None:
-            second_head.check_features(model)
+        learns = force or not _is_kept(run, record)
+        model = _built(begin, ds, opened, seed, group) if learns else None
         records.swap_in(run, record["fingerprint"])
         if force:
             _forget(run, directory)
@@ -101,7 +108,37 @@ def run_experiment(
             _fit(run, directory, record, ds, opened, verbose, model, teacher)
         records.refresh(directory, record)
         _evaluate(run, directory, record, ds, verbose)
-        return records.read_run(directory)
+        return _finished(directory, group)
+
+
+def _built(begin, ds, experiment, seed, group):
+    """The model that training begins with; the other processes of `group` build it at the same time."""
+    if group is not None and group.leads:
+        group.tell("learns")
+    with distribution.scope():
+        model = begin(ds.training_data(), experiment, seed)
+    if ds.second is not None:
+        second_head.check_features(model)
+    return model
+
+
+def _follow(group, run, record, ds, experiment, begin, teacher):
+    """The part of a process other than rank 0 in a training on several hosts. It writes to a temporary folder alone."""
+    kind, content = group.hear_one_of("learns", "finished")
+    if kind == "learns":
+        model = _built(begin, ds, experiment, record["seed"], group)
+        with distribution.scratch(group) as folder:
+            _trained(ds, experiment, record["seed"], _progress(run, folder, record, False), model, teacher)
+        _, content = group.hear_one_of("finished")
+    return records.Run(run, records.run_directory(run), records.model_path(run), content["record"], content["metrics"])
+
+
+def _finished(directory, group):
+    """The finished run; the other processes of `group` get its figures."""
+    run = records.read_run(directory)
+    if group is not None:
+        group.tell("finished", as_json({"record": run.record, "metrics": run.metrics}))
+    return run
 
 
 def fine_tune(start: str | os.PathLike[str], dataset: str = "folder", **settings: Any) -> records.Run:
@@ -284,13 +321,17 @@ def _forget(run, directory):
 
 def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     """Fits `model` (None: built here). It writes the facts first, so that a killed run never looks finished."""
-    beginning = records.begin(directory, record)
+    with distribution.scope():
+        beginning = records.begin(directory, record)
     checkpoint.say(verbose, f"{run}: {len(ds.train)} train, {len(ds.val)} val, {len(ds.test)} test images")
-    progress = fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
-    if ds.second is None:
-        model, facts = fitting.fit(ds.training_data(), experiment, record["seed"], progress, model, teacher)
-    else:
-        model, facts = second_output.fit(ds.training_data(), experiment, record["seed"], progress, model)
+    progress = _progress(run, directory, record, verbose)
+    if (group := distribution.group()) is not None:
+        if model is None:  # the others have not built one
+            raise InputError(f"{run}: its files are damaged; train it again with --force")
+        if experiment.precision == "auto":  # measured on one host for all
+            fitting._measured_precision(ds.training_data(), experiment, record["seed"], progress)
+        group.send_files(directory, distribution.resumed_from(directory))
+    model, facts = _trained(ds, experiment, record["seed"], progress, model, teacher)
     records.write_training(directory, beginning, facts)
     provenance = {
         "run": run,
@@ -308,3 +349,15 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
     saving.save_model(model, records.model_path(run), ds.class_names, provenance)
     for path in directory.rglob(checkpoint.CHECKPOINT):
         path.unlink()
+
+
+def _progress(run, directory, record, verbose):
+    return fitting.Progress(directory, record["fingerprint"], run, verbose, record["task"], record["code"])
+
+
+def _trained(ds, experiment, seed, progress, model, teacher):
+    """Fits `model` on the chosen devices, with its history and checkpoint where `progress` says: model and facts."""
+    with distribution.scope():
+        if ds.second is None:
+            return fitting.fit(ds.training_data(), experiment, seed, progress, model, teacher)
+        return second_output.fit(ds.training_data(), experiment, seed, progress, model)

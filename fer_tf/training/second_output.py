@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from .. import layers
+from ..common import sharing
 from ..common.checks import InputError
 from ..common.inference import Whole
 from ..data.base import Split, TrainingData
@@ -138,7 +139,7 @@ def _train(model, whole, training_data, experiment, seed, keeper):
             compiling.optimizer(experiment, rate),
             BothLosses(compiling.loss_of(experiment), classes),
             metrics=[_ClassAccuracy(classes)],
-            jit_compile={"on": True, "off": False, "auto": has_accelerator()}[experiment.jit],
+            jit_compile=sharing.jit({"on": True, "off": False, "auto": has_accelerator()}[experiment.jit]),
         )
         keeper.begin(trained, phase, done)
         trained.fit(
@@ -147,7 +148,7 @@ def _train(model, whole, training_data, experiment, seed, keeper):
             epochs=phase.end,
             steps_per_epoch=an_epoch,
             validation_data=pipeline.evaluation_batches(_wide(training_data.val)),
-            callbacks=[keeper],
+            callbacks=sharing.callbacks([keeper]),
             verbose=0,
             shuffle=False,
         )

@@ -97,6 +97,22 @@ def test_training_on_a_broken_csv_leaves_nothing(capsys, home):
 
 
 @pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--devices", "some"), "devices: must be all or a whole number from 1; received 'some'"),
+        (("--devices", "99"), "devices: there are 1; received 99"),
+        (("--rank", "1"), "rank: goes with --hosts alone"),
+        (("--hosts", "a:1,b:2"), "rank: missing; give --rank K, this process's place in --hosts, 0 to 1"),
+        (("--hosts", "a:1,b:2", "--rank", "2"), "rank: must be 0 to 1, the place in --hosts; received 2"),
+        (("--hosts", "a,b", "--rank", "0"), "hosts: an address must be host:port, such as 10.0.0.1:7000; received 'a'"),
+    ],
+)
+def test_wrong_devices_and_hosts_are_refused(capsys, home, words, text):
+    assert_refused(run_cli(capsys, "train", "cnn", *words), text)
+    assert not (home / "reports" / "runs").exists()
+
+
+@pytest.mark.parametrize(
     ("shape", "names", "notes"),
     [
         ((48, 48, 1), EMOTIONS, ["contempt left out, its probabilities renormalised"]),

@@ -71,3 +71,19 @@ def test_the_fingerprint_of_drawn_faces_covers_the_drawing_code():
     from fer_tf.data.sets import synthetic
 
     assert len(synthetic.drawing_code()) > 5
+
+
+def test_sharing_work_among_devices_is_the_same_code(tmp_path):
+    """A call of `sharing` is read as its first argument; one of anything else is not."""
+    code = "def step(rows):\n    return model(rows), len(rows)\n"
+    imported = (
+        "from ..common import {0}\n\ndef step(rows):\n    return {0}.share((model({0}.share(rows)), len(rows)), 3)\n"
+    )
+    assert fingerprint_of(tmp_path, code) == fingerprint_of(tmp_path, imported.format("sharing"))
+    assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, imported.format("scaling"))
+    another = imported.format("sharing").replace("model(", "other(")
+    assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, another)
+    without = imported.format("sharing").replace("(model(sharing.share(rows)), len(rows)), 3", "")
+    assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, without)
+    foreign = imported.format("sharing").replace("..common", "somewhere")
+    assert fingerprint_of(tmp_path, code) != fingerprint_of(tmp_path, foreign)

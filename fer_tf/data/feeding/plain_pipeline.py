@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ...common import sharing
 from ..base import Split
 from .epoch_plan import EpochPlan, target_matrix
 
@@ -32,14 +33,18 @@ def training_batches(
 
     for epoch in range(first_epoch, epochs):
         for batch in plan.batches(epoch):
-            images = augmented(batch.positions, batch.draws)
+            images = augmented(sharing.share(batch.positions), sharing.share(batch.draws))
             if plan.mixup:
                 # partners get their own augmentation: the draws in reversed order
-                images = mix(images, augmented(batch.partners, batch.draws[::-1]), batch.shares)
-            targets = batch.targets
+                images = mix(
+                    images,
+                    augmented(sharing.share(batch.partners), sharing.share(batch.draws[::-1])),
+                    sharing.share(batch.shares),
+                )
+            targets = sharing.share(batch.targets)
             if answer:
                 targets = np.concatenate([targets, ops.convert_to_numpy(answer(images))], axis=1, dtype=np.float32)
-            yield images, targets, batch.weights
+            yield sharing.placed((images, targets, sharing.share(batch.weights)), len(batch.positions))
 
 
 class _InOrder(keras.utils.PyDataset):
@@ -54,13 +59,18 @@ class _InOrder(keras.utils.PyDataset):
         return math.ceil(len(self.split) / self.batch_size)
 
     def __getitem__(self, index):
-        rows = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.split)))
-        return (self.split.fetch(rows) if self.images is None else self.images[rows]), self.targets[rows]
+        rows = sharing.share(
+            np.arange(index * self.batch_size, min((index + 1) * self.batch_size, len(self.split))), learns=False
+        )
+        return sharing.placed(
+            ((self.split.fetch(rows) if self.images is None else self.images[rows]), self.targets[rows]),
+            min(self.batch_size, len(self.split) - index * self.batch_size),
+        )
 
 
 def evaluation_batches(split: Split, batch_size: int) -> keras.utils.PyDataset:
     """See `fer_tf.data.feeding.pipeline.evaluation_batches`."""
-    return _InOrder(split, batch_size)
+    return _InOrder(split, sharing.even(batch_size, len(split)))
 
 
 def _fetcher(split):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from ...common import sharing
 from ..base import Split
 from .epoch_plan import BatchPlan, EpochPlan, target_matrix
 
@@ -24,7 +25,7 @@ def training_batches(
     def plans():
         for epoch in range(first_epoch, epochs):
             for batch in plan.batches(epoch):
-                yield dataclasses.astuple(batch)
+                yield sharing.share(dataclasses.astuple(batch))
 
     data = tf.data.Dataset.from_generator(plans, output_signature=_signature(plan))
     data = data.map(_loader(split, plan, stages, mix, answer), num_parallel_calls=2, deterministic=True)
@@ -74,7 +75,7 @@ def evaluation_batches(split: Split, batch_size: int) -> Iterable[tuple]:
     fetch = _fetcher(split)
     positions = tf.data.Dataset.range(len(split), output_type=tf.int32)
     targets = tf.data.Dataset.from_tensor_slices(target_matrix(split))
-    data = tf.data.Dataset.zip(positions, targets).batch(batch_size)
+    data = tf.data.Dataset.zip(positions, targets).batch(sharing.even(batch_size, len(split)))
     data = data.map(lambda index, target: (fetch(index), target), num_parallel_calls=2, deterministic=True)
     return _untuned(data.prefetch(2))
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from fer_tf.common.sharing import Sharing, shared
 from fer_tf.data.feeding import plain_pipeline
 from fer_tf.data.feeding.epoch_plan import EpochPlan, target_matrix
 from fer_tf.layers import DRAWS, Augmentation, augment, augmentation_stages, mix
@@ -56,3 +57,28 @@ def test_evaluation_can_be_read_twice_in_order(splits):
             images = np.concatenate([batches[index][0] for index in range(len(batches))])
             np.testing.assert_array_equal(images, split.images)
         assert len(batches[3][1]) == 2
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.3])
+def test_two_processes_together_see_what_one_sees(splits, mixup):
+    """Also with mixup, whose partners get the draws of the whole batch in reversed order."""
+    whole, parts = batches_of(splits[0], mixup), []
+    for rank in range(2):
+        with shared(Sharing(2, 2, rank)):
+            parts.append(batches_of(splits[0], mixup))
+    assert {len(batch[0]) % 2 for batch in whole} == {0}
+    for batch, first, second in zip(whole, *parts, strict=True):
+        for wanted, *found in zip(batch, first, second, strict=True):
+            np.testing.assert_allclose(np.concatenate(found), wanted, rtol=1e-5, atol=1e-3)
+
+
+def test_a_process_reads_only_its_share_for_validation(splits):
+    read = []
+    for rank in range(2):
+        with shared(Sharing(2, 2, rank)):
+            batches = plain_pipeline.evaluation_batches(splits[0], 6)
+            read.append([batches[index][1] for index in range(len(batches))])
+    targets = target_matrix(splits[0])
+    for index, (first, second) in enumerate(zip(*read, strict=True)):
+        wanted = targets[index * 6 : index * 6 + 6]
+        np.testing.assert_array_equal(np.concatenate([first, second]), wanted)

@@ -1,0 +1,186 @@
+"""Training on several devices: what is refused, and that two devices learn what one learns."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import keras
+import numpy as np
+import pytest
+
+from fer_tf import experiments
+from fer_tf.common import sharing
+from fer_tf.common.checks import InputError
+from fer_tf.common.paths import project_root
+from fer_tf.training import distribution, hosts
+
+EXPERIMENT = experiments.resolve("cnn", "smoke", {"batch_size": 48})
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Plays a number of devices, on a number of hosts."""
+
+    def choose(devices, processes=0):
+        group = None
+        if processes:
+            places = tuple(("127.0.0.1", 7000 + number) for number in range(processes))
+            group = hosts.Group(hosts.Hosts(places, 0), {})
+            group._closing.set()
+        monkeypatch.setattr(distribution, "_chosen", devices)
+        monkeypatch.setattr(distribution, "_group", group)
+
+    return choose
+
+
+@pytest.mark.parametrize(("text", "count"), [("", 1), ("all", 0), ("1", 1), ("8", 8)])
+def test_devices_are_all_or_a_number(text, count):
+    assert distribution.parse_devices(text) == count
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
+def test_another_number_of_devices_is_refused(text):
+    with pytest.raises(InputError, match=f"devices: must be all or a whole number from 1; received '{text}'"):
+        distribution.parse_devices(text)
+
+
+def test_more_devices_than_there_are_is_refused_once_keras_has_begun():
+    wanted = "devices: there are 1; received 64: a processor is divided only before"
+    with pytest.raises(InputError, match=wanted), distribution.started("64"):
+        pass
+    assert distribution._chosen is None
+
+
+def test_all_devices_of_a_processor_are_one():
+    with distribution.started("all"), distribution.scope():
+        assert sharing.about() == {}
+
+
+def test_the_environment_chooses_for_runs_of_a_queue(monkeypatch):
+    monkeypatch.setenv(distribution.DEVICES, "64")
+    with pytest.raises(InputError, match="devices: there are 1; received 64"):
+        distribution.use_environment()
+    with distribution.started("1"):
+        distribution.use_environment()  # a command has chosen
+
+
+def test_hosts_need_jax_and_a_rank_needs_hosts(monkeypatch):
+    with pytest.raises(InputError, match="rank: goes with --hosts alone"), distribution.started(rank=1):
+        pass
+    monkeypatch.setattr(distribution, "_is_jax", lambda: False)
+    wanted = "hosts: training on several hosts needs JAX; set KERAS_BACKEND=jax"
+    with pytest.raises(InputError, match=wanted), distribution.started(hosts="a:1,b:2", rank=0):
+        pass
+
+
+def test_a_batch_must_be_divisible(chosen):
+    chosen(5)
+    wanted = "batch_size: 48 pictures cannot be shared evenly by 5 devices; use 4 devices, or --set batch_size=50"
+    with pytest.raises(InputError, match=wanted):
+        distribution.check(EXPERIMENT)
+    chosen(2, processes=5)
+    with pytest.raises(InputError, match="by 10 devices; use 8 devices"):
+        distribution.check(EXPERIMENT)
+    distribution.check(replace(EXPERIMENT, epochs=0))
+    chosen(8, processes=2)
+    distribution.check(EXPERIMENT)
+
+
+def test_settings_that_would_give_another_result_are_refused(chosen, monkeypatch):
+    monkeypatch.setattr(distribution, "_is_jax", lambda: False)
+    clipped = replace(EXPERIMENT, clip_norm=1.0)
+    distribution.check(clipped)
+    chosen(2)
+    with pytest.raises(InputError, match="clip_norm: under TensorFlow each device would clip its own share"):
+        distribution.check(clipped)
+    chosen(1, processes=2)
+    monkeypatch.setattr(distribution, "_is_jax", lambda: True)
+    distribution.check(clipped)
+    with pytest.raises(InputError, match="face_net_epochs: cannot be trained with --hosts"):
+        distribution.check(replace(EXPERIMENT, face_net_epochs=1))
+    with pytest.raises(InputError, match="salient_by: cannot be trained with --hosts"):
+        distribution.check(replace(EXPERIMENT, salient_by="cnn"))
+
+
+def test_what_is_resumed_from_is_in_the_run_and_below_it(tmp_path):
+    (tmp_path / "matching").mkdir()
+    for name in (
+        "checkpoint.npz",
+        "record.json",
+        "precision.json",
+        "matching/checkpoint.npz",
+        "matching/mean_map.json",
+    ):
+        (tmp_path / name).write_text("")
+    found = distribution.resumed_from(tmp_path)
+    assert found == ["checkpoint.npz", "matching/checkpoint.npz", "matching/mean_map.json", "precision.json"]
+
+
+class TwoReplicas:
+    """A strategy whose devices have a variable's value, and its value plus two."""
+
+    def experimental_local_results(self, value):
+        return [value, value + 2]
+
+
+def test_statistics_of_the_devices_are_averaged_before_validation():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
+    seed = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
+    callback = distribution.MeanOfReplicas(TwoReplicas())
+    callback.set_model(model)
+    callback.on_test_begin()
+    layer = model.layers[0]
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.moving_mean), [1, 1, 1])
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.gamma), [1, 1, 1])
+    after = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
+    np.testing.assert_array_equal(after, seed)
+
+
+# One process, because each start takes seconds. Of 90 pictures ten are in the last batch, which four devices cannot
+# share evenly.
+ON_DEVICES = """
+import os, sys
+from fer_tf.common.quiet import import_keras
+keras = import_keras(wake=False)
+import numpy as np
+from fer_tf import experiments
+from fer_tf.data import load_dataset
+from fer_tf.training import distribution, fitting
+from fer_tf.training.checkpoint import Progress
+from pathlib import Path
+folder = Path(sys.argv[1])
+distribution._split_processor(4)
+data = load_dataset("synthetic", count=400).limited(90).training_data()
+same = {"epochs": 2, "batch_size": 16, "optimizer": "sgd", "learning_rate": 0.02, "width": 0.1, "mixup": 0.2}
+is_jax = keras.backend.backend() == "jax"
+name, own = sys.argv[2], {"jit": "on", "clip_norm": 1.0} if is_jax else {"dropout": 0.0}
+experiment = experiments.resolve(name, "smoke", {**same, "ema": 0.9, **own})
+for devices in ("1", "2", "4"):
+    with distribution.started(devices), distribution.scope():
+        model, _ = fitting.fit(data, experiment, 0, Progress(folder / devices, "f", verbose=False))
+        history = np.loadtxt(folder / devices / "history.csv", delimiter=",", skiprows=1, usecols=(3, 4))
+        np.savez(folder / f"{devices}.npz", *model.get_weights(), history)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        # TensorFlow's devices normalise and drop for themselves: a net without both
+        pytest.param("tensorflow", "cnn4", marks=pytest.mark.skipif(not find_spec("tensorflow"), reason="is missing")),
+        pytest.param("jax", "cnn", marks=pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")),
+    ],
+)
+def test_several_devices_learn_what_one_learns(tmp_path, backend, name):
+    """The same weights and validation figures, also with a last batch that cannot be shared evenly."""
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(project_root())}
+    command = [sys.executable, "-c", ON_DEVICES, str(tmp_path), name]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr[-3000:]
+    one, two, four = (list(np.load(tmp_path / f"{devices}.npz").values()) for devices in (1, 2, 4))
+    for several in (two, four):
+        for value, other in zip(one, several, strict=True):
+            np.testing.assert_allclose(other, value, atol=1e-5, rtol=1e-4)
