@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -131,9 +131,9 @@ def data_prepare(
     share = check_options(cluster, threads, gpus)
     pictures = {"size": size, "channels": channels, "format": format, "layout": layout}
     cropping = {"detector": detector, "margin": margin, "align": align, "missing": missing}
-    settings = {**pictures, **cropping}
+    settings: dict[str, Any] = {**pictures, **cropping}
     with connected(cluster, share) as computers:
-        place = {"workers": workers, "force": force, "cluster": computers}
+        place: dict[str, Any] = {"workers": workers, "force": force, "cluster": computers}
         prepared = prepare_datasets(names, out, data_dir, protocol, options or [], seed, **place, **settings)
     _print_prepared(prepared)
     broken = prepared.skipped[prepared.skipped["reason"] == "cannot be read"]

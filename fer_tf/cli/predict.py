@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -164,7 +164,7 @@ def predict(
     files = _files(images, webcam, seconds, options, out)
     number, classes = seven(classes)
     about, detector = declared(model, pixels, classes, channels, guess, logits), "none" if no_detect else detector
-    arguments = {
+    arguments: dict[str, Any] = {
         "model": model,
         "batch_size": batch_size,
         "detector": detector,

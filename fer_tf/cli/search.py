@@ -1,7 +1,7 @@
 """Commands that search hyperparameters and combine runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def search(
     overrides, trials = parse_overrides(" ".join(settings or [])), random or 0
     picked, share = parse_options(dataset, options or []), check_options(cluster, threads, gpus)
     with connected(cluster, share) as computers:
-        place = {"out": out, "retry": retry, "repeats": repeats, "cluster": computers}
+        place: dict[str, Any] = {"out": out, "retry": retry, "repeats": repeats, "cluster": computers}
         run_search(experiment, space, trials, dataset, protocol, seed, size, data_dir, picked, **place, **overrides)
 
 

@@ -37,7 +37,8 @@ class ClusterRun:
     def __init__(
         self, cluster: Cluster, command: list[str], log: Path, lock: Path, environment: dict[str, str], nice: int
     ) -> None:
-        self.log, self.returncode = log, None
+        self.log = log
+        self.returncode: int | None = None
         arguments = (command, os.path.abspath(log), os.path.abspath(lock), environment, nice)
         self._task = cluster.start(run_command, *arguments, attempts=1, is_alone=True)
 

@@ -9,6 +9,7 @@ once.
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -129,7 +130,7 @@ def run_search(
     command = _command(name, dataset, data_dir, ds.protocol, seed, size, options)
     with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
         _bind(directory, title, basis, searched, record)
-        how = {"share": share, "retry": retry, "verbose": verbose, "cluster": cluster}
+        how: dict[str, Any] = {"share": share, "retry": retry, "verbose": verbose, "cluster": cluster}
         rows = run_trials(directory, ordered(trials), ds.training_data, seed, **how)
         seeds = range(seed + 1, seed + 1 + repeats)
         repeated = _repeat(title, directory, rows, trials, ds, seeds, how)

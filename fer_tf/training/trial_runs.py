@@ -131,7 +131,7 @@ def _as_tasks(cluster, directory, rows, pending, data, seed, share):
 
     The caller adds each row to `rows` before it asks for the next one.
     """
-    families: dict = {}
+    families = {}
     for trial in pending:
         families.setdefault(trial.family if share else trial.id, []).append(trial)
     sent, running, idle = cluster.shared(data), {}, list(families.values())

@@ -138,8 +138,12 @@ class Target:
         files = [(paths[picture.row], picture.image) for picture in batch if picture.image is not None]
         # a task for each picture would cost more than the writing
         shares = (files[worker::workers] for worker in range(workers))
-        list(pool.map(lambda share: [self.add(*file) for file in share], shares))
+        list(pool.map(self._add_all, shares))
         return len(files)
+
+    def _add_all(self, files):
+        for path, image in files:
+            self.add(path, image)
 
     def add(self, path: str, image: np.ndarray) -> None:
         """Writes uint8 [H, W, 1 or 3] to `path` (relative to the folder), in one step."""
