@@ -114,7 +114,7 @@ class Task:
     def result(self) -> Any:
         """What the function returned; waits for it.
 
-        Raises: what the function raised; `LostTask`; `StoppedTask`.
+        Raises: what the function raised; `LostTask`; `StoppedTask`; `InputError` if its computer lacks a package.
         """
         import ray
 
@@ -124,6 +124,8 @@ class Task:
             raise StoppedTask from None
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None
+        except ray.exceptions.RaySystemError as error:  # its computer cannot import what it needs
+            raise _lacking(_first_line(error)) from None
         except ray.exceptions.RayError as error:  # its process or its computer was lost
             raise LostTask(_first_line(error)) from None
 
@@ -205,7 +207,7 @@ class Cluster:
         rows = [{"part": pickle.dumps(part)} for part in parts]
         results = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             _Each,
-            fn_constructor_args=(os.getcwd(), make, arguments),
+            fn_constructor_args=(os.getcwd(), pickle.dumps((make, arguments))),
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
             num_cpus=self.share.threads,
             num_gpus=self.share.gpus,
@@ -347,11 +349,14 @@ def _enter(folder):
 class _Each:
     """Calls an object for each row of a Ray dataset. What it raises is a result, too: Ray Data keeps its text only."""
 
-    def __init__(self, folder, make, arguments):
+    def __init__(self, folder, made_of):
         self.call, self.error = None, None
         try:
             _enter(folder)
+            make, arguments = pickle.loads(made_of)
             self.call = make(**arguments)
+        except ImportError as error:
+            self.error = _lacking(error)
         except Exception as error:  # whatever it is, the caller gets it
             self.error = error
 
@@ -362,6 +367,11 @@ class _Each:
             return {"result": pickle.dumps(self.call(pickle.loads(row["part"]))), "has_failed": False}
         except Exception as error:  # whatever it is, the caller gets it
             return {"result": pickle.dumps(error), "has_failed": True}
+
+
+def _lacking(fault):
+    text = f"cluster: a computer cannot run the task ({fault}); all computers need the packages of requirements.txt"
+    return InputError(text)
 
 
 def _first_line(error):
