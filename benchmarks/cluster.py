@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 from _measure import in_own_process, print_table, report
 
-COUNT, SHARD, SIDE = 4096, 256, 48
+COUNT, SIDE = 4096, 48
 
 
 def main(count):
@@ -102,19 +102,19 @@ def on_cluster(folder, count, processes, is_killed=False):
     from fer_tf.common.cluster import connected
     from fer_tf.predict.shards import predict_shards
 
-    out = Path(folder, f"shards{processes}{is_killed}")
+    out, shard = Path(folder, f"shards{processes}{is_killed}"), max(1, count // 16)
     files = sorted(Path(folder, "faces").iterdir())[: processes * count]
     started = time.perf_counter()
     with connected("ray") as cluster:
         watch = Watch(out)
         if is_killed:
-            threading.Thread(target=kill_one, args=[out, len(files) // SHARD // 3]).start()
-        arguments, options = {"detector": "none"}, {"shard_files": SHARD, "workers": processes, "progress": False}
+            threading.Thread(target=kill_one, args=[out, processes * 16 // 3]).start()
+        arguments, options = {"detector": "none"}, {"shard_files": shard, "workers": processes, "progress": False}
         predict_shards(arguments, files, out, cluster, **options)
         ended = time.perf_counter()
         watch.end()
     times = sorted(watch.times.values())
-    figures(len(files), ended - started, times[-1] - times[0], len(files) - SHARD, watch.peak)
+    figures(len(files), ended - started, times[-1] - times[0], len(files) - shard, watch.peak)
 
 
 def kill_one(out, shards):

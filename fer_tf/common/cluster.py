@@ -23,6 +23,7 @@ from typing import Any
 from .checks import InputError, check_choice, check_range, check_whole
 from .cores import thread_variables, usable_cores
 from .paths import cache_root, data_root, models_root, project_root, reports_root
+from .quiet import quiet_stderr
 
 CLUSTERS = ("ray",)
 ADDRESS = "RAY_ADDRESS"
@@ -250,7 +251,7 @@ def connected(cluster: str | None, share: Share | None = None) -> Iterator[Clust
 
 def _connect(address, share):
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray reports its use to its makers
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its notes do not help a user
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # notes in the middle of a command
     import ray
 
     is_local = address == "local"
@@ -258,7 +259,8 @@ def _connect(address, share):
     environment = {"py_modules": [str(_package())], "env_vars": _variables(share)}
     for left in reversed(range(_STARTS if is_local else 1)):
         try:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **own)
+            with quiet_stderr():  # notes on what it starts; why it fails is in the error
+                ray.init(address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **own)
             return
         except Exception as error:  # Ray raises errors of any type, plain `Exception` among them
             ray.shutdown()  # ends what it has started
@@ -280,8 +282,11 @@ def _variables(share):
     folders["CACHE"] = cache_root()
     variables |= {f"FER_TF_{name}": os.path.abspath(folder) for name, folder in folders.items()}
     variables |= thread_variables(share.threads)
-    # without it, a task that asked for no card would use the first one
-    return variables if share.gpus else {**variables, "CUDA_VISIBLE_DEVICES": ""}
+    if not share.gpus:  # a task that asked for no card would use the first one
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    if share.gpus % 1:  # else the first task takes all memory of the card
+        variables |= {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    return variables
 
 
 def _check_address(address):

@@ -96,7 +96,9 @@ def test_tasks_get_the_settings_and_folders_of_the_caller(monkeypatch):
     assert variables["FER_TF_REPORTS"] == os.path.abspath("mine")
     assert variables["OMP_NUM_THREADS"] == "3"
     assert variables["CUDA_VISIBLE_DEVICES"] == "", "without a share of a card, none is seen"
-    assert "CUDA_VISIBLE_DEVICES" not in cluster._variables(Share(gpus=0.5))
+    half = cluster._variables(Share(gpus=0.5))
+    assert "CUDA_VISIBLE_DEVICES" not in half
+    assert half["TF_FORCE_GPU_ALLOW_GROWTH"] == "true", "two tasks share the card's memory"
     assert "SECRET" not in variables
 
 
