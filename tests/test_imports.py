@@ -126,6 +126,11 @@ def test_tensorflow_is_imported_in_few_places():
     assert not folders & {"models", "layers", "losses"}
 
 
+def test_ray_is_imported_in_one_place():
+    """It is an optional package: all other code asks `common.cluster`."""
+    assert [name for name, path in FILES.items() if "ray" in outside_packages(path)] == ["common.cluster"]
+
+
 def test_the_root_holds_three_subjects_and_folders():
     """One subject per folder: a new module goes into one."""
     files = {path.name for path in PACKAGE.glob("*.py")}

@@ -99,6 +99,19 @@ Guess = Annotated[
     typer.Option("--guess", help="Instead of --pixels: test each range on drawn faces and use the most likely one."),
 ]
 
+# Options for a cluster.
+ClusterName = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster", help="ray: run on the Ray cluster at $RAY_ADDRESS, or on one on this computer; see CLUSTER.md."
+    ),
+]
+Threads = Annotated[int | None, typer.Option(min=1, help="With --cluster: cores of each task [default: 1].")]
+Gpus = Annotated[
+    float | None,
+    typer.Option(min=0, help="With --cluster: GPUs of each task; 0.5 lets two tasks share one [default: 0]."),
+]
+
 Logits = Annotated[
     bool,
     typer.Option(

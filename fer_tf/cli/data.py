@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from .common import DataDir, DatasetName, FaceAlign, Options, Protocol, data_app
+from .common import ClusterName, DataDir, DatasetName, FaceAlign, Gpus, Options, Protocol, Threads, data_app
 
 
 @data_app.command("check", epilog="Example: `fer-tf data check fer2013 --data-dir data/raw`")
@@ -86,14 +86,19 @@ OptionsOfAll = Annotated[
         "--option", help="One option: name=value for each dataset that has it, ckplus.name=value for one dataset."
     ),
 ]
-Workers = Annotated[int | None, typer.Option(help="Threads that encode and write [default: cores, up to 8].")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Threads that encode and write [default: cores, up to 8]; with --cluster the largest number of processes."
+    ),
+]
 
 
 @data_app.command(
     "prepare",
     epilog="Examples: `fer-tf data prepare fer2013 ckplus --out data/prepared/both --channels 1`, "
     "`fer-tf data prepare folder --out data/prepared/photos --detector mtcnn --align landmarks --missing skip "
-    "--channels 3`",
+    "--channels 3`, `fer-tf data prepare affectnet --out data/prepared/affectnet --detector mtcnn --cluster ray`",
 )
 def data_prepare(
     names: Names,
@@ -112,17 +117,24 @@ def data_prepare(
     data_dir: DataDir = None,
     workers: Workers = None,
     force: Annotated[bool, typer.Option(help="Delete what an earlier run wrote there, and start again.")] = False,
+    cluster: ClusterName = None,
+    threads: Threads = None,
+    gpus: Gpus = None,
 ) -> None:
     """Writes datasets as small pictures in train|val|test/CLASS/…, with a csv of labels.
 
     The same command resumes a stopped run. Load the result with `--dataset folder --data-dir OUT`, or `--dataset csv`.
     """
+    from ..common.cluster import check_options, connected
     from ..data.prepare import prepare_datasets
 
+    share = check_options(cluster, threads, gpus)
     pictures = {"size": size, "channels": channels, "format": format, "layout": layout}
     cropping = {"detector": detector, "margin": margin, "align": align, "missing": missing}
-    settings = {**pictures, **cropping}
-    prepared = prepare_datasets(names, out, data_dir, protocol, options or [], seed, workers, force, **settings)
+    settings: dict[str, Any] = {**pictures, **cropping}
+    with connected(cluster, share) as computers:
+        place: dict[str, Any] = {"workers": workers, "force": force, "cluster": computers}
+        prepared = prepare_datasets(names, out, data_dir, protocol, options or [], seed, **place, **settings)
     _print_prepared(prepared)
     broken = prepared.skipped[prepared.skipped["reason"] == "cannot be read"]
     for detail in broken["detail"].head(10):
@@ -159,17 +171,22 @@ def data_doctor(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to [default: reports/doctor/DATASET-PROTOCOL].")
     ] = None,
+    cluster: ClusterName = None,
+    threads: Threads = None,
 ) -> None:
     """Finds copies, near copies, conflicting labels and blank images; writes csv files and figures.
 
     A near copy is the same photograph after a shift, a change of scale or light, mirroring, or new compression.
     """
+    from ..common.cluster import check_options, connected
     from ..common.paths import reports_root
     from ..data.doctor import examine, sheets
     from ..data.sources import pairs_between_sources, sources_of
 
+    share = check_options(cluster, threads, None)
     ds = _load_with_files(name, data_dir, protocol, seed, options)
-    findings = examine.examine(ds, progress=sys.stderr.isatty())
+    with connected(cluster, share) as computers:
+        findings = examine.examine(ds, progress=sys.stderr.isatty(), cluster=computers)
     out = out or reports_root() / "doctor" / f"{name}-{ds.protocol}"
     print(ds.counts().to_string(), findings.summary.to_string(), sep="\n")
     if sources_of(ds.table):

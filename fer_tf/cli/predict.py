@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,20 +12,25 @@ from .common import (
     BatchSize,
     Channels,
     Classes,
+    ClusterName,
     Detector,
     FaceAlign,
     FaceChoice,
     FaceMargin,
+    Gpus,
     Guess,
     Logits,
     NoDetect,
     Pixels,
+    Threads,
     app,
     declared,
     seven,
     tell,
 )
 
+# With --cluster, this number of failed files is named.
+_SHOWN_FAILED = 20
 _SHOWN = ["path", "frame", "time", "face", "detected", "label", "confidence", "error"]
 
 # Options that only `predict` has.
@@ -77,6 +82,11 @@ Webcam = Annotated[int | None, typer.Option(min=0, help="Predict this camera's p
 Sample = Annotated[
     bool, typer.Option("--sample", help="Predict the sample picture: an astronaut (NASA, public domain).")
 ]
+ShardFormat = Annotated[str | None, typer.Option(help="With --cluster: csv or parquet [default: csv].")]
+ShardFiles = Annotated[int | None, typer.Option(min=1, help="With --cluster: pictures in each shard [default: 1024].")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="With --cluster: largest number of processes [default: as many as fit].")
+]
 Seconds = Annotated[float | None, typer.Option(help="Stop the camera or stream after this number of seconds.")]
 
 
@@ -90,7 +100,8 @@ Seconds = Annotated[float | None, typer.Option(help="Stop the camera or stream a
     "`fer-tf predict photos/ --align landmarks --out scores.csv`, "
     "`fer-tf predict a.jpg b.png --model X.h5 --no-detect`, "
     "`fer-tf predict photos/ --model X.h5 --runtime onnx --out scores.csv`, "
-    "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`"
+    "`fer-tf predict photos/ --model theirs.hdf5 --pixels -1..1 --classes fer2013`, "
+    "`fer-tf predict list.csv --cluster ray --out scores --shard-format parquet`"
 )
 def predict(
     images: Pictures = None,
@@ -119,6 +130,12 @@ def predict(
     guess: Guess = False,
     logits: Logits = False,
     sample: Sample = False,
+    cluster: ClusterName = None,
+    threads: Threads = None,
+    gpus: Gpus = None,
+    workers: Workers = None,
+    shard_format: ShardFormat = None,
+    shard_files: ShardFiles = None,
 ) -> None:
     """Predicts the emotion of the faces in pictures and videos, one row per face.
 
@@ -128,7 +145,8 @@ def predict(
     follows one face from frame to frame by its position. A folder next to the csv gets a figure of the probabilities
     over time, a summary with the clearest moments, and a csv for each track. If a path or error looks like a
     spreadsheet formula, the csv adds an apostrophe before it. The labels name what a face looks like to the model, not
-    what a person feels.
+    what a person feels. With --cluster, several processes or computers predict pictures, and --out is a folder of files
+    (shards).
     """
     if not images and webcam is None and not sample:
         raise typer.BadParameter("give pictures, videos, folders, --webcam or --sample")
@@ -140,29 +158,70 @@ def predict(
     from ..predict.predict_files import Options
 
     options = Options(every, fps, search, smooth, annotate, explain)
+    shards = {"form": shard_format, "shard_files": shard_files, "workers": workers}
+    share = _checked_cluster(cluster, threads, gpus, shards, options != Options() or webcam is not None, out)
     images = [*(images or []), *([str(sample_path())] if sample else [])]
     files = _files(images, webcam, seconds, options, out)
     number, classes = seven(classes)
     about, detector = declared(model, pixels, classes, channels, guess, logits), "none" if no_detect else detector
-    recognizer = EmotionRecognizer(
-        model,
-        batch_size,
-        detector,
-        faces,
-        margin,
-        align,
-        runtime=runtime,
-        declaration=about,
-        min_face=min_face,
-        small_faces=small_faces,
-        classes=number,
-    )
+    arguments: dict[str, Any] = {
+        "model": model,
+        "batch_size": batch_size,
+        "detector": detector,
+        "select": faces,
+        "margin": margin,
+        "align": align,
+        "runtime": runtime,
+        "declaration": about,
+        "min_face": min_face,
+        "small_faces": small_faces,
+        "classes": number,
+    }
+    if cluster:
+        _write_shards(arguments, files, out, cluster, share, shards)
+        return
+    recognizer = EmotionRecognizer(**arguments)
     failed, cut_short = (_print_table if out is None else _write_csv)(recognizer, files, options, out)
     for path, error in failed:
         tell(f"not read: {path}: {error}")
     for path, error in cut_short:
         tell(f"partly read: {path}: {error}")
     if failed:
+        raise typer.Exit(1)
+
+
+def _checked_cluster(cluster, threads, gpus, shards, has_others, out):
+    """The share of each task; `InputError` for options that do not go together with a cluster, or need one."""
+    from ..common.checks import InputError
+    from ..common.cluster import check_options
+
+    share = check_options(cluster, threads, gpus)
+    if not cluster and any(value is not None for value in shards.values()):
+        raise InputError("workers, shard_format, shard_files: go with --cluster")
+    if cluster and has_others:
+        raise InputError(
+            "cluster: predicts pictures; --annotate, --explain, --webcam and the options for films do not go with it"
+        )
+    if cluster and out is None:
+        raise InputError("cluster: needs --out, the folder for the shards")
+    return share
+
+
+def _write_shards(arguments, files, out, cluster, share, shards):
+    """Predicts files on a cluster into the folder `out`; exits with code 1 if some could not be read."""
+    from ..common.cluster import connected
+    from ..predict.shards import predict_shards
+
+    given = {key: value for key, value in shards.items() if value is not None}
+    with connected(cluster, share) as computers:
+        done = predict_shards(arguments, files, out, computers, progress=sys.stderr.isatty(), say=tell, **given)
+    for path, error in done.first_failed[:_SHOWN_FAILED]:
+        tell(f"not read: {path}: {error}")
+    if done.failed > _SHOWN_FAILED:
+        tell(f"not read: {done.failed:,} pictures in all; their rows have the reason in the column error")
+    counts = f"{done.pictures - done.failed:,} of {done.pictures:,} files predicted, {done.rows:,} rows"
+    print(f"{counts}; {done.shards:,} shards ({done.new:,} of them new) in {out}")
+    if done.failed:
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..common.quiet import import_keras
-from .common import DataDir, Devices, app, for_processes
+from .common import ClusterName, DataDir, Devices, Gpus, app, for_processes
 
 DEFAULT = "queues/measured.csv"
 
@@ -16,13 +16,17 @@ DEFAULT = "queues/measured.csv"
 @app.command(
     epilog="Examples: `fer-tf queue queues/measured.csv` (resume it at any time by the same command), "
     "`fer-tf queue status`, `fer-tf queue mine.csv --workers 1 --threads 8`, "
-    "`fer-tf queue mine.csv --workers 1 --budget 12m --pack out.tar` (with KERAS_BACKEND=jax: on a rented GPU)"
+    "`fer-tf queue mine.csv --workers 1 --budget 12m --pack out.tar` (with KERAS_BACKEND=jax: on a rented GPU), "
+    "`fer-tf queue mine.csv --cluster ray --threads 4 --gpus 1`"
 )
 def queue(
     what: Annotated[str, typer.Argument(help="A csv or yaml file with one run per row, or `status`.")],
     file: Annotated[str | None, typer.Argument(help=f"After `status`: the file [default: {DEFAULT}].")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Runs at the same time [default: cores / threads].")] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Runs at the same time [default: cores / threads; of a cluster all cores]."),
+    ] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each run; on a cluster also its cores.")] = 1,
     nice: Annotated[
         int, typer.Option(min=0, max=19, help="Process priority of the runs (Unix nice value); 19 is the lowest.")
     ] = 19,
@@ -36,6 +40,8 @@ def queue(
     retry: Annotated[bool, typer.Option("--retry", help="Start failed runs again.")] = False,
     data_dir: DataDir = None,
     devices: Devices = "",
+    cluster: ClusterName = None,
+    gpus: Gpus = None,
 ) -> None:
     """Trains a list of runs, several at the same time, each in its own process. You can stop and resume it at any time.
 
@@ -45,6 +51,7 @@ def queue(
     import_keras(wake=False)  # leaves the accelerator's memory to the runs
     for_processes(devices)
     from ..common.checks import InputError
+    from ..common.cluster import check_options, connected
     from ..common.paths import data_root
     from ..training.queue import Settings, run_queue
     from ..training.queue import pack as write_pack
@@ -56,14 +63,15 @@ def queue(
         return
     if file:
         raise InputError(f"queue: takes one file; received {what} and {file}")
-    entries = read_queue(what)
+    entries, share = read_queue(what), check_options(cluster, threads if cluster else None, gpus)
     # like Ctrl-C: stops the runs so that they can be resumed; otherwise they would continue without the queue
     signal.signal(signal.SIGTERM, _interrupt)
     # a script that starts the queue with `&` makes it and its runs ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
     data_dir = os.path.abspath(data_root(data_dir)) if data_dir else None
-    settings = Settings(workers, threads, nice, parse_budget(budget) if budget else None, data_dir, retry)
-    table = run_queue(entries, settings)
+    seconds = parse_budget(budget) if budget else None
+    with connected(cluster, share) as computers:
+        table = run_queue(entries, Settings(workers, threads, nice, seconds, data_dir, retry, computers))
     print(_shown(table))
     if pack:
         left_out = write_pack(entries, pack)

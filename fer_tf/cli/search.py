@@ -1,18 +1,31 @@
 """Commands that search hyperparameters and combine runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..common.quiet import import_keras
-from .common import DataDir, Dataset, Experiment, Options, Protocol, Settings, Size, app
+from .common import (
+    ClusterName,
+    DataDir,
+    Dataset,
+    Experiment,
+    Gpus,
+    Options,
+    Protocol,
+    Settings,
+    Size,
+    Threads,
+    app,
+)
 from .runs import print_run
 
 
 @app.command(
     epilog="Examples: `fer-tf search cnn4 --grid --dataset fer2013` (document [4]'s 128 settings in 16 trainings), "
-    '`fer-tf search cnn --random 5 --space "learning_rate=0.01,0.001 batch_size=32,64 epochs=5,10" --size smoke`'
+    '`fer-tf search cnn --random 5 --space "learning_rate=0.01,0.001 batch_size=32,64 epochs=5,10" --size smoke`, '
+    "`fer-tf search cnn4 --grid --dataset fer2013 --cluster ray --threads 4`"
 )
 def search(
     experiment: Experiment,
@@ -35,14 +48,18 @@ def search(
     repeats: Annotated[
         int, typer.Option("--repeat", min=0, help="Train the best three again with this number of other seeds.")
     ] = 0,
+    cluster: ClusterName = None,
+    threads: Threads = None,
+    gpus: Gpus = None,
 ) -> None:
     """Searches hyperparameters on train and val. It never reads test images.
 
     It writes a table with one row per trial, figures, and the command that trains the best setting. The same command
-    resumes an interrupted search.
+    resumes an interrupted search. With --cluster, trials run on several computers at the same time.
     """
     import_keras()
     from ..common.checks import InputError
+    from ..common.cluster import check_options, connected
     from ..data import parse_options
     from ..experiments.resolve import parse_overrides
     from ..training.search import run_search
@@ -50,10 +67,10 @@ def search(
     if grid == bool(random):
         raise InputError("search: give either --grid or --random N")
     overrides, trials = parse_overrides(" ".join(settings or [])), random or 0
-    picked = parse_options(dataset, options or [])
-    run_search(
-        experiment, space, trials, dataset, protocol, seed, size, data_dir, picked, out, retry, repeats, **overrides
-    )
+    picked, share = parse_options(dataset, options or []), check_options(cluster, threads, gpus)
+    with connected(cluster, share) as computers:
+        place: dict[str, Any] = {"out": out, "retry": retry, "repeats": repeats, "cluster": computers}
+        run_search(experiment, space, trials, dataset, protocol, seed, size, data_dir, picked, **place, **overrides)
 
 
 @app.command(

@@ -11,6 +11,8 @@ def expanded(path: str | os.PathLike[str]) -> Path:
 
 def project_root() -> Path:
     """The folder of the checkout that holds the package, or the working directory if it is installed elsewhere."""
+    if os.environ.get("FER_TF_PROJECT"):  # a task of a cluster, whose package is a copy
+        return Path(os.environ["FER_TF_PROJECT"])
     checkout = Path(__file__).resolve().parent.parent.parent
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 

@@ -354,7 +354,15 @@ def _copy_name(number, path):
 
 def _job(stream):
     """A text that changes with everything that decides the rows: model, settings, files and their state on disk."""
-    recognizer, model = stream.recognizer, stream.recognizer.model
+    weights, settings = recognizer_facts(stream.recognizer)
+    files = [_stamp(file) for file in stream.files]
+    settings |= asdict(stream.options)
+    return fingerprint([weights, stream.columns, stream.recognizer.shape, settings, files])
+
+
+def recognizer_facts(recognizer: Any) -> tuple[list[str], dict[str, Any]]:
+    """What decides the rows of an `EmotionRecognizer` for a picture: fingerprints of its weights, and its settings."""
+    model = recognizer.model
     if hasattr(model, "get_weights"):
         whole = whole_of(model)
         values = (model if whole is None else whole.model).get_weights()
@@ -362,11 +370,10 @@ def _job(stream):
     else:  # an exported model
         weights = [_stamp(model.path)]
     searching = {"detector": recognizer.detector, **recognizer.search, "classes": recognizer.class_names}
-    settings = {**searching, **recognizer.cropping, **asdict(stream.options)}
+    settings = {**searching, **recognizer.cropping}
     if declared := model_info(model).get("provenance", {}).get("declared"):
         settings["declared"] = declared
-    files = [_stamp(file) for file in stream.files]
-    return fingerprint([weights, stream.columns, recognizer.shape, settings, files])
+    return weights, settings
 
 
 def _stamp(file):

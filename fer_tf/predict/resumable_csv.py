@@ -14,7 +14,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ..common.checks import InputError
 from ..common.files import write_text
@@ -107,9 +107,7 @@ class ResumableCsv:
             state: a JSON value from which the job can be resumed if it stops after these rows. None if it cannot be
                 resumed from here.
         """
-        writer = _writer(self.file)
-        for row in table[self.columns].astype(object).where(table[self.columns].notna(), "").to_dict("records"):
-            writer.writerow([_cell(name, value) for name, value in row.items()])
+        write_rows(self.file, table, self.columns)
         self.file.flush()
         if state is not None:
             self._write_note(state)
@@ -130,6 +128,23 @@ class ResumableCsv:
     def close(self) -> None:
         """Closes the file. The written rows stay, so that the job can be resumed."""
         self.file.close()
+
+
+def write_rows(file: IO[str], table: "pd.DataFrame", columns: Sequence[str], with_header: bool = False) -> None:
+    """Writes a table's rows into an open file in the form of `ResumableCsv`.
+
+    Args:
+        file: open for text, with newline="".
+        table: DataFrame with the columns.
+        columns: the columns to write, in this order.
+        with_header: write their names first.
+    """
+    writer = _writer(file)
+    if with_header:
+        writer.writerow(columns)
+    chosen = table[list(columns)]
+    for row in chosen.astype(object).where(chosen.notna(), "").to_dict("records"):
+        writer.writerow([_cell(name, value) for name, value in row.items()])
 
 
 def _writer(file):

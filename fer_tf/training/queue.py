@@ -15,11 +15,13 @@ from typing import IO
 import pandas as pd
 
 from ..common.checks import check_range, check_whole
+from ..common.cluster import Cluster
 from ..common.cores import thread_variables, usable_cores
 from ..common.files import read_json, replacing, write_json
 from ..common.paths import models_root, reports_root
 from ..runs import records
 from . import checkpoint, queue_state
+from .cluster_runs import ClusterRun
 from .queue_entries import Entry
 
 OUT_OF_TIME, INTERRUPTED = 75, 130
@@ -36,12 +38,13 @@ class Settings:
     """How a queue runs.
 
     Attributes:
-        workers: runs at once; 0: as many as the processor has cores, divided by `threads`.
+        workers: runs at once; 0: as many as the processor has cores, divided by `threads`, or as the cluster has room.
         threads: of each run. Two runs with one thread each do 1.45 times the work of one run with two.
         nice: added to the runs' niceness, so that other work on the machine goes first.
         budget: seconds after which everything must have stopped; None: no limit.
         data_dir: see `load_dataset`.
         retry: start failed entries again.
+        cluster: runs are its tasks; None: processes of this computer.
     """
 
     workers: int = 0
@@ -50,6 +53,7 @@ class Settings:
     budget: float | None = None
     data_dir: str | None = None
     retry: bool = False
+    cluster: Cluster | None = None
 
     def __post_init__(self):
         check_whole("workers", self.workers, low=0)
@@ -58,16 +62,18 @@ class Settings:
 
     @property
     def slots(self) -> int:
-        """Runs at once."""
-        return self.workers or max(1, len(usable_cores()) // self.threads)
+        """Runs at once; on a cluster it changes when computers join or are lost."""
+        if self.workers or self.cluster is None:
+            return self.workers or max(1, len(usable_cores()) // self.threads)
+        return self.cluster.size()
 
 
 @dataclass
 class _Job:
-    """A run in progress."""
+    """A run in progress; on a cluster it may still wait for room."""
 
     entry: Entry
-    process: subprocess.Popen
+    process: subprocess.Popen | ClusterRun
     slot: int
     lock: IO
 
@@ -132,7 +138,8 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
         if _has_ended(entry) or is_done or queue_state.is_run_by_hand(entry):
             lock.close()
             continue
-        slot = min(set(range(settings.slots)) - {job.slot for job in jobs})
+        # a cluster may have lost room meanwhile; there the number means nothing
+        slot = min(set(range(settings.slots)) - {job.slot for job in jobs}, default=0)
         jobs.append(_Job(entry, _launch(entry, settings, stop_at, slot, lock), slot, lock))
         checkpoint.say(verbose, f"start  {entry.name}")
         return True
@@ -163,15 +170,18 @@ def _launch(entry, settings, stop_at, slot, lock):
     """The entry's process. It inherits the lock, so no queue starts it again while it outlives this one."""
     command = entry.command(settings.data_dir)
     again = ["--retry"] if settings.retry and entry.kind == "search" else []
-    with open(queue_state.log_path(entry), "a", encoding="utf-8") as log:
+    environment, path = _environment(settings, stop_at), queue_state.log_path(entry)
+    with open(path, "a", encoding="utf-8") as log:
         log.write(f"\n== {time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(command)}\n")
         log.flush()
+        if settings.cluster:
+            return ClusterRun(settings.cluster, [*command, *again], path, Path(lock.name), environment, settings.nice)
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "fer_tf", *command, *again],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(settings, stop_at),
+            env={**os.environ, **environment},
             pass_fds=[lock.fileno()] if os.name == "posix" else (),
             start_new_session=True,
         )
@@ -182,14 +192,11 @@ def _launch(entry, settings, stop_at, slot, lock):
 
 
 def _environment(settings, stop_at):
-    """The environment of a run's process, with its number of threads and the time at which it must stop."""
-    environment = {
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # else the first run takes all of a GPU's memory
-        **({"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if settings.slots > 1 else {}),
-        **os.environ,
-        **thread_variables(settings.threads),
-        checkpoint.ANY_CODE: "1",
-    }
+    """What a run's process adds to the environment: its number of threads and the time at which it must stop."""
+    shared = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # else the first run takes all of a GPU's memory
+    shared |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if settings.slots > 1 else {}
+    environment = {key: os.environ.get(key, value) for key, value in shared.items()}
+    environment |= {**thread_variables(settings.threads), checkpoint.ANY_CODE: "1"}
     return environment if settings.budget is None else {**environment, checkpoint.STOP_AT: str(stop_at - _GRACE)}
 
 

@@ -1,23 +1,22 @@
 """Searches hyperparameters by grid or at random: one row per trial, resumable, chosen on validation data alone.
 
-reports/searches/<search>/ holds search.json (its space, data and code), trials.csv, figures/ and trials/<trial>/ with
-each trial's trial.json and history.csv. repeats/seed<k>/ has the same of trials that were trained again with another
-seed, and repeats.csv their spread. No model is kept: `train` trains the best settings and tests them once.
+reports/searches/<search>/ holds search.json (its space, data and code), plan.json, trials.csv, figures/ and
+trials/<trial>/ with each trial's trial.json and history.csv. repeats/seed<k>/ has the same of trials that were trained
+again with another seed, and repeats.csv their spread. No model is kept: `train` trains the best settings and tests them
+once.
 """
 
 import shlex
-import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import keras
 import pandas as pd
-from tqdm.auto import tqdm
 
 from .. import experiments, plots
 from ..common import hashes
-from ..common.checks import InputError, OutOfTime
+from ..common.checks import InputError
+from ..common.cluster import Cluster
 from ..common.files import as_json, read_json, write_json
 from ..common.paths import reports_root
 from ..evaluation.tables import write_csv
@@ -25,8 +24,9 @@ from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.datasets import check_classes_alone, check_splits, load_for
 from ..runs.environment import environment
-from . import checkpoint, fitting, run, search_plots
-from .trials import Trial, epochs_within, family, ordered, outcome, ranked, repeated_trials, trainings_needed
+from . import checkpoint, run, search_plots
+from .trial_runs import read_history, run_trials, trials_table
+from .trials import Trial, family, ordered, ranked, repeated_trials
 
 _BASIS = (
     "experiment",
@@ -73,7 +73,7 @@ class Search:
     def history(self, trial: str) -> pd.DataFrame:
         """The epochs of the training that the trial was read from, which may be longer than the trial."""
         rows = self.table.set_index("trial")
-        return _history(self.directory, rows.loc[trial, "trained_with"])
+        return read_history(self.directory, rows.loc[trial, "trained_with"])
 
 
 def run_search(
@@ -91,6 +91,7 @@ def run_search(
     repeats: int = 0,
     share: bool = True,
     verbose: bool = True,
+    cluster: Cluster | None = None,
     **overrides,
 ) -> Search:
     """Trains an experiment with every combination of a space's settings, or with some drawn at random.
@@ -110,6 +111,7 @@ def run_search(
             and take the setting with the best mean.
         share: read shorter trainings from longer ones.
         verbose: a bar over trials on a terminal, one line per trial, and the result.
+        cluster: trials run as its tasks; None for one after another in this process. The table is the same.
         **overrides: settings of `Experiment` that are the same in all trials.
     Raises: `InputError` for unknown names, and where no trial came to an end.
     """
@@ -128,23 +130,24 @@ def run_search(
     command = _command(name, dataset, data_dir, ds.protocol, seed, size, options)
     with records.locked(f"search-{hashes.fingerprint(str(directory.resolve()))}" if out else f"search-{title}"):
         _bind(directory, title, basis, searched, record)
-        rows = _run_trials(directory, ordered(trials), ds, seed, share, retry, verbose)
+        how: dict[str, Any] = {"share": share, "retry": retry, "verbose": verbose, "cluster": cluster}
+        rows = run_trials(directory, ordered(trials), ds.training_data, seed, **how)
         seeds = range(seed + 1, seed + 1 + repeats)
-        repeated = _repeat(title, directory, rows, trials, ds, seeds, share, retry, verbose)
+        repeated = _repeat(title, directory, rows, trials, ds, seeds, how)
         return _result(title, directory, rows, repeated, [*command, *records.setting_words(overrides)], verbose)
 
 
-def _repeat(title, directory, rows, trials, ds, seeds, share, retry, verbose):
+def _repeat(title, directory, rows, trials, ds, seeds, how):
     """Trains the best three trials again with each seed; returns their spread, an empty frame for no seeds."""
     if not seeds:
         return pd.DataFrame()
-    best = set(_ranked_or_refused(title, _table(rows)).head(3)["trial"])
+    best = set(_ranked_or_refused(title, trials_table(rows)).head(3)["trial"])
     again = ordered([trial for trial in trials if trial.id in best])
-    tables = [_table(rows)]
+    tables = [trials_table(rows)]
     for seed in seeds:
-        checkpoint.say(verbose, f"the best {len(again)} again with seed {seed}")
-        repeated = _run_trials(directory / "repeats" / f"seed{seed}", again, ds, seed, share, retry, verbose)
-        tables.append(_table(repeated))
+        checkpoint.say(how["verbose"], f"the best {len(again)} again with seed {seed}")
+        repeated = run_trials(directory / "repeats" / f"seed{seed}", again, ds.training_data, seed, **how)
+        tables.append(trials_table(repeated))
     return repeated_trials(tables)
 
 
@@ -217,122 +220,9 @@ def _bind(directory, title, basis, space, record):
     write_json(directory / "search.json", {"fingerprint": fingerprint, "basis": basis, **about})
 
 
-def _run_trials(directory, trials, ds, seed, share, retry, verbose):
-    """Runs what is not done yet and writes trials.csv after each trial; returns all rows, a dict by trial id."""
-    rows = _finished(directory, retry)
-    pending = [trial for trial in trials if trial.id not in rows]
-    needed = trainings_needed(trials) if share else len(trials)
-    checkpoint.say(
-        verbose, f"{len(trials)} trials ({needed} trainings), {len(trials) - len(pending)} of them done before"
-    )
-    data = ds.training_data() if pending else None
-    with tqdm(
-        total=len(trials),
-        initial=len(trials) - len(pending),
-        unit="trial",
-        disable=not (verbose and sys.stderr.isatty()),
-    ) as bar:
-        for trial in pending:
-            row = (_shared(directory, rows, trial) if share else None) or _train(directory, trial, data, seed)
-            rows[trial.id] = row
-            write_json(directory / "trials" / trial.id / "trial.json", row)
-            for path in (directory / "trials" / trial.id).rglob(checkpoint.CHECKPOINT):  # stage 1 has one of its own
-                path.unlink()
-            write_csv(directory / "trials.csv", _table(rows))
-            bar.update()
-            _say_result(verbose, f"{sum(item.id in rows for item in trials)}/{len(trials)}", trial, row)
-    write_csv(directory / "trials.csv", _table(rows))
-    return rows
-
-
-def _finished(directory, retry):
-    """The rows of trials that ended before, by id, in the order of their files; with `retry` without failed ones."""
-    paths = sorted((directory / "trials").glob("*/trial.json"), key=lambda path: (path.stat().st_mtime_ns, path))
-    rows = {path.parent.name: read_json(path) for path in paths}
-    for trial, row in list(rows.items()):
-        if not row or (retry and row["status"] == "failed"):
-            shutil.rmtree(directory / "trials" / trial)
-            del rows[trial]
-    return rows
-
-
-def _shared(directory, rows, trial):
-    """The row of a trial, read from a finished training that begins in the same way; None if there is none."""
-    for other, row in rows.items():
-        if row["family"] != trial.family or row["trained_with"] != other:
-            continue
-        history = _history(directory, other)
-        epochs = None if history is None else epochs_within(history, trial.experiment)
-        if epochs:
-            about = {**_about(trial), "parameters": row["parameters"], "trained_with": other}
-            return about | outcome(history[:epochs])
-    return None
-
-
-def _about(trial):
-    return {"trial": trial.id, "settings": trial.settings, "family": trial.family}
-
-
-def _history(directory, trial):
-    path = directory / "trials" / trial / "history.csv"
-    # Python reads them back to the last bit, not every pandas does: equal accuracies must stay equal
-    exact = dict.fromkeys(("val_accuracy", "val_loss"), lambda text: float(text or "nan"))
-    return pd.read_csv(path, converters=exact) if path.is_file() else None
-
-
-def _train(directory, trial, data, seed):
-    """Trains a trial. A fault becomes its message, so that the others still run."""
-    progress = fitting.Progress(directory / "trials" / trial.id, trial.id, trial.id, verbose=False)
-    row = {**_about(trial), "parameters": None}
-    try:
-        _, facts = fitting.fit(data, trial.experiment, seed, progress)
-        row |= {"parameters": facts["parameters"], **outcome(_history(directory, trial.id))}
-    except OutOfTime:
-        raise  # not a fault of the trial: the next call resumes it
-    except Exception as error:  # a backend raises anything where memory or a kernel fails
-        lines = str(error).strip().splitlines() or [""]
-        row |= {"status": "failed", "message": f"{type(error).__name__}: {lines[0][:200]}"}
-    finally:
-        keras.utils.clear_session()
-    return {**row, "trained_with": trial.id}
-
-
-_COLUMNS = (
-    "status",
-    "message",
-    "val_accuracy",
-    "val_loss",
-    "best_epoch",
-    "epochs_run",
-    "seconds",
-    "parameters",
-    "trained_with",
-)
-
-
-def _table(rows):
-    flat = [
-        {"trial": row["trial"], **row["settings"], **{key: row.get(key) for key in _COLUMNS}} for row in rows.values()
-    ]
-    return pd.DataFrame(flat)
-
-
-def _say_result(verbose, count, trial, row):
-    if not verbose:
-        return
-    settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
-    result = row["message"]
-    if row["status"] != "failed":
-        result = f"val accuracy {row['val_accuracy']:.4f} in epoch {row['best_epoch']} of {row['epochs_run']}, "
-        result += f"{row['seconds']:.1f} s"
-    shared = "" if row["trained_with"] == trial.id else f" (read from {row['trained_with']})"
-    tqdm.write(f"  {count}  {settings}  {row['status']}: {result}{shared}", file=sys.stdout)
-    sys.stdout.flush()
-
-
 def _result(title, directory, rows, repeated, command, verbose):
     """The `Search`, with figures written and the best printed."""
-    table = _table(rows)
+    table = trials_table(rows)
     best = (_ranked_or_refused(title, table) if repeated.empty else repeated)["trial"].iloc[0]
     settings = rows[best]["settings"]
     _save_figures(directory, table, list(settings))

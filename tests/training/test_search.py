@@ -8,14 +8,15 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures import history_of, home_of_runs
+from fake_fit import FakeFit
+from fixtures import home_of_runs
 
 from fer_tf import data, experiments
 from fer_tf.common.checks import InputError
 from fer_tf.data.base import FaceDataset
 from fer_tf.runs import records
 from fer_tf.training import checkpoint as keeping
-from fer_tf.training import fitting, run_experiment, search, trials
+from fer_tf.training import fitting, run_experiment, search
 from fer_tf.training.search import run_search
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -24,26 +25,6 @@ OPTIONS = {"dataset_options": {"count": 400}, "size": "smoke", "verbose": False,
 # what takes most of the time of a training at this size
 PLAIN = {**OPTIONS, "rotation": 0.0, "zoom": 0.0, "flip": False}
 SMALL = {"learning_rate": [0.01], "batch_size": [32], "epochs": [1, 2], "patience": [0, 1]}
-
-
-class FakeFit:
-    """Replaces `fitting.fit`: writes a history that depends on settings and seed alone; may fail or be interrupted."""
-
-    def __init__(self, stop_after=None, fails=lambda experiment: False):
-        self.trained, self.stop_after, self.fails = [], stop_after, fails
-
-    def __call__(self, training_data, experiment, seed, progress):
-        if len(self.trained) == self.stop_after:
-            raise KeyboardInterrupt
-        self.trained.append(experiment)
-        if self.fails(experiment):
-            raise RuntimeError("out of memory\nmore text")
-        rng = np.random.default_rng(int(1000 * experiment.learning_rate) + experiment.batch_size + 10_000 * seed)
-        history = history_of(*rng.random(experiment.epochs), accuracies=list(rng.random(experiment.epochs)))
-        end = trials.epochs_within(history, experiment)
-        progress.directory.mkdir(parents=True, exist_ok=True)
-        history[:end].to_csv(progress.directory / "history.csv", index=False)
-        return None, {"parameters": 7}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +42,7 @@ def fake(monkeypatch):
         monkeypatch.setattr(fitting, "fit", found)
         if not figures:
             monkeypatch.setattr(search, "_save_figures", lambda *_: None)
-        monkeypatch.setattr(search.keras.utils, "clear_session", lambda: None)  # nothing to clear, and slow
+        monkeypatch.setattr("keras.utils.clear_session", lambda: None)  # nothing to clear, and slow
         return found
 
     return put

@@ -10,16 +10,19 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from ...common.checks import DataError
+from ...common.cluster import Cluster
 from ...common.files import replacing
 from ...common.hashes import file_fingerprint
 from ..base import SPLITS, FaceDataset
 from ..cache import cached_arrays
+from ..stores import ArrayImages, FileImages, JoinedImages
 from . import near_duplicates
 
 # A blank picture has nearly one value only (gray levels, standard deviation). A nearly blank one has a share of its
@@ -154,7 +157,7 @@ _MEASURED = (
 )
 
 
-def examine(ds: FaceDataset, progress: bool = False) -> Examination:
+def examine(ds: FaceDataset, progress: bool = False, cluster: Cluster | None = None) -> Examination:
     """Looks for exact and near duplicates, labels in conflict, blank images and odd files in the whole dataset.
 
     Every image is read once, in chunks. The search holds 3 kB for each image in memory. The result is cached under
@@ -163,21 +166,23 @@ def examine(ds: FaceDataset, progress: bool = False) -> Examination:
     Args:
         ds: `FaceDataset`; load it with stream=True to see the sizes and modes of its files too.
         progress: True shows the progress.
+        cluster: its processes read the images; copies are then searched in this process. None reads them here. The
+            computers must see the files under the same paths.
     Returns: `Examination`.
     """
     if not ds.source:
-        arrays = _measure(ds, progress)
+        arrays = _measure(ds, progress, cluster)
     else:
         code = [file_fingerprint(Path(module)) for module in (__file__, near_duplicates.__file__)]
         key = hashlib.sha256(repr((ds.fingerprint(), ds.store.paths is None, *code)).encode()).hexdigest()
-        arrays = cached_arrays(f"doctor-{ds.name}", key, lambda: _measure(ds, progress), _MEASURED)
+        arrays = cached_arrays(f"doctor-{ds.name}", key, lambda: _measure(ds, progress, cluster), _MEASURED)
     images = _images_frame(ds, arrays)
     return Examination(images, _pairs_frame(images, arrays), _examined(images, arrays), _unsearched(arrays))
 
 
-def _measure(ds, progress):
+def _measure(ds, progress, cluster):
     """Everything that takes time, as a dict of arrays for the cache."""
-    arrays, pictures = _read(ds, progress)
+    arrays, pictures = _read(ds, progress, cluster)
     copies, hashes = pd.factorize(arrays["hash"])
     first_rows = np.unique(copies, return_index=True)[1]
     pictures = pictures[first_rows]  # only one image of each group of copies is searched and held
@@ -194,19 +199,49 @@ def _measure(ds, progress):
     }
 
 
-def _read(ds, progress):
+def _read(ds, progress, cluster):
     """Reads every image once: a dict of arrays by row, and the contours uint8 [N, 48, 48]."""
     rows = np.arange(len(ds.table))
     chunks = np.array_split(rows, max(1, -(-len(rows) // _CHUNK)))
-    pictures, parts = np.zeros((len(rows), near_duplicates.SIDE, near_duplicates.SIDE), np.uint8), []
-    for chunk in near_duplicates.shown(chunks, "reading images", len(chunks), progress):
-        images, unreadable = _fetch(ds.store, chunk)
-        pictures[chunk] = near_duplicates.contours(images)
-        hashes = image_hashes(images).astype(object)
-        hashes[unreadable] = [f"unreadable {row}" for row in chunk[unreadable]]  # an unreadable image has no copies
-        parts.append({"hash": hashes.astype(str), "unreadable": unreadable, **_statistics(images)})
+    pictures, parts = np.zeros((len(rows), near_duplicates.SIDE, near_duplicates.SIDE), np.uint8), {}
+    if cluster is None:
+        read = map(ChunkReader(ds.store), enumerate(chunks))
+    else:
+        stores = [(number, ds.store.taken(chunk)) for number, chunk in enumerate(chunks)]
+        read = cluster.each(ChunkReader, {}, stores)
+    for number, part in near_duplicates.shown(read, "reading images", len(chunks), progress):
+        pictures[chunks[number]], parts[number] = part.pop("contours"), part
+    parts = [parts[number] for number in range(len(chunks))]
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    return {**arrays, **_files(ds.store.paths, len(rows))}, pictures
+    hashes, unreadable = arrays["hash"].astype(object), arrays["unreadable"]
+    hashes[unreadable] = [f"unreadable {row}" for row in rows[unreadable]]  # an unreadable image has no copies
+    return {**arrays, "hash": hashes.astype(str)}, pictures
+
+
+class ChunkReader:
+    """Reads images and measures what each one shows by itself.
+
+    Args:
+        store: the images of all chunks; None if each chunk comes with its own.
+    """
+
+    def __init__(self, store: ArrayImages | FileImages | JoinedImages | None = None) -> None:
+        self.store = store
+
+    def __call__(self, chunk: tuple[int, Any]) -> tuple[int, dict[str, np.ndarray]]:
+        """Reads a chunk.
+
+        Args:
+            chunk: its number, and its rows, int [N], or its own store.
+        Returns: the number, and a dict of arrays [N]: hash (of the exact pixels), unreadable, contours, mean, std,
+            flat, width, height and mode.
+        """
+        number, part = chunk
+        store = part if self.store is None else self.store.taken(part)
+        images, unreadable = _fetch(store, np.arange(len(store)))
+        measured = {"hash": image_hashes(images).astype(str), "contours": near_duplicates.contours(images)}
+        measured |= {"unreadable": unreadable, **_statistics(images), **_files(store.paths, len(store))}
+        return number, measured
 
 
 def _fetch(store, rows):

@@ -12,9 +12,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from ...common.checks import check_whole
+from ...common.cluster import Cluster
 from ...common.paths import expanded
 from ..faces.detectors import load_detector
 from .layouts import NO_FACE, plan
+from .on_cluster import made_on_cluster
 from .pictures import pictures
 from .settings import Settings
 from .sources import check_apart, check_place, load_sources
@@ -57,6 +59,7 @@ def prepare_datasets(
     seed: int = 0,
     workers: int | None = None,
     force: bool = False,
+    cluster: Cluster | None = None,
     **settings: Any,
 ) -> Prepared:
     """Writes datasets as small pictures in one folder structure; see `fer_tf.data.prepare`.
@@ -70,13 +73,16 @@ def prepare_datasets(
         workers: number of threads that encode and write; default one for each core, at most 8. Threads suffice, because
             this work releases Python's lock.
         force: True deletes what an earlier run wrote to `out` and starts again.
+        cluster: pictures are made in at most `workers` of its processes (None: as many as fit), each with the threads
+            of its share; None for this process. All computers must see the datasets and `out` under the same paths.
         **settings: see `Settings`.
     Returns: `Prepared`.
     Raises: `InputError` for a wrong argument; the errors of `load_dataset`; `DataError` if no picture can be written.
         An unreadable picture of a streamed dataset does not stop the others; it is listed in record/skipped.csv.
     """
     chosen = Settings(**settings)
-    workers = check_whole("workers", min(8, os.cpu_count() or 1) if workers is None else workers, 1, 64)
+    if cluster is None:
+        workers = check_whole("workers", min(8, os.cpu_count() or 1) if workers is None else workers, 1, 64)
     out = expanded(out)
     check_place(names, out, data_dir)
     load_detector(chosen.detector)  # a missing library or file raises before anything is written
@@ -90,7 +96,7 @@ def prepare_datasets(
     target.open(record, force)
     missing = _missing(plans, target)
     target.describe(record, notes, complete=False)
-    new = _write(datasets, plans, missing, chosen, target, workers)
+    new = _write(datasets, plans, missing, chosen, target, workers, cluster)
     labels, skipped, summary = results(plans, target.outcomes, chosen)
     save(out, labels, skipped, summary)
     if len(sources) > 1:
@@ -135,21 +141,27 @@ def _missing(plans, target):
     return [[row.row for row in table.itertuples() if row.path and not is_done(row)] for table in plans]
 
 
-def _write(datasets, plans, missing, settings, target, workers):
+def _write(datasets, plans, missing, settings, target, workers, cluster):
     """Makes the missing pictures; returns the number of pictures written."""
     total, new = sum(map(len, missing)), 0
-    bar = tqdm(total=total, desc="prepare", unit=" pictures", leave=False, disable=None)
-    with bar, ThreadPoolExecutor(workers) as pool:
+    with tqdm(total=total, desc="prepare", unit=" pictures", leave=False, disable=None) as bar:
         for ds, table, rows in zip(datasets, plans, missing, strict=True):
             paths = table["path"].to_numpy()
             for folder in {os.path.dirname(path) for path in paths[rows]}:
                 (target.out / folder).mkdir(parents=True, exist_ok=True)
-            for batch in pictures(ds, rows, settings, pool):
-                target.log(ds.name, batch)
-                files = [(paths[picture.row], picture.image) for picture in batch if picture.image is not None]
-                # a task for each picture would cost more than the writing
-                shares = (files[worker::workers] for worker in range(workers))
-                list(pool.map(lambda share: [target.add(*file) for file in share], shares))
-                new += len(files)
-                bar.update(len(batch))
+            if cluster is None:
+                batches = _made_here(ds, rows, paths, settings, target, workers)
+            else:
+                batches = made_on_cluster(cluster, ds, rows, paths, settings, target, workers)
+            for written, count in batches:
+                new += written
+                bar.update(count)
     return new
+
+
+def _made_here(ds, rows, paths, settings, target, workers):
+    """Makes pictures in batches; yields the numbers of pictures written and of rows for each."""
+    with ThreadPoolExecutor(workers) as pool:
+        for batch in pictures(ds, rows, settings, pool):
+            target.log(ds.name, batch)
+            yield target.add_batch(batch, paths, pool, workers), len(batch)

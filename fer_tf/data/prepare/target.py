@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,25 @@ class Target:
         with open(self.journal, "a", encoding="utf-8") as file:
             file.write("\n" + "".join(lines))  # a killed run may have left half a line without a line end
         self.outcomes.update({(dataset, picture.row): (picture.outcome, picture.detail) for picture in batch})
+
+    def add_batch(self, batch: Sequence[Picture], paths: np.ndarray, pool: ThreadPoolExecutor, workers: int) -> int:
+        """Writes the pictures of a batch; returns their number, without those that have no image.
+
+        Args:
+            batch: the pictures.
+            paths: object [N], the path of each row.
+            pool: executor of threads.
+            workers: the number of its threads.
+        """
+        files = [(paths[picture.row], picture.image) for picture in batch if picture.image is not None]
+        # a task for each picture would cost more than the writing
+        shares = (files[worker::workers] for worker in range(workers))
+        list(pool.map(self._add_all, shares))
+        return len(files)
+
+    def _add_all(self, files):
+        for path, image in files:
+            self.add(path, image)
 
     def add(self, path: str, image: np.ndarray) -> None:
         """Writes uint8 [H, W, 1 or 3] to `path` (relative to the folder), in one step."""

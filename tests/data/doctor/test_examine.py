@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from inline_cluster import InlineCluster
 from PIL import Image
 
 from fer_tf.data import load_dataset
@@ -136,3 +137,17 @@ def test_findings_are_written_with_names(near_copies, tmp_path):
     images, pairs = (pd.read_csv(path) for path in paths[:2])
     assert images.loc[8, ["row", "name", "label"]].tolist() == [8, "face8", "fear"]
     assert pairs.loc[0, ["row_a", "row_b", "label_a", "label_b", "kind"]].tolist() == [0, 8, "anger", "fear", "near"]
+
+
+def test_a_cluster_finds_the_same(near_copies, folder, monkeypatch):
+    """Also with a broken picture; each part comes with its own pictures only."""
+    (folder / "folder" / "sad" / "03.png").write_text("no picture")
+    monkeypatch.setattr(examine, "_CHUNK", 5)
+    for ds in (near_copies, load_dataset("folder", folder, stream=True)):
+        ds.source, cluster = "", InlineCluster()  # without the cache
+        found, alone = examine.examine(ds, cluster=cluster), examine.examine(ds)
+        assert {len(store) for _, store in cluster.parts} <= {4, 5}
+        assert sum(len(store) for _, store in cluster.parts) == len(ds.table)
+        pd.testing.assert_frame_equal(found.images, alone.images)
+        pd.testing.assert_frame_equal(found.pairs, alone.pairs)
+        assert found.summary.equals(alone.summary)
