@@ -24,7 +24,7 @@ from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.datasets import check_classes_alone, check_splits, load_for
 from ..runs.environment import environment
-from . import checkpoint, run, search_plots
+from . import checkpoint, fitting, run, search_plots
 from .trial_runs import read_history, run_trials, trials_table
 from .trials import Trial, family, ordered, ranked, repeated_trials
 
