@@ -44,7 +44,7 @@ def main(what="all", *arguments):
     if what in ("kill", "all"):
         print_kill()
     if what in ("paper", "all"):
-        print(run_part("jax", "arithmetic")[-1])
+        print("\n".join(run_part("jax", "arithmetic")))
 
 
 def started(backend, part, *arguments, home=None):

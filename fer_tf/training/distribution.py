@@ -210,7 +210,7 @@ def scope() -> Iterator[None]:
             yield
     else:
         strategy = _mirrored(_chosen)
-        now = sharing.Sharing(_chosen, is_mirrored=True, callbacks=(MeanOfReplicas(strategy),))
+        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(MeanOfReplicas(strategy),))
         with strategy.scope(), sharing.shared(now):
             yield
 
@@ -296,7 +296,7 @@ def _all_devices(count):
     """Names of the first `count` devices of each process, in the order of ranks."""
     import jax
 
-    found: dict[int, list[str]] = {}
+    found = {}
     for device in jax.devices():
         found.setdefault(device.process_index, []).append(f"{device.platform}:{device.id}")
     return [name for rank in sorted(found) for name in found[rank][:count]]

@@ -288,7 +288,7 @@ def _accept(hosts, until, seconds):
         listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         raise InputError(f"hosts: {host}:{port} cannot be opened on this host ({error.strerror or error})") from None
-    peers: dict[int, _Peer] = {}
+    peers = {}
     with listening:
         while len(peers) < len(hosts.addresses) - 1:
             listening.settimeout(max(0.01, until - time.monotonic()))
