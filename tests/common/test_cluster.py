@@ -154,7 +154,7 @@ def kill_a_predicting_process(computers):
     """kill -9 of a process that holds a model, on any of the computers."""
     raylets = [node.all_processes["raylet"][0].process.pid for node in computers.list_all_nodes()]
     workers = [child for pid in raylets for child in psutil.Process(pid).children()]
-    next(worker for worker in workers if "MapWorker" in " ".join(worker.cmdline())).kill()
+    next(worker for worker in workers if worker.is_running() and "MapWorker" in " ".join(worker.cmdline())).kill()
 
 
 @pytest.mark.extras
