@@ -9,6 +9,7 @@ temporary folder, predicted as ready crops by the bundled model. `steady` is the
 dataset such as AffectNet.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -65,8 +66,9 @@ class Watch:
         while not self.is_over:
             for path in self.out.glob("part-*"):
                 self.times.setdefault(path.name, time.perf_counter())
-            used = [process.memory_info().rss for process in workers()]
-            self.peak = max(self.peak, *used, 0)
+            for process in workers():
+                with contextlib.suppress(psutil.Error):
+                    self.peak = max(self.peak, process.memory_info().rss)
             time.sleep(0.1)
 
     def end(self):
@@ -76,8 +78,11 @@ class Watch:
 
 def workers():
     """The processes of the cluster that hold a model: Ray's processes are children of this one."""
-    found = psutil.Process().children(recursive=True)
-    return [process for process in found if "MapWorker" in "".join(process.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            found += [process] if "MapWorker" in "".join(process.cmdline()) else []
+    return found
 
 
 def alone(folder, count):

@@ -151,10 +151,13 @@ def when(is_true, act):
 
 
 def kill_a_predicting_process(computers):
-    """kill -9 of a process that holds a model, on any of the computers."""
+    """kill -9 of a process that holds a model, on any of the computers; its id."""
     raylets = [node.all_processes["raylet"][0].process.pid for node in computers.list_all_nodes()]
     workers = [child for pid in raylets for child in psutil.Process(pid).children()]
-    next(worker for worker in workers if "MapWorker" in " ".join(worker.cmdline())).kill()
+    alive = [worker for worker in workers if worker.status() != psutil.STATUS_ZOMBIE]
+    worker = next(worker for worker in alive if "MapWorker" in " ".join(worker.cmdline()))
+    worker.kill()
+    return worker.pid
 
 
 @pytest.mark.extras
@@ -165,11 +168,14 @@ def test_a_killed_process_costs_no_row_of_a_prediction_and_gives_none_twice(
     files = [write_face(tmp_path / "faces" / f"{number}.png", number) for number in range(48)]
     files[7] = BROKEN["text"](tmp_path / "faces" / "no.png")
     arguments = {"model": str(tiny_model_path), "batch_size": 4, "detector": "none"}
-    killing = when(lambda: any(Path("scores").glob("part-*")), lambda: kill_a_predicting_process(computers))
+    killed = []
+    kill = lambda: killed.append(kill_a_predicting_process(computers))  # noqa: E731
+    killing = when(lambda: any(Path("scores").glob("part-*")), kill)
     with connected("ray") as cluster_of_two:
         assert cluster_of_two.size() == 2
         done = predict_shards(arguments, files, "scores", cluster_of_two, shard_files=4, progress=False)
     killing.join()
+    assert len(killed) == 1, "nothing was killed"
     assert (done.rows, done.failed, done.shards, done.new) == (48, 1, 12, 12)
     predict_files(EmotionRecognizer(**arguments), files, "whole.csv", progress=False)
     rows = [line for path in sorted(Path("scores").glob("part-*")) for line in path.read_text().splitlines()[1:]]
