@@ -78,8 +78,8 @@ $(EXTRAS_STAMP): $(STAMP)
 	@$(BIN)/python -m venv --clear --without-pip $(EXTRAS_VENV)
 	@$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
 		> "$$($(EXTRAS_BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/over.pth"
-	@PYTHONWARNINGS=ignore $(EXTRAS_BIN)/python -m pip install --quiet -e ".[export,cluster,test]"
-	@$(EXTRAS_BIN)/python -c 'import ai_edge_litert, onnx, onnxruntime, playwright, ray.data, tf2onnx' \
+	@PYTHONWARNINGS=ignore $(EXTRAS_BIN)/python -m pip install --quiet -e ".[export,test]"
+	@$(EXTRAS_BIN)/python -c 'import ai_edge_litert, onnx, onnxruntime, playwright, tf2onnx' \
 		2> $(EXTRAS_VENV)/imports.log || { cat $(EXTRAS_VENV)/imports.log; exit 1; }
 	@touch $@
 
@@ -97,7 +97,7 @@ test-all: lint  ## run all tests, also the slow ones; says how long it took
 	@start=$$(date +%s); $(BIN)/python -m pytest -m "" $(PYTEST_OPTIONS); code=$$?; \
 	echo "make test-all took $$((($$(date +%s) - start + 30) / 60)) minutes"; exit $$code
 
-test-extras: $(EXTRAS_STAMP)  ## test export, exported models, a cluster and the demo page in a browser, with their packages in .venv-extras
+test-extras: $(EXTRAS_STAMP)  ## test export, exported models and the demo page in a browser, with their packages in .venv-extras
 	@$(EXTRAS_BIN)/python -m pytest -n 2 --dist loadfile -m "extras and not slow" $(PYTEST_OPTIONS)
 
 lint: $(STAMP)  ## check style with ruff, type hints with mypy, and the words of the prose

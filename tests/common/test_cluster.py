@@ -160,7 +160,7 @@ def kill_a_predicting_process(computers):
     return worker.pid
 
 
-@pytest.mark.extras
+@pytest.mark.slow
 def test_a_killed_process_costs_no_row_of_a_prediction_and_gives_none_twice(
     computers, second, tmp_path, monkeypatch, tiny_model_path
 ):
