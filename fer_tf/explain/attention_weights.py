@@ -17,7 +17,7 @@ def region_weights(
     """How much each region of a picture counts.
 
     Args:
-        model: `keras.Model` with region attention (`ran`, `ran_facenet2expnet`).
+        model: `keras.Model` with region attention (`ran`, `ran_face`, `ran_facenet2expnet`).
         images: [N, H, W, C], raw 0..255.
         attention: "self" returns μ and "relation" returns ν. "final" returns the share of each region in the input of
             the classifier; the shares of a picture sum to one. They are μ_i ν_i / Σ μ ν with relation-attention and

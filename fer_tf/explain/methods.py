@@ -42,7 +42,7 @@ def _attention_maps(model, images, _):
     try:
         return region_map(model, images)
     except InputError as error:
-        need = "attention needs a model with weights for regions, such as ran or ran_facenet2expnet"
+        need = "attention needs a model with weights for regions, such as ran, ran_face or ran_facenet2expnet"
         raise InputError(f"method: {need}; {str(error).removeprefix('model: ')}") from None
 
 

@@ -44,6 +44,7 @@ HEADLINES = (
     "ran-ferplus-official-seed0",
     "ran_facenet2expnet-ferplus-official-seed0",
     "face_transfer-ferplus-official-soft-seed0",
+    "compact_taught-ferplus-official-soft-seed0",
 )
 MARKS = ("<!-- results -->", "<!-- /results -->")
 

@@ -136,7 +136,7 @@ def test_check_method_names_the_layer(method, layer):
     ("method", "target", "message"),
     [
         ("cam", None, "method: cam needs a net whose last map is averaged .*; cnn is different: use hirescam"),
-        ("attention", None, "method: attention needs .*ran or ran_facenet2expnet; cnn has no regions"),
+        ("attention", None, "method: attention needs .*ran, ran_face or ran_facenet2expnet; cnn has no regions"),
         ("saliency", None, "method: allowed are cam, gradcam, .*; received 'saliency'"),
         ("gradcam", "bored", "target: allowed are anger, disgust, fear, happiness; received 'bored'"),
     ],
@@ -155,9 +155,9 @@ def test_the_message_names_the_models_that_have_attention():
         model = build_model(name, (48, 48, 1), 7, **{k: v for k, v in options.items() if k in model_options(name)})
         try:
             assert check_method(model, "attention") == ""
-            assert name in ("ran", "ran_facenet2expnet")
+            assert name in ("ran", "ran_face", "ran_facenet2expnet")
         except InputError:
-            assert name not in ("ran", "ran_facenet2expnet")
+            assert name not in ("ran", "ran_face", "ran_facenet2expnet")
 
 
 def test_attention_of_ran_without_attention_is_refused():
