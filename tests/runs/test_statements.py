@@ -8,10 +8,12 @@ import pytest
 
 from fer_tf.common.paths import project_root, results_root
 from fer_tf.evaluation import comparison, significance
+from fer_tf.evaluation.intervals import percent_interval
 from fer_tf.experiments import EXPERIMENTS, Experiment
 from fer_tf.runs import report
 from fer_tf.runs.reproduce import notebook_paths
 from fer_tf.runs.result_tables import claims, released_runs
+from fer_tf.saving.bundled import DEFAULT, bundled_records
 
 PAGES = ("README.md", "reports/results/README.md", "PREDICTING.md", "TRAINING.md")
 
@@ -192,3 +194,20 @@ def test_the_table_of_shapes_is_that_of_the_released_runs(released):
         assert f"{accuracies[-1]:.1%}" == f"{accuracy}%"
     assert accuracies == sorted(accuracies, reverse=True)
     assert Experiment("compact").settings()["shape"] == rows[0][0]
+
+
+def test_the_default_model_against_its_run(released, monkeypatch):
+    monkeypatch.delenv("FER_TF_MODELS", raising=False)
+    card = next(record for record in bundled_records() if record["file"] == DEFAULT)
+    run, now = released[card["run"]].metrics["test"], card["test"]
+    page, first = page_text("reports/results/README.md"), page_text("README.md")
+    recall = {name: (now["recall"][name], run["per_class"][name]["recall"]) for name in ("disgust", "fear")}
+    assert f"{100 * run['accuracy']:.1f} % ({percent_interval(run['intervals']['accuracy'])}; macro F1" in page
+    assert f"{100 * now['accuracy']:.1f} %, macro F1 {now['macro_f1']:.2f}, recall of" in page
+    for name, (after, before) in recall.items():
+        assert f"{name} {100 * after:.0f} instead of {100 * before:.0f} %" in page
+    assert f"calibration error {100 * now['ece']:.1f} instead of {100 * run['ece']:.1f} points" in page
+    assert (now["recall"]["contempt"] == 0) == ("never right on contempt" in first)
+    compared = first[first.index("On the same test crops") : first.index("## Measured")]
+    for figure in re.findall(r"on (\d\d\.\d) %", compared):
+        assert f"| {figure} |" in page_text("benchmarks/README.md")
