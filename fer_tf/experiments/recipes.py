@@ -232,6 +232,8 @@ MATCHED_SMALL: dict = {
 # Half of a face network fine-tuned on expressions. FER's pictures have 48 px: 96 px lose nothing of them and cost
 # three quarters of the network's own 112.
 FACE_TRANSFER: dict = {
+    "face_net": "mobilefacenet.h5",
+    "frozen_until": "plus3",
     "image_size": 48,
     "image_channels": 1,
     "resolution": 96,

@@ -437,8 +437,6 @@ EXPERIMENTS = {
         model="face_transfer",
         source="document [1], section D a and its third question: a face network (MobileFaceNet) fine-tuned on "
         "expressions directly, its lower half frozen",
-        face_net="mobilefacenet.h5",
-        frozen_until="plus3",
         **recipes.FACE_TRANSFER,
     ),
     "ran_face": Experiment(
@@ -447,8 +445,6 @@ EXPERIMENTS = {
         "is the backbone of all regions",
         ablations={recipes.QUESTION_FACE: 2},
         printed=("crops", "attention", "normalise"),
-        face_net="mobilefacenet.h5",
-        frozen_until="plus3",
         **recipes.RAN_FACE,
     ),
     "ran_face_mean": Experiment(
@@ -458,8 +454,6 @@ EXPERIMENTS = {
         attention="mean",
         bias_weight=0.0,
         defining=recipes.ABLATED,
-        face_net="mobilefacenet.h5",
-        frozen_until="plus3",
         **recipes.RAN_FACE,
     ),
     "ran_face_backbone": Experiment(
@@ -468,8 +462,6 @@ EXPERIMENTS = {
         ablations={recipes.QUESTION_FACE: 0},
         attention="none",
         defining=recipes.ABLATED,
-        face_net="mobilefacenet.h5",
-        frozen_until="plus3",
         **recipes.RAN_FACE,
     ),
     "fine_tune": Experiment(

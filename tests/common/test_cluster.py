@@ -95,7 +95,7 @@ def test_tasks_get_the_settings_and_folders_of_the_caller(monkeypatch):
     assert variables["KERAS_BACKEND"] == "jax"
     assert variables["FER_TF_REPORTS"] == os.path.abspath("mine")
     assert variables["OMP_NUM_THREADS"] == "3"
-    assert variables["CUDA_VISIBLE_DEVICES"] == "", "without a share of a card, none is seen"
+    assert variables["CUDA_VISIBLE_DEVICES"] == "", "a task without a share of a card sees no card"
     half = cluster._variables(Share(gpus=0.5))
     assert "CUDA_VISIBLE_DEVICES" not in half
     assert half["TF_FORCE_GPU_ALLOW_GROWTH"] == "true", "two tasks share the card's memory"
