@@ -503,6 +503,14 @@ EXPERIMENTS = {
         defining=("weights",),
         **recipes.COMPACT_TUNED,
     ),
+    "compact_tuned_again": Experiment(
+        model="fine_tune",
+        source="beyond the documents: `compact_tuned` once more, which also learns the answers of the first training "
+        "(born-again networks, Furlanello et al. 2018)",
+        teacher="compact_tuned",
+        defining=("weights", "teacher"),
+        **{**recipes.COMPACT_TUNED, "epochs": 16, "label_smoothing": 0.0},
+    ),
     "compact_tiny": Experiment(
         model="compact",
         source="beyond the documents: `compact` at 0.4 of the width (0.4 M parameters) that learns the answers of "
