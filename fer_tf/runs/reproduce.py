@@ -87,7 +87,8 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
 def _run_side_by_side(tasks, jobs, is_changed):
     """Runs tasks (path of a notebook -> function) in threads and returns their results.
 
-    Each starts after those it needs. Those that most others wait for start first, so that no core is idle at the end.
+    Each starts after those it needs. Those with the most work behind them start first, so that no core is idle at the
+    end.
     """
     needed = {path: needed_before(path, tasks, is_changed) for path in tasks}
     waiting, running, results = _most_awaited_first(needed), {}, {}
@@ -114,10 +115,14 @@ def _run_side_by_side(tasks, jobs, is_changed):
 
 
 def _most_awaited_first(needed):
-    """Notebooks by the longest chain of others that cannot start before they have ended."""
+    """Notebooks by the longest chain, in seconds, of themselves and others that cannot start before they have ended.
+
+    A notebook's typical time is in its metadata (`fer_tf.seconds`); only the order depends on it.
+    """
+    seconds = {path: _about(nbformat.read(path, as_version=4)).get("seconds", 1) for path in needed}
 
     def chain(path):
-        return max((1 + chain(other) for other, before in needed.items() if path in before), default=0)
+        return seconds[path] + max((chain(other) for other, before in needed.items() if path in before), default=0)
 
     return sorted(needed, key=chain, reverse=True)
 
