@@ -144,7 +144,7 @@ def needed_before(path: Path, others: Iterable[Path], is_changed: bool = False) 
     """Those of other notebooks that must be finished before one starts, in order.
 
     For each run it uses, this is the first of the earlier notebooks that makes it. A notebook that compares all runs
-    needs all earlier ones.
+    needs all earlier ones that make any.
 
     Args:
         path: of the notebook.
@@ -154,11 +154,12 @@ def needed_before(path: Path, others: Iterable[Path], is_changed: bool = False) 
     """
     earlier = sorted(other for other in others if other.stem < path.stem)
     about = _about(nbformat.read(path, as_version=4))
+    makes = {other: _about(nbformat.read(other, as_version=4)).get("experiments", []) for other in earlier}
     if about.get("reads_runs"):
-        return earlier
+        return [other for other in earlier if makes[other]]
     makers: dict = {}
-    for other in earlier:
-        for name in _about(nbformat.read(other, as_version=4)).get("experiments", []):
+    for other, names in makes.items():
+        for name in names:
             makers.setdefault(name, []).append(other)
     used = [makers[name] for name in about.get("experiments", []) if name in makers]
     return sorted({other for made in used for other in (made if is_changed else made[:1])})
