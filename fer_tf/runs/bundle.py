@@ -335,7 +335,7 @@ def _learned_from(record):
         sentences.append(f"It was first matched to the maps of a face net, {settings['face_net']}{absent}")
     if "started_from" in record:
         sentences.append(f"It began with the weights of `{record['started_from']['file']}`")
-    for name in record.get("teacher_runs") or [settings["teacher"]]:
+    for name in record.get("teacher_runs") or [settings.get("teacher", "")]:
         if name:
             ships = name.endswith(".h5")
             sentences.append(f"It also learned the answers of `{name}`{'' if ships else absent}")
