@@ -1,4 +1,4 @@
-"""Datasets: `load_dataset(name)` returns a `FaceDataset`, and `DATASETS` lists all names.
+"""Loads datasets by name: the table `DATASETS` and `load_dataset`.
 
 To add a dataset: write a file with `load`, `check` and a `SPEC`, put its code map into `fer_tf/emotions.py`, and add a
 line here. Several datasets with "+" between them are one: `load_dataset("ferplus+rafdb+ckplus")`, see `joined`.
@@ -14,7 +14,7 @@ from ..common.paths import data_root
 from ..common.text import shown_path
 from ..emotions import class_subset
 from . import joined
-from .base import SPLITS, DatasetSpec, FaceDataset, Split, TrainingData
+from .base import SPLITS, DatasetSpec, FaceDataset
 from .sets import (
     affectnet,
     ckplus,
@@ -32,22 +32,6 @@ from .sets import (
     tfd,
     tfeid,
 )
-
-__all__ = [
-    "DATASETS",
-    "DatasetSpec",
-    "FaceDataset",
-    "Split",
-    "TrainingData",
-    "check_dataset",
-    "dataset_spec",
-    "has_same_pictures",
-    "has_same_rows",
-    "is_known",
-    "join_datasets",
-    "load_dataset",
-    "parse_options",
-]
 
 DATASETS = {
     "synthetic": synthetic.SPEC,
