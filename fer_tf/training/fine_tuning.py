@@ -10,13 +10,14 @@ from .. import models, saving
 from ..common.checks import InputError, ModelFileError
 from ..common.hashes import file_fingerprint
 from ..common.paths import bundled_root, models_root
-from ..data.base import TrainingData
+from ..data.base import FaceDataset, TrainingData
 from ..emotions import class_name
 from ..experiments.settings import Experiment
 from ..explain.logits import logits_model
 from ..layers import ClassOrder
 from ..models import backbones
 from ..models.transfer import is_pretrained
+from ..runs.evaluate import training_overlap
 from . import fitting
 
 # The experiment, and its model.
@@ -48,13 +49,15 @@ class Start:
         facts = {"file": self.path.name, "fingerprint": self.fingerprint, "class_names": self.class_names}
         return {**facts, "provenance": info.get("provenance", {})}
 
-    def note(self, class_names: tuple[str, ...]) -> str:
-        """A sentence on what a run takes over from it, and which classes are new."""
-        new = [name for name in class_names if name not in self.class_names]
-        kept = [name for name in class_names if name in self.class_names]
+    def notes(self, ds: FaceDataset) -> list[str]:
+        """What a run takes over from it and which classes are new, and a warning if it may know the test images."""
+        new = [name for name in ds.class_names if name not in self.class_names]
+        kept = [name for name in ds.class_names if name in self.class_names]
         parts = [f"its head knows {', '.join(kept)}" if kept else "none of its classes is among these"]
         parts += [f"new are {', '.join(new)}"] if new else []
-        return f"started from {self.path.name}: {'; '.join(parts)}"
+        provenance = saving.model_info(self.model).get("provenance", {})
+        overlap = [f"{self.path.name}: {note}" for note in training_overlap(provenance, ds)]
+        return [f"started from {self.path.name}: {'; '.join(parts)}", *overlap]
 
     def settings(self, experiment: Experiment) -> Experiment:
         """The experiment with the pictures' size and channels that the model takes, and with the file's short name.

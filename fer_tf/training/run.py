@@ -241,7 +241,7 @@ def run_record(
         "teacher_runs": list(teacher.runs) if teacher else [],
     }
     if start:
-        about |= {"started_from": start.about(), "notes": [start.note(ds.class_names), *about["notes"]]}
+        about |= {"started_from": start.about(), "notes": [*start.notes(ds), *about["notes"]]}
     # only what differs from the defaults: a setting that is added to the kit later does not make this another task
     defaults = Experiment("").settings()
     chosen = {key: value for key, value in basis["settings"].items() if value != defaults[key]}

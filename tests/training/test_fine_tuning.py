@@ -145,6 +145,20 @@ def test_a_tuned_model_is_fine_tuned_again_but_not_onto_itself(tuned, home, phot
 # the new head
 
 
+def test_a_start_that_may_have_learned_the_test_images_is_named(tuned, home, photos, tmp_path, monkeypatch):
+    """With another seed, pictures change their split, also for a model that only started from one that knows them."""
+    run, _ = tuned
+    monkeypatch.setenv("FER_TF_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setenv("FER_TF_MODELS", str(tmp_path / "models"))
+    settings = {"data_dir": photos, "size": "smoke", "verbose": False, **PLAIN, "epochs": 0}
+    warning = "trained on another split of folder (stratified, seed 0): test images may be among its training images"
+    other = fine_tune(run.model_path, "folder", seed=1, **settings)
+    assert warning in " ".join(other.record["notes"])
+    from_synthetic = small_model(tmp_path / "synthetic.h5", width=0.1)
+    assert warning not in " ".join(fine_tune(from_synthetic, "folder", seed=2, **settings).record["notes"])
+    assert warning not in " ".join(run.record["notes"])
+
+
 def begin(path, classes, unfreeze="0.5", **settings):
     """The model that a training on pictures of `classes` begins with."""
     from fer_tf.data.base import TrainingData
