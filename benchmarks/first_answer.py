@@ -4,7 +4,7 @@
 
 Each variant in fresh processes, in turns; the best of `TURNS` counts. It is the default model on the picture of
 `--sample`. `onnx` needs ONNX Runtime (`make extras`); its export is in the cache before the clock
-starts, as it is after the first use.
+starts, as it is after the first use. So are the compiled Python files.
 """
 
 import importlib.util
@@ -41,6 +41,7 @@ def main():
     taken: dict = {name: [] for name in calls}
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "FER_TF_CACHE": cache}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles the kit's files again
         for turn in range(TURNS + 1):  # the first one fills caches
             for name, call in calls.items():
                 before, started = os.times(), time.perf_counter()

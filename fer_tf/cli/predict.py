@@ -261,7 +261,7 @@ def _write_csv(recognizer, files, options, out):
 def _print_table(recognizer, files, options, _):
     """Prints the rows of all files. Returns (failed, cut short) as in `predict_files`."""
     import pandas as pd
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     from ..predict.predict_files import FileStream
 

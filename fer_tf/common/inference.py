@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from .checks import InputError
 
@@ -26,10 +25,14 @@ def predict_probabilities(model: keras.Model, images: Any, batch_size: int = 256
     Raises: `InputError` if the model's outputs are not probabilities.
     """
     fetch = images.fetch if hasattr(images, "fetch") else images.__getitem__
-    starts = range(0, len(images), batch_size)
+    starts: Any = range(0, len(images), batch_size)
+    if progress:
+        from tqdm.auto import tqdm
+
+        starts = tqdm(starts, unit="batch", leave=False)
     batches = [
         np.asarray(model.predict_on_batch(fetch(np.arange(start, min(start + batch_size, len(images))))))
-        for start in tqdm(starts, disable=not progress, unit="batch", leave=False)
+        for start in starts
     ]
     probabilities = np.concatenate(batches) if batches else np.zeros((0, model.output_shape[-1]), np.float32)
     if fault := probability_fault(probabilities):

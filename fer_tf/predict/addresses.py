@@ -1,16 +1,13 @@
 """Pictures and films on the web: an address is downloaded into a temporary file, which is read like any other file."""
 
 import contextlib
-import http.client
 import os
 import re
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
 
 from ..common.checks import DataError
@@ -95,6 +92,10 @@ def _unsupported(address):
 
 def _downloaded(address, path, limit):
     """Downloads an address into a file; returns what is wrong with it, or ""."""
+    import http.client  # here, because files on disk need none of it
+    import urllib.request
+    from urllib.error import HTTPError, URLError
+
     try:
         request = urllib.request.Request(quote(address, safe="%/:=&?~#+!$,;'@()*[]"), headers={"User-Agent": "fer_tf"})
         with urllib.request.urlopen(request, timeout=SILENCE) as answer, open(path, "wb") as file:

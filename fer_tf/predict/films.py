@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
 
 from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
@@ -70,6 +69,8 @@ class FileFilm:
         self.fps = min(file_fps, fps) if fps else file_fps / every
 
     def __iter__(self) -> Iterator[Picture]:
+        from tqdm.auto import tqdm
+
         title, expected = one_line(Path(self.name).name), self._reader.expected
         for frame in tqdm(self._reader, title, expected, leave=False, unit=" frames", disable=not self.progress):
             if frame.index >= self.first_frame and frame.index % self.every == 0:

@@ -8,7 +8,6 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ..common.checks import DataError
 from ..common.paths import expanded
@@ -66,9 +65,14 @@ def _item(name):
     if os.path.lexists(name):
         return Path(name)
     if is_address(name):
-        is_file = name.lower().startswith("file://")
-        return Path(url2pathname(urlsplit(name).path)) if is_file else name
+        return _local_path(name) if name.lower().startswith("file://") else name
     return expanded(name)
+
+
+def _local_path(address):
+    from urllib.request import url2pathname  # here, because it takes longer to import than this module
+
+    return Path(url2pathname(urlsplit(address).path))
 
 
 def _is_in(path, folders):

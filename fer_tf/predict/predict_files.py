@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm.auto import tqdm
 
 from ..common.checks import DataError, InputError, check_range, check_whole
 from ..common.files import replacing
@@ -125,6 +124,8 @@ def predict_files(
         it has the film's summary, the clearest moments as thumbnails, and a csv for each track.
     Raises: `InputError` if another process writes the csv, or the model does not support the explanation.
     """
+    from tqdm.auto import tqdm
+
     stream = FileStream(recognizer, files, options, progress, timelines_folder(out), say)
     with ResumableCsv(out, stream.columns, _job(stream)) as rows:
         if rows.put_aside:

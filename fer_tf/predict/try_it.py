@@ -69,20 +69,43 @@ def upload_widget(recognizer: EmotionRecognizer) -> "ipywidgets.VBox":
         if change["new"]:
             content = bytes(change["new"][0]["content"])
             button.value = ()  # otherwise a notebook saved with its widgets would keep the picture
-            shown.value = _as_html(caught(lambda: answer_picture(recognizer, decode_image(content))))
+            shown.value = as_html(caught(lambda: answer_picture(recognizer, decode_image(content))))
 
     button.observe(answer, names="value")
     return ipywidgets.VBox([button, shown])
 
 
-def _as_html(answer):
+def as_html(answer: dict) -> str:
+    """An answer of the demo page as HTML, for the page itself and for the widget of a notebook.
+
+    Args:
+        answer: what `answer_picture`, `answer_frame` or `caught` returns, or a dict with `about`, a list of lines.
+    Returns: HTML without scripts and styles; text from models and files is escaped.
+    """
+    if "about" in answer:
+        return "".join(f"<li>{html.escape(line)}</li>" for line in answer["about"])
+    message, map_text = (f"<p>{html.escape(answer.get(name, ''))}</p>" for name in ("message", "map_text"))
     if answer.get("is_fault"):
-        return f"<p role='alert'><b>{html.escape(answer['message'])}</b></p>"
-    rows = sorted(answer["bars"].items(), key=lambda item: -item[1])
-    bars = "".join(
-        f"<tr><td>{html.escape(name)}</td><td><progress value='{share:.4f}'></progress></td><td>{share:.2f}</td></tr>"
-        for name, share in rows
-    )
-    images = [f"<img alt='' src='{answer[name]}'>" for name in ("picture", "map") if answer[name]]
-    texts = [f"<p>{html.escape(answer[name])}</p>" for name in ("message", "map_text")]
-    return f"{texts[0]}{images[0]}<table>{bars}</table>{''.join(images[1:])}{texts[1]}"
+        return message.replace("<p>", "<p role='alert'>", 1)
+    images = [_image(answer, "picture", "The picture, its faces in boxes"), _image(answer, "map", "A face and its map")]
+    bars = "".join(_bar(html.escape(name), share) for name, share in (answer.get("bars") or {}).items())
+    bars = f"<table aria-label='Probabilities of the largest face'>{bars}</table>"
+    return f"{message}{images[0]}{bars}{images[1]}{map_text}{_faces_table(answer.get('table'))}"
+
+
+def _image(answer, name, text):
+    return f"<img src='{answer[name]}' alt='{text}'>" if answer.get(name) else ""
+
+
+def _bar(name, share):
+    bar = f"<progress value='{share:.4f}' aria-label='{name}'></progress>"
+    return f"<tr><td>{name}</td><td>{bar}</td><td>{share:.2f}</td></tr>"
+
+
+def _faces_table(rows):
+    if not rows:
+        return ""
+    lines = [[html.escape(str(cell)) for cell in row] for row in rows]
+    head, *body = (f"<tr><td>{'</td><td>'.join(line)}</td></tr>" for line in lines)
+    table = f"<table>{head.replace('td>', 'th>')}{''.join(body)}</table>"
+    return f"<div class='wide' role='region' aria-label='All faces' tabindex='0'>{table}</div>"

@@ -17,8 +17,6 @@ import numpy as np
 
 from ..common.checks import InputError, ModelFileError, check_choice
 from ..common.inference import probability_fault
-from ..data import DATASETS
-from ..data.drawn_faces import draw_faces
 from ..data.images import convert
 from ..emotions import EMOTIONS, class_name, similar_emotion
 
@@ -145,6 +143,8 @@ def declared_text(provenance: dict) -> str:
 
 def drawn_pictures(shape: tuple[int, int, int], count: int) -> np.ndarray:
     """Drawn faces at a model's size, to see how it answers: uint8 [count, H, W, C]; always the same."""
+    from ..data.drawn_faces import draw_faces
+
     return convert(draw_faces(count, seed=0).images, shape[:2], shape[2])
 
 
@@ -158,6 +158,8 @@ def named_orders(outputs: int) -> dict[str, tuple[str, ...]]:
     Args:
         outputs: the number of the model's outputs.
     """
+    from ..data import DATASETS
+
     orders = {name: spec.label_order for name, spec in DATASETS.items() if spec.label_order}
     fitting = {name: order[:outputs] for name, order in orders.items() if _fits(order, outputs)}
     return {**fitting, ALPHABETICAL: tuple(sorted(EMOTIONS[:outputs]))} if 6 <= outputs <= len(EMOTIONS) else fitting

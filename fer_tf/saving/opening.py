@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..common.checks import InputError, ModelFileError, check_choice
-from ..common.hashes import code_fingerprint, file_fingerprint, fingerprint
+from ..common.hashes import file_fingerprint, fingerprint
 from ..common.paths import cache_root
 from ..common.quiet import import_keras
 from .declaration import Declaration
@@ -107,7 +107,7 @@ def _export_code(runtime):
     packages = [*RUNTIMES[runtime].packages.values(), "tensorflow", "keras"]
     with contextlib.suppress(PackageNotFoundError):
         versions = [version(package) for package in packages]
-        return fingerprint([versions, code_fingerprint(_EXPORTING)])[:8]
+        return fingerprint([versions, *map(file_fingerprint, _EXPORTING)])[:8]
     return "unknown"
 
 

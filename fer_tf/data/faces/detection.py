@@ -4,7 +4,7 @@ import itertools
 import math
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 
 from ...common.checks import InputError, check_range, check_whole
 from ..images import convert
-from .detectors import SMALLEST, load_detector
+from .detectors import DETECTORS, SMALLEST, load_detector
 from .geometry import Face
 
 # Pictures with a shorter side than this (pixels) are enlarged to it: detectors miss faces under 20 px.
@@ -23,6 +23,8 @@ SHORTEST = 96
 CLOSE_UP, FRAME = 320, 0.2
 # Pixels in a batch: MTCNN's first layers take about 60 bytes for each.
 BATCH_PIXELS = 2**20
+# Boxes of two searches of a picture that overlap by this share of their joint area are the same face.
+SAME = 0.3
 # Side in pixels of the parts of a picture in which small faces are searched.
 TILE = 1024
 # OpenCV's detectors keep state while they work, so only one thread may use them.
@@ -66,16 +68,45 @@ def detect_faces(
     for position, image in enumerate(images):
         groups.setdefault(_view(image.shape, max_side), []).append(position)
     for view, positions in groups.items():
-        for batch in view.batches(positions):
-            smallest = max(SMALLEST, min_size * min(view.scales(images[position].shape) for position in batch))
-            with _LOCK:
-                results = find(np.stack([view.show(images[position]) for position in batch]), smallest)
-            for position, faces in zip(batch, results, strict=True):
-                faces_of[position] = view.faces_in(images[position].shape, faces, min_size)
+        for shown, share in _passes(view, DETECTORS[detector].frame_from):
+            for position, faces in _search(find, shown, images, positions, min_size, share):
+                faces_of[position] = _with_others(faces_of[position], faces)
     for position, image in enumerate(images) if small_faces else ():
         if max(image.shape[:2]) > max_side:
             faces_of[position] = _with_small_faces(find, image, faces_of[position], min_size, max_side)
     return faces_of
+
+
+def _passes(view, frame_from):
+    """Pairs of a view to search and the share of it that a face must fill: see `Detector.frame_from`."""
+    if not view.frame or not frame_from:
+        return [(view, 0.0)]
+    return [(replace(view, frame=0), 0.0), (view, frame_from)]
+
+
+def _search(find, view, images, positions, min_size, share):
+    """Yields pairs of a position and the faces of its picture.
+
+    Args:
+        find: from `load_detector`.
+        view: how the pictures are shown.
+        images, positions: all pictures, and the positions of those to search.
+        min_size: pixels of the pictures; smaller faces are left out.
+        share: faces whose side is a smaller share of the view's shorter side are not looked for.
+    """
+    least = max(SMALLEST, share * min(view.height, view.width))
+    for batch in view.batches(positions):
+        smallest = max(least, min_size * min(view.scales(images[position].shape) for position in batch))
+        with _LOCK:
+            results = find(np.stack([view.show(images[position]) for position in batch]), smallest)
+        for position, faces in zip(batch, results, strict=True):
+            yield position, view.faces_in(images[position].shape, faces, min_size)
+
+
+def _with_others(faces, more):
+    """The faces and those of `more` that overlap none of them, the largest first."""
+    new = [face for face in more if all(face.overlap(known) < SAME for known in faces)]
+    return sorted([*faces, *new], key=lambda face: -face.area)
 
 
 def _with_small_faces(find, image, faces, min_size, max_side):

@@ -37,12 +37,16 @@ class Detector:
         title: one line for lists.
         options: dict of its options and their defaults.
         has_points: True if it gives all of `POINTS` for each face.
+        frame_from: `detect_faces` puts a frame around small pictures, for faces that fill them. With a value above 0
+            these pictures are searched without the frame, and then with it, for faces whose side is at least this share
+            of the picture's shorter side. 0 searches once, with the frame.
     """
 
     make: Callable[..., Find | None]
     title: str
     options: dict[str, Any] = field(default_factory=dict)
     has_points: bool = False
+    frame_from: float = 0.0
 
 
 def _make_mtcnn(threshold):
@@ -98,7 +102,7 @@ def _haar_face(gray, box, eyes):
     upper = gray[int(y) : int(y + 0.6 * h), int(x) : int(x + w)]
     zoom = _EYE_VIEW / w
     upper = cv2.resize(upper, None, fx=zoom, fy=zoom)
-    spots = eyes.detectMultiScale(upper, 1.1, 4, minSize=(20, 20), maxSize=(70, 70))
+    spots = eyes.detectMultiScale(upper, 1.2, 2, minSize=(20, 20), maxSize=(70, 70))
     middles = [((ex + ew / 2) / _EYE_VIEW, (ey + eh / 2) / _EYE_VIEW) for ex, ey, ew, eh in spots]
     pair = _eye_pair(middles)
     return Face(box, math.nan, *[(x + ex * w, y + ey * w) for ex, ey in pair] if pair else (None, None))
@@ -166,7 +170,12 @@ DETECTORS = {
     "mtcnn": Detector(
         _make_mtcnn, "MTCNN: three small networks, eyes, nose, mouth and score", {"threshold": 0.8}, has_points=True
     ),
-    "haar": Detector(_make_haar, "Haar cascades of OpenCV: frontal faces, sometimes eyes, no score", {"neighbours": 3}),
+    "haar": Detector(
+        _make_haar,
+        "Haar cascades of OpenCV: frontal faces, sometimes eyes, no score",
+        {"neighbours": 3},
+        frame_from=0.5,
+    ),
     "yunet": Detector(
         _make_yunet,
         "YuNet by OpenCV: fast, eyes, nose, mouth and score; needs its model file",

@@ -1,7 +1,4 @@
-"""The answers of the demo page as JSON values: faces, bars, maps and tables of pictures and camera frames.
-
-Pictures are read and drawn in memory and never written to disk. `fer_tf.predict.demo.server` serves the page.
-"""
+"""The answers of the demo page as JSON values. Pictures are read and drawn in memory, and never written to disk."""
 
 import sys
 import time
@@ -39,18 +36,11 @@ def answer_picture(recognizer: EmotionRecognizer, pixels: np.ndarray) -> dict:
     bars = _bars(recognizer, recognised.probabilities[0])
     label = max(bars, key=bars.__getitem__)
     message = f"{_face_count(recognizer, recognised.rows)}: {label}, {bars[label]:.2f}."
-    url, text = _map(recognizer, recognised, label)
     table = recognizer.table(recognised.rows, recognised.probabilities).round({"confidence": 3})
     found = np.where(table["detected"].astype(bool), "yes", "no: whole picture")
     rows = [COLUMNS, *table.assign(face=table["face"] + 1, found=found)[COLUMNS].astype(object).to_numpy().tolist()]
-    return {
-        "message": message,
-        "picture": encode_data_url(image),
-        "bars": bars,
-        "map": url,
-        "map_text": text,
-        "table": rows,
-    }
+    answer = {"message": message, "picture": encode_data_url(image), "bars": bars, "table": rows}
+    return answer | _map(recognizer, recognised, label)
 
 
 def answer_frame(
@@ -91,18 +81,18 @@ def _face_count(recognizer, rows):
 
 
 def _map(recognizer, recognised, label):
-    """The data URL of the largest face next to its map, and a sentence about the map."""
+    """The `map` of the largest face and its `map_text`, see `answer_picture`."""
     model = recognizer.model
     try:
         method = method_of_head(model)
         layer = check_method(model, method)
     except InputError as error:
-        return "", f"No map: {error}"
+        return {"map": "", "map_text": f"No map: {error}"}
     face_map = explain(model, recognised.crops[:1], method, recognizer.targets(recognised.probabilities[:1]))[0]
     title, reason = f"{TITLES[method]} of {label}", empty_reason(method)
     image = face_beside_map(recognised.crops[0], face_map, title, MAP_SIDE, reason)
     meaning = f"empty, {reason}" if is_empty(face_map) else "where this map speaks for the class"
-    return encode_data_url(np.asarray(image)), f"{title}, layer {layer}: {meaning}."
+    return {"map": encode_data_url(np.asarray(image)), "map_text": f"{title}, layer {layer}: {meaning}."}
 
 
 def caught(compute: Callable[[], dict]) -> dict:

@@ -5,6 +5,7 @@ By default only this computer can reach the page. Only the page itself may send 
 
 import asyncio
 import contextlib
+import functools
 import json
 import secrets
 import socket
@@ -14,7 +15,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
@@ -24,6 +24,7 @@ from ...data.images import decode_data_url, read_image
 from ...runs.about_model import model_lines
 from ..pictures import sample_path
 from ..recognizer import EmotionRecognizer
+from ..try_it import as_html
 from .answers import answer_frame, answer_picture, caught
 
 # One request is predicted at a time. At most this many wait for it; further ones are refused.
@@ -49,23 +50,19 @@ class Models:
 
     def __init__(self, openers: Mapping[str, Callable[[], EmotionRecognizer]], max_mb: float = 10.0) -> None:
         self.openers, self.max_mb = openers, check_range("max_mb", max_mb, 0.01, 200)
-        self.opened: dict[str, EmotionRecognizer] = {}
+        self.opened = functools.cache(lambda name: openers[name]())
         self.worker, self.waiting = ThreadPoolExecutor(1), 0
         self.answer({"model": next(iter(openers)), "sample": True})  # loads what is loaded on first use
 
     def answer(self, asked: dict) -> dict:
         """Answers a request of the page: a picture, the sample, a live frame, or what is known about a model."""
-        name = check_choice("model", str(asked.get("model")), list(self.openers))
-        if name not in self.opened:
-            self.opened[name] = self.openers[name]()
-        recognizer = self.opened[name]
-        if asked.get("sample"):
-            return answer_picture(recognizer, read_image(sample_path()))
-        if "picture" not in asked:
+        recognizer = self.opened(check_choice("model", str(asked.get("model")), list(self.openers)))
+        if not asked.keys() & {"sample", "picture"}:
             return {"about": model_lines(recognizer.model)}
-        pixels = decode_data_url(asked["picture"], self.max_mb)
-        live = [asked["state"]] if "state" in asked else []
-        return answer_frame(recognizer, pixels, *live) if live else answer_picture(recognizer, pixels)
+        pixels = read_image(sample_path()) if "sample" in asked else decode_data_url(asked["picture"], self.max_mb)
+        if "state" in asked:
+            return answer_frame(recognizer, pixels, asked["state"])
+        return answer_picture(recognizer, pixels)
 
 
 @stream_request_body  # a request is checked before its body is read
@@ -94,14 +91,15 @@ class _Guarded(RequestHandler):
         self.content += chunk
 
     def write_error(self, status_code, **_):
-        self.finish({"message": self._reason, "is_fault": True})
+        self.reply({"message": self._reason, "is_fault": True})
+
+    def reply(self, answer):
+        self.finish(answer | {"html": as_html(answer)})
 
 
 class _Page(_Guarded):
     def get(self):
-        templates = Environment(loader=PackageLoader("fer_tf.predict.demo", ""), autoescape=True)
-        values = {"nonce": self.nonce, "models": list(self.models.openers), "max_mb": f"{self.models.max_mb:g}"}
-        self.finish(templates.get_template("page.html.j2").render(values))
+        self.render("page.html", nonce=self.nonce, models=self.models.openers, max_mb=f"{self.models.max_mb:g}")
 
 
 class _Predict(_Guarded):
@@ -118,27 +116,21 @@ class _Predict(_Guarded):
         self.models.waiting += 1
         coming = self.models.worker.submit(caught, lambda: self.models.answer(asked))
         try:
-            self.finish(await asyncio.wrap_future(coming))
+            self.reply(await asyncio.wrap_future(coming))
         finally:
             self.models.waiting -= 1
 
 
 def make_app(models: Models, host: str = "127.0.0.1") -> Application:
-    """Makes the application that answers the page's requests.
+    """Makes the application that answers the page's requests, to be served on the address `host`.
 
-    Args:
-        models: the models to choose from.
-        host: address that it is served on. For a loopback address, requests with another host name are refused, so that
-            a page of another site cannot use this one under its own name (DNS rebinding).
+    On a loopback address, requests with another host name are refused, so that a page of another site cannot use this
+    one under its own name (DNS rebinding).
     """
     names = {"127.0.0.1", "localhost", "[::1]", host} if is_loopback(host) else None
-    settings: dict[str, Any] = {
-        "models": models,
-        "names": names,
-        "limit": round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE,
-    }
-    pages: list = [("/", _Page), ("/predict", _Predict)]
-    return Application(pages, default_handler_class=_Guarded, log_function=lambda _: None, **settings)
+    settings: dict[str, Any] = {"default_handler_class": _Guarded, "log_function": lambda _: None}
+    settings |= {"models": models, "names": names, "limit": round(models.max_mb * 1e6 * 4 / 3) + _ENVELOPE}
+    return Application([("/", _Page), ("/predict", _Predict)], **settings)
 
 
 async def answer_requests(app: Application, listening: socket.socket) -> None:

@@ -1,4 +1,7 @@
-"""Options of datasets from the command line: typed, checked, in run names; cross-validation over folds."""
+"""Loading by name: options from the command line, typed, checked, in run names; folds; what an import brings."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -130,3 +133,11 @@ def test_options_that_are_on_or_off_take_nothing_else(tmp_path):
     for name, option in (("ckplus", "neutral"), ("disfa", "anger"), ("affectnet", "crop")):
         with pytest.raises(InputError, match=f"{option}: allowed are True, False; received None"):
             data.load_dataset(name, tmp_path, **{option: None})
+
+
+def test_each_public_name_is_there_and_finding_faces_loads_no_dataset():
+    assert all(hasattr(data, name) for name in data.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = data.nothing
+    code = "import sys, fer_tf.data.faces; sys.exit('fer_tf.data.loading' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
