@@ -192,11 +192,19 @@ def check(experiment: Experiment) -> None:
             f"batch_size: {experiment.batch_size} pictures cannot be shared evenly by {devices} devices; use {fitting} "
             f"devices, or --set batch_size={max(1, round(experiment.batch_size / devices)) * devices}"
         )
-    if not _is_jax() and experiment.clip_norm:
-        raise InputError(
-            "clip_norm: under TensorFlow each device would clip its own share of the gradient; set it to 0, use one "
-            "device, or set KERAS_BACKEND=jax"
-        )
+    if not _is_jax():
+        _check_mirrored(experiment)
+
+
+def _check_mirrored(experiment):
+    """Raises `InputError` for settings that the devices of TensorFlow cannot train as one device does."""
+    whys = {
+        "clip_norm": experiment.clip_norm and "each device would clip its own share of the gradient; set it to 0",
+        "jit": experiment.jit == "on" and "a step that XLA compiles runs on one device; set it to auto",
+    }
+    for key, why in whys.items():
+        if why:
+            raise InputError(f"{key}: under TensorFlow {why}, use one device, or set KERAS_BACKEND=jax")
 
 
 @contextlib.contextmanager
@@ -210,7 +218,7 @@ def scope() -> Iterator[None]:
             yield
     else:
         strategy = _mirrored(_chosen)
-        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(MeanOfReplicas(strategy),))
+        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(OneBatch(strategy),))
         with strategy.scope(), sharing.shared(now):
             yield
 
@@ -223,16 +231,46 @@ def _mirrored(count):
         return tf.distribute.MirroredStrategy([f"/{name}" for name in _local_devices()[:count]])
 
 
-class MeanOfReplicas(keras.callbacks.Callback):
-    """Gives all devices the same weights before a validation.
+def _moments_of_all(axes, inputs, mask=None):
+    """Mean and variance over the pictures of all devices (TensorFlow), float [C]; each has as many pictures.
 
-    Under TensorFlow, weights that are not trained come from each device's own pictures. The statistics of batch
-    normalisation are such weights. Their mean is validated and saved.
+    Keras's own way (`synchronized`) takes the difference of two large sums, and its variance is less exact.
+    """
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+
+    def mean_of_all(values):
+        return replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(values, axes, keepdims=True))
+
+    mean = mean_of_all(inputs)
+    variance = mean_of_all(tf.square(inputs - mean))
+    return tf.squeeze(mean, axes), tf.squeeze(variance, axes)
+
+
+class OneBatch(keras.callbacks.Callback):
+    """Lets the devices of TensorFlow treat their pictures as one batch where each would look at its own alone.
+
+    Batch normalisation takes mean and variance over the pictures of all devices. Other weights that are not learned by
+    gradients may differ between devices: their mean is validated and saved.
     """
 
     def __init__(self, strategy: Any) -> None:
         super().__init__()
         self.strategy = strategy
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Normalises over all devices; Keras reads this when it traces the first step."""
+        for layer in self._norms():
+            layer._moments = functools.partial(_moments_of_all, layer._reduction_axes)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Leaves the layers as they were."""
+        for layer in self._norms():
+            del layer._moments
+
+    def _norms(self):
+        return [layer for layer in self.model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Replaces the values on all devices by their mean."""
@@ -267,17 +305,20 @@ def _on_jax_devices(count, members):
         jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes)) for axes in ((mesh.axis_names[0],), ())
     )
 
-    def place(array, rows):
-        layout = whole if rows % total else evenly
+    def place(array, rows, layout=None):
+        layout = layout or (whole if rows % total else evenly)
         return jax.make_array_from_process_local_data(
             layout, keras.ops.convert_to_numpy(array), (rows, *array.shape[1:])
         )
 
     def distribute(batch, layout, **options):
-        """Keras's function takes the layout of an epoch's first batch; the last one may not be divisible."""
+        """Keras's function takes the layout of an epoch's first batch; the last one may not be divisible.
+
+        On several hosts, a batch that is not placed yet is one that every process has whole (`predict_on_batch`).
+        """
         if isinstance(batch, jax.Array) and len(batch.sharding.device_set) == total:
             return batch
-        return place(batch, len(batch)) if members is None else usual(batch, layout, **options)
+        return place(batch, len(batch), whole if members else None)
 
     usual = distribution_lib.distribute_data_input
     rank, number = (members.rank, len(members)) if members else (0, 1)

@@ -95,9 +95,13 @@ def test_settings_that_would_give_another_result_are_refused(chosen, monkeypatch
     chosen(2)
     with pytest.raises(InputError, match="clip_norm: under TensorFlow each device would clip its own share"):
         distribution.check(clipped)
+    compiled = replace(EXPERIMENT, jit="on")
+    with pytest.raises(InputError, match="jit: under TensorFlow a step that XLA compiles runs on one device"):
+        distribution.check(compiled)
     chosen(1, processes=2)
     monkeypatch.setattr(distribution, "_is_jax", lambda: True)
     distribution.check(clipped)
+    distribution.check(compiled)
     with pytest.raises(InputError, match="face_net_epochs: cannot be trained with --hosts"):
         distribution.check(replace(EXPERIMENT, face_net_epochs=1))
     with pytest.raises(InputError, match="salient_by: cannot be trained with --hosts"):
@@ -128,7 +132,7 @@ class TwoReplicas:
 def test_statistics_of_the_devices_are_averaged_before_validation():
     model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
     seed = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
-    callback = distribution.MeanOfReplicas(TwoReplicas())
+    callback = distribution.OneBatch(TwoReplicas())
     callback.set_model(model)
     callback.on_test_begin()
     layer = model.layers[0]
@@ -136,6 +140,17 @@ def test_statistics_of_the_devices_are_averaged_before_validation():
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.gamma), [1, 1, 1])
     after = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
     np.testing.assert_array_equal(after, seed)
+
+
+def test_batch_normalisation_is_over_all_devices_only_while_they_train():
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
+    model = keras.Sequential([keras.Input((3,)), inner, keras.layers.BatchNormalization()])
+    norms, callback = [inner.layers[0], model.layers[1]], distribution.OneBatch(TwoReplicas())
+    callback.set_model(model)
+    callback.on_train_begin()
+    assert all(norm._moments.func is distribution._moments_of_all for norm in norms)
+    callback.on_train_end()
+    assert not any("_moments" in vars(norm) for norm in norms)
 
 
 # One process, because each start takes seconds. Of 90 pictures ten are in the last batch, which four devices cannot
