@@ -13,10 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
 from ..common import hashes, sharing
 from ..common.checks import InputError, OutOfTime
@@ -24,6 +22,7 @@ from ..common.quiet import import_keras, quiet_stderr
 from ..experiments.settings import Experiment
 from ..runs.environment import has_accelerator, package_versions
 from . import hosts as processes
+from . import replicas
 from .checkpoint import CHECKPOINT, say
 from .hosts import Group, Hosts
 
@@ -211,14 +210,14 @@ def _check_mirrored(experiment):
 def scope() -> Iterator[None]:
     """Builds and fits models on the chosen devices; without a choice as usual, on one."""
     if (_chosen or 1) == 1 and _group is None:
-        with sharing.shared(sharing.Sharing(callbacks=(OwnArrays(),) if _is_jax() else ())):
+        with sharing.shared(sharing.Sharing(callbacks=(replicas.OwnArrays(),) if _is_jax() else ())):
             yield
     elif _is_jax():
         with _on_jax_devices(_chosen, _group):
             yield
     else:
         strategy = _mirrored(_chosen)
-        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(OneBatch(strategy),))
+        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(replicas.OneBatch(strategy),))
         with strategy.scope(), sharing.shared(now):
             yield
 
@@ -229,67 +228,6 @@ def _mirrored(count):
 
     with quiet_stderr():
         return tf.distribute.MirroredStrategy([f"/{name}" for name in _local_devices()[:count]])
-
-
-def _moments_of_all(axes, inputs, mask=None):
-    """Mean and variance over the pictures of all devices (TensorFlow), float [C]; each has as many pictures.
-
-    Keras's own way (`synchronized`) takes the difference of two large sums, and its variance is less exact.
-    """
-    import tensorflow as tf
-
-    replica = tf.distribute.get_replica_context()
-
-    def mean_of_all(values):
-        return replica.all_reduce(tf.distribute.ReduceOp.MEAN, tf.reduce_mean(values, axes, keepdims=True))
-
-    mean = mean_of_all(inputs)
-    variance = mean_of_all(tf.square(inputs - mean))
-    return tf.squeeze(mean, axes), tf.squeeze(variance, axes)
-
-
-class OneBatch(keras.callbacks.Callback):
-    """Lets the devices of TensorFlow treat their pictures as one batch where each would look at its own alone.
-
-    Batch normalisation takes mean and variance over the pictures of all devices. Other weights that are not learned by
-    gradients may differ between devices: their mean is validated and saved.
-    """
-
-    def __init__(self, strategy: Any) -> None:
-        super().__init__()
-        self.strategy = strategy
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Normalises over all devices; Keras reads this when it traces the first step."""
-        for layer in self._norms():
-            layer._moments = functools.partial(_moments_of_all, layer._reduction_axes)
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Leaves the layers as they were."""
-        for layer in self._norms():
-            del layer._moments
-
-    def _norms(self):
-        return [layer for layer in self.model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Replaces the values on all devices by their mean."""
-        for variable in self.model.non_trainable_variables:
-            if keras.backend.is_float_dtype(variable.dtype):
-                values = self.strategy.experimental_local_results(variable.value)
-                variable.assign(np.mean([keras.ops.convert_to_numpy(value) for value in values], axis=0))
-
-
-class OwnArrays(keras.callbacks.Callback):
-    """Copies the weights that are validated.
-
-    A validation under JAX frees the arrays that it is given. With a moving average, those would be the optimizer's.
-    """
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Gives the model arrays of its own."""
-        for variable in self.model.trainable_variables if self.model.optimizer.use_ema else ():
-            variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
 
 @contextlib.contextmanager
@@ -323,7 +261,7 @@ def _on_jax_devices(count, members):
     usual = distribution_lib.distribute_data_input
     rank, number = (members.rank, len(members)) if members else (0, 1)
     now = sharing.Sharing(
-        total, number, rank, place=place if members else None, callbacks=(OwnArrays(),), needs_jit=True
+        total, number, rank, place=place if members else None, callbacks=(replicas.OwnArrays(),), needs_jit=True
     )
     distribution_lib.distribute_data_input = distribute
     try:
@@ -347,7 +285,7 @@ def compare(record: dict) -> None:
     """Checks that all hosts train the same; `InputError` that names what differs and on which host."""
     if _group is None:
         return
-    own = hashes.code_fingerprint([__file__, processes, sharing])
+    own = hashes.code_fingerprint([__file__, processes, replicas, sharing])
     asked = ("experiment", "settings", "seed", "dataset", "protocol")
     facts = {
         "command": hashes.fingerprint([record[key] for key in asked]),

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
-import keras
 import numpy as np
 import pytest
 
@@ -120,37 +119,6 @@ def test_what_is_resumed_from_is_in_the_run_and_below_it(tmp_path):
         (tmp_path / name).write_text("")
     found = distribution.resumed_from(tmp_path)
     assert found == ["checkpoint.npz", "matching/checkpoint.npz", "matching/mean_map.json", "precision.json"]
-
-
-class TwoReplicas:
-    """A strategy whose devices have a variable's value, and its value plus two."""
-
-    def experimental_local_results(self, value):
-        return [value, value + 2]
-
-
-def test_statistics_of_the_devices_are_averaged_before_validation():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
-    seed = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
-    callback = distribution.OneBatch(TwoReplicas())
-    callback.set_model(model)
-    callback.on_test_begin()
-    layer = model.layers[0]
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.moving_mean), [1, 1, 1])
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.gamma), [1, 1, 1])
-    after = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
-    np.testing.assert_array_equal(after, seed)
-
-
-def test_batch_normalisation_is_over_all_devices_only_while_they_train():
-    inner = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization()])
-    model = keras.Sequential([keras.Input((3,)), inner, keras.layers.BatchNormalization()])
-    norms, callback = [inner.layers[0], model.layers[1]], distribution.OneBatch(TwoReplicas())
-    callback.set_model(model)
-    callback.on_train_begin()
-    assert all(norm._moments.func is distribution._moments_of_all for norm in norms)
-    callback.on_train_end()
-    assert not any("_moments" in vars(norm) for norm in norms)
 
 
 # One process, because each start takes seconds. Of 90 pictures ten are in the last batch, which four devices cannot
