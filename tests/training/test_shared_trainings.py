@@ -63,7 +63,8 @@ def test_the_loss_of_values_is_that_of_a_batch_or_the_mean_of_the_devices(traine
         assert abs(of_batches - of_halves) > 1e-4, "these pictures do not tell the two apart"
 
 
-ROW = "cnn,epochs=2 limit=45 batch_size=16 optimizer=sgd learning_rate=0.02 width=0.1 jit=on rotation=0 zoom=0"
+# One epoch: after two, rounding has grown to a hundredth in some weights of this net.
+ROW = "cnn,epochs=1 limit=45 batch_size=16 optimizer=sgd learning_rate=0.01 width=0.1 jit=on rotation=0 zoom=0 flip=no"
 
 
 @needs_jax
@@ -94,9 +95,9 @@ def test_valence_and_arousal_are_learned_on_two_devices_of_tensorflow(tmp_path, 
         words += ["--set", setting]
     places = {"FER_TF_REPORTS": str(tmp_path / "reports"), "FER_TF_MODELS": str(tmp_path / "models")}
     run("tensorflow", ["-m", "fer_tf", *words], **places)
-    (directory,) = (tmp_path / "reports" / "runs").iterdir()
+    directory = tmp_path / "reports" / "runs" / "cnn-affectnet-official-valence_arousal-seed0"
     assert read_json(directory / "record.json")["environment"]["devices"] == 2
     history = pd.read_csv(directory / "history.csv")
     assert len(history) == 2
     assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
-    assert read_json(directory / "metrics.json")["second"]["per_value"]["valence"]["n"] == 16
+    assert read_json(directory / "second.json")["per_value"]["valence"]["n"] == 16
