@@ -9,6 +9,7 @@ import pandas as pd
 import seaborn as sns
 import sklearn.metrics
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from ..plots import PALETTE, name_row, picture_grid, show_picture, styled
 
@@ -65,7 +66,7 @@ def accuracy_bars(table: pd.DataFrame) -> Figure:
     """Test accuracy of each run with its 95 % interval.
 
     Args:
-        table: DataFrame with run, accuracy, low, high and reduced; runs that differ from their source are pale.
+        table: DataFrame with run, accuracy, low, high and reduced; reduced runs are pale.
     """
     figure = Figure(figsize=(8, 0.9 + 0.32 * len(table)))
     axis = figure.subplots()
@@ -73,10 +74,10 @@ def accuracy_bars(table: pd.DataFrame) -> Figure:
     spread = [table["accuracy"] - table["low"], table["high"] - table["accuracy"]]
     colours = [(*PALETTE[0], 0.45 if reduced else 1.0) for reduced in table["reduced"]]
     axis.barh(places, table["accuracy"], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.6)
-    names = [
-        f"{run}{' (reduced)' if reduced else ''}" for run, reduced in zip(table["run"], table["reduced"], strict=True)
-    ]
-    axis.set_yticks(places, names)
+    if any(table["reduced"]):
+        marks = [Patch(color=(*PALETTE[0], share), label=label) for label, share in (("full", 1.0), ("reduced", 0.45))]
+        axis.legend(handles=marks, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    axis.set_yticks(places, table["run"])
     axis.set(xlabel="test accuracy, 95 % bootstrap interval", xlim=(0, 1), ylim=(-0.7, len(table) - 0.3))
     for place, value, high in zip(places, table["accuracy"], table["high"], strict=True):
         axis.text(high + 0.01, place, f"{value:.3f}", va="center", fontsize=9)

@@ -207,6 +207,7 @@ class Experiment:
     reading: str = _text(
         "combined", "Of ran_facenet2expnet: strongest classifies the crop with the highest weight.", READINGS, False
     )
+    pooled: bool = _setting(False, "Of facenet2expnet: average the last map instead of flattening it.", for_all=False)
     depth: int = _setting(512, "Channels of FaceNet2ExpNet's last map; those of the face network.", 1)
 
     # face networks
@@ -231,7 +232,7 @@ class Experiment:
     teacher: str = _text(
         "",
         "Runs whose answers are learned next to the labels: names of finished runs, or of experiments (their runs on "
-        'the same data with the same seed), with "+" between them.',
+        'the same data with the same seed), with "+" between them. A bundled model can take the place of its run.',
         for_all=False,
     )
     teacher_share: float = _setting(0.5, "λ: the teacher's part of the loss.", 0, 1, for_all=False)

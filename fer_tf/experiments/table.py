@@ -396,6 +396,19 @@ EXPERIMENTS = {
         depth=512,
         **{**recipes.EXPNET, "epochs": 20},
     ),
+    "facenet2expnet_taught": Experiment(
+        model="facenet2expnet",
+        source="beyond the documents: `facenet2expnet` at half its width with a pooled head. Stage 1 matches a "
+        "MobileFaceNet; stage 2 has the recipe of `compact` and learns the answers of `compact_taught`",
+        width=0.5,
+        pooled=True,
+        depth=512,
+        face_net="mobilefacenet.h5",
+        matching_epochs=4,
+        teacher="compact_taught",
+        defining=("teacher",),
+        **recipes.EXPNET_TAUGHT,
+    ),
     "expnet_strong": Experiment(
         model="facenet2expnet",
         source="beyond the documents: FaceNet2ExpNet's expression net alone, at 0.3 of its width, with the recipe of "
@@ -483,10 +496,26 @@ EXPERIMENTS = {
         defining=("teacher",),
         **recipes.COMPACT,
     ),
+    "compact_tuned": Experiment(
+        model="fine_tune",
+        source="beyond the documents: `ferplus.h5`, which learned from FER+'s votes, fine-tuned on the labels of "
+        "another dataset",
+        defining=("weights",),
+        **recipes.COMPACT_TUNED,
+    ),
+    "compact_tuned_again": Experiment(
+        model="fine_tune",
+        source="beyond the documents: `compact_tuned` once more, which also learns the answers of the first training "
+        "(born-again networks, Furlanello et al. 2018)",
+        teacher="compact_tuned",
+        defining=("weights", "teacher"),
+        **{**recipes.COMPACT_TUNED, "epochs": 16, "label_smoothing": 0.0},
+    ),
     "compact_tiny": Experiment(
         model="compact",
-        source="beyond the documents: `compact_taught` at 0.4 of the width (0.4 M parameters), for phones and pages",
-        teacher="face_transfer",
+        source="beyond the documents: `compact` at 0.4 of the width (0.4 M parameters) that learns the answers of "
+        "`compact_taught`, for phones and pages",
+        teacher="compact_taught",
         defining=("teacher",),
         width=0.4,
         **recipes.COMPACT,

@@ -50,6 +50,7 @@ def facenet2expnet(
     dense: int = 256,
     dropout: float = 0.5,
     width: float = 1.0,
+    pooled: bool = False,
 ) -> keras.Model:
     """The expression net of FaceNet2ExpNet with the head of stage 2: a dense layer and scores (Ding et al. 2017).
 
@@ -63,11 +64,14 @@ def facenet2expnet(
         dense: units of the dense layer.
         dropout: share of features dropped before the scores, 0..1.
         width: scales the convolutions and the dense layer.
+        pooled: average the map over its positions before the dense layer, which then takes pictures of all sizes;
+            False flattens the map, as in the paper.
     Returns: `keras.Model`, [N, H, W, C] raw 0..255 → probabilities [N, num_classes].
     """
     inputs = keras.Input(input_shape, name="image")
     x = expression_net(input_shape, depth=depth, width=width)(inputs)
-    x = _dense(layers.Flatten(name="flatten")(x), dense, width)
+    x = layers.GlobalAveragePooling2D(name="pool")(x) if pooled else layers.Flatten(name="flatten")(x)
+    x = _dense(x, dense, width)
     return keras.Model(inputs, classifier(x, num_classes, dropout), name="facenet2expnet")
 
 

@@ -87,7 +87,8 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
 def _run_side_by_side(tasks, jobs, is_changed):
     """Runs tasks (path of a notebook -> function) in threads and returns their results.
 
-    Each starts after those it needs. Those that most others wait for start first, so that no core is idle at the end.
+    Each starts after those it needs. Those with the most work behind them start first, so that no core is idle at the
+    end.
     """
     needed = {path: needed_before(path, tasks, is_changed) for path in tasks}
     waiting, running, results = _most_awaited_first(needed), {}, {}
@@ -114,10 +115,14 @@ def _run_side_by_side(tasks, jobs, is_changed):
 
 
 def _most_awaited_first(needed):
-    """Notebooks by the longest chain of others that cannot start before they have ended."""
+    """Notebooks by the longest chain, in seconds, of themselves and others that cannot start before they have ended.
+
+    A notebook's typical time is in its metadata (`fer_tf.seconds`); only the order depends on it.
+    """
+    seconds = {path: _about(nbformat.read(path, as_version=4)).get("seconds", 1) for path in needed}
 
     def chain(path):
-        return max((1 + chain(other) for other, before in needed.items() if path in before), default=0)
+        return seconds[path] + max((chain(other) for other, before in needed.items() if path in before), default=0)
 
     return sorted(needed, key=chain, reverse=True)
 
@@ -139,7 +144,7 @@ def needed_before(path: Path, others: Iterable[Path], is_changed: bool = False) 
     """Those of other notebooks that must be finished before one starts, in order.
 
     For each run it uses, this is the first of the earlier notebooks that makes it. A notebook that compares all runs
-    needs all earlier ones.
+    needs all earlier ones that make any.
 
     Args:
         path: of the notebook.
@@ -149,11 +154,12 @@ def needed_before(path: Path, others: Iterable[Path], is_changed: bool = False) 
     """
     earlier = sorted(other for other in others if other.stem < path.stem)
     about = _about(nbformat.read(path, as_version=4))
+    makes = {other: _about(nbformat.read(other, as_version=4)).get("experiments", []) for other in earlier}
     if about.get("reads_runs"):
-        return earlier
+        return [other for other in earlier if makes[other]]
     makers: dict = {}
-    for other in earlier:
-        for name in _about(nbformat.read(other, as_version=4)).get("experiments", []):
+    for other, names in makes.items():
+        for name in names:
             makers.setdefault(name, []).append(other)
     used = [makers[name] for name in about.get("experiments", []) if name in makers]
     return sorted({other for made in used for other in (made if is_changed else made[:1])})

@@ -1,4 +1,7 @@
-"""Distillation: another run learns the answers of finished runs, next to the labels (Hinton et al. 2015)."""
+"""Distillation: a run learns the answers of other networks, next to the labels (Hinton et al. 2015).
+
+Its teachers are finished runs, or models that ship with the kit.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from ..emotions import class_name
 from ..experiments.settings import Experiment
 from ..experiments.table import EXPERIMENTS
 from ..runs import records
+from ..saving.bundled import bundled_path, bundled_records
 
 _BATCH = 256
 
@@ -26,10 +30,10 @@ class Teacher:
     """One or more trained models; their answer is the mean of their probabilities.
 
     Attributes:
-        runs: names of the runs.
+        runs: names of the runs; the name of a bundled file where it is used in place of a run.
         models: `keras.Model`s on raw 0..255 pixels.
         class_names: C names in the student's order.
-        fingerprint: of the runs.
+        fingerprint: of the runs or files.
     """
 
     runs: tuple
@@ -104,23 +108,42 @@ def teacher_names(experiment: Experiment, dataset: str, protocol: str, seed: int
 def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options: dict | None = None) -> Teacher | None:
     """The teacher of an experiment, or None.
 
+    A run that is not on disk is replaced by the bundled model that was made from it, if there is one.
+
     Args:
         experiment: resolved; `teacher` names runs or experiments.
         ds: the student's dataset.
         seed, options: of the student's run.
     Raises: `InputError` for a run that is not finished, that was tested on other images than the student will be (its
-        training images might be among them), or that does not know all classes.
+        training images might be among them), or that does not know all classes; `ModelFileError` for a bundled file
+        that is not the one that was measured.
     """
     names = teacher_names(experiment, ds.name, ds.protocol, seed, options or {})
     if not names:
         return None
-    runs = [finished_run(name, "teacher") for name in names]
-    for run in runs:
-        _check_knows_classes(run, ds)
-        check_same_split(run, ds, "teacher")
-    models = tuple(saving.load_model(run.model_path) for run in runs)
-    fingerprint = hashes.fingerprint([run.record["fingerprint"] for run in runs])
-    return Teacher(tuple(names), models, tuple(ds.class_names), fingerprint)
+    sources = [_source(name) for name in names]
+    for source, _, record in sources:
+        _check_knows_classes(source, record, ds)
+        check_same_split(source, record, ds, "teacher")
+    models = tuple(saving.load_model(path) for _, path, _ in sources)
+    fingerprint = hashes.fingerprint([record["fingerprint"] for _, _, record in sources])
+    return Teacher(tuple(source for source, _, _ in sources), models, tuple(ds.class_names), fingerprint)
+
+
+def _source(name):
+    """Name, model file and record of a teacher: the run on disk, or the bundled model that was made from it."""
+    bundled = bundled_from(name)
+    if bundled is None or records.model_path(name).is_file():
+        run = finished_run(name, "teacher")
+        return name, run.model_path, run.record
+    # one run can be bundled again in another way, so the file's own checksum counts
+    return bundled["file"], bundled_path(bundled["file"]), {**bundled, "fingerprint": bundled["sha256"]}
+
+
+def bundled_from(run: str) -> dict | None:
+    """The record of the bundled Keras model that was made from a run, or None."""
+    found = (record for record in bundled_records() if record["run"] == run and record["file"].endswith(".h5"))
+    return next(found, None)
 
 
 def finished_run(name: str, setting: str) -> records.Run:
@@ -134,24 +157,25 @@ def finished_run(name: str, setting: str) -> records.Run:
     return run
 
 
-def _check_knows_classes(run, ds):
-    known = [class_name(name) for name in run.record["class_names"]]
-    absent = [name for name in ds.class_names if name not in known]
+def _check_knows_classes(name, record, ds):
+    known = [class_name(item) for item in record["class_names"]]
+    absent = [item for item in ds.class_names if item not in known]
     if absent:
-        raise InputError(f"teacher: {run.name} does not know {', '.join(absent)}")
+        raise InputError(f"teacher: {name} does not know {', '.join(absent)}")
 
 
-def check_same_split(run: records.Run, ds: FaceDataset, setting: str) -> None:
-    """Raises `InputError` for a run that was tested on other images than `ds`: it may have learned images of its test.
+def check_same_split(name: str, record: dict, ds: FaceDataset, setting: str) -> None:
+    """Refuses a network that was tested on other images than `ds`: it may have learned images of its test.
 
     Args:
-        run: of a network that another run learns from.
+        name, record: of the run or the bundled model that another run learns from.
         ds: the dataset of the run that learns.
         setting: the setting that the error names.
+    Raises: `InputError`.
     """
-    same_split = (run.record["dataset"], run.record["protocol"]) == (ds.name, ds.protocol)
-    if not same_split or run.record.get("test_fingerprint") != ds.test_fingerprint():
+    same_split = (record["dataset"], record["protocol"]) == (ds.name, ds.protocol)
+    if not same_split or record.get("test_fingerprint") != ds.test_fingerprint():
         raise InputError(
-            f"{setting}: {run.name} was not trained on this split of {ds.name} {ds.protocol}: it may have learned "
+            f"{setting}: {name} was not trained on this split of {ds.name} {ds.protocol}: it may have learned "
             "pictures that are tested here"
         )

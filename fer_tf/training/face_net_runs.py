@@ -40,5 +40,5 @@ def with_file(experiment: Experiment, ds: FaceDataset, seed: int, options: dict)
     if not name:
         return experiment
     run = finished_run(name, "face_net")
-    check_same_split(run, ds, "face_net")
+    check_same_split(run.name, run.record, ds, "face_net")
     return replace(experiment, face_net=str(run.model_path))

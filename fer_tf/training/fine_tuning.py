@@ -10,7 +10,7 @@ from .. import models, saving
 from ..common.checks import InputError, ModelFileError
 from ..common.hashes import file_fingerprint
 from ..common.paths import bundled_root, models_root
-from ..data.base import TrainingData
+from ..data.base import FaceDataset, TrainingData
 from ..emotions import class_name
 from ..experiments.settings import Experiment
 from ..explain.logits import logits_model
@@ -21,6 +21,9 @@ from . import fitting
 
 # The experiment, and its model.
 FINE_TUNE = backbones.TUNED
+# FER+ has other labels for FER2013's pictures. These protocols keep FER2013's own three splits.
+_OF_FER2013 = ("fer2013", "ferplus")
+_OWN_SPLITS = (("fer2013", "official"), ("ferplus", "official"), ("ferplus", "six"))
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,24 @@ class Start:
                 raise InputError(f"{key}: {self.path.name} takes {value}; received {getattr(experiment, key)}")
         name = self.path.name if self.path.parent in (models_root(), bundled_root()) else str(self.path)
         return replace(experiment, weights=name, image_size=height, image_channels=channels)
+
+    def check_pictures(self, ds: FaceDataset, seed: int) -> None:
+        """Refuses a model of FER2013's pictures where other ones of them are tested: it may have learned these.
+
+        Args:
+            ds, seed: the dataset that is learned, and the seed of its protocol. Of models and datasets with other
+                pictures nothing is known.
+        Raises: `InputError`.
+        """
+        about = saving.model_info(self.model).get("provenance", {})
+        places = [(about.get("dataset", ""), about.get("protocol", "")), (ds.name, ds.protocol)]
+        shared = all(set(name.split("+")) & set(_OF_FER2013) for name, _ in places)
+        same_split = places[0] == places[1] and about.get("seed") == seed
+        if shared and not same_split and not set(places) <= set(_OWN_SPLITS):
+            raise InputError(
+                f"from: {self.path.name} has learned from pictures of {' '.join(places[0])}; some of them are tested "
+                f"in {'  '.join(places[1])} with seed {seed}"
+            )
 
     def with_new_head(self, training_data: TrainingData, experiment: Experiment, seed: int) -> keras.Model:
         """The model that training begins with, as `fitting.start` gives it for other experiments.

@@ -18,7 +18,7 @@ from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.averaged_views import VIEWS
-from .distillation import teacher_names
+from .distillation import bundled_from, teacher_names
 from .face_net_runs import face_net_run
 
 ENSEMBLE = "ensemble"
@@ -104,7 +104,8 @@ class Entry:
             return []
         place = (self.dataset, self.protocol_name, self.seed, self.dataset_options)
         face_net = face_net_run(self.resolved, *place)
-        return teacher_names(self.resolved, *place) + ([face_net] if face_net else [])
+        teachers = [name for name in teacher_names(self.resolved, *place) if bundled_from(name) is None]
+        return teachers + ([face_net] if face_net else [])
 
     @property
     def goes_after(self) -> list:

@@ -74,6 +74,8 @@ def run_experiment(
     options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
     distribution.check(experiment)
     whole = load_for(experiment, dataset, data_dir, protocol, seed, options)
+    if start:
+        start.check_pictures(whole, seed)
     ds = whole.limited(experiment.limit, seed) if experiment.limit else whole
     check_splits(ds, learns=experiment.epochs > 0)
     if experiment.salient_by:

@@ -1,5 +1,7 @@
 """Teachers: what a student learns of their answers, what its record says, and which teachers are refused."""
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +9,9 @@ import pandas as pd
 import pytest
 from fixtures import PLAIN, fit_compact, home_of_runs
 
-from fer_tf.common.checks import InputError
+from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.common.hashes import file_fingerprint
+from fer_tf.common.paths import models_root
 from fer_tf.data import load_dataset
 from fer_tf.data.feeding.epoch_plan import target_matrix
 from fer_tf.experiments import resolve
@@ -98,3 +102,33 @@ def test_a_teacher_that_may_have_seen_the_test_images_is_refused(trained):
 def test_a_teacher_that_is_not_there_is_named(trained, tiny_faces):
     with pytest.raises(InputError, match="teacher: there is no finished run banana; train it first, or name another"):
         opened(trained, tiny_faces, "banana")
+
+
+@pytest.fixture
+def shipped(trained):
+    """The record of a bundled file that was made from a run which is no longer there."""
+    folder = models_root() / "bundled"
+    folder.mkdir()
+    shutil.copy(trained.model_path, folder / "small.h5")
+    facts = ("dataset", "protocol", "class_names", "test_fingerprint", "fingerprint")
+    record = {key: trained.record[key] for key in facts} | {"file": "small.h5", "run": "gone-run"}
+    (folder / "small.json").write_text(json.dumps({**record, "sha256": file_fingerprint(folder / "small.h5")}))
+    yield folder / "small.h5"
+    shutil.rmtree(folder)
+
+
+def test_a_bundled_model_teaches_in_place_of_its_run(trained, shipped, tiny_faces):
+    teacher = opened(trained, tiny_faces, "gone-run")
+    assert teacher.runs == ("small.h5",)
+    np.testing.assert_array_equal(
+        teacher.answers(tiny_faces.test), opened(trained, tiny_faces).answers(tiny_faces.test)
+    )
+    assert teacher.fingerprint != opened(trained, tiny_faces).fingerprint
+    with pytest.raises(InputError, match="teacher: small.h5 was not trained on this split"):
+        opened(trained, load_dataset("synthetic", count=300), "gone-run")
+
+
+def test_a_bundled_teacher_that_was_changed_is_refused(trained, shipped, tiny_faces):
+    shipped.write_bytes(shipped.read_bytes() + b" ")
+    with pytest.raises(ModelFileError, match="small.h5: is not the file that small.json describes"):
+        opened(trained, tiny_faces, "gone-run")
