@@ -100,4 +100,4 @@ def test_valence_and_arousal_are_learned_on_two_devices_of_tensorflow(tmp_path, 
     history = pd.read_csv(directory / "history.csv")
     assert len(history) == 2
     assert np.isfinite(history[["loss", "val_loss"]]).all(axis=None)
-    assert read_json(directory / "second.json")["per_value"]["valence"]["n"] == 16
+    assert read_json(directory / "second.json")["test"]["per_value"]["valence"]["n"] == 16
