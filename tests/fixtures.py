@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from unittest import mock
 
 import cv2
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -335,8 +336,13 @@ def of_kind(model, *kinds):
 
 
 def multiply_adds(model):
-    """Of convolutions and dense layers: one an output value and weight of its filter."""
-    total = 0
+    """Of convolutions and dense layers, also of models inside: one an output value and weight of its filter."""
+    total = sum(multiply_adds(part) for part in of_kind(model, keras.Model))
+    for layer in of_kind(model, layers.DepthwiseConv2D):
+        total += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
+    for layer in of_kind(model, layers.SeparableConv2D):
+        weights = np.prod(layer.depthwise_kernel.shape) + np.prod(layer.pointwise_kernel.shape)
+        total += np.prod(layer.output.shape[1:3]) * weights
     for layer in of_kind(model, layers.Conv2D):
         total += np.prod(layer.output.shape[1:3]) * np.prod(layer.kernel.shape)
     for layer in of_kind(model, layers.Conv2DTranspose):

@@ -253,7 +253,8 @@ CAPTIONS = {
     "document4": "Document [4], table 1: claimed and measured accuracy in per cent",
     "lists": "Accuracy in per cent on the published lists of occluded and turned faces, and on the whole test set",
     "sources": "Accuracy in per cent on each source of a joined dataset, and on the whole test set",
-    "ensembles": "Means of several networks, next to their best member: accuracy in per cent, gain in points",
+    "ensembles": "Means of several networks, next to their best member with one view of each picture: accuracy in per "
+    "cent, gain in points (with more views than one, their gain is a part of it)",
     "labels": "Document [1]'s first question: the same training with labels of three kinds, in per cent",
     "ablations": "Variants of a model, compared with the first row of their group: accuracy in per cent",
     "seeds": "Models with several seeds: mean and standard deviation over seeds, in per cent",

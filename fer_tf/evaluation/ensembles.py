@@ -7,21 +7,23 @@ import pandas as pd
 
 from .comparison import verdict
 from .intervals import percent_interval
+from .over_seeds import p_text
 from .significance import paired_changes
 
 
 def ensembles_table(ensembles: Iterable[Any], runs: Mapping[str, Any]) -> pd.DataFrame:
     """Ensembles next to their best member, on the same test images.
 
-    The best member has the highest validation accuracy. Chosen by the test images, it would be too good.
+    The best member has the highest validation accuracy. Chosen by the test images, it would be too good. Its accuracy
+    is that of its run, with one view of each picture. So the gain includes the one of the ensemble's further views.
 
     Args:
         ensembles: runs with name, record (members with weight and val_accuracy), metrics and predictions.
-        runs: dict name -> run, with predictions: the members that are at hand.
+        runs: dict name -> run, with predictions: the members whose records are available.
     Returns: DataFrame, one row for each ensemble: dataset, protocol, ensemble, members (their number), views (of each
         picture), accuracy, 95 % interval, best member, its accuracy, gain (points), 95 % interval of the gain, p Holm
-        (McNemar, corrected for the ensembles of the table), verdict, reduced. Accuracies are in per cent. The columns
-        from its accuracy to verdict are missing or "" where the member's record is not at hand.
+        (text; McNemar, corrected for the ensembles of the table), verdict, reduced. Accuracies are in per cent. The
+        columns from its accuracy to verdict are missing or "" where the member's record is not available.
     """
     listed = list(ensembles)
     leaders = {each.name: _leader(each.record["members"]) for each in listed}
@@ -51,7 +53,7 @@ def _row(ensemble, leader, changes):
         "accuracy": 100 * test["accuracy"],
         "95 % interval": percent_interval(test["intervals"]["accuracy"]),
         "best member": leader,
-        **{"its accuracy": None, "gain": None, "95 % interval of the gain": "", "p Holm": None, "verdict": ""},
+        **{"its accuracy": None, "gain": None, "95 % interval of the gain": "", "p Holm": "", "verdict": ""},
         "reduced": record["reduced"],
     }
     if ensemble.name not in changes.index:
@@ -61,6 +63,6 @@ def _row(ensemble, leader, changes):
         "its accuracy": 100 * change["before"],
         "gain": 100 * change["difference"],
         "95 % interval of the gain": percent_interval((change["low"], change["high"])),
-        "p Holm": change["p_holm"],
+        "p Holm": p_text(change["p_holm"]),
         "verdict": verdict(change["difference"], change["p_holm"]),
     }

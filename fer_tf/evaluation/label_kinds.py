@@ -29,13 +29,20 @@ def labels_table(runs: Iterable[Any]) -> pd.DataFrame:
         (corrected for the tests of the group), reduced. All but p are in per cent; difference and p are text.
         Trainings with only one kind of label are missing.
     """
-    chosen = [run for run in runs if _kind(run) in LABELS]
+    chosen = [run for run in runs if _is_about_labels(run)]
     rows = []
     for _, members in groupby(sorted(chosen, key=_training), key=_training):
         kinds = sorted(grouped(members), key=lambda group: list(LABELS).index(_kind(group[0])))
         if len({_kind(group[0]) for group in kinds}) > 1:
             rows += _rows(kinds)
     return pd.DataFrame(rows)
+
+
+def _is_about_labels(run):
+    """True for a net whose loss is the one for its kind of label."""
+    settings, kind = run.record.get("settings", {}), _kind(run)
+    usual = "multitarget" if kind == "multilabel" else "crossentropy"
+    return kind in LABELS and "model" in settings and settings.get("loss", "crossentropy") == usual
 
 
 def _kind(run):

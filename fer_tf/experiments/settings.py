@@ -232,7 +232,7 @@ class Experiment:
     teacher: str = _text(
         "",
         "Runs whose answers are learned next to the labels: names of finished runs, or of experiments (their runs on "
-        'the same data with the same seed), with "+" between them. A bundled model can take the place of its run.',
+        'the same data with the same seed), with "+" between them. A bundled model takes the place of its run.',
         for_all=False,
     )
     teacher_share: float = _setting(0.5, "λ: the teacher's part of the loss.", 0, 1, for_all=False)

@@ -1,7 +1,6 @@
-"""Bilinear sampling with a gather: the only place where the kit warps images.
+"""Bilinear sampling with a gather, for the spatial transformer and the augmentation.
 
-`keras.ops` has no warp that XLA can compile and that has a gradient for the transform. The spatial transformer, the
-region crops and the augmentation therefore all use this module.
+`keras.ops` has no warp that XLA can compile and that has a gradient for the transform.
 """
 
 import keras

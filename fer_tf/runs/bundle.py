@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..common.checks import InputError
-from ..common.files import replacing, write_json, write_text
+from ..common.files import read_json, replacing, write_json, write_text
 from ..common.hashes import file_fingerprint
 from ..common.paths import models_root
 from ..common.shipped import write_checksums
@@ -66,6 +66,9 @@ def bundle_run(name: str, file: str, data_dir: str | None = None, adjust: bool =
     suffix = Path(file).suffix
     if suffix not in LIMITS or Path(file).name != str(file):
         raise InputError(f"file: must be a name that ends in {' or '.join(LIMITS)}; received {str(file)!r}")
+    card = (_folder() / file).with_suffix(".json")
+    if read_json(card).get("file", file) != file:
+        raise InputError(f"file: {card.name} is the record of {read_json(card)['file']}; take another name than {file}")
     run = records.read_run(records.run_directory(name))
     ds = dataset_of(run, data_dir)
     model, adjustment = load_model(run.model_path), None
@@ -83,7 +86,7 @@ def bundle_run(name: str, file: str, data_dir: str | None = None, adjust: bool =
         _check(record)
         with replacing(_folder() / file) as temporary:
             shutil.copyfile(path, temporary)
-    write_json((_folder() / file).with_suffix(".json"), record)
+    write_json(card, record)
     write_index()
     return record
 
@@ -97,9 +100,8 @@ def _write(model, path, ds):
     """Writes the file that ships, with as few bits as `LIMITS` say."""
     info = model_info(model)
     if path.suffix == ".tflite":
-        checked = ds.val if len(ds.val) else ds.train
         pictures = SamplePictures(
-            ds.train.sample(CALIBRATION)[0], checked.sample(CHECKED)[0], f"{ds.name} {ds.protocol}"
+            ds.train.sample(CALIBRATION)[0], ds.val.sample(CHECKED)[0], f"{ds.name} {ds.protocol}"
         )
         export_model(model, path, "tflite", "int8", pictures)
         return
@@ -172,7 +174,15 @@ def _measured(model, shipped, ds):
 
 def _record(run, shipped):
     facts = ("experiment", "dataset", "protocol", "seed", "reduced", "source", "fingerprint", "image_shape")
-    facts += ("dataset_options", "typed_options", "settings", "test_fingerprint", "notes")
+    facts += (
+        "dataset_options",
+        "typed_options",
+        "settings",
+        "test_fingerprint",
+        "teacher_runs",
+        "started_from",
+        "notes",
+    )
     training = run.metrics["training"]
     return {
         "file": shipped.name,
@@ -269,7 +279,7 @@ def _card(record):
         f"It takes pictures of {'×'.join(map(str, record['image_shape']))} and returns the probabilities of "
         f"{len(record['class_names'])} classes, stored as {record.get('stored_as', 'float16')}.\n",
         f"**Data.** {spec.title} (licence: {spec.licence}), protocol `{record['protocol']}`, seed {record['seed']}. "
-        f"{_epochs(record)}, best epoch {record['best_epoch']} by validation.{reduced}{_teacher(record)}\n",
+        f"{_epochs(record)}, best epoch {record['best_epoch']} by validation.{reduced}{_learned_from(record)}\n",
         f"**How to make it again.** `{record['command']}`; this one on {environment['device']} "
         f"({environment['cores']} cores), revision {environment['revision']}. Then `fer-tf bundle`.\n",
         f"**Metrics** on {test['n']:,} test images: accuracy {100 * test['accuracy']:.1f} % "
@@ -317,14 +327,19 @@ def _adjustment_text(record):
     )
 
 
-def _teacher(record):
-    """Sentences on the networks that a model learned from and that do not ship; "" if there are none."""
-    sentences, teacher = "", EXPERIMENTS[record["experiment"]].teacher
-    if record["settings"]["matching_epochs"]:
-        sentences += f" It was first matched to the maps of a face net, {record['settings']['face_net']}."
-    if teacher:
-        sentences += f" It also learned the answers of `{teacher}`, a face net that was fine-tuned on expressions."
-    return sentences and f"{sentences} That net does not ship: [models/README.md](../README.md)."
+def _learned_from(record):
+    """Sentences on the other networks that a model learned from; "" if there are none."""
+    settings, sentences = record["settings"], []
+    absent = ", which does not ship ([models/README.md](../README.md))"
+    if settings["matching_epochs"]:
+        sentences.append(f"It was first matched to the maps of a face net, {settings['face_net']}{absent}")
+    if "started_from" in record:
+        sentences.append(f"It began with the weights of `{record['started_from']['file']}`")
+    for name in record.get("teacher_runs") or [settings.get("teacher", "")]:
+        if name:
+            ships = name.endswith(".h5")
+            sentences.append(f"It also learned the answers of `{name}`{'' if ships else absent}")
+    return "".join(f" {sentence}." for sentence in sentences)
 
 
 def limits(record: dict) -> str:

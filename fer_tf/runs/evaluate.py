@@ -133,7 +133,7 @@ def evaluate_model(
     directory = Path(out) if out else reports_root() / "evaluations" / f"{name}-{ds.name}-{ds.protocol}"
     provenance = saving.model_info(model).get("provenance", {})
     given, ds = ds, fitted(model, ds)
-    overlap = _training_overlap(provenance, given, ds) + _unchanged_pictures(provenance)
+    overlap = training_overlap(provenance, given, ds) + _unchanged_pictures(provenance)
     record = {
         "fingerprint": ds.fingerprint(),
         "evaluation_code": evaluation_code(),
@@ -148,15 +148,21 @@ def evaluate_model(
     return records.read_run(directory)
 
 
-def _training_overlap(provenance, ds, converted):
-    """Warnings if the model, or one that it started from, was trained on another split of this dataset, at any size."""
+def training_overlap(provenance: dict, ds: FaceDataset, converted: FaceDataset | None = None) -> list[str]:
+    """Warnings if a model, or one that it started from, was trained on another split of a dataset, at any size.
+
+    Args:
+        provenance: of the model, see `saving.model_info`.
+        ds: what the model is tested on. A dataset with other labels for the same pictures counts as the same.
+        converted: `ds` at the model's size, if that is another one.
+    """
     before = provenance.get("started_from")
     if isinstance(before, dict) and isinstance(before.get("provenance"), dict):
-        earlier = _training_overlap(before["provenance"], ds, converted)
+        earlier = training_overlap(before["provenance"], ds, converted)
         provenance = {key: value for key, value in provenance.items() if key != "started_from"}
-        return list(dict.fromkeys([*_training_overlap(provenance, ds, converted), *earlier]))
+        return list(dict.fromkeys([*training_overlap(provenance, ds, converted), *earlier]))
     trained_on = provenance.get("dataset")
-    is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), converted.fingerprint())
+    is_same = provenance.get("dataset_fingerprint") in (ds.fingerprint(), (converted or ds).fingerprint())
     shares_pictures = has_same_pictures(trained_on, ds.name)
     same_rows = has_same_rows((trained_on, provenance.get("protocol")), (ds.name, ds.protocol))
     if is_same or same_rows or (trained_on != ds.name and not shares_pictures):

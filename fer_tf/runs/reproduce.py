@@ -91,7 +91,7 @@ def _run_side_by_side(tasks, jobs, is_changed):
     end.
     """
     needed = {path: needed_before(path, tasks, is_changed) for path in tasks}
-    waiting, running, results = _most_awaited_first(needed), {}, {}
+    waiting, running, results = _longest_chain_first(needed), {}, {}
     pool = ThreadPoolExecutor(jobs)
     try:
         while waiting or running:
@@ -114,7 +114,7 @@ def _run_side_by_side(tasks, jobs, is_changed):
     return results
 
 
-def _most_awaited_first(needed):
+def _longest_chain_first(needed):
     """Notebooks by the longest chain, in seconds, of themselves and others that cannot start before they have ended.
 
     A notebook's typical time is in its metadata (`fer_tf.seconds`); only the order depends on it.

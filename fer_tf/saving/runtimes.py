@@ -67,6 +67,7 @@ class ExportedModel(ABC):
         self.path = Path(path)
         self._prepare = None  # the layer that makes the declared pixels
         self._returns_scores = False  # its outputs are declared as raw scores
+        self._is_rounded = False  # its softmax gives multiples of 1/256, which need not sum to one
         self._batch_limit = None  # pictures in one run; None for any number
         self._has_channels_first = False
         self.name = self.path.stem
@@ -86,6 +87,8 @@ class ExportedModel(ABC):
         else:
             check_undescribed(self.path, declaration)
             attach_description(self, self.path, description)
+            export = description.get("provenance", {}).get("export", {})
+            self._is_rounded = isinstance(export, dict) and export.get("quantize") == "int8"
 
     def _declare(self, declaration):
         """Makes the declared pixels and classes those of this model."""
@@ -136,6 +139,8 @@ class ExportedModel(ABC):
         step = self._batch_limit or len(images)
         parts = [self._run(images[start : start + step]) for start in range(0, len(images), step)]
         outputs = np.asarray(np.concatenate(parts), np.float32)
+        if self._is_rounded:
+            outputs /= outputs.sum(axis=1, keepdims=True)
         return _softmax(outputs) if self._returns_scores else outputs
 
     def count_params(self) -> None:

@@ -108,7 +108,7 @@ def teacher_names(experiment: Experiment, dataset: str, protocol: str, seed: int
 def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options: dict | None = None) -> Teacher | None:
     """The teacher of an experiment, or None.
 
-    A run that is not on disk is replaced by the bundled model that was made from it, if there is one.
+    The bundled model that was made from a run takes its place, so that students have the same teacher everywhere.
 
     Args:
         experiment: resolved; `teacher` names runs or experiments.
@@ -131,9 +131,9 @@ def open_teacher(experiment: Experiment, ds: FaceDataset, seed: int = 0, options
 
 
 def _source(name):
-    """Name, model file and record of a teacher: the run on disk, or the bundled model that was made from it."""
+    """Name, model file and record of a teacher: the bundled model that was made from a run, else the run on disk."""
     bundled = bundled_from(name)
-    if bundled is None or records.model_path(name).is_file():
+    if bundled is None:
         run = finished_run(name, "teacher")
         return name, run.model_path, run.record
     # one run can be bundled again in another way, so the file's own checksum counts

@@ -17,13 +17,11 @@ from ..explain.logits import logits_model
 from ..layers import ClassOrder
 from ..models import backbones
 from ..models.transfer import is_pretrained
+from ..runs.evaluate import training_overlap
 from . import fitting
 
 # The experiment, and its model.
 FINE_TUNE = backbones.TUNED
-# FER+ has other labels for FER2013's pictures. These protocols keep FER2013's own three splits.
-_OF_FER2013 = ("fer2013", "ferplus")
-_OWN_SPLITS = (("fer2013", "official"), ("ferplus", "official"), ("ferplus", "six"))
 
 
 @dataclass(frozen=True)
@@ -51,13 +49,15 @@ class Start:
         facts = {"file": self.path.name, "fingerprint": self.fingerprint, "class_names": self.class_names}
         return {**facts, "provenance": info.get("provenance", {})}
 
-    def note(self, class_names: tuple[str, ...]) -> str:
-        """A sentence on what a run takes over from it, and which classes are new."""
-        new = [name for name in class_names if name not in self.class_names]
-        kept = [name for name in class_names if name in self.class_names]
+    def notes(self, ds: FaceDataset) -> list[str]:
+        """What a run takes over from it and which classes are new, and a warning if it may know the test images."""
+        new = [name for name in ds.class_names if name not in self.class_names]
+        kept = [name for name in ds.class_names if name in self.class_names]
         parts = [f"its head knows {', '.join(kept)}" if kept else "none of its classes is among these"]
         parts += [f"new are {', '.join(new)}"] if new else []
-        return f"started from {self.path.name}: {'; '.join(parts)}"
+        provenance = saving.model_info(self.model).get("provenance", {})
+        overlap = [f"{self.path.name}: {note}" for note in training_overlap(provenance, ds)]
+        return [f"started from {self.path.name}: {'; '.join(parts)}", *overlap]
 
     def settings(self, experiment: Experiment) -> Experiment:
         """The experiment with the pictures' size and channels that the model takes, and with the file's short name.
@@ -75,24 +75,6 @@ class Start:
                 raise InputError(f"{key}: {self.path.name} takes {value}; received {getattr(experiment, key)}")
         name = self.path.name if self.path.parent in (models_root(), bundled_root()) else str(self.path)
         return replace(experiment, weights=name, image_size=height, image_channels=channels)
-
-    def check_pictures(self, ds: FaceDataset, seed: int) -> None:
-        """Refuses a model of FER2013's pictures where other ones of them are tested: it may have learned these.
-
-        Args:
-            ds, seed: the dataset that is learned, and the seed of its protocol. Of models and datasets with other
-                pictures nothing is known.
-        Raises: `InputError`.
-        """
-        about = saving.model_info(self.model).get("provenance", {})
-        places = [(about.get("dataset", ""), about.get("protocol", "")), (ds.name, ds.protocol)]
-        shared = all(set(name.split("+")) & set(_OF_FER2013) for name, _ in places)
-        same_split = places[0] == places[1] and about.get("seed") == seed
-        if shared and not same_split and not set(places) <= set(_OWN_SPLITS):
-            raise InputError(
-                f"from: {self.path.name} has learned from pictures of {' '.join(places[0])}; some of them are tested "
-                f"in {'  '.join(places[1])} with seed {seed}"
-            )
 
     def with_new_head(self, training_data: TrainingData, experiment: Experiment, seed: int) -> keras.Model:
         """The model that training begins with, as `fitting.start` gives it for other experiments.

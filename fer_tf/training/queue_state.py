@@ -50,7 +50,7 @@ def is_finished(entry: Entry) -> bool:
     if entry.kind == "search":
         ended = {"state": "done", "command": entry.command()}
         return note(entry) == ended and (entry.directory / "trials.csv").is_file()
-    released = results_root() / "runs" / entry.name
+    released = results_root() / ("ensembles" if entry.kind == ENSEMBLE else "runs") / entry.name
     return any(_is_record_of(entry, directory) for directory in (entry.directory, released))
 
 

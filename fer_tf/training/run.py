@@ -74,8 +74,6 @@ def run_experiment(
     options = {key: value for key, value in (dataset_options or {}).items() if (key, value) != ("train_share", 1)}
     distribution.check(experiment)
     whole = load_for(experiment, dataset, data_dir, protocol, seed, options)
-    if start:
-        start.check_pictures(whole, seed)
     ds = whole.limited(experiment.limit, seed) if experiment.limit else whole
     check_splits(ds, learns=experiment.epochs > 0)
     if experiment.salient_by:
@@ -243,7 +241,7 @@ def run_record(
         "teacher_runs": list(teacher.runs) if teacher else [],
     }
     if start:
-        about |= {"started_from": start.about(), "notes": [start.note(ds.class_names), *about["notes"]]}
+        about |= {"started_from": start.about(), "notes": [*start.notes(ds), *about["notes"]]}
     # only what differs from the defaults: a setting that is added to the kit later does not make this another task
     defaults = Experiment("").settings()
     chosen = {key: value for key, value in basis["settings"].items() if value != defaults[key]}

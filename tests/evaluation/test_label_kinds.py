@@ -63,3 +63,11 @@ def test_another_training_is_not_compared(rng, changes):
 
 def test_one_kind_alone_answers_nothing(rng):
     assert labels_table([run("soft", 0.6, rng), run("soft", 0.7, rng, 1), run("probability", 0.7, rng)]).empty
+
+
+def test_runs_that_are_not_about_labels_are_left_out(rng):
+    """A classical run has no model, and an L2-SVM loss is another question."""
+    machines = [run(kind, 0.6, rng, settings={}) for kind in ("majority", "soft")]
+    assert labels_table(machines).empty
+    others = [run("majority", 0.9, rng, loss="squared_hinge"), run("majority", 0.9, rng, loss="multitarget")]
+    assert labels_table([*three(rng), *others, *machines])["labels"].tolist() == ["majority", "votes", "multi-target"]

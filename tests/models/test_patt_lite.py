@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from fixtures import multiply_adds
 
 from fer_tf.common.checks import InputError
 from fer_tf.models import build_model
@@ -59,6 +60,13 @@ def test_there_are_four_patches_whatever_the_resolution(resolution, side):
     built = build_model("patt_lite", (48, 48, 1), 7, resolution=resolution, width=0.0625)
     assert find_backbone(built).output_shape[1:3] == (side, side)
     assert built.get_layer("patches").output.shape[1] == 4
+
+
+@pytest.mark.parametrize(("resolution", "million"), [(144, 160), (224, 390)])
+def test_figures_of_the_docstring(resolution, million):
+    built = build_model("patt_lite", (48, 48, 1), 7, resolution=resolution)
+    assert built.count_params() / 1e6 == pytest.approx(1.4, abs=0.05)
+    assert multiply_adds(built) / 1e6 == pytest.approx(million, rel=0.05)
 
 
 def test_a_resolution_that_leaves_one_patch_is_refused():

@@ -14,7 +14,7 @@ from fer_tf.experiments import EXPERIMENTS
 from fer_tf.predict import EmotionRecognizer
 from fer_tf.runs.about_model import model_lines
 from fer_tf.runs.adjusting import adjusted_probabilities, choose_adjustment
-from fer_tf.runs.bundle import _check, bundle_run, command, halve, weakness
+from fer_tf.runs.bundle import _check, _learned_from, bundle_run, command, halve, weakness
 from fer_tf.saving import load_model, model_info
 from fer_tf.saving.bundled import bundled_path, model_name
 from fer_tf.training import run_experiment
@@ -214,3 +214,19 @@ def test_an_int8_file_ships_with_the_figures_of_its_own_answers(shipped):
     assert 0 < record["stored_difference"] < 0.5
     assert record["bytes"] < run.model_path.stat().st_size / 2
     assert "tiny.tflite" in (models / "bundled" / "SHA256SUMS").read_text()
+
+
+def test_one_name_is_one_model(shipped):
+    with pytest.raises(InputError, match=r"file: ferplus.json is the record of ferplus.h5; take another name than"):
+        bundle_run(shipped[1].name, "ferplus.tflite")
+
+
+def test_a_card_says_what_a_model_learned_from():
+    settings = {"matching_epochs": 4, "face_net": "mobilefacenet.h5", "teacher": "compact_taught"}
+    record = {"settings": settings, "teacher_runs": ["ferplus.h5", "other-seed0"], "started_from": {"file": "a.h5"}}
+    text = _learned_from(record)
+    absent = r", which does not ship ([models/README.md](../README.md))."
+    assert f"It was first matched to the maps of a face net, mobilefacenet.h5{absent}" in text
+    assert "It began with the weights of `a.h5`. It also learned the answers of `ferplus.h5`." in text
+    assert text.endswith(f"It also learned the answers of `other-seed0`{absent}")
+    assert _learned_from({"settings": {**settings, "matching_epochs": 0, "teacher": ""}}) == ""

@@ -175,7 +175,7 @@ def test_two_notebooks_run_at_the_same_time_and_in_order_of_their_runs(
 def test_those_with_most_work_behind_them_start_first():
     """Else the longest chain (02, then 07, then 10) would still run when nothing is left for the other core."""
     needed = {path: needed_before(path, PATHS.values()) for path in PATHS.values()}
-    order = [path.stem[:2] for path in reproduce_module._most_awaited_first(needed)]
+    order = [path.stem[:2] for path in reproduce_module._longest_chain_first(needed)]
     assert order == ["02", "05", "06", "07", "04", "03", "08", "09", "01", "10", "11", "00"]
 
 

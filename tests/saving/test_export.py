@@ -104,6 +104,7 @@ def test_a_form_predicts_as_the_model_and_says_what_it_is(form, quantize, tmp_pa
     assert np.ptp(expected, axis=0).min() > 0.3, "the scores of the pictures are equal: nothing is proved here"
     bound = {None: 1e-5, "float16": 0.02, "int8": 0.2}[quantize]
     np.testing.assert_allclose(found, expected, atol=bound)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)  # int8 rounds each to a multiple of 1/256
     assert parity.difference == pytest.approx(np.abs(found - expected).max(), abs=1e-5)
     assert quantize is None or parity.difference > 1e-5, "nothing has been rounded"
     info = open_exported(out).fer_tf_info

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -54,6 +55,15 @@ def test_classical_runs_and_ensembles_are_finished_by_their_records(fresh_home):
         finish(entry)
         assert state(entry) == "finished"
     assert not queue_state.is_finished(Entry("hog_svm", size="quick"))
+
+
+def test_what_ships_is_finished(fresh_home, tmp_path, monkeypatch):
+    monkeypatch.setattr(queue_state, "results_root", lambda: tmp_path)
+    for entry, folder in ((Entry("hog_svm", size="smoke"), "runs"), (Entry("ensemble", members="a+b"), "ensembles")):
+        finish(entry)
+        (tmp_path / folder).mkdir()
+        shutil.move(entry.directory, tmp_path / folder / entry.name)
+        assert queue_state.is_finished(entry)
 
 
 def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):

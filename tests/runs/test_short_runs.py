@@ -1,0 +1,57 @@
+"""What the results page says of short runs, searches, ensembles and several seeds is what their records say."""
+
+import pytest
+
+from fer_tf.common.paths import results_root
+from fer_tf.evaluation.comparison import has_learned
+from fer_tf.evaluation.intervals import percent_interval
+from fer_tf.evaluation.label_kinds import labels_table
+from fer_tf.runs.result_tables import ensembles, released_ensembles, released_runs
+
+SHORT = (
+    "patt_lite-fer2013-official-seed10",
+    "cnn_svm-fer2013-official-seed10",
+    "sift_svm-fer2013-official-seed10",
+)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return " ".join((results_root() / "README.md").read_text(encoding="utf-8").split())
+
+
+@pytest.fixture(scope="module")
+def released():
+    return {run.name: run for run in released_runs()}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_accuracy_of_a_short_run(name, page, released):
+    run = released[name]
+    test = run.metrics["test"]
+    assert run.record["reduced"]
+    interval = percent_interval(test["intervals"]["accuracy"])
+    assert f"{100 * test['accuracy']:.1f} % (95 % {interval})" in page
+
+
+def test_which_runs_have_not_learned(page, released):
+    names = {run.record["experiment"] for run in released.values() if not has_learned(run.metrics["test"])}
+    assert names == {"majority", "residual_masking"}
+    assert "have learned, except the majority baselines and the short run of `residual_masking`." in page
+
+
+def test_three_kinds_of_labels_with_three_seeds(page, released):
+    table = labels_table(list(released.values()))
+    assert set(table["seeds"]) == {"0, 1, 2"}
+    for row in table.to_dict("records"):
+        assert f"{row['accuracy']:.1f} ± {row['sd']:.1f} % with {row['labels']}" in page
+        assert f"{row['training images']:,}" in page or row["labels"] == "multi-target"
+    assert set(table["p Holm"]) == {"", "0.28"}
+    assert "both p Holm 0.28" in page
+
+
+def test_what_an_ensemble_gains(page, released):
+    table = ensembles(released_ensembles(), list(released.values()))["ensembles"]
+    for row in table.to_dict("records"):
+        said = f"{row['accuracy']:.1f} %, {row['gain']:.1f} points more ({row['95 % interval of the gain']})"
+        assert said in page
