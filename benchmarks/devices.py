@@ -3,7 +3,7 @@
     python benchmarks/devices.py                 # all; needs JAX
     python benchmarks/devices.py processes       # 1, 2 and 4 processes on loopback (JAX)
     python benchmarks/devices.py tensorflow      # 1, 2 and 4 parts of the processor (MirroredStrategy)
-    python benchmarks/devices.py files [count]   # pictures read from disk by 1, 2 and 4 processes, without a network
+    python benchmarks/devices.py files [count [folder]]   # pictures read from disk by 1, 2 and 4 processes
     python benchmarks/devices.py kill            # seconds from a kill -9 to the end of the other process
     python benchmarks/devices.py paper           # RAN on AffectNet with 64 devices, computed from the model
 
@@ -11,6 +11,8 @@ Each process or device has the same number of pictures in a step, so with more o
 same cores the ideal is therefore the same number of pictures a second; what is missing is the cost of sharing.
 """
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -27,6 +29,7 @@ from _measure import peak, print_table
 
 PER_DEVICE, STEPS, EPOCHS = 32, 12, 3
 NUMBERS = (1, 2, 4)
+READ = 20_000  # pictures that each variant reads of the files
 # What a step of 64 devices is compared with. Assumptions, not measurements: a device's share of its peak in training,
 # the network of each host, and the devices of a host.
 TERAFLOPS, GIGABYTES, ON_A_HOST = (50, 200), (1.25, 12.5, 50), 8
@@ -40,7 +43,8 @@ def main(what="all", *arguments):
     if what in ("tensorflow", "all"):
         print_table([devices("tensorflow", number) for number in NUMBERS], "pictures/s", "tensorflow, 1 device")
     if what in ("files", "all"):
-        compare_files(int(arguments[0]) if arguments else 20_000)
+        with made_files(int(arguments[0]) if arguments else 20_000, *arguments[1:]) as folder:
+            compare_files(folder)
     if what in ("kill", "all"):
         print_kill()
     if what in ("paper", "all"):
@@ -134,36 +138,88 @@ def compiled():
     return "on" if keras.backend.backend() == "jax" else "off"
 
 
-def compare_files(count):
+@contextlib.contextmanager
+def made_files(count, folder=None):
+    """A folder with AffectNet's form of this many pictures, four files each; a folder that is given is kept."""
     import streaming_memory
 
-    with tempfile.TemporaryDirectory() as folder:
-        streaming_memory.write_affectnet(Path(folder, "affectnet"), count)
-        run_part("jax", "read", folder, 1, 0)  # the list of files is then in the cache
-        rows = []
-        for number in NUMBERS:
-            found = lines_of(*(started("jax", "read", folder, number, rank) for rank in range(number)))
-            figures = [json.loads(lines[-1]) for lines in found]
-            together = sum(row["pictures"] for row in figures) / max(row["seconds"] for row in figures)
-            memory = max(row["MB"] for row in figures)
-            name = f"{number} process{'es' if number > 1 else ''}"
-            rows.append({"variant": name, "pictures/s": round(together), "MB of each process": memory})
+    with contextlib.nullcontext(folder) if folder else tempfile.TemporaryDirectory() as home:
+        if not Path(home, "affectnet").is_dir():
+            started_at = time.perf_counter()
+            streaming_memory.write_affectnet(Path(home, "affectnet"), count)
+            print(f"{count:,} pictures written in {time.perf_counter() - started_at:.0f} s", flush=True)
+        os.environ["FER_TF_CACHE"] = f"{home}/cache"
+        yield home
+
+
+def compare_files(folder):
+    """Each variant reads other pictures of an epoch than those before it: first from disk, then from memory.
+
+    The network is left out: pictures are found, read and decoded.
+    """
+    count = len(list(Path(folder, "affectnet", "train_set", "images").iterdir()))
+    number_read = min(READ, count // len(NUMBERS))
+    read_by(1, folder, 0, 1)  # the list of files is then in the cache
+    leave_memory(Path(folder, "affectnet"))
+    rows = []
+    for index, number in enumerate(NUMBERS):
+        steps = number_read // (PER_DEVICE * number)
+        begin = index * number_read // (PER_DEVICE * number)
+        rows.append(
+            {"variant": f"{number} process{'es' if number > 1 else ''}", **read_by(number, folder, begin, steps)}
+        )
+    print(f"{number_read:,} of {count:,} pictures for each variant")
     print_table(rows, "pictures/s", "1 process")
 
 
-def read(folder, number, rank):
-    """Reads this process's share of the batches of an epoch."""
+def read_by(number, folder, begin, steps):
+    """The figures of processes that read together, as one row."""
+    with tempfile.TemporaryDirectory() as meeting:
+        running = [started("jax", "read", folder, number, rank, begin, steps, meeting) for rank in range(number)]
+        figures = [json.loads(lines[-1]) for lines in lines_of(*running)]
+    pictures = sum(row["pictures"] for row in figures)
+    seconds, again = (max(row[key] for row in figures) for key in ("seconds", "seconds again"))
+    return {
+        "pictures/s": round(pictures / seconds),
+        "in memory": round(pictures / again),
+        "MB of each process": max(row["MB"] for row in figures),
+    }
+
+
+def leave_memory(folder):
+    """Lets the system forget what it keeps of the files, as if they had not been written just now."""
+    os.sync()
+    for path in folder.rglob("*.jpg"):
+        file = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.close(file)
+
+
+def read(folder, number, rank, begin, steps, meeting):
+    """Reads this process's share of some batches of an epoch, twice."""
     from fer_tf.common.sharing import Sharing, share, shared
     from fer_tf.data import load_dataset
     from fer_tf.data.feeding import epoch_plan
 
     split = load_dataset("affectnet", data_dir=folder, stream=True).train
     plan = epoch_plan.EpochPlan(epoch_plan.target_matrix(split), PER_DEVICE * int(number), 0, 1)
-    begin, pictures = time.perf_counter(), 0
+    batches = list(itertools.islice(plan.batches(0), int(begin), int(begin) + int(steps)))
     with shared(Sharing(int(number), int(number), int(rank))):
-        for batch in plan.batches(0):
-            pictures += len(split.fetch(share(batch.positions)))
-    print(json.dumps({"pictures": pictures, "seconds": time.perf_counter() - begin, "MB": peak()}))
+        own = [share(batch.positions) for batch in batches]
+    wait_for_all(Path(meeting), rank, int(number))
+    seconds = []
+    for _ in range(2):
+        since = time.perf_counter()
+        pictures = sum(len(split.fetch(positions)) for positions in own)
+        seconds.append(time.perf_counter() - since)
+    print(json.dumps({"pictures": pictures, "seconds": seconds[0], "seconds again": seconds[1], "MB": peak()}))
+
+
+def wait_for_all(meeting, rank, number):
+    """Waits until all processes of a variant can begin."""
+    (meeting / rank).touch()
+    while len(list(meeting.iterdir())) < number:
+        time.sleep(0.01)
 
 
 def print_kill():

@@ -7,6 +7,7 @@ first argument.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,14 +111,35 @@ def even(batch_size: int, count: int, learns: bool = False) -> int:
     return found
 
 
+def alone(function: Callable) -> Callable:
+    """The function, computed whole by this process on one device.
+
+    It is for networks that answer and do not learn here, such as teachers. Where devices share a training, the function
+    runs in a thread of its own: both engines keep for each thread what is shared.
+    """
+    if _current.devices == 1:
+        return function
+
+    def in_thread(*arguments, **options):
+        with shared(Sharing()), ThreadPoolExecutor(1) as pool:
+            return pool.submit(function, *arguments, **options).result()
+
+    return in_thread
+
+
+def once(answers: Any) -> Any:
+    """A model's answers to one batch, each once: under TensorFlow every device has answered the whole batch."""
+    return answers[: len(answers) // _current.devices] if _current.is_mirrored else answers
+
+
 def callbacks(own: list) -> list:
     """The callbacks of a fit: its own, then those that sharing needs."""
     return [*own, *_current.callbacks]
 
 
 def jit(wanted: bool) -> bool:
-    """True if a step is compiled by XLA: it is wanted, or it could not be shared otherwise."""
-    return wanted or _current.needs_jit
+    """True if a step is compiled by XLA: it is wanted and can be shared, or it could not be shared otherwise."""
+    return _current.needs_jit or (wanted and not _current.is_mirrored)
 
 
 def about() -> dict[str, int]:

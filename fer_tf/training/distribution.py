@@ -13,10 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 
 from ..common import hashes, sharing
 from ..common.checks import InputError, OutOfTime
@@ -24,6 +22,7 @@ from ..common.quiet import import_keras, quiet_stderr
 from ..experiments.settings import Experiment
 from ..runs.environment import has_accelerator, package_versions
 from . import hosts as processes
+from . import replicas
 from .checkpoint import CHECKPOINT, say
 from .hosts import Group, Hosts
 
@@ -192,25 +191,33 @@ def check(experiment: Experiment) -> None:
             f"batch_size: {experiment.batch_size} pictures cannot be shared evenly by {devices} devices; use {fitting} "
             f"devices, or --set batch_size={max(1, round(experiment.batch_size / devices)) * devices}"
         )
-    if not _is_jax() and experiment.clip_norm:
-        raise InputError(
-            "clip_norm: under TensorFlow each device would clip its own share of the gradient; set it to 0, use one "
-            "device, or set KERAS_BACKEND=jax"
-        )
+    if not _is_jax():
+        _check_mirrored(experiment)
+
+
+def _check_mirrored(experiment):
+    """Raises `InputError` for settings that the devices of TensorFlow cannot train as one device does."""
+    whys = {
+        "clip_norm": experiment.clip_norm and "each device would clip its own share of the gradient; set it to 0",
+        "jit": experiment.jit == "on" and "a step that XLA compiles runs on one device; set it to auto",
+    }
+    for key, why in whys.items():
+        if why:
+            raise InputError(f"{key}: under TensorFlow {why}, use one device, or set KERAS_BACKEND=jax")
 
 
 @contextlib.contextmanager
 def scope() -> Iterator[None]:
     """Builds and fits models on the chosen devices; without a choice as usual, on one."""
     if (_chosen or 1) == 1 and _group is None:
-        with sharing.shared(sharing.Sharing(callbacks=(OwnArrays(),) if _is_jax() else ())):
+        with sharing.shared(sharing.Sharing(callbacks=(replicas.OwnArrays(),) if _is_jax() else ())):
             yield
     elif _is_jax():
         with _on_jax_devices(_chosen, _group):
             yield
     else:
         strategy = _mirrored(_chosen)
-        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(MeanOfReplicas(strategy),))
+        now = sharing.Sharing(_chosen or 1, is_mirrored=True, callbacks=(replicas.OneBatch(strategy),))
         with strategy.scope(), sharing.shared(now):
             yield
 
@@ -221,37 +228,6 @@ def _mirrored(count):
 
     with quiet_stderr():
         return tf.distribute.MirroredStrategy([f"/{name}" for name in _local_devices()[:count]])
-
-
-class MeanOfReplicas(keras.callbacks.Callback):
-    """Gives all devices the same weights before a validation.
-
-    Under TensorFlow, weights that are not trained come from each device's own pictures. The statistics of batch
-    normalisation are such weights. Their mean is validated and saved.
-    """
-
-    def __init__(self, strategy: Any) -> None:
-        super().__init__()
-        self.strategy = strategy
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Replaces the values on all devices by their mean."""
-        for variable in self.model.non_trainable_variables:
-            if keras.backend.is_float_dtype(variable.dtype):
-                values = self.strategy.experimental_local_results(variable.value)
-                variable.assign(np.mean([keras.ops.convert_to_numpy(value) for value in values], axis=0))
-
-
-class OwnArrays(keras.callbacks.Callback):
-    """Copies the weights that are validated.
-
-    A validation under JAX frees the arrays that it is given. With a moving average, those would be the optimizer's.
-    """
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Gives the model arrays of its own."""
-        for variable in self.model.trainable_variables if self.model.optimizer.use_ema else ():
-            variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
 
 @contextlib.contextmanager
@@ -267,22 +243,25 @@ def _on_jax_devices(count, members):
         jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(*axes)) for axes in ((mesh.axis_names[0],), ())
     )
 
-    def place(array, rows):
-        layout = whole if rows % total else evenly
+    def place(array, rows, layout=None):
+        layout = layout or (whole if rows % total else evenly)
         return jax.make_array_from_process_local_data(
             layout, keras.ops.convert_to_numpy(array), (rows, *array.shape[1:])
         )
 
     def distribute(batch, layout, **options):
-        """Keras's function takes the layout of an epoch's first batch; the last one may not be divisible."""
+        """Keras's function takes the layout of an epoch's first batch; the last one may not be divisible.
+
+        On several hosts, a batch that is not placed yet is one that every process has whole (`predict_on_batch`).
+        """
         if isinstance(batch, jax.Array) and len(batch.sharding.device_set) == total:
             return batch
-        return place(batch, len(batch)) if members is None else usual(batch, layout, **options)
+        return place(batch, len(batch), whole if members else None)
 
     usual = distribution_lib.distribute_data_input
     rank, number = (members.rank, len(members)) if members else (0, 1)
     now = sharing.Sharing(
-        total, number, rank, place=place if members else None, callbacks=(OwnArrays(),), needs_jit=True
+        total, number, rank, place=place if members else None, callbacks=(replicas.OwnArrays(),), needs_jit=True
     )
     distribution_lib.distribute_data_input = distribute
     try:
@@ -306,7 +285,7 @@ def compare(record: dict) -> None:
     """Checks that all hosts train the same; `InputError` that names what differs and on which host."""
     if _group is None:
         return
-    own = hashes.code_fingerprint([__file__, processes, sharing])
+    own = hashes.code_fingerprint([__file__, processes, replicas, sharing])
     asked = ("experiment", "settings", "seed", "dataset", "protocol")
     facts = {
         "command": hashes.fingerprint([record[key] for key in asked]),

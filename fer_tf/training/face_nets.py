@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 from tqdm.auto import tqdm
 
+from ..common import sharing
 from ..common.checks import InputError, MissingDataError, ModelFileError
 from ..common.hashes import file_fingerprint
 from ..data.base import Split
@@ -194,7 +195,7 @@ def up_to_last_map(model: keras.Model) -> keras.Model:
 
 def _check_rows(trunk, path):
     """Refuses a net that gives several maps for a picture, such as one that folds regions into the batch."""
-    rows = len(trunk.predict_on_batch(np.zeros((1, *trunk.input_shape[1:]), np.float32)))
+    rows = len(sharing.once(trunk.predict_on_batch(np.zeros((1, *trunk.input_shape[1:]), np.float32))))
     if rows != 1:
         raise InputError(f"face_net: must give one map a picture; {path} gives {rows}: it looks at regions")
 

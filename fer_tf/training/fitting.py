@@ -272,7 +272,7 @@ def _run_epochs(trained, size, training_data, experiment, seed, keeper, first, e
         compile_with(model, trained.optimizer, experiment)
     # the teacher sees the pictures at their own size, also if the student is shown smaller ones
     asked_once = teacher and experiment.teacher_views == "once"
-    answers = teacher.answers(training_data.train) if asked_once else None
+    answers = sharing.alone(teacher.answers)(training_data.train) if asked_once else None
     answer = teacher.live() if teacher and not asked_once else None
     batches, steps = _batches(train, experiment, seed, first, end, answers, answer)
     keeper.size = size

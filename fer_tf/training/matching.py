@@ -114,17 +114,26 @@ def match(
     """
     net = _expression_net(model)
     say(progress.verbose, f"{progress.name}: stage 1, matching {EXPRESSION_NET} to {experiment.face_net}")
-    face_net = face_nets.open_face_net(experiment.face_net)
+    face_net = sharing.alone(face_nets.open_face_net)(experiment.face_net)
     if net.output_shape[-1] != face_net.depth:
         raise InputError(
             f"depth: {experiment.face_net}'s maps have {face_net.depth} channels: --set "
             f"depth={face_net.depth}; received {net.output_shape[-1]}"
         )
     if experiment.face_net_epochs:
-        face_net = fine_tuned(face_net, training_data, experiment.face_net_epochs, experiment.batch_size, seed)
+        face_net = sharing.alone(fine_tuned)(
+            face_net, training_data, experiment.face_net_epochs, experiment.batch_size, seed
+        )
     grid = net.output_shape[1:3]
-    maps = [face_nets.cached_maps(face_net, split, grid) for split in (training_data.train, training_data.val)]
-    mirrored = face_nets.cached_maps(face_net, training_data.train, grid, flipped=True) if experiment.flip else None
+    maps = [
+        sharing.alone(face_nets.cached_maps)(face_net, split, grid)
+        for split in (training_data.train, training_data.val)
+    ]
+    mirrored = (
+        sharing.alone(face_nets.cached_maps)(face_net, training_data.train, grid, flipped=True)
+        if experiment.flip
+        else None
+    )
     mean = mean_map(maps[0])
     unit = deviation(maps[0], mean) + 1e-6
     loss = deviation(maps[1], mean, experiment.matching_power, unit) ** experiment.matching_power

@@ -1,5 +1,7 @@
 """Sharing batches: every picture of a batch is computed by exactly one device, or all of them by each."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,35 @@ def test_what_sharing_needs_is_added_and_ends_with_the_block():
         assert sharing.placed((1, None), 8) == ((1, 8), None)
         assert sharing.about() == {"devices": 4, "hosts": 2}
     assert sharing.about() == {}
+    with shared(Sharing(2, is_mirrored=True)):
+        assert not sharing.jit(True), "a compiled step runs on one device"
+
+
+def test_what_only_answers_is_computed_alone():
+    """In a thread of its own, where nothing is shared; on one device it is the function itself."""
+
+    def about(rows, key="none"):
+        return sharing.share(rows), key, sharing.about(), threading.get_ident()
+
+    assert sharing.alone(about) is about
+    with shared(Sharing(4, 2, 1)):
+        rows, key, facts, thread = sharing.alone(about)(BATCH, key="given")
+        assert sharing.about() == {"devices": 4, "hosts": 2}
+    assert rows is BATCH
+    assert (key, facts) == ("given", {})
+    assert thread != threading.get_ident()
+    with shared(Sharing(4, 2, 1)), pytest.raises(InputError, match="no such net"):
+        sharing.alone(refuse)()
+    assert sharing.about() == {}
+
+
+def refuse():
+    raise InputError("no such net")
+
+
+def test_answers_of_all_devices_to_the_whole_batch_are_taken_once():
+    assert sharing.once(BATCH) is BATCH
+    with shared(Sharing(4, 2, 1)):
+        assert sharing.once(BATCH) is BATCH
+    with shared(Sharing(3, is_mirrored=True)):
+        np.testing.assert_array_equal(sharing.once(np.tile(BATCH, 3)), BATCH)

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 
-import keras
 import numpy as np
 import pytest
 
@@ -95,9 +94,13 @@ def test_settings_that_would_give_another_result_are_refused(chosen, monkeypatch
     chosen(2)
     with pytest.raises(InputError, match="clip_norm: under TensorFlow each device would clip its own share"):
         distribution.check(clipped)
+    compiled = replace(EXPERIMENT, jit="on")
+    with pytest.raises(InputError, match="jit: under TensorFlow a step that XLA compiles runs on one device"):
+        distribution.check(compiled)
     chosen(1, processes=2)
     monkeypatch.setattr(distribution, "_is_jax", lambda: True)
     distribution.check(clipped)
+    distribution.check(compiled)
     with pytest.raises(InputError, match="face_net_epochs: cannot be trained with --hosts"):
         distribution.check(replace(EXPERIMENT, face_net_epochs=1))
     with pytest.raises(InputError, match="salient_by: cannot be trained with --hosts"):
@@ -116,26 +119,6 @@ def test_what_is_resumed_from_is_in_the_run_and_below_it(tmp_path):
         (tmp_path / name).write_text("")
     found = distribution.resumed_from(tmp_path)
     assert found == ["checkpoint.npz", "matching/checkpoint.npz", "matching/mean_map.json", "precision.json"]
-
-
-class TwoReplicas:
-    """A strategy whose devices have a variable's value, and its value plus two."""
-
-    def experimental_local_results(self, value):
-        return [value, value + 2]
-
-
-def test_statistics_of_the_devices_are_averaged_before_validation():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
-    seed = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
-    callback = distribution.MeanOfReplicas(TwoReplicas())
-    callback.set_model(model)
-    callback.on_test_begin()
-    layer = model.layers[0]
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.moving_mean), [1, 1, 1])
-    np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer.gamma), [1, 1, 1])
-    after = [keras.ops.convert_to_numpy(v) for v in model.non_trainable_variables if "seed" in v.name]
-    np.testing.assert_array_equal(after, seed)
 
 
 # One process, because each start takes seconds. Of 90 pictures ten are in the last batch, which four devices cannot

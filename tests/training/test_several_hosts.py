@@ -2,16 +2,19 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from importlib.util import find_spec
 
+import cv2
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures import write_face
 from loopback import addresses
 
 from fer_tf.common.paths import project_root
@@ -29,22 +32,35 @@ SETTINGS = {
 }
 
 
-def start(home, hosts=(), rank=None, **changed):
-    """The command as a process with folders of its own, as on a host of its own."""
+def start(home, hosts=(), rank=None, environment=None, command=COMMAND, **changed):
+    """The command as a process with folders of its own, as on a host of its own.
+
+    Args:
+        home: where its reports and models are.
+        hosts, rank: of `--hosts`.
+        environment: dict of more variables.
+        command: what is trained.
+        **changed: settings.
+    """
     words = [word for key, value in {**SETTINGS, **changed}.items() for word in ("--set", f"{key}={value}")]
     if hosts:
         words += ["--hosts", ",".join(f"{host}:{port}" for host, port in hosts), "--rank", str(rank)]
-    environment = {
+    variables = {
         **os.environ,
         "KERAS_BACKEND": "jax",
         "PYTHONPATH": str(project_root()),
         "FER_TF_REPORTS": str(home / "reports"),
         "FER_TF_MODELS": str(home / "models"),
         WAIT: "240",
+        **(environment or {}),
     }
-    command = [sys.executable, "-u", "-m", "fer_tf", *COMMAND, *words]
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-u", "-m", "fer_tf", *command, *words],
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -113,11 +129,50 @@ def test_four_hosts_learn_what_one_learns(tmp_path, alone):
     assert_only_the_first_wrote(tmp_path, 4)
 
 
+def assert_refused(processes, folder, message):
+    """Both processes end with the message, and nothing was written."""
+    for process in processes:
+        _, stderr = process.communicate(timeout=300)
+        assert process.returncode == 2, stderr[-3000:]
+        assert re.search(rf"error: hosts: rank 1 \(127.*\) has another {message}", stderr), stderr[-3000:]
+    assert not [path for path in folder.glob("*/reports/runs/*/*") if path.is_file()]
+    assert not [path for path in folder.glob("*/models/*") if path.is_file()]
+
+
 def test_a_host_with_other_settings_is_refused(tmp_path):
     places = addresses(2)
     processes = [start(tmp_path / "0", places, 0), start(tmp_path / "1", places, 1, dropout=0.1)]
-    for process in processes:
-        _, stderr = process.communicate(timeout=300)
-        assert process.returncode == 2
-        assert re.search(r"error: hosts: rank 1 \(127.*\) has another command than rank 0 .*give the same", stderr)
-    assert not (tmp_path / "0" / "reports" / "runs" / RUN).exists()
+    assert_refused(processes, tmp_path, "command than rank 0 .*give the same experiment")
+
+
+def test_a_host_with_other_pictures_is_refused(tmp_path):
+    """One pixel of one picture differs."""
+    places, processes = addresses(2), []
+    for rank in range(2):
+        home = tmp_path / str(rank)
+        pictures = home / "data" / "folder"
+        for number, emotion in enumerate(("anger", "happiness") * 20):
+            write_face(pictures / emotion / f"{number}.png", number)
+        if rank:
+            path = pictures / "anger" / "0.png"
+            image = cv2.imread(str(path))
+            image[0, 0] ^= 1
+            cv2.imwrite(str(path), image)
+        command = ["train", "cnn4", "--dataset", "folder", "--data-dir", str(home / "data"), "--size", "smoke"]
+        processes.append(start(home, places, rank, {"FER_TF_CACHE": str(home / "cache")}, command))
+    assert_refused(processes, tmp_path, "data than rank 0 .*copy the same files to all hosts")
+
+
+def test_a_host_with_other_code_is_refused(tmp_path):
+    """A copy of the package in which the optimizer has another momentum."""
+    shutil.copytree(project_root() / "fer_tf", tmp_path / "other" / "fer_tf", ignore=shutil.ignore_patterns("__pyc*"))
+    path = tmp_path / "other" / "fer_tf" / "training" / "compiling.py"
+    text = path.read_text(encoding="utf-8")
+    assert "momentum=0.9," in text
+    path.write_text(text.replace("momentum=0.9,", "momentum=0.8,"), encoding="utf-8")
+    places = addresses(2)
+    processes = [start(tmp_path / "0", places, 0)]
+    # else Python takes the package of the working directory
+    other = {"PYTHONPATH": str(tmp_path / "other"), "PYTHONSAFEPATH": "1"}
+    processes.append(start(tmp_path / "1", places, 1, other))
+    assert_refused(processes, tmp_path, "code than rank 0 .*install the same revision")
