@@ -228,7 +228,7 @@ def measured_precision(training_data: TrainingData, experiment: Experiment, seed
         compile_with(model, keras.optimizers.SGD(1e-6), experiment)
         return model
 
-    images = training_data.train.fetch(range(len(targets)))
+    images = training_data.train.fetch(np.arange(len(targets)))
     measured = precision.choose(compiled, images, targets)
     write_json(path, {"task": task, "measured": measured})
     say(progress.verbose, f"{progress.name}: precision {measured['chosen']} ({measured})")
