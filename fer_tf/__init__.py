@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 # they train these networks up to 2.5 times faster (benchmarks/onednn.py). Set the variable to "0" to disable them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["EMOTION_LABELS", "load_image", "load_model", "preprocess_image"]
 
 _HOMES = {

@@ -77,7 +77,7 @@ def test_the_page_takes_a_declared_model(capsys, home, theirs, tiny_model_path, 
     monkeypatch.setattr(server, "serve", lambda page, *_: pages.append(page))
     answer = run_cli(capsys, "demo", "--model", theirs, *DECLARED, "--detector", "none", "--port", "0", "--no-browser")
     assert answer.code == 0, answer.err
-    found = pages[0].settings["models"].opened[str(theirs)].predict(face)
+    found = pages[0].settings["models"].opened(str(theirs)).predict(face)
     expected = EmotionRecognizer(tiny_model_path, detector="none").predict(face)
     np.testing.assert_allclose(found[sorted(EMOTIONS[:7])], expected[list(EMOTIONS[:7])], atol=1e-5)
 

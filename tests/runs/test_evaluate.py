@@ -65,7 +65,7 @@ def test_pictures_made_as_large_as_the_models_are_no_other_split(fresh_home):
 def test_only_other_splits_of_the_same_pictures_are_warned_of(trained, tested, warns):
     provenance = {"dataset": trained[0], "protocol": trained[1], "seed": 0, "dataset_fingerprint": "a"}
     ds = SimpleNamespace(name=tested[0], protocol=tested[1], fingerprint=lambda: "b")
-    assert bool(evaluate._training_overlap(provenance, ds, ds)) == warns
+    assert bool(evaluate.training_overlap(provenance, ds, ds)) == warns
 
 
 def test_evaluating_a_model_in_another_class_order_gives_the_same(fresh_home, untrained):
