@@ -197,10 +197,11 @@ def _checked_cluster(cluster, threads, gpus, shards, has_others, out):
 
     share = check_options(cluster, threads, gpus)
     if not cluster and any(value is not None for value in shards.values()):
-        raise InputError("workers, shard_format, shard_files: go with --cluster")
+        raise InputError("workers, shard_format, shard_files: can only be used with --cluster")
     if cluster and has_others:
         raise InputError(
-            "cluster: predicts pictures; --annotate, --explain, --webcam and the options for films do not go with it"
+            "cluster: predicts pictures; --annotate, --explain, --webcam and the options for films cannot be used with "
+            "--cluster"
         )
     if cluster and out is None:
         raise InputError("cluster: needs --out, the folder for the shards")

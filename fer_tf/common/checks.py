@@ -31,7 +31,7 @@ class ModelFileError(InputError):
 
 
 class OutOfTime(Exception):
-    """A training stopped because its time budget is used up. The same command resumes it."""
+    """Work stopped before its end: its time budget is used up, or a cluster lost it. The same command resumes it."""
 
 
 def check_choice(parameter: str, value: T, allowed: Collection) -> T:

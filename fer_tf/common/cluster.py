@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .checks import InputError, check_choice, check_range, check_whole
+from .checks import InputError, OutOfTime, check_choice, check_range, check_whole
 from .cores import thread_variables, usable_cores
 from .paths import cache_root, data_root, models_root, project_root, reports_root
 from .quiet import quiet_stderr
@@ -73,7 +73,7 @@ def check_options(cluster: str | None, threads: int | None, gpus: float | None) 
         a cluster.
     """
     if cluster is None and (threads is not None or gpus is not None):
-        raise InputError("threads, gpus: go with --cluster, and say what each of its tasks gets")
+        raise InputError("threads, gpus: can only be used with --cluster; they are what each of its tasks gets")
     if cluster is not None:
         check_installed(cluster)
     return Share(threads or 1, gpus or 0.0)
@@ -197,7 +197,7 @@ class Cluster:
             parts: the parts, of any type.
             workers: largest number of processes; None for as many as fit.
         Yields: the results as they come, in any order.
-        Raises: what the class or its objects raise.
+        Raises: what the class or its objects raise; `OutOfTime` if the cluster itself or too many processes are lost.
         """
         import ray
 
@@ -220,7 +220,7 @@ class Cluster:
                     raise result
                 yield result
         except ray.exceptions.RayError as error:
-            raise LostTask(_first_line(error)) from None
+            raise OutOfTime(f"cluster: processes were ended from outside ({_first_line(error)})") from None
 
 
 @contextlib.contextmanager
@@ -250,7 +250,7 @@ def connected(cluster: str | None, share: Share | None = None) -> Iterator[Clust
 
 
 def _connect(address, share):
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray reports its use to its makers
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray sends usage statistics
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # notes in the middle of a command
     import ray
 
@@ -290,7 +290,7 @@ def _variables(share):
 
 
 def _check_address(address):
-    """Raises `InputError` for an address that Ray would wait for in vain."""
+    """Raises `InputError` for an address that Ray would wait for without end."""
     if address in ("local", "auto"):
         return
     host, _, port = address.rpartition(":")

@@ -73,7 +73,7 @@ class _Behaviour(ast.NodeTransformer):
         return ast.Assign([node.target], node.value) if node.value else ast.Expr(ast.Tuple([bare, node.target]))
 
     def visit_Call(self, node):
-        """Replaces `sharing.function(x, ...)` by x: how work is shared among devices does not change what it gives."""
+        """Replaces `sharing.function(x, ...)` by x, which it returns on one device: see `common.sharing`."""
         function = node.func
         is_sharing = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
         if is_sharing and node.args and self.names.get(function.value.id) == "sharing":

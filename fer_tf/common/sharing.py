@@ -1,8 +1,8 @@
 """How the batches of a training are shared among several devices and processes.
 
-The training code calls these functions everywhere. On one device they return their first argument unchanged. The
-result of a training does not depend on how it is shared, so `fer_tf.common.hashes.code_fingerprint` reads a call as its
-first argument.
+The training code calls these functions everywhere. On one device they return their first argument unchanged, so
+`fer_tf.common.hashes.code_fingerprint` reads a call as its first argument. On several devices a training is the same
+task. Its result can differ by rounding, and TensorFlow draws dropout for each device (DISTRIBUTED.md).
 """
 
 import contextlib

@@ -1,12 +1,12 @@
 """Predicts very many pictures on a cluster, into a folder of files with some pictures each: the shards.
 
-    scores/job.json                    the job: model, settings, files
-    scores/journal.jsonl               a line for each finished shard
+    scores/_job.json                   the job: model, settings, files
+    scores/_journal.jsonl              a line for each finished shard
     scores/part-000000.csv             (or .parquet) the rows of the first pictures; together they are `predict`'s csv
     scores/part-000001.csv …
 
 A shard appears when it is complete, and the same call makes those that are missing. A picture that cannot be read is a
-row with an error, as in `predict_files`.
+row with an error, as in `predict_files`. Readers of a folder of Parquet files skip names that begin with _.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from .resumable_csv import write_rows
 
 FORMATS = ("csv", "parquet")
 SHARD_FILES = 1024
-JOB, JOURNAL = "job.json", "journal.jsonl"
+JOB, JOURNAL = "_job.json", "_journal.jsonl"
 # Failed pictures of a shard that are named in the journal; the shard itself has all of them.
 _NAMED = 10
 
@@ -136,8 +136,8 @@ def _bind(out, job):
         raise InputError(f"out: {out} is a file; with --cluster give a folder for the shards")
     stored = read_json(out / JOB)
     if stored and stored != job:
-        differing = [key for key in job if stored.get(key) != job[key]]
-        what = "the model, its settings or the list of files" if differing == ["job"] else ", ".join(differing[1:])
+        differing = [key for key in job if key != "job" and stored.get(key) != job[key]]
+        what = ", ".join(differing) or "the model, its settings or the list of files"
         raise InputError(f"out: {out} holds shards of another prediction ({what} differ); give another folder")
     if not stored and out.is_dir() and any(out.iterdir()):
         raise InputError(f"out: {out} is not empty and holds no shards; give a new or empty folder")
@@ -188,7 +188,7 @@ class ShardWriter:
     def __init__(self, arguments: dict[str, Any], out: str, form: str, job: str) -> None:
         need_file(Path(out) / JOB, "--out")
         if read_json(Path(out) / JOB).get("job") != job:
-            raise InputError(f"out: {out} holds another prediction by now")
+            raise InputError(f"out: {out} now holds another prediction")
         self.out, self.form = out, form
         self.recognizer = EmotionRecognizer(**arguments)
 

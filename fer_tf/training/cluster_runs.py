@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from ..common.checks import InputError
@@ -19,8 +20,8 @@ _INTERRUPTED = 130
 class ClusterRun:
     """A run as a task of a cluster, with the methods of `subprocess.Popen` that the queue uses.
 
-    It is a process of its own on one of the computers, which ends with its task. A killed one is not started again by
-    the cluster: the queue does this, and counts.
+    It is a process of its own on one of the computers, which ends with its task. The queue restarts a killed run and
+    counts the attempts.
 
     Args:
         cluster: the cluster.
@@ -57,15 +58,17 @@ class ClusterRun:
             fault, code = str(error), -signal.SIGKILL
         except InputError as error:
             fault, code = f"error: {error}", 2
+        except Exception as error:  # whatever it is, the other runs go on
+            fault, code = f"{type(error).__name__}: {error}", 1
         with open(self.log, "a", encoding="utf-8") as file:  # where the queue looks for the reason
             file.write(f"{fault}\n")
         return code
 
-    def wait(self, timeout: float) -> int:
-        """Waits for the end; raises `subprocess.TimeoutExpired` after `timeout` seconds."""
-        until = time.monotonic() + timeout
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for the end; raises `subprocess.TimeoutExpired` after `timeout` seconds (None: no limit)."""
+        until = float("inf") if timeout is None else time.monotonic() + timeout
         while (code := self.poll()) is None:
-            if time.monotonic() > until:
+            if timeout is not None and time.monotonic() > until:
                 raise subprocess.TimeoutExpired("a run on a cluster", timeout)
             time.sleep(_LOOKED_AT)
         return code
@@ -108,4 +111,7 @@ def _exit_code(command):
         runpy.run_module("fer_tf", run_name="__main__", alter_sys=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:  # as in a process of its own: the reason is in the log
+        traceback.print_exc()
+        return 1
     return 0

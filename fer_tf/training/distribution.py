@@ -60,18 +60,18 @@ def started(
         hosts: host:port of each process, with commas between them; "" for one process.
         rank: the place of this process in `hosts`.
         verbose: a line of progress.
-    Raises: `InputError` for wrong arguments, too many devices, a host that does not come, or hosts without JAX.
+    Raises: `InputError` for wrong arguments, too many devices, a host that does not connect, or hosts without JAX.
     """
     global _chosen, _group
     count = parse_devices(devices or ("all" if hosts else ""))
     if rank is not None and not hosts:
-        raise InputError("rank: goes with --hosts alone")
-    if hosts:
-        _group = _met(processes.parse_hosts(hosts, rank), count, verbose)
-    else:
-        _split_processor(count)
-    import_keras()
+        raise InputError("rank: can only be used with --hosts")
     try:
+        if hosts:
+            _meet(processes.parse_hosts(hosts, rank), count, verbose)
+        else:
+            _split_processor(count)
+        import_keras()
         _chosen = _counted(count)
         yield
     except BaseException as error:
@@ -117,26 +117,27 @@ def _is_jax():
     return keras.backend.backend() == "jax"
 
 
-def _met(chosen: Hosts, count: int, verbose: bool):
+def _meet(chosen: Hosts, count: int, verbose: bool):
     """Connects the processes, and JAX's own connections between them."""
+    global _group
     if not _is_jax():
         raise InputError("hosts: training on several hosts needs JAX; set KERAS_BACKEND=jax on every host")
+    # from here on the others learn why this process ends
+    _group, coordinator = processes.meet(chosen, functools.partial(say, verbose))
+    _split_processor(count)
     import jax
 
-    found, coordinator = processes.meet(chosen, functools.partial(say, verbose))
-    _split_processor(count)
     # it would catch SIGTERM and let the process continue
     jax.config.update("jax_enable_preemption_service", False)
     # what keras.distribution.initialize calls, without its guess of devices and cluster
     with quiet_stderr():
         jax.distributed.initialize(
             coordinator,
-            len(found),
-            found.rank,
+            len(_group),
+            _group.rank,
             local_device_ids=list(range(count)) if count else None,
             cluster_detection_method="deactivate",
         )
-    return found
 
 
 def _split_processor(count):
@@ -169,7 +170,7 @@ def _local_devices():
 
 
 def _counted(count):
-    """The number of this process's devices that are used; `InputError` if there are less than asked for."""
+    """The number of this process's devices that are used; `InputError` if there are fewer."""
     there = len(_local_devices())
     if count > there:
         why = "" if has_accelerator() else ": a processor is divided only before Keras has computed anything"

@@ -147,7 +147,7 @@ def fit(
         return model, training_facts(model, [])
     measured = {"chosen": experiment.precision}
     if experiment.precision == "auto":
-        measured = _measured_precision(training_data, experiment, seed, progress)
+        measured = measured_precision(training_data, experiment, seed, progress)
         experiment = replace(experiment, precision=measured["chosen"])
         model = model if experiment.precision == "float32" else start(training_data, experiment, seed)
     if models.starts_from_nothing(experiment):
@@ -209,8 +209,13 @@ def _as_float32(model, experiment, training_data, seed):
     return plain
 
 
-def _measured_precision(training_data, experiment, seed, progress):
-    """The choice of `precision.choose` when this run began; a resumed run keeps its precision."""
+def measured_precision(training_data: TrainingData, experiment: Experiment, seed: int, progress: Progress) -> dict:
+    """The choice of `precision.choose` when this run began; a resumed run keeps its precision.
+
+    Args:
+        training_data, experiment, seed, progress: as in `fit`.
+    Returns: the dict of `precision.choose`, which is also written into the run's `precision.json`.
+    """
     path, task = progress.directory / "precision.json", progress.task or progress.fingerprint
     stored = read_json(path)
     if stored.get("task") == task:
@@ -223,7 +228,7 @@ def _measured_precision(training_data, experiment, seed, progress):
         compile_with(model, keras.optimizers.SGD(1e-6), experiment)
         return model
 
-    images = training_data.train.fetch(range(len(targets)))
+    images = training_data.train.fetch(np.arange(len(targets)))
     measured = precision.choose(compiled, images, targets)
     write_json(path, {"task": task, "measured": measured})
     say(progress.verbose, f"{progress.name}: precision {measured['chosen']} ({measured})")

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..common.checks import InputError, OutOfTime, check_whole
+from ..common.checks import InputError, OutOfTime, check_range, check_whole
 from ..common.text import one_line
 
 # Seconds to wait until all processes have been started; a variable of the environment.
@@ -29,6 +29,10 @@ _WAIT = 300.0
 _BEAT, _SILENT = 5.0, 30.0
 # The exit code of a process that lost another one: a temporary failure, try again (sysexits.h).
 LOST = 75
+# The exit code for a wrong input: the same command would end in the same way.
+_WRONG = 2
+_PIECE = 1_000_000  # bytes that are read at once
+_BEAT_MESSAGE = b'{"kind": "beat", "content": null, "bytes": 0}\n'
 _AGAIN = "The same command on every host resumes after the last finished epoch"
 
 
@@ -95,17 +99,33 @@ class _Peer:
         with self.writing:
             self.connection.sendall(header + blob)
 
+    def beat(self) -> None:
+        """Says that this process is there. A message that is being sent says so, too, and is not waited for."""
+        if self.writing.acquire(blocking=False):
+            try:
+                self.connection.sendall(_BEAT_MESSAGE)
+            finally:
+                self.writing.release()
+
     def receive(self) -> tuple[str, Any, bytes]:
         """The next message: kind, content and bytes. Raises `EOFError` if the other side has closed."""
         line = self.file.readline()
         if not line.endswith(b"\n"):
             raise EOFError
         header = json.loads(line)
-        blob = self.file.read(header["bytes"])
-        if len(blob) < header["bytes"]:
-            raise EOFError
         self.seen = time.monotonic()
-        return header["kind"], header["content"], blob
+        return header["kind"], header["content"], self._blob(header["bytes"])
+
+    def _blob(self, size):
+        """The bytes of a message. No beat comes between them, so each piece counts as one."""
+        blob = bytearray()
+        while len(blob) < size:
+            piece = self.file.read1(min(_PIECE, size - len(blob)))
+            if not piece:
+                raise EOFError
+            blob += piece
+            self.seen = time.monotonic()
+        return bytes(blob)
 
 
 class Group:
@@ -204,7 +224,8 @@ class Group:
             time.sleep(2 * _BEAT)  # a step that lost a process fails before its connection is seen to be closed
         self._closing.set()
         reason = one_line(str(error)) or type(error).__name__
-        self.tell("failed", f"{self.hosts.name(self.rank)} ended ({reason})")
+        code = _WRONG if isinstance(error, InputError) else LOST
+        self.tell("failed", {"reason": f"{self.hosts.name(self.rank)} ended ({reason})", "code": code})
         self.close(waits=False)
 
     def close(self, waits: bool = True) -> None:
@@ -227,7 +248,7 @@ class Group:
                     peer.said_bye = True
                 elif kind == "failed":
                     if not self._closing.is_set():
-                        self.end(content)
+                        self.end(content["reason"], content["code"])
                 elif kind != "beat":
                     peer.inbox.put((kind, content, blob))
         except (OSError, EOFError, ValueError):
@@ -237,20 +258,26 @@ class Group:
     def _watch(self):
         """Says every few seconds that this process is there, and looks for those that are silent."""
         while not self._closing.wait(_BEAT):
-            self.tell("beat")
             for peer in self.peers.values():
+                with contextlib.suppress(OSError):
+                    peer.beat()
                 if not peer.said_bye and time.monotonic() - peer.seen > _SILENT:
                     self.end(f"{self.hosts.name(peer.rank)} was lost: no sign of life for {_SILENT:.0f} seconds")
 
-    def end(self, reason: str) -> NoReturn:
-        """Ends this process at once: a step that waits for a lost process cannot be interrupted in another way."""
+    def end(self, reason: str, code: int = LOST) -> NoReturn:
+        """Ends this process at once: a step that waits for a lost process cannot be interrupted in another way.
+
+        Args:
+            reason: why it ends.
+            code: the exit code; 2 for a wrong input, which the same command would meet again.
+        """
         if self.leads and not self._closing.is_set():
             self._closing.set()
-            self.tell("failed", reason)
+            self.tell("failed", {"reason": reason, "code": code})
         if self.scratch:
             shutil.rmtree(self.scratch, ignore_errors=True)
-        print(f"error: {reason}. {_AGAIN}", file=sys.stderr, flush=True)
-        os._exit(LOST)
+        print(f"error: {reason}" if code == _WRONG else f"error: {reason}. {_AGAIN}", file=sys.stderr, flush=True)
+        os._exit(code)
 
 
 def meet(hosts: Hosts, say: Callable[[str], None] = print) -> tuple[Group, str]:
@@ -260,9 +287,10 @@ def meet(hosts: Hosts, say: Callable[[str], None] = print) -> tuple[Group, str]:
         hosts: `Hosts`.
         say: prints a line of progress.
     Returns: the group, and the address host:port where JAX's processes meet, on the host of rank 0.
-    Raises: `InputError` if not all processes have come within the time of $FER_TF_HOSTS_WAIT (seconds, default 300).
+    Raises: `InputError` if not all processes have come within the time of $FER_TF_HOSTS_WAIT (seconds, default 300), or
+        if this is not a number from 0.
     """
-    seconds = float(os.environ.get(WAIT) or _WAIT)
+    seconds = _seconds_to_wait()
     until = time.monotonic() + seconds
     if hosts.rank == 0:
         say(f"rank 0 waits at {hosts.addresses[0][0]}:{hosts.addresses[0][1]} for {len(hosts.addresses) - 1} more")
@@ -273,6 +301,14 @@ def meet(hosts: Hosts, say: Callable[[str], None] = print) -> tuple[Group, str]:
         return Group(hosts, peers), coordinator
     peer = _connect(hosts, until, seconds)
     return Group(hosts, {0: peer[0]}), peer[1]
+
+
+def _seconds_to_wait():
+    text = os.environ.get(WAIT) or str(_WAIT)
+    try:
+        return check_range(WAIT, float(text), low=0)
+    except ValueError:
+        raise InputError(f"{WAIT}: must be a number of seconds from 0; received {text!r}") from None
 
 
 def _free_port():

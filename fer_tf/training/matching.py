@@ -62,12 +62,10 @@ class MapBatches(keras.utils.PyDataset):
     def __init__(self, split, maps, mirrored=None, batch_size=256, seed=None, epoch=0, unit=1.0, passes=1):
         super().__init__()
         self.split, self.maps, self.mirrored, self.unit = split, maps, mirrored, np.float32(unit)
-        self.batch_size, self.seed, self.epoch, self.passes = (
-            sharing.even(batch_size, len(split), learns=seed is not None),
-            seed,
-            epoch,
-            passes,
-        )
+        self.batch_size = sharing.even(batch_size, len(split), learns=seed is not None)
+        self.seed = seed
+        self.epoch = epoch
+        self.passes = passes
         self._lay_out()
 
     def _lay_out(self):

@@ -138,7 +138,7 @@ def _start_next(todo, jobs, settings, stop_at, verbose):
         if _has_ended(entry) or is_done or queue_state.is_run_by_hand(entry):
             lock.close()
             continue
-        # a cluster may have lost room meanwhile; there the number means nothing
+        # a cluster may have lost room in the meantime; there the number means nothing
         slot = min(set(range(settings.slots)) - {job.slot for job in jobs}, default=0)
         jobs.append(_Job(entry, _launch(entry, settings, stop_at, slot, lock), slot, lock))
         checkpoint.say(verbose, f"start  {entry.name}")

@@ -329,7 +329,7 @@ def _fit(run, directory, record, ds, experiment, verbose, model, teacher):
         if model is None:  # the others have not built one
             raise InputError(f"{run}: its files are damaged; train it again with --force")
         if experiment.precision == "auto":  # measured on one host for all
-            fitting._measured_precision(ds.training_data(), experiment, record["seed"], progress)
+            fitting.measured_precision(ds.training_data(), experiment, record["seed"], progress)
         group.send_files(directory, distribution.resumed_from(directory))
     model, facts = _trained(ds, experiment, record["seed"], progress, model, teacher)
     records.write_training(directory, beginning, facts)

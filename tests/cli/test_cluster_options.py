@@ -55,8 +55,8 @@ def test_prepare_and_doctor_use_the_cluster(capsys, home, inline):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["a.png", "--threads", 2], "threads, gpus: go with --cluster"),
-        (["a.png", "--shard-files", 2], "workers, shard_format, shard_files: go with --cluster"),
+        (["a.png", "--threads", 2], "threads, gpus: can only be used with --cluster"),
+        (["a.png", "--shard-files", 2], "workers, shard_format, shard_files: can only be used with --cluster"),
         (["a.png", "--cluster", "ray"], "cluster: needs --out, the folder for the shards"),
         (["a.png", "--cluster", "ray", "--out", "x", "--annotate", "y"], "cluster: predicts pictures; --annotate"),
         (["--webcam", 0, "--cluster", "ray", "--out", "x"], "cluster: predicts pictures"),

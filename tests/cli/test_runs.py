@@ -101,7 +101,7 @@ def test_training_on_a_broken_csv_leaves_nothing(capsys, home):
     [
         (("--devices", "some"), "devices: must be all or a whole number from 1; received 'some'"),
         (("--devices", "99"), "devices: there are 1; received 99"),
-        (("--rank", "1"), "rank: goes with --hosts alone"),
+        (("--rank", "1"), "rank: can only be used with --hosts"),
         (("--hosts", "a:1,b:2"), "rank: missing; give --rank K, this process's place in --hosts, 0 to 1"),
         (("--hosts", "a:1,b:2", "--rank", "2"), "rank: must be 0 to 1, the place in --hosts; received 2"),
         (("--hosts", "a,b", "--rank", "0"), "hosts: an address must be host:port, such as 10.0.0.1:7000; received 'a'"),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import psutil
@@ -17,7 +18,7 @@ import pytest
 from fixtures import BROKEN, write_face
 
 from fer_tf.common import cluster
-from fer_tf.common.checks import InputError
+from fer_tf.common.checks import InputError, OutOfTime
 from fer_tf.common.cluster import Share, check_options, connected, need_file
 from fer_tf.common.cores import thread_variables
 from fer_tf.predict import EmotionRecognizer
@@ -44,7 +45,7 @@ def test_a_wrong_share_names_the_fault(values, message):
 def test_options_of_a_cluster_need_one_that_is_known_and_installed(monkeypatch):
     assert check_options(None, None, None) == Share(1, 0.0)
     for threads, gpus in ((2, None), (None, 0.5)):
-        with pytest.raises(InputError, match="threads, gpus: go with --cluster"):
+        with pytest.raises(InputError, match="threads, gpus: can only be used with --cluster"):
             check_options(None, threads, gpus)
     with pytest.raises(InputError, match="cluster: allowed are ray; received 'slurm'"):
         check_options("slurm", None, None)
@@ -107,6 +108,16 @@ def test_how_many_tasks_fit_on_a_computer():
     shares = (Share(), Share(3), Share(16), Share(1, 1), Share(1, 0.25), Share(1, 2))
     assert [cluster._fitting(node, share) for share in shares] == [8, 2, 0, 1, 4, 0]
     assert cluster._fitting({}, Share()) == 0
+
+
+def test_lost_processes_end_a_list_of_parts_with_the_advice_to_resume(monkeypatch):
+    ray = Mock()
+    ray.exceptions.RayError = type("RayError", (Exception,), {})
+    parts = ray.data.from_items.return_value.map.return_value
+    parts.iter_rows.side_effect = ray.exceptions.RayError("The actor died.\nMore about it")
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    with pytest.raises(OutOfTime, match=r"cluster: processes were ended from outside \(The actor died\.\)$"):
+        list(cluster.Cluster(Share()).each(dict, {}, [1], workers=1))
 
 
 # with Ray
@@ -180,7 +191,7 @@ def test_a_killed_process_costs_no_row_of_a_prediction_and_gives_none_twice(
     predict_files(EmotionRecognizer(**arguments), files, "whole.csv", progress=False)
     rows = [line for path in sorted(Path("scores").glob("part-*")) for line in path.read_text().splitlines()[1:]]
     assert rows == Path("whole.csv").read_text().splitlines()[1:]
-    assert len((Path("scores") / "journal.jsonl").read_text().split()) > 12
+    assert len((Path("scores") / "_journal.jsonl").read_text().split()) > 12
 
 
 SEARCH = """

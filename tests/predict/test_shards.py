@@ -47,12 +47,13 @@ def test_parquet_has_the_same_rows(arguments, files, home):
     parts = [pd.read_parquet(path) for path in sorted((home / "scores").glob("part-*.parquet"))]
     frame, expected = pd.concat(parts, ignore_index=True), EmotionRecognizer(**arguments).predict(files)
     pd.testing.assert_frame_equal(frame, expected[frame.columns], check_dtype=False)
+    pd.testing.assert_frame_equal(pd.read_parquet(home / "scores"), frame)  # other files of the folder are skipped
 
 
 def test_only_missing_shards_are_made_and_counts_are_those_of_all(arguments, files, home):
     first = predicted(arguments, files)
     (home / "scores" / "part-000001.csv").unlink()
-    journal = home / "scores" / "journal.jsonl"
+    journal = home / "scores" / "_journal.jsonl"
     kept = [line for line in journal.read_text().splitlines() if not line.startswith('{"number": 2')]
     journal.write_text("\n".join(kept) + '\n{"number": 2, "pic')  # killed between the shard and its line
     cluster, said = InlineCluster(), []
@@ -63,18 +64,25 @@ def test_only_missing_shards_are_made_and_counts_are_those_of_all(arguments, fil
     assert predicted(arguments, files).new == 0
 
 
-@pytest.mark.parametrize("change", ["files", "settings", "shard_files", "format"])
-def test_a_folder_of_another_prediction_is_refused_and_kept(arguments, files, home, change):
+OTHER = "the model, its settings or the list of files"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [("files", "files"), ("order", OTHER), ("settings", OTHER), ("shard_files", "shard_files"), ("format", "format")],
+)
+def test_a_folder_of_another_prediction_is_refused_and_kept(arguments, files, home, change, what):
     predicted(arguments, files)
     before = {path.name: path.read_bytes() for path in (home / "scores").iterdir()}
     given = {"arguments": arguments, "files": files}
     given |= {
         "files": {"files": files[1:]},
+        "order": {"files": files[::-1]},
         "settings": {"arguments": {**arguments, "classes": None, "select": "largest"}},
         "shard_files": {"shard_files": 5},
         "format": {"form": "parquet"},
     }[change]
-    with pytest.raises(InputError, match="holds shards of another prediction"):
+    with pytest.raises(InputError, match=rf"holds shards of another prediction \({what} differ\)"):
         predicted(**given)
     assert {path.name: path.read_bytes() for path in (home / "scores").iterdir()} == before
 
@@ -96,9 +104,9 @@ def test_what_cannot_be_predicted_in_shards_is_refused(arguments, files, home):
 
 
 def test_a_computer_that_does_not_see_the_folder_says_so_before_it_loads_the_model(home):
-    with pytest.raises(InputError, match="does not see .*job.json; put --out into a folder that all computers"):
+    with pytest.raises(InputError, match="does not see .*_job.json; put --out into a folder that all computers"):
         ShardWriter({"model": "none.h5"}, str(home / "nowhere"), "csv", "job")
     os.makedirs("scores")
-    (home / "scores" / "job.json").write_text(json.dumps({"job": "other"}))
-    with pytest.raises(InputError, match="holds another prediction by now"):
+    (home / "scores" / "_job.json").write_text(json.dumps({"job": "other"}))
+    with pytest.raises(InputError, match="now holds another prediction"):
         ShardWriter({"model": "none.h5"}, "scores", "csv", "job")

@@ -56,19 +56,32 @@ def test_what_becomes_of_a_task_is_an_exit_code(tmp_path, monkeypatch):
         stopped.wait(0.01)
     stopped.send_signal(2)
     assert stopped.wait(1) == 130
-    assert started(tmp_path, Eager(lost=1)).wait(1) == -9
+    assert started(tmp_path, Eager(lost=1)).wait() == -9
     assert (tmp_path / "log").read_text() == "killed\n"
 
 
-class Runs:
-    """Replaces `run_command`: finishes the entry with the seed of the command."""
+def test_an_error_in_a_command_is_exit_code_1_with_its_traceback(capsys, monkeypatch):
+    def fail(*arguments, **options):
+        raise MemoryError("no room for the maps")
 
-    def __init__(self, entries):
+    monkeypatch.setattr(cluster_runs.runpy, "run_module", fail)
+    monkeypatch.setattr(sys, "argv", [])
+    assert cluster_runs._exit_code(["list"]) == 1
+    assert capsys.readouterr().err.endswith("MemoryError: no room for the maps\n")
+
+
+class Runs:
+    """Replaces `run_command`: finishes the entry with the seed of the command, unless this seed is `failing`."""
+
+    def __init__(self, entries, failing=None):
         self.entries, self.done = {str(entry.seed): entry for entry in entries}, []
+        self.failing = failing
 
     def __call__(self, command, log, lock, environment, nice):
         need_file(lock, "reports")
         seed = command[command.index("--seed") + 1]
+        if seed == self.failing:
+            raise ValueError("the loss is nan")
         self.done.append(seed)
         finish(self.entries[seed])
         return 0
@@ -100,6 +113,16 @@ def test_a_run_that_is_lost_again_and_again_has_failed(fresh_home, monkeypatch):
     cluster = Eager(lost=9)
     assert states(entries, cluster) == ["failed"]
     assert len(cluster.started) == 3
+
+
+def test_an_error_of_one_run_does_not_end_the_others(fresh_home, monkeypatch):
+    entries = [cnn(seed) for seed in range(3)]
+    runs = Runs(entries, failing="0")
+    monkeypatch.setattr(cluster_runs, "run_command", runs)
+    table = run_queue(entries, Settings(cluster=Eager()), verbose=False).set_index("run")
+    assert [table.loc[entry.name, "state"] for entry in entries] == ["failed", "finished", "finished"]
+    assert queue_state.note(entries[0])["reason"] == "ValueError: the loss is nan"
+    assert sorted(runs.done) == ["1", "2"]
 
 
 def test_a_computer_that_does_not_see_the_reports_fails_the_run_with_the_reason(fresh_home, monkeypatch):

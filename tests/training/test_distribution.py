@@ -5,6 +5,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -66,12 +68,27 @@ def test_the_environment_chooses_for_runs_of_a_queue(monkeypatch):
 
 
 def test_hosts_need_jax_and_a_rank_needs_hosts(monkeypatch):
-    with pytest.raises(InputError, match="rank: goes with --hosts alone"), distribution.started(rank=1):
+    with pytest.raises(InputError, match="rank: can only be used with --hosts"), distribution.started(rank=1):
         pass
     monkeypatch.setattr(distribution, "_is_jax", lambda: False)
     wanted = "hosts: training on several hosts needs JAX; set KERAS_BACKEND=jax"
     with pytest.raises(InputError, match=wanted), distribution.started(hosts="a:1,b:2", rank=0):
         pass
+
+
+def test_the_others_learn_why_a_process_cannot_start(monkeypatch):
+    """Also before JAX is connected."""
+    failed = []
+    group = SimpleNamespace(fail=failed.append)
+    monkeypatch.setattr(hosts, "meet", lambda *_: (group, "127.0.0.1:1"))
+    monkeypatch.setattr(distribution, "_is_jax", lambda: True)
+    monkeypatch.setattr(distribution, "_leave_jax", lambda error: None)
+    fault = RuntimeError("no such device")
+    monkeypatch.setattr(distribution, "_split_processor", Mock(side_effect=fault))
+    with pytest.raises(RuntimeError, match="no such device"), distribution.started("2", "127.0.0.1:1,127.0.0.1:2", 1):
+        pass
+    assert failed == [fault]
+    assert distribution.group() is None
 
 
 def test_a_batch_must_be_divisible(chosen):

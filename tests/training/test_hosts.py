@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from loopback import addresses
 
-from fer_tf.common.checks import InputError
+from fer_tf.common.checks import InputError, OutOfTime
 from fer_tf.training import hosts
 from fer_tf.training.hosts import Hosts, meet, parse_hosts
 
@@ -111,6 +111,13 @@ def test_a_host_that_does_not_come_is_named(monkeypatch):
         meet(Hosts((("no.such.host.invalid", 7000), places[1]), 1), lambda text: None)
 
 
+@pytest.mark.parametrize("text", ["five", "-1", "nan"])
+def test_a_wrong_time_to_wait_names_the_variable(monkeypatch, text):
+    monkeypatch.setenv(hosts.WAIT, text)
+    with pytest.raises(InputError, match=f"FER_TF_HOSTS_WAIT: must be a number of seconds from 0; received '{text}'"):
+        meet(Hosts(addresses(2), 0), lambda text: None)
+
+
 def test_a_port_that_is_taken_is_named():
     places = addresses(2)
     with socket.create_server(places[0]), pytest.raises(InputError, match=f"127.0.0.1:{places[0][1]} cannot be opened"):
@@ -197,14 +204,32 @@ def test_a_silent_host_is_lost_too(ended, capsys):
     groups[0]._closing.set()
 
 
-def test_the_reason_of_an_error_reaches_the_others(ended, capsys, tmp_path):
+def test_a_long_transfer_is_no_silence(ended):
+    """Neither for its receiver, which gets pieces and no beats, nor for the third process, which waits."""
+    groups = all_met(3)
+    peer = groups[0].peers[1]
+    with peer.writing:  # as `send`, on a slow network
+        peer.connection.sendall(b'{"kind": "file", "content": "checkpoint.npz", "bytes": 1200}\n')
+        for _ in range(12):
+            time.sleep(0.1)
+            peer.connection.sendall(bytes(100))
+    assert groups[1].hear("file") == ("checkpoint.npz", bytes(1200))
+    assert ended == []
+    close(groups)
+
+
+@pytest.mark.parametrize(("kind", "code"), [(InputError, 2), (OutOfTime, hosts.LOST), (RuntimeError, hosts.LOST)])
+def test_the_reason_of_an_error_reaches_the_others(ended, capsys, tmp_path, kind, code):
+    """With the hint to start again only where this can help."""
     groups = all_met(2)
     groups[1].scratch = tmp_path / "scratch"
     groups[1].scratch.mkdir()
-    groups[0].fail(InputError("depth: the maps have 6 channels"))
+    groups[0].fail(kind("depth: the maps have 6 channels"))
     wait_for(lambda: ended)
+    assert ended == [code]
     assert "rank 0 (127.0.0.1:" in (text := capsys.readouterr().err)
     assert "ended (depth: the maps have 6 channels)" in text
+    assert ("The same command on every host resumes" in text) == (code == hosts.LOST)
     assert not (tmp_path / "scratch").exists()
     groups[1]._closing.set()
 

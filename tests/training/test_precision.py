@@ -27,4 +27,4 @@ def test_the_faster_precision_is_taken_recorded_and_kept(tmp_path, tiny_faces, m
     assert model.get_layer("pool").dtype_policy.name == "float32", "what is saved computes in float32"
     monkeypatch.setattr(precision, "_milliseconds", None)  # a resumed run does not measure again
     experiment, progress = resolve("compact", "smoke", COMPACT), fitting.Progress(tmp_path, "f", verbose=False)
-    assert fitting._measured_precision(None, experiment, 0, progress)["chosen"] == faster
+    assert fitting.measured_precision(None, experiment, 0, progress)["chosen"] == faster

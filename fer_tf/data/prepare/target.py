@@ -119,7 +119,11 @@ class Target:
         write_text(self.out / SETTINGS, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     def log(self, dataset: str, batch: Sequence[Picture]) -> None:
-        """Adds a batch to the journal. This comes before the files are written, so each file has a line."""
+        """Adds a batch to the journal.
+
+        On one computer this comes before the files are written, so each file has a line. The tasks of a cluster write
+        the files first.
+        """
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps([dataset, int(picture.row), picture.outcome, picture.detail]) + "\n" for picture in batch]
         with open(self.journal, "a", encoding="utf-8") as file:
