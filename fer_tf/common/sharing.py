@@ -90,7 +90,8 @@ def placed(arrays: tuple, count: int) -> tuple:
 def even(batch_size: int, count: int, learns: bool = False) -> int:
     """The size of batches in which each device gets a picture of every batch.
 
-    Only where each device takes its part by itself (TensorFlow) that must be so for the last batch, too.
+    Only where each device takes its part by itself (TensorFlow) that must be so for the last batch, too. There Keras
+    also adds up the devices' parts of the first batch, so they must be equal.
 
     Args:
         batch_size: about this size.
@@ -104,7 +105,7 @@ def even(batch_size: int, count: int, learns: bool = False) -> int:
     largest = max(batch_size // devices, 1) * devices
     if not _current.is_mirrored:
         return largest
-    sizes = range(largest, 0, -devices)
+    sizes = range(min(largest, count - count % devices), 0, -devices)
     found = next((size for size in sizes if count >= devices and not 0 < count % size < devices), None)
     if found is None:
         raise InputError(f"devices: {count} pictures cannot be shared by {devices} devices; use fewer devices")

@@ -47,12 +47,13 @@ def test_devices_that_split_a_batch_by_themselves_get_a_copy_each():
         np.testing.assert_array_equal(sharing.share(BATCH[:3], learns=False), [0, 1, 2])
 
 
-@pytest.mark.parametrize(("devices", "count"), [(2, 257), (2, 3589), (3, 256), (4, 1025), (8, 8)])
+@pytest.mark.parametrize(("devices", "count"), [(2, 257), (2, 3589), (2, 167), (3, 256), (3, 10), (4, 1025), (8, 8)])
 def test_validation_gives_each_device_a_picture_of_every_batch(devices, count):
     with shared(Sharing(devices=devices, is_mirrored=True)):
         size = sharing.even(256, count)
         assert size % devices == 0
         assert not 0 < count % size < devices
+        assert min(size, count) % devices == 0, "Keras adds up the devices' parts of the first batch"
         assert sharing.even(250, count, learns=True) == 250, "the experiment's batch size is not changed"
 
 
