@@ -11,6 +11,8 @@ from fer_tf.data.feeding.epoch_plan import target_matrix
 from fer_tf.models.inference import predict_probabilities
 from fer_tf.training import checkpoint
 
+# "auto" could choose another precision for each of two runs that are compared
+SETTINGS = {"limit": 32, "precision": "float32"}
 pytestmark = pytest.mark.usefixtures("untraced")
 
 
@@ -26,9 +28,9 @@ def test_an_interrupted_fit_with_all_of_them_ends_bit_for_bit_the_same(tmp_path,
         with monkeypatch.context() as patch:
             patch.setattr(checkpoint.EpochKeeper, "on_epoch_begin", stopping_at(stop))
             with pytest.raises(KeyboardInterrupt):
-                fit_compact(tiny_faces, tmp_path / "stopped", limit=32)
-    stopped, _, one = fit_compact(tiny_faces, tmp_path / "stopped", limit=32)
-    whole, facts, other = fit_compact(tiny_faces, tmp_path / "whole", limit=32)
+                fit_compact(tiny_faces, tmp_path / "stopped", **SETTINGS)
+    stopped, _, one = fit_compact(tiny_faces, tmp_path / "stopped", **SETTINGS)
+    whole, facts, other = fit_compact(tiny_faces, tmp_path / "whole", **SETTINGS)
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
     for first, second in zip(stopped.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(first, second)
