@@ -289,7 +289,7 @@ def check_dataset(name: str, data_dir: str | Path | None = None) -> list[str]:
 
 
 def _checked_share(share):
-    """A share above 0 and at most 1; None is all."""
+    """The share as a number above 0 and at most 1. None means all images, and gives 1."""
     share = 1 if share is None else share
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise InputError(f"train_share: must be a number above 0 and at most 1 (all); received {share!r}")
