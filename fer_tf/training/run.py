@@ -77,11 +77,8 @@ def run_experiment(
     ds = whole.limited(experiment.limit, seed) if experiment.limit else whole
     check_splits(ds, learns=experiment.epochs > 0)
     if experiment.salient_by:
-        settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
-        source = run_experiment(
-            experiment.salient_by, dataset, protocol, seed, size, data_dir, dataset_options, verbose=verbose, **settings
-        )
-        ds = explain.salient_dataset(saving.load_model(source.model_path), ds, experiment.saliency, verbose)
+        source = {"dataset": dataset, "protocol": protocol, "seed": seed, "size": size, "data_dir": data_dir}
+        ds = _salient(ds, experiment, overrides, verbose, dataset_options=dataset_options, **source)
     run = records.run_name(name, dataset, ds.protocol, seed, options)
     directory = records.run_directory(run)
     if ds.second is not None:
@@ -109,6 +106,13 @@ def run_experiment(
         records.refresh(directory, record)
         _evaluate(run, directory, record, ds, verbose)
         return _finished(directory, group)
+
+
+def _salient(ds, experiment, overrides, verbose, **source):
+    """The dataset with pictures that `experiment.salient_by` has weighted; that experiment is trained first."""
+    settings = {key: value for key, value in overrides.items() if key not in ("salient_by", "saliency")}
+    trained = run_experiment(experiment.salient_by, **source, verbose=verbose, **settings)
+    return explain.salient_dataset(saving.load_model(trained.model_path), ds, experiment.saliency, verbose)
 
 
 def _built(begin, ds, experiment, seed, group):

