@@ -80,7 +80,7 @@ def workers():
     """The processes of the cluster that hold a model: Ray's processes are children of this one."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+        with contextlib.suppress(psutil.Error):  # it ended in between
             found += [process] if "MapWorker" in "".join(process.cmdline()) else []
     return found
 

@@ -58,7 +58,7 @@ Detector = Annotated[
     str | None,
     typer.Option(help="mtcnn, haar, yunet or none [default: yunet if its file is there, else mtcnn, else haar]."),
 ]
-FaceChoice = Annotated[str, typer.Option(help="all faces of a picture, or the largest.")]
+FaceChoice = Annotated[str, typer.Option(help="all (every face of a picture) or largest (one face).")]
 FaceMargin = Annotated[
     float, typer.Option(help="Enlarge the face box on each side by this fraction of its size (0.1 = 10 %).")
 ]
@@ -82,7 +82,8 @@ Pixels = Annotated[
 Classes = Annotated[
     str | None,
     typer.Option(
-        help="7: leave contempt out. For a model file that the kit did not make: its outputs in order. fer2013, "
+        help="7: leave contempt out (only predict and demo). "
+        "For a model file that the kit did not make: its outputs in order. fer2013, "
         "ferplus, affectnet, rafdb, alphabetical (folders read by flow_from_directory), or names with commas between "
         "them (also your own).",
     ),

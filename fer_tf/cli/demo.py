@@ -18,7 +18,7 @@ from .common import Channels, Classes, Detector, Guess, Logits, Pixels, app, dec
 )
 def demo(
     model: Annotated[
-        str | None, typer.Option(help="A .h5, .keras, .onnx or .tflite file [default: the bundled model].")
+        str | None, typer.Option(help="A .h5, .keras, .onnx or .tflite file [default: ferplus.h5, which ships].")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 takes any free port.")] = 7860,
     host: Annotated[str, typer.Option(help="Address to serve on; only this computer can reach 127.0.0.1.")] = (

@@ -32,7 +32,7 @@ from .common import (
 def explain(
     images: Annotated[list[str], typer.Argument(help="Pictures, and folders with all their subfolders.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")],
-    model: Annotated[str | None, typer.Option(help="A .h5 or .keras file [default: the bundled one].")] = None,
+    model: Annotated[str | None, typer.Option(help="A .h5 or .keras file [default: ferplus.h5, which ships].")] = None,
     method: Annotated[
         str,
         typer.Option(

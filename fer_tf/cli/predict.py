@@ -44,12 +44,12 @@ Pictures = Annotated[
 ModelFile = Annotated[
     str | None,
     typer.Option(
-        help="A .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (it is a program: use only those you "
-        "trust) [default: the bundled model]."
+        help="Name of a run, a .h5, .keras, .onnx or .tflite file, or a SavedModel's folder (it is a program: use only "
+        "those you trust) [default: ferplus.h5, which ships]."
     ),
 ]
 Csv = Annotated[
-    Path | None, typer.Option(help="The csv to write; the same command resumes it [default: a table on the screen].")
+    Path | None, typer.Option(help="The csv to write (with --cluster: a folder); the same command resumes it [default: print a table].")
 ]
 Runtime = Annotated[
     str | None,
@@ -62,7 +62,7 @@ Fps = Annotated[float | None, typer.Option(help="Use this number of frames per s
 Search = Annotated[
     float,
     typer.Option(
-        help="Seconds between two searches for faces in a video; faces are followed in between. 0: no following."
+        help="Seconds between two searches for faces in a video; in between, faces are followed. 0: search every frame."
     ),
 ]
 MinFace = Annotated[float, typer.Option(min=0, help="Leave out faces with fewer pixels; the search is then faster.")]

@@ -369,7 +369,7 @@ def bundle(
     adjust: Annotated[
         bool,
         typer.Option(
-            "--adjust/--no-adjust", help="Adjust the scores on the validation split: rare classes, then temperature."
+            "--adjust/--no-adjust", help="Adjust the scores on the validation split: first for rare classes, then for calibration."
         ),
     ] = True,
 ) -> None:

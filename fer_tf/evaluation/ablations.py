@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from .intervals import percent_interval
 from .metrics import holm_of_made
-from .over_seeds import compare, difference_text, mean_and_sd, option_text, p_text, seed_names
+from .over_seeds import accuracy_columns, compare, difference_text, option_text, p_text, seed_names
 
 # Settings that no ablation studies. If they differ, they may be the cause of a difference in accuracy.
 TRAINING = ("epochs", "passes", "matching_epochs", "width", "depth", "precision")
@@ -113,9 +112,7 @@ def _compared(first, second):
 
 
 def _row(question, model, test, reference):
-    record, metrics, _ = model[0]
-    accuracy, deviation = mean_and_sd(100 * run[1]["test"]["accuracy"] for run in model)
-    interval = percent_interval(metrics["test"]["intervals"]["accuracy"]) if len(model) == 1 else ""
+    record = model[0][0]
     return {
         "question": question,
         "dataset": record["dataset"],
@@ -123,9 +120,7 @@ def _row(question, model, test, reference):
         "options": option_text(record),
         "seeds": seed_names(run[0] for run in model),
         "model": record["experiment"],
-        "accuracy": accuracy,
-        "sd": deviation,
-        "95 % interval": interval,
+        **accuracy_columns([metrics["test"] for _, metrics, _ in model]),
         **test,
         "trained otherwise": _otherwise(record, reference[0][0]),
         "reduced": record["reduced"],

@@ -12,10 +12,10 @@ import pandas as pd
 
 from ..data.sources import FROM
 from . import ablations, comparison, tables
-from .intervals import percent_interval, percent_mean
+from .intervals import percent_mean
 from .label_kinds import labels_table
 from .metrics import bootstrap_intervals
-from .over_seeds import grouped, mean_and_sd, option_text, percent_text, seed_names, seeds_table
+from .over_seeds import accuracy_columns, grouped, mean_and_sd, option_text, percent_text, seed_names, seeds_table
 
 
 def document1_table(runs: Iterable[Any], experiments: Mapping[str, Any]) -> pd.DataFrame:
@@ -201,17 +201,11 @@ def lists_table(runs: Iterable[Any], datasets: Mapping[str, Any]) -> pd.DataFram
         for name in ("all", *_published_lists(members[0])):
             scores = [{"all": run.metrics["test"], **_published_lists(run)}[name] for run in members]
             row = {"dataset": record["dataset"], "protocol": record["protocol"], "model": record["experiment"]}
-            row |= {"seeds": seed_names(run.record for run in members), "list": name, **_scores(scores)}
+            row |= {"seeds": seed_names(run.record for run in members), "list": name, "images": scores[0]["n"]}
+            row |= accuracy_columns(scores)
             row["published"] = published.get(name, {}).get(record["experiment"], np.nan)
             rows.append(row | {"reduced": record["reduced"]})
     return pd.DataFrame(rows)
-
-
-def _scores(scores):
-    """The scores of the runs of a group on the same images: their number, and the accuracy in per cent."""
-    accuracy, deviation = mean_and_sd(100 * item["accuracy"] for item in scores)
-    interval = percent_interval(scores[0]["intervals"]["accuracy"]) if len(scores) == 1 else ""
-    return {"images": scores[0]["n"], "accuracy": accuracy, "sd": deviation, "95 % interval": interval}
 
 
 def sources_table(runs: Iterable[Any]) -> pd.DataFrame:
@@ -228,12 +222,11 @@ def sources_table(runs: Iterable[Any]) -> pd.DataFrame:
         record, counts = members[0].record, members[0].record.get("sources", {})
         for name in ("all", *comparison.source_scores(members[0].metrics)):
             parts = [{"all": run.metrics["test"], **comparison.source_scores(run.metrics)}[name] for run in members]
-            scores = _scores(parts)
             trained = sum(part["train"] for source, part in counts.items() if name in ("all", source))
             rows.append(
                 {key: record[key] for key in ("dataset", "protocol")}
                 | {"model": record["experiment"], "seeds": seed_names(run.record for run in members), "source": name}
-                | {"training images": trained, "test images": scores.pop("images"), **scores}
+                | {"training images": trained, "test images": parts[0]["n"], **accuracy_columns(parts)}
                 | {"macro F1": mean_and_sd(100 * part["macro_f1"] for part in parts)[0], "reduced": record["reduced"]}
             )
     return pd.DataFrame(rows)

@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from .intervals import percent_interval
 from .metrics import holm_of_made
-from .over_seeds import compare, difference_text, grouped, mean_and_sd, p_text, seed_names
+from .over_seeds import accuracy_columns, compare, difference_text, grouped, mean_and_sd, p_text, seed_names
 
 # What a run's option `label_mode` means; the order of the rows.
 LABELS = {"majority": "majority", "soft": "votes", "multilabel": "multi-target"}
@@ -69,7 +68,6 @@ def _rows(kinds):
 
 def _row(group, test):
     record, metrics = group[0].record, [run.metrics["test"] for run in group]
-    accuracy, deviation = mean_and_sd(100 * item["accuracy"] for item in metrics)
     return {
         **{key: record[key] for key in ("dataset", "protocol")},
         "model": record["settings"]["model"],
@@ -77,9 +75,7 @@ def _row(group, test):
         "loss": record["settings"].get("loss", "crossentropy"),
         "seeds": seed_names(run.record for run in group),
         "training images": record["counts"]["train"]["all"],
-        "accuracy": accuracy,
-        "sd": deviation,
-        "95 % interval": percent_interval(metrics[0]["intervals"]["accuracy"]) if len(group) == 1 else "",
+        **accuracy_columns(metrics),
         "macro F1": mean_and_sd(100 * item["macro_f1"] for item in metrics)[0],
         "calibration error": mean_and_sd(100 * item["ece"] for item in metrics)[0],
         **test,

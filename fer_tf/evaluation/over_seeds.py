@@ -61,6 +61,18 @@ def mean_and_sd(values: Iterable[float]) -> tuple[float, float]:
     return float(numbers.mean()), float(numbers.std(ddof=1))
 
 
+def accuracy_columns(scores: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The columns of a table that say how accurate the runs of a group are, in per cent.
+
+    Args:
+        scores: of each run on the same images, with "accuracy" and "intervals".
+    Returns: dict: accuracy (a mean over seeds), sd (over seeds, NaN for one), 95 % interval (text, of a single run).
+    """
+    accuracy, deviation = mean_and_sd(100 * item["accuracy"] for item in scores)
+    interval = percent_interval(scores[0]["intervals"]["accuracy"]) if len(scores) == 1 else ""
+    return {"accuracy": accuracy, "sd": deviation, "95 % interval": interval}
+
+
 def seeds_table(runs: Iterable[Any]) -> pd.DataFrame:
     """Mean and standard deviation over seeds of all models that have several.
 
