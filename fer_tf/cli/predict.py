@@ -49,7 +49,10 @@ ModelFile = Annotated[
     ),
 ]
 Csv = Annotated[
-    Path | None, typer.Option(help="The csv to write (with --cluster: a folder); the same command resumes it [default: print a table].")
+    Path | None,
+    typer.Option(
+        help="The csv to write (with --cluster: a folder); the same command resumes it [default: print a table]."
+    ),
 ]
 Runtime = Annotated[
     str | None,

@@ -369,7 +369,8 @@ def bundle(
     adjust: Annotated[
         bool,
         typer.Option(
-            "--adjust/--no-adjust", help="Adjust the scores on the validation split: first for rare classes, then for calibration."
+            "--adjust/--no-adjust",
+            help="Adjust the scores on the validation split: first for rare classes, then for calibration.",
         ),
     ] = True,
 ) -> None:
