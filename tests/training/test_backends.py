@@ -21,9 +21,8 @@ if "facenet" in name:
     models = Path(os.environ["FER_TF_MODELS"])
     models.mkdir()
     keras.Model(shape, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(maps))).save(models / "tiny.h5")
-run = run_experiment(
-    name, dataset_options={"count": 400}, size="smoke", verbose=False, limit=96, width=0.1, **options
-)
+options["width"] = 0.25 if name in ("mobilenet", "ran_self") else 0.1  # that of the weights of drawn people
+run = run_experiment(name, dataset_options={"count": 400}, size="smoke", verbose=False, limit=96, **options)
 faces = np.random.default_rng(0).integers(0, 256, (9, 48, 48, 1), dtype=np.uint8)
 np.savez(place, faces=faces, probabilities=predict_probabilities(load_model(run.model_path), faces))
 print(json.dumps({"model": str(run.model_path), "epochs": len(run.history), "backend": run.record["backend"]}))

@@ -24,7 +24,7 @@ pytestmark = [
 
 KILLS = 10
 ROWS = ["experiment,seed,overrides,options,size"]
-ROWS += [f"cnn,{seed},epochs=12 patience=0 rotation=10,count=400,smoke" for seed in range(3)]
+ROWS += [f"cnn,{seed},epochs=24 patience=0 rotation=10,count=400,smoke" for seed in range(3)]
 PATIENCE = 900  # seconds after which something hangs
 
 
