@@ -19,6 +19,7 @@ from ..common.checks import InputError
 from ..common.cluster import Cluster
 from ..common.files import as_json, read_json, write_json
 from ..common.paths import reports_root
+from ..evaluation.intervals import wilson
 from ..evaluation.tables import write_csv
 from ..experiments.spaces import read_space
 from ..runs import records
@@ -74,6 +75,17 @@ class Search:
         """The epochs of the training that the trial was read from, which may be longer than the trial."""
         rows = self.table.set_index("trial")
         return read_history(self.directory, rows.loc[trial, "trained_with"])
+
+    def best_on_validation(self) -> dict[str, Any]:
+        """The 95 % interval of the best trial's accuracy, and the images of each class, as `learning_note` takes them.
+
+        The interval is Wilson's, over the validation images. It is of one training, also where trials were repeated.
+        """
+        counts = read_json(self.directory / "search.json")["counts"]["val"]
+        images = counts.pop("all")
+        interval = wilson(round(images * self.table["val_accuracy"].max()), images)
+        supports = {name: {"support": count} for name, count in counts.items()}
+        return {"intervals": {"accuracy": interval}, "per_class": supports}
 
 
 def run_search(

@@ -13,6 +13,8 @@ SHORT = (
     "residual_masking-fer2013-official-seed0",
     "cnn_svm-fer2013-official-seed10",
     "sift_svm-fer2013-official-seed10",
+    "ran_face-ferplus-official-soft-seed10",
+    "cnn4_se-ferplus_fer2013-six-train_share0.15-seed0",
 )
 
 

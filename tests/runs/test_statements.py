@@ -103,14 +103,29 @@ def test_pages_have_no_statement_without_its_control(name):
         assert fault not in text, fault
 
 
-def test_region_attention_on_ferplus_waits_for_its_control(released):
-    """Once `ran_mean` is measured, both pages must say what came out instead."""
-    is_measured = any(run.record["experiment"] == "ran_mean" for run in released.values())
-    for name in PAGES[:2]:
-        assert ("not yet measured on real faces" in page_text(name)) or is_measured
-    assert ("So the gain may come from seeing crops." in page_text("README.md")) or is_measured
-    assert "drawn faces nearly all" not in page_text("README.md"), "runs without a released record"
-    assert "two orientation runs, no released record" in page_text("reports/results/README.md")
+def test_region_attention_on_ferplus_is_compared_with_equal_weights(released):
+    names = ("ran_backbone", "ran_mean", "ran", "ran_self", "ran_relation")
+    runs = {name: released[f"{name}-ferplus-official-seed0"] for name in names}
+    figures = {name: f"{100 * run.metrics['test']['accuracy']:.1f}" for name, run in runs.items()}
+    changes = significance.paired_changes(
+        {name: (runs["ran_mean"].predictions, runs[name].predictions) for name in ("ran_self", "ran", "ran_relation")}
+    )
+    assert (changes["difference"] < 0).all()
+    assert (changes["p_holm"] > 0.05).all()
+    first, results = page_text("README.md"), page_text("reports/results/README.md")
+    assert (
+        f"RAN ({figures['ran']} % on FER+) is above its backbone ({figures['ran_backbone']} %). But the control, its "
+        f"crops with equal weights, has {figures['ran_mean']} %." in first
+    )
+    p_holm = "{:.2f}, {:.2f} and {:.2f}".format(*changes["p_holm"])
+    assert f"None of the three differs clearly from equal weights (p Holm {p_holm})." in results
+    control = runs["ran_mean"].metrics["test"]["intervals"]["accuracy"]
+    assert f"equal weights and has {figures['ran_mean']} % ({percent_interval(control)})." in results
+    assert f"(2.0 less to 0.5 more, p = {changes.loc['ran', 'p_value']:.2f})" in results
+    assert (
+        f"backbone alone {figures['ran_backbone']} %, crops with equal weights {figures['ran_mean']} %, "
+        f"RAN {figures['ran']} %" in " ".join(chapter("05", "markdown").split())
+    )
 
 
 def test_my_model_against_facenet2expnet_alone_on_fer2013(released):

@@ -23,8 +23,9 @@ pytestmark = [
 ]
 
 KILLS = 10
+EPOCHS = 24  # of each run; fewer end before the last kill on a fast processor
 ROWS = ["experiment,seed,overrides,options,size"]
-ROWS += [f"cnn,{seed},epochs=24 patience=0 rotation=10,count=400,smoke" for seed in range(3)]
+ROWS += [f"cnn,{seed},epochs={EPOCHS} patience=0 rotation=10,count=400,smoke" for seed in range(3)]
 PATIENCE = 900  # seconds after which something hangs
 
 
@@ -158,7 +159,7 @@ def test_a_queue_killed_again_and_again_ends_as_if_nothing_was(start):
     assert [queue_state.state(entry) for entry in entries] == ["finished"] * 3
     for before, entry in zip(rows, entries, strict=True):
         history = pd.read_csv(entry.directory / "history.csv")
-        assert list(history["epoch"]) == list(range(1, 13))
+        assert list(history["epoch"]) == list(range(1, EPOCHS + 1))
         assert list(history["seconds"][: len(before)]) == [row["seconds"] for row in before]
         assert not list(entry.directory.rglob(checkpoint.CHECKPOINT))
     killed = outcome(entries)

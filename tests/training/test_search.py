@@ -14,6 +14,7 @@ from fixtures import home_of_runs
 from fer_tf import data, experiments
 from fer_tf.common.checks import InputError
 from fer_tf.data.base import FaceDataset
+from fer_tf.evaluation import comparison
 from fer_tf.runs import records
 from fer_tf.training import checkpoint as keeping
 from fer_tf.training import fitting, run_experiment, search
@@ -112,6 +113,19 @@ def test_the_printed_command_trains_what_was_found(fresh_home, searched):
     best = found.top().iloc[0]
     assert run.metrics["val"]["accuracy"] == pytest.approx(best["val_accuracy"])
     assert run.metrics["training"]["best_epoch"] == best["best_epoch"]
+
+
+def test_the_best_trials_interval_is_over_the_validation_images(searched):
+    found, _ = searched
+    best = found.best_on_validation()
+    images = sum(counts["support"] for counts in best["per_class"].values())
+    share = found.table["val_accuracy"].max()
+    low, high = best["intervals"]["accuracy"]
+    # Wilson (1927): the bounds p that are 1.96 of their own standard errors away from the share
+    for bound in (low, high):
+        assert abs(bound - share) == pytest.approx(1.959964 * (bound * (1 - bound) / images) ** 0.5, rel=1e-5)
+    assert low < share < high
+    assert "has not learned" in comparison.learning_note(best)
 
 
 def test_interrupted_search_runs_only_the_rest(fresh_home, fake):
