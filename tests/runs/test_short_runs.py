@@ -1,5 +1,6 @@
 """What the results page says of short runs, searches, ensembles and several seeds is what their records say."""
 
+import pandas as pd
 import pytest
 
 from fer_tf.common.paths import results_root
@@ -58,3 +59,17 @@ def test_what_an_ensemble_gains(page, released):
     for row in table.to_dict("records"):
         said = f"{row['accuracy']:.1f} %, {row['gain']:.1f} points more ({row['95 % interval of the gain']})"
         assert said in page
+
+
+def test_document_1s_four_with_three_seeds(page):
+    """The tables themselves are compared with the records in test_release.py."""
+    seeds = pd.read_csv(results_root() / "tables" / "seeds.csv").set_index(["model", "dataset"])
+    tests = pd.read_csv(results_root() / "tables" / "ablations.csv")
+    tests = tests[tests["question"].str.contains("four") & (tests["seeds"] == "10, 11, 12")]
+    for name in ("ran_facenet2expnet", "ran", "akhand", "ucar_cnn"):
+        rows = [seeds.loc[(name, dataset)] for dataset in ("ferplus", "fer2013")]
+        cells = [f"{row['accuracy']:.1f} ± {row['accuracy sd']:.1f} %" for row in rows]
+        assert f"| {' | '.join(cells)} |" in page, name
+    p_holm = tests["p Holm"].dropna().astype(float)
+    assert len(p_holm) == 6
+    assert f"largest p Holm {p_holm.max():.3f}" in page
