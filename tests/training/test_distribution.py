@@ -138,8 +138,9 @@ def test_what_is_resumed_from_is_in_the_run_and_below_it(tmp_path):
     assert found == ["checkpoint.npz", "matching/checkpoint.npz", "matching/mean_map.json", "precision.json"]
 
 
-# One process, because each start takes seconds. Of 90 pictures ten are in the last batch, which four devices cannot
-# share evenly (TensorFlow takes no two numbers of several devices in one process).
+# One process, because each start takes seconds. Of 26 pictures ten are in the last batch, which four devices cannot
+# share evenly (TensorFlow takes no two numbers of several devices in one process). Four steps in all: in this training
+# float32's rounding grows about tenfold with each step, also if one device begins with weights that are 1e-7 larger.
 ON_DEVICES = """
 import os, sys
 from fer_tf.common.quiet import import_keras
@@ -181,7 +182,7 @@ for devices in sys.argv[3:]:
         pytest.param(
             "tensorflow", 89, "12", marks=pytest.mark.skipif(not find_spec("tensorflow"), reason="is missing")
         ),
-        pytest.param("jax", 90, "124", marks=pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")),
+        pytest.param("jax", 26, "124", marks=pytest.mark.skipif(not find_spec("jax"), reason="needs JAX")),
     ],
 )
 def test_several_devices_learn_what_one_learns(tmp_path, backend, pictures, numbers):
