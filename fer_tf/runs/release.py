@@ -35,15 +35,16 @@ FILES = (
     "second.csv",
     "matching/history.csv",
 )
-# The runs in README's table: a main method of each document, and the models that are best on validation images.
+# The runs in README's table: a main method of each document, the control of region attention, and the models that are
+# best on validation images.
 HEADLINES = (
-    "cnn_batch32-fer2013-pooled-seed0",
-    "deepfer-fer2013-official-seed0",
+    "cnn-fer2013-pooled-seed0",
+    "deepfer-fer2013-balanced-seed0",
     "face_transfer-fer2013-official-seed0",
     "cnn4_se-ferplus-six-seed0",
     "ran-ferplus-official-seed0",
+    "ran_mean-ferplus-official-seed0",
     "ran_facenet2expnet-ferplus-official-seed0",
-    "face_transfer-ferplus-official-soft-seed0",
     "compact_taught-ferplus-official-soft-seed0",
 )
 MARKS = ("<!-- results -->", "<!-- /results -->")

@@ -15,7 +15,7 @@ def released():
     return {run.name: run for run in released_runs()}
 
 
-def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released):
+def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released, monkeypatch):
     notes = {name: released[f"{name}-fer2013-official-seed0"].record["reduced"] for name in ("deepfer", "mobilenet")}
     assert notes["deepfer"] == f"epochs 8 for 60; pair_relu False for True ({EARLIER})"
     before, after = notes["mobilenet"].split("; ")
@@ -28,10 +28,12 @@ def test_tables_show_a_reduction_and_a_correction_of_the_same_run(released):
     assert share.endswith("; train_share 0.1")
     table = (results_root() / "comparison.md").read_text(encoding="utf-8")
     assert all(f"| {note} |" in table for note in notes.values())
+    monkeypatch.setattr(release, "HEADLINES", (*release.HEADLINES, "deepfer-fer2013-official-seed0"))
     block = release.readme_block(list(released.values()))
     rows = {tuple(row.split(" | ")[1:3]): row for row in block.splitlines() if " | " in row}
     assert rows["deepfer", "fer2013, official"].endswith("| reduced, earlier settings |")
     assert rows["face_transfer", "fer2013, official"].endswith("| full |")
+    assert rows["deepfer", "fer2013, balanced"].endswith("| full |")
 
 
 def test_readmes_row_of_a_model_with_several_seeds_has_their_mean_and_spread(released):
