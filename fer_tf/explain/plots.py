@@ -177,7 +177,7 @@ def map_scores(table: pd.DataFrame) -> Figure:
         spread = table[ends].sub(table[key], axis=0).abs().T.to_numpy()
         axis.barh(places, table[key], xerr=spread, color=colours, ecolor="black", capsize=3, height=0.65)
         axis.axvline(area, color=PALETTE[1], linestyle="--", label="the region's area")
-        axis.set(xlabel=f"{label}, 95 % interval", xlim=(0, 1))
+        axis.set(xlabel=f"{label},\n95 % interval", xlim=(0, 1))
     shares = zip(table["method"], table["empty"], strict=True)
     names = [f"{method} ({empty:.0%} empty)" if empty else method for method, empty in shares]
     axes[0].set_yticks(places, names)
