@@ -21,7 +21,7 @@ def small(name, shape=(48, 48, 1), classes=7, **options):
     keras.utils.set_random_seed(0)
     accepted = model_options(name)
     if "width" in accepted:
-        options["width"] = 0.25
+        options.setdefault("width", 0.25)
     if name == "akhand":  # its default backbone has 121 layers, which take a minute to compile
         options["backbone"] = "MobileNet"
     if name == "ran":  # seven regions of ResNet18 take a quarter of a minute to compile
@@ -39,6 +39,19 @@ def faces(tiny_faces):
 def answers(model, images):
     """Probabilities without tracing a function, which takes longer than the computation."""
     return keras.ops.convert_to_numpy(model(images.astype(np.float32), training=False))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_convolution_that_tensorflow_computes_beyond_its_memory(name):
+    """Its gradient destroys memory if a 1×1 convolution with strides has fewer than 16 channels, see `conv_norm`."""
+    narrow = {"width": 0.1} if "width" in model_options(name) else {}
+    of_one = [layer for layer in walked(small(name, **narrow)) if getattr(layer, "kernel_size", None) == (1, 1)]
+    assert not [layer.name for layer in of_one if layer.strides != (1, 1) and layer.input.shape[-1] < 16]
+
+
+def walked(model):
+    """All layers, also those inside of other layers."""
+    return [layer for layer in model._flatten_layers() if not isinstance(layer, keras.Model)]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -36,6 +36,16 @@ def test_a_convolution_before_a_norm_has_no_bias_and_may_halve_the_map():
     assert isinstance(model.get_layer("conv_norm"), keras.layers.BatchNormalization)
 
 
+@pytest.mark.parametrize("side", [6, 7])
+def test_a_small_strided_convolution_is_one_of_every_other_position(side, rng):
+    inputs = keras.Input((side, side, 3))
+    model = keras.Model(inputs, conv_norm(inputs, 5, "conv", size=1, strides=2))
+    kernel, images = rng.normal(size=(1, 1, 3, 5)), rng.random((4, side, side, 3))
+    model.get_layer("conv").set_weights([kernel])
+    wanted = images[:, ::2, ::2] @ kernel[0, 0] / np.sqrt(1 + 1e-3)  # the norm's mean is 0 and its variance 1
+    np.testing.assert_allclose(model(images), wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_every_model_ends_in_scores_and_probabilities(rng):
     inputs = keras.Input((5,))
     model = keras.Model(inputs, classifier(inputs, 3, dropout=0.5, l2=0.1))

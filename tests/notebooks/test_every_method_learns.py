@@ -14,6 +14,7 @@ METHODS = sorted(
         for path in notebook_paths()
         for name in nbformat.read(path, as_version=4).metadata.fer_tf.get("experiments", [])
     }
+    | {"patt_lite", "residual_masking", "ran_face"}  # the documents' future work, and RAN over a face network
     - {"majority"}
 )
 # Chapters 2, 3, 6 and 7 also train these on a part of the faces.
