@@ -78,7 +78,10 @@ def search(
     "`fer-tf ensemble RUN RUN RUN --select greedy`"
 )
 def ensemble(
-    runs: Annotated[list[str], typer.Argument(help="Names of finished runs with the same test images.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Finished runs with the same test images, or bundled files: ferplus.h5."),
+    ],
     weights: Annotated[
         list[float] | None, typer.Option("--weight", help="One per run, in their order [default: equal weights].")
     ] = None,

@@ -509,7 +509,15 @@ EXPERIMENTS = {
         "(born-again networks, Furlanello et al. 2018)",
         teacher="compact_tuned",
         defining=("weights", "teacher"),
-        **{**recipes.COMPACT_TUNED, "epochs": 16, "label_smoothing": 0.0},
+        **recipes.COMPACT_TUNED_TAUGHT,
+    ),
+    "compact_tuned_taught": Experiment(
+        model="fine_tune",
+        source="beyond the documents: `compact_tuned` that also learns the mean answers of `face_transfer` and of "
+        "`compact_tuned` itself",
+        teacher="face_transfer+compact_tuned",
+        defining=("weights", "teacher"),
+        **recipes.COMPACT_TUNED_TAUGHT,
     ),
     "compact_tiny": Experiment(
         model="compact",

@@ -10,6 +10,7 @@ from .. import saving
 from ..common.checks import InputError, check_choice, check_range
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
+from ..saving.bundled import bundled_path, bundled_record
 from . import evaluate, records
 from .averaged_views import NOTE, VIEWS, AveragedViews
 from .datasets import dataset_of, typed_options
@@ -30,7 +31,8 @@ def ensemble_runs(
     Only the chosen members predict the test images.
 
     Args:
-        names: of two or more runs in reports/runs/, tested on the same images.
+        names: of two or more runs in reports/runs/, tested on the same images. The name of a bundled file, such as
+            "ferplus.h5", takes that model as it ships.
         data_dir: see `load_dataset`; dataset, protocol, seed and options are the runs' own.
         weights: a number >= 0 per run; None gives all the same weight.
         select: "all", or "greedy", which chooses the weights, see `greedy_weights`.
@@ -38,14 +40,12 @@ def ensemble_runs(
         name: for the folder and the record; default ensemble-<dataset>-<protocol>-<hash of what it is made of>.
         out: folder to write to; default reports/evaluations/<name>/.
     Returns: `Run` (not among reports/runs/); record["members"] holds each run's weight and validation accuracy.
-    Raises: `InputError` for runs that are not finished or were tested on other images.
+    Raises: `InputError` for runs that are not finished or were tested on other images; `ModelFileError` for a bundled
+        file that is not the one that was measured.
     """
     shares = _checked_weights(names, weights, check_choice("select", select, ("all", "greedy")))
     check_choice("tta", tta, VIEWS)
-    runs = [records.read_run(records.run_directory(run)) for run in names]
-    for run in runs:
-        if run.record["backend"] == "scikit-learn":
-            raise InputError(f"runs: {run.name} is a support vector machine, which has no model file; leave it out")
+    runs = [_member_run(run) for run in names]
     _check_same_test(runs)
     loaded: dict = {}
     datasets = _shared_splits(runs, [dataset_of(run, data_dir, loaded) for run in runs])
@@ -64,6 +64,21 @@ def ensemble_runs(
     records.write_training(directory, records.begin(directory, record), {"parameters": count})
     evaluate.write_scores(directory, datasets[0], _mean(val, shares), _mean(test, shares), record)
     return records.read_run(directory)
+
+
+def _member_run(name):
+    """The finished run with this name, or the bundled model with this file name in the form of a run."""
+    record = bundled_record(name)
+    if record is not None:
+        if not name.endswith(".h5"):
+            raise InputError(f"runs: {name} is not a Keras model; leave it out")
+        # one run can be bundled again in another way, so the file's own checksum counts
+        record = {**record, "fingerprint": record["sha256"]}
+        return records.Run(name, bundled_path(name).parent, bundled_path(name), record, {"test": record["test"]})
+    run = records.read_run(records.run_directory(name))
+    if run.record["backend"] == "scikit-learn":
+        raise InputError(f"runs: {name} is a support vector machine, which has no model file; leave it out")
+    return run
 
 
 def _members(runs, shares, val_probabilities, labels):

@@ -19,6 +19,11 @@ def bundled_records() -> list[dict]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(bundled_root().glob("*.json"))]
 
 
+def bundled_record(name: str) -> dict | None:
+    """The record of the bundled model with this file name, such as "ferplus.h5", or None."""
+    return next((record for record in bundled_records() if record["file"] == name), None)
+
+
 def bundled_path(name: str = DEFAULT) -> Path:
     """The path of a bundled model by its file name. Its checksum is verified first.
 

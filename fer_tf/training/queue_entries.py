@@ -18,6 +18,7 @@ from ..experiments.settings import Experiment
 from ..experiments.spaces import read_space
 from ..runs import records
 from ..runs.averaged_views import VIEWS
+from ..saving.bundled import bundled_record
 from .distillation import bundled_from, teacher_names
 from .face_net_runs import face_net_run
 
@@ -35,7 +36,7 @@ class Entry:
         options: options of the dataset as text, "label_mode=soft".
         size: "full", "quick" or "smoke".
         space: search this space of settings instead of training once (`fer-tf search --space`).
-        members: of an ensemble, the runs that it averages, separated by "+".
+        members: of an ensemble, the runs or bundled files that it averages, separated by "+".
         priority: larger numbers come first; rows of one priority run in the file's order.
         note: for the reader.
     """
@@ -99,7 +100,7 @@ class Entry:
     def needs(self) -> list:
         """Runs that must be finished first: an ensemble's members, a student's teachers, a fine-tuned face network."""
         if self.kind == ENSEMBLE:
-            return self.member_names
+            return [name for name in self.member_names if bundled_record(name) is None]
         if self.kind != "train":
             return []
         place = (self.dataset, self.protocol_name, self.seed, self.dataset_options)

@@ -17,6 +17,7 @@ from ..common.paths import reports_root, results_root
 from ..experiments.resolve import is_used
 from ..experiments.settings import Experiment
 from ..runs import records
+from ..saving.bundled import bundled_record
 from . import checkpoint
 from .queue_entries import ENSEMBLE, Entry
 
@@ -78,8 +79,13 @@ def _is_ensemble_of(record, entry):
     members = {member["run"]: member.get("fingerprint") for member in record.get("members", [])}
     if set(members) != set(entry.member_names):
         return False
-    pairs = [(fingerprint, records.finished_fingerprint(name)) for name, fingerprint in members.items()]
+    pairs = [(fingerprint, _member_fingerprint(name)) for name, fingerprint in members.items()]
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+def _member_fingerprint(name):
+    record = bundled_record(name)
+    return record["sha256"] if record else records.finished_fingerprint(name)
 
 
 def unfinished(entries: list) -> list:

@@ -1,14 +1,18 @@
 """Averaging over runs, and over views in them: members by name, nothing chosen on test."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from fixtures import home_of_runs
 
 from fer_tf import data, saving
-from fer_tf.common.checks import InputError
+from fer_tf.common.checks import InputError, ModelFileError
+from fer_tf.common.hashes import file_fingerprint
+from fer_tf.common.paths import models_root
 from fer_tf.runs import ensemble, evaluate, records
 from fer_tf.runs.averaged_views import evaluate_with_tta, predict_with_tta
 from fer_tf.saving import load_model
@@ -99,6 +103,35 @@ def test_views_of_members(home, tiny_faces):
     parts = [predict_with_tta(load_model(records.model_path(name)), small.test) for name in NAMES[::2]]
     np.testing.assert_allclose(run.predictions[run.record["class_names"]], np.mean(parts, axis=0), atol=5e-6)
     assert any("(flip)" in note for note in run.record["notes"])
+
+
+@pytest.fixture
+def shipped(home):
+    """The first run's model as a bundled file, with the record that `fer-tf bundle` writes next to it."""
+    folder = models_root() / "bundled"
+    folder.mkdir()
+    shutil.copy(records.model_path(NAMES[0]), folder / "small.h5")
+    run = records.read_run(records.run_directory(NAMES[0]))
+    card = {key: value for key, value in run.record.items() if key != "backend"} | {"test": run.metrics["test"]}
+    card |= {"file": "small.h5", "run": "gone-run", "sha256": file_fingerprint(folder / "small.h5")}
+    (folder / "small.json").write_text(json.dumps(card))
+    yield folder / "small.h5"
+    shutil.rmtree(folder)
+
+
+def test_a_bundled_model_is_a_member_by_its_file_name(shipped, tmp_path):
+    of_runs = ensemble.ensemble_runs(NAMES[:2], out=tmp_path / "runs")
+    with_file = ensemble.ensemble_runs(["small.h5", NAMES[1]], out=tmp_path / "file")
+    pd.testing.assert_frame_equal(with_file.predictions, of_runs.predictions)
+    member = with_file.record["members"][0]
+    assert (member["run"], member["fingerprint"]) == ("small.h5", file_fingerprint(shipped))
+    assert with_file.record["fingerprint"] != of_runs.record["fingerprint"]
+
+
+def test_a_bundled_member_that_was_changed_is_refused(shipped):
+    shipped.write_bytes(shipped.read_bytes() + b" ")
+    with pytest.raises(ModelFileError, match="small.h5: is not the file that small.json describes"):
+        ensemble.ensemble_runs(["small.h5", NAMES[1]])
 
 
 def test_greedy_choice_does_not_depend_on_test(home, monkeypatch, tmp_path):

@@ -83,6 +83,25 @@ def test_an_ensemble_is_made_again_after_a_member_was_trained_again(fresh_home):
     assert not queue_state.is_finished(ensemble)
 
 
+def test_an_ensemble_with_a_bundled_file_is_made_again_after_the_file_was_exchanged(fresh_home):
+    member = cnn(seed=0)
+    finish(member)
+    write_json(fresh_home / "models" / "bundled" / "small.json", {"file": "small.h5", "sha256": "first"})
+    ensemble = Entry("ensemble", members=f"{member.name}+small.h5")
+    assert ensemble.needs == [member.name]
+    finish(ensemble)
+    path = ensemble.directory / "record.json"
+    record = records.read_record(ensemble.directory)
+    record["members"] = [
+        {"run": member.name, "fingerprint": records.finished_fingerprint(member.name)},
+        {"run": "small.h5", "fingerprint": "first"},
+    ]
+    write_json(path, record)
+    assert queue_state.is_finished(ensemble)
+    write_json(fresh_home / "models" / "bundled" / "small.json", {"file": "small.h5", "sha256": "second"})
+    assert not queue_state.is_finished(ensemble)
+
+
 def test_what_is_left_of_a_killed_run_is_interrupted_and_not_new(fresh_home):
     entry = cnn()
     assert state(entry) == "new"
