@@ -111,6 +111,8 @@ def layer_words(layer: keras.Layer) -> str:
         rows, columns = layer.kernel_size
         depthwise = "depthwise " if isinstance(layer, keras.layers.DepthwiseConv2D) else ""
         return f"{depthwise}conv {rows}×{columns}"
+    if isinstance(layer, keras.layers.AveragePooling2D) and layer.pool_size == (1, 1):  # see `parts.conv_norm`
+        return "subsampling"
     if layer_type == "Activation":
         name = getattr(layer.activation, "__name__", "")
         return "" if name == "linear" else name

@@ -44,6 +44,8 @@ def test_words():
     assert layer_words(keras.layers.DepthwiseConv2D(3)) == "depthwise conv 3×3"
     assert layer_words(keras.layers.ZeroPadding2D()) == ""
     assert layer_words(keras.layers.UpSampling2D()) == "up sampling"
+    assert layer_words(keras.layers.AveragePooling2D(1, strides=2)) == "subsampling"
+    assert layer_words(keras.layers.AveragePooling2D(2)) == "average pooling"
 
 
 def test_the_figure_has_every_shape():
