@@ -75,7 +75,7 @@ def search(
 
 @app.command(
     epilog="Examples: `fer-tf ensemble cnn-fer2013-official-seed0 resnet18-fer2013-official-seed0 --tta flip`, "
-    "`fer-tf ensemble RUN RUN RUN --select greedy`"
+    "`fer-tf ensemble RUN RUN ferplus.h5 --select greedy`"
 )
 def ensemble(
     runs: Annotated[

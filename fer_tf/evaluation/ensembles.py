@@ -23,7 +23,8 @@ def ensembles_table(ensembles: Iterable[Any], runs: Mapping[str, Any]) -> pd.Dat
     Returns: DataFrame, one row for each ensemble: dataset, protocol, ensemble, members (their number), views (of each
         picture), accuracy, 95 % interval, best member, its accuracy, gain (points), 95 % interval of the gain, p Holm
         (text; McNemar, corrected for the ensembles of the table), verdict, reduced. Accuracies are in per cent. The
-        columns from its accuracy to verdict are missing or "" where the member's record is not available.
+        columns from its accuracy to verdict are missing or "" where the member's predictions are not available. Those
+        of a bundled file are not.
     """
     listed = list(ensembles)
     leaders = {each.name: _leader(each.record["members"]) for each in listed}

@@ -10,7 +10,8 @@ from .. import saving
 from ..common.checks import InputError, check_choice, check_range
 from ..common.hashes import fingerprint
 from ..common.paths import reports_root
-from ..saving.bundled import bundled_path, bundled_record
+from ..evaluation.over_seeds import option_text
+from ..saving.bundled import bundled_path, bundled_record, bundled_records
 from . import evaluate, records
 from .averaged_views import NOTE, VIEWS, AveragedViews
 from .datasets import dataset_of, typed_options
@@ -32,7 +33,7 @@ def ensemble_runs(
 
     Args:
         names: of two or more runs in reports/runs/, tested on the same images. The name of a bundled file, such as
-            "ferplus.h5", takes that model as it ships.
+            "ferplus.h5", takes that model as it ships, with its scores adjusted on validation images.
         data_dir: see `load_dataset`; dataset, protocol, seed and options are the runs' own.
         weights: a number >= 0 per run; None gives all the same weight.
         select: "all", or "greedy", which chooses the weights, see `greedy_weights`.
@@ -46,6 +47,7 @@ def ensemble_runs(
     shares = _checked_weights(names, weights, check_choice("select", select, ("all", "greedy")))
     check_choice("tta", tta, VIEWS)
     runs = [_member_run(run) for run in names]
+    _check_different(runs)
     _check_same_test(runs)
     loaded: dict = {}
     datasets = _shared_splits(runs, [dataset_of(run, data_dir, loaded) for run in runs])
@@ -69,16 +71,35 @@ def ensemble_runs(
 def _member_run(name):
     """The finished run with this name, or the bundled model with this file name in the form of a run."""
     record = bundled_record(name)
-    if record is not None:
-        if not name.endswith(".h5"):
-            raise InputError(f"runs: {name} is not a Keras model; leave it out")
-        # one run can be bundled again in another way, so the file's own checksum counts
-        record = {**record, "fingerprint": record["sha256"]}
-        return records.Run(name, bundled_path(name).parent, bundled_path(name), record, {"test": record["test"]})
-    run = records.read_run(records.run_directory(name))
+    if record is None:
+        return _finished_run(name)
+    if not name.endswith(".h5"):
+        raise InputError(f"runs: {name} is not a Keras model; leave it out")
+    # one run can be bundled again in another way, so the file's own checksum counts
+    record = {**record, "fingerprint": record["sha256"]}
+    return records.Run(name, bundled_path(name).parent, bundled_path(name), record, {"test": record["test"]})
+
+
+def _finished_run(name):
+    try:
+        run = records.read_run(records.run_directory(name))
+    except InputError:
+        files = [record["file"] for record in bundled_records() if record["file"].endswith(".h5")]
+        raise InputError(
+            f"runs: {name} is neither a finished run in {reports_root() / 'runs'} nor a bundled model "
+            f"({', '.join(files) or 'none'})"
+        ) from None
     if run.record["backend"] == "scikit-learn":
         raise InputError(f"runs: {name} is a support vector machine, which has no model file; leave it out")
     return run
+
+
+def _check_different(runs):
+    """Raises `InputError` for a bundled file and the run that it was made from."""
+    origins = [run.record.get("run", run.name) for run in runs]
+    for run, origin in zip(runs, origins, strict=True):
+        if origins.count(origin) > 1 and run.name != origin:
+            raise InputError(f"runs: {run.name} was made from {origin}, which is one network; leave one of them out")
 
 
 def _members(runs, shares, val_probabilities, labels):
@@ -115,16 +136,22 @@ def _check_same_test(runs):
     reference, *others = runs
     for run in others:
         if _tested(run) != _tested(reference):
-            names = [f"{item.name} on {item.record['dataset']} {item.record['protocol']}" for item in (reference, run)]
-            raise InputError(
-                f"runs: must be tested on the same images, classes and labels; {' and '.join(names)} differ"
-            )
+            tasks = f"{_task(reference)} and {_task(run)}"
+            raise InputError(f"runs: must be tested on the same images, classes and labels; {tasks} differ")
 
 
 def _tested(run):
     """What decides which images a run is tested on."""
     limit = run.record["settings"]["limit"]
     return run.record["test_fingerprint"], limit, run.record["seed"] if limit else None
+
+
+def _task(run):
+    """What a run was tested on, in words."""
+    _, limit, seed = _tested(run)
+    limited = f"limit={limit} seed={seed}" if limit else ""
+    words = [run.record["dataset"], run.record["protocol"], option_text(run.record), limited]
+    return f"{run.name} on {' '.join(word for word in words if word)}"
 
 
 def _shared_splits(runs, datasets):
@@ -191,6 +218,9 @@ def _record(runs, members, ds, select, tta, name):
     options = [typed_options(run.record) for run in runs]
     shared = {key: value for key, value in options[0].items() if all(other.get(key) == value for other in options)}
     digest = fingerprint([[run.record["fingerprint"] for run in runs], [member["weight"] for member in members], tta])
+    adjusted = [
+        run.name for run, member in zip(runs, members, strict=True) if member["weight"] and "adjustment" in run.record
+    ]
     used = sum(member["weight"] > 0 for member in members)
     how = f"mean of {used} of {len(runs)} runs, " + ("chosen on validation" if select == "greedy" else "as given")
     return {
@@ -203,5 +233,10 @@ def _record(runs, members, ds, select, tta, name):
         **records.data_facts(ds, shared),
         "test_fingerprint": runs[0].record["test_fingerprint"],
         "reduced": "; ".join(sorted({run.record["reduced"] for run in runs} - {""})),
-        "notes": [*ds.notes, how, *([] if tta == "none" else [NOTE.format(tta)])],
+        "notes": [
+            *ds.notes,
+            how,
+            *(f"{name}: its scores were adjusted on validation images" for name in adjusted),
+            *([] if tta == "none" else [NOTE.format(tta)]),
+        ],
     }

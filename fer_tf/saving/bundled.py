@@ -21,7 +21,9 @@ def bundled_records() -> list[dict]:
 
 def bundled_record(name: str) -> dict | None:
     """The record of the bundled model with this file name, such as "ferplus.h5", or None."""
-    return next((record for record in bundled_records() if record["file"] == name), None)
+    path = (bundled_root() / name).with_suffix(".json") if name and Path(name).name == name else None
+    record = json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
+    return record if record.get("file") == name else None
 
 
 def bundled_path(name: str = DEFAULT) -> Path:
@@ -32,7 +34,8 @@ def bundled_path(name: str = DEFAULT) -> Path:
     path = bundled_root() / name
     record = path.with_suffix(".json")
     if not path.is_file() or not record.is_file():
-        known = ", ".join(entry["file"] for entry in bundled_records()) or "none"
+        present = [entry["file"] for entry in bundled_records() if (bundled_root() / entry["file"]).is_file()]
+        known = ", ".join(present) or "none"
         raise ModelFileError(
             f"model: no bundled {name} in {path.parent} (available: {known}); give the path of a trained model "
             "(`fer-tf train cnn` makes one)"

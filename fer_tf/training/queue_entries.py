@@ -88,7 +88,7 @@ class Entry:
 
     @property
     def member_names(self) -> list:
-        """The runs of an ensemble."""
+        """The runs and bundled files of an ensemble."""
         return [name.strip() for name in self.members.split("+") if name.strip()]
 
     @property
@@ -98,7 +98,7 @@ class Entry:
 
     @property
     def needs(self) -> list:
-        """Runs that must be finished first: an ensemble's members, a student's teachers, a fine-tuned face network."""
+        """Runs that must be finished first: those of an ensemble, a student's teachers, a fine-tuned face network."""
         if self.kind == ENSEMBLE:
             return [name for name in self.member_names if bundled_record(name) is None]
         if self.kind != "train":
@@ -232,14 +232,8 @@ def _check(entry):
     check_choice("protocol", entry.protocol_name, data.dataset_spec(entry.dataset).protocols)
     check_choice("size", entry.size, experiments.SIZES)
     check_whole("seed", entry.seed, low=0)
-    if entry.kind == ENSEMBLE and len(entry.member_names) < 2:
-        raise InputError("members: an ensemble needs two or more runs, separated by +")
     if entry.kind == ENSEMBLE:
-        allowed = {"select": ("all", "greedy"), "tta": VIEWS}
-        chosen = entry.ensemble_settings
-        check_names("overrides", chosen, allowed)
-        for key, value in chosen.items():
-            check_choice(key, value, allowed[key])
+        _check_ensemble(entry)
     elif entry.members:
         raise InputError("members: goes with experiment ensemble")
     if entry.kind == "classical" and entry.overrides:
@@ -249,6 +243,19 @@ def _check(entry):
     if entry.space:
         _check_space(entry)
     entry.dataset_options  # noqa: B018
+
+
+def _check_ensemble(entry):
+    if len(entry.member_names) < 2:
+        raise InputError("members: an ensemble needs two or more runs or bundled files, separated by +")
+    for name in entry.member_names:
+        if name.endswith(".tflite") or (name.endswith(".h5") and bundled_record(name) is None):
+            raise InputError(f"members: {name} is neither a run nor a bundled Keras model")
+    allowed = {"select": ("all", "greedy"), "tta": VIEWS}
+    chosen = entry.ensemble_settings
+    check_names("overrides", chosen, allowed)
+    for key, value in chosen.items():
+        check_choice(key, value, allowed[key])
 
 
 def _check_space(entry):

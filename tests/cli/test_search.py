@@ -11,7 +11,7 @@ from fixtures import assert_refused, files_below, run_cli
         (("search", "cnn", "--grid", "--random", "2"), "search: give either --grid or --random N"),
         (("search", "cnn", "--random", "2", "--space", "epochs"), "space: allowed are document4"),
         (("ensemble", "cnn-synthetic-identity-seed0"), "runs: must be two or more different ones"),
-        (("ensemble", "a", "b"), "holds no finished run"),
+        (("ensemble", "a", "b"), "runs: a is neither a finished run in"),
         (("ensemble", "a", "b", "--weight", "1", "--select", "greedy"), "weights: are chosen by select greedy"),
     ],
 )

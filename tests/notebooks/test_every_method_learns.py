@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_of_the_chapters_learns_at_quick_size(fresh_home, name, seed):
+def test_every_method_learns_at_quick_size(fresh_home, name, seed):
     run = run_experiment(name, "synthetic", seed=seed, size="quick", verbose=False)
     assert has_learned(run.metrics["test"])
 

@@ -12,7 +12,7 @@ from fixtures import home_of_runs
 from fer_tf import data, saving
 from fer_tf.common.checks import InputError, ModelFileError
 from fer_tf.common.hashes import file_fingerprint
-from fer_tf.common.paths import models_root
+from fer_tf.common.paths import models_root, project_root
 from fer_tf.runs import ensemble, evaluate, records
 from fer_tf.runs.averaged_views import evaluate_with_tta, predict_with_tta
 from fer_tf.saving import load_model
@@ -112,8 +112,9 @@ def shipped(home):
     folder.mkdir()
     shutil.copy(records.model_path(NAMES[0]), folder / "small.h5")
     run = records.read_run(records.run_directory(NAMES[0]))
-    card = {key: value for key, value in run.record.items() if key != "backend"} | {"test": run.metrics["test"]}
-    card |= {"file": "small.h5", "run": "gone-run", "sha256": file_fingerprint(folder / "small.h5")}
+    known = json.loads((project_root() / "models" / "bundled" / "ferplus.json").read_text(encoding="utf-8"))
+    card = {key: value for key, value in run.record.items() if key in known} | {"test": run.metrics["test"]}
+    card |= {"file": "small.h5", "run": "gone-run", "sha256": file_fingerprint(folder / "small.h5"), "adjustment": {}}
     (folder / "small.json").write_text(json.dumps(card))
     yield folder / "small.h5"
     shutil.rmtree(folder)
@@ -126,6 +127,24 @@ def test_a_bundled_model_is_a_member_by_its_file_name(shipped, tmp_path):
     member = with_file.record["members"][0]
     assert (member["run"], member["fingerprint"]) == ("small.h5", file_fingerprint(shipped))
     assert with_file.record["fingerprint"] != of_runs.record["fingerprint"]
+    assert "small.h5: its scores were adjusted on validation images" in with_file.record["notes"]
+    assert not any("adjusted" in note for note in of_runs.record["notes"])
+
+
+def test_a_bundled_file_that_cannot_be_a_member_is_refused(shipped):
+    card = json.loads(shipped.with_suffix(".json").read_text())
+    shipped.with_name("tiny.json").write_text(json.dumps({**card, "file": "tiny.tflite"}))
+    with pytest.raises(InputError, match="runs: tiny.tflite is not a Keras model"):
+        ensemble.ensemble_runs(["tiny.tflite", NAMES[1]])
+    shipped.with_suffix(".json").write_text(json.dumps({**card, "run": NAMES[0]}))
+    with pytest.raises(InputError, match=f"runs: small.h5 was made from {NAMES[0]}, which is one network"):
+        ensemble.ensemble_runs(["small.h5", NAMES[0]])
+    other = {**card, "test_fingerprint": "other", "dataset_options": {"label_mode": "soft"}}
+    shipped.with_suffix(".json").write_text(json.dumps(other))
+    with pytest.raises(InputError, match="small.h5 on synthetic identity label_mode=soft limit=96 seed=0 differ"):
+        ensemble.ensemble_runs([NAMES[1], "small.h5"])
+    with pytest.raises(InputError, match=r"neither a finished run in .* nor a bundled model \(small.h5\)"):
+        ensemble.ensemble_runs([NAMES[1], "smal.h5"])
 
 
 def test_a_bundled_member_that_was_changed_is_refused(shipped):
@@ -199,7 +218,10 @@ def test_validation_is_what_no_run_learned_from(tiny_faces):
     [
         ({"names": NAMES[:1]}, "runs: must be two or more different ones; received cnn-synth"),
         ({"names": [NAMES[0], NAMES[0]]}, "two or more different ones"),
-        ({"names": [NAMES[0], "none"]}, "none: holds no finished run"),
+        (
+            {"names": [NAMES[0], "none"]},
+            r"runs: none is neither a finished run in .* nor a bundled model \(.*ferplus.h5\)",
+        ),
         ({"weights": [1]}, "weights: must be 2, one per run; received 1"),
         ({"weights": [1, -1]}, "weights: must be a number >= 0; received -1"),
         ({"weights": [0, 0]}, "weights: must not all be 0"),
@@ -216,7 +238,9 @@ def test_wrong_arguments(home, arguments, message):
 def test_runs_on_other_test_images_are_refused(home):
     options = {"size": "smoke", "verbose": False, "limit": 96}
     other = run_experiment("majority", dataset_options={"count": 400}, seed=1, **options)
-    with pytest.raises(InputError, match="must be tested on the same images.* synthetic identity differ"):
+    with pytest.raises(
+        InputError, match="must be tested on the same images.*=400 limit=96 seed=0 and .*=400 limit=96 seed=1 differ"
+    ):
         ensemble.ensemble_runs([NAMES[0], other.name])
     for name in NAMES[:2]:
         directory = records.run_directory(name)
