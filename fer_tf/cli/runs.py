@@ -359,7 +359,7 @@ def release(
 
 
 @app.command(
-    epilog="Examples: `fer-tf bundle compact_tuned-fer2013-official-seed0 fer2013.h5 --data-dir data/raw`; "
+    epilog="Examples: `fer-tf bundle compact_tuned_taught-fer2013-official-seed1 fer2013.h5 --data-dir data/raw`; "
     "`fer-tf bundle compact_tiny-ferplus-official-soft-seed0 ferplus_tiny.tflite --data-dir data/raw`"
 )
 def bundle(

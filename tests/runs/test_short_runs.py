@@ -73,3 +73,19 @@ def test_document_1s_four_with_three_seeds(page):
     p_holm = tests["p Holm"].dropna().astype(float)
     assert len(p_holm) == 6
     assert f"largest p Holm {p_holm.max():.3f}" in page
+
+
+def test_region_attention_against_its_controls_with_three_seeds(page):
+    tests = pd.read_csv(results_root() / "tables" / "ablations.csv")
+    tests = tests[tests["seeds"] == "10, 11, 12"].set_index(["question", "model"])
+    against_backbone, against_mean = tests.loc["region attention"], tests.loc["region attention, against equal weights"]
+    for name in ("ran_backbone", "ran_mean", "ran_self", "ran_relation", "ran"):
+        row = against_backbone.loc[name]
+        assert f"{row['accuracy']:.1f} ± {row['sd']:.1f} %" in page, name
+    mean = against_backbone.loc["ran_mean"]
+    assert mean["difference"].startswith("+6.8 (+2.4 to +11.2)")
+    assert f"6.8 points, 2.4 to 11.2, p Holm {float(mean['p Holm']):.3f} by min F′" in page
+    p_holm = against_mean["p Holm"].dropna().astype(float)
+    assert len(p_holm) == 3
+    assert f"the smallest p Holm is {p_holm.min():.2f}, for the whole RAN" in page
+    assert p_holm.idxmin() == "ran"
