@@ -92,3 +92,15 @@ def test_region_attention_against_its_controls_with_three_seeds(page):
     assert len(p_holm) == 3
     assert f"the smallest p Holm is {p_holm.min():.2f}, for the whole RAN" in page
     assert p_holm.idxmin() == "ran"
+
+
+def test_stage_1_against_its_control_with_three_seeds(page):
+    tests = pd.read_csv(results_root() / "tables" / "ablations.csv")
+    tests = tests[tests["question"].str.contains("small nets") & (tests["seeds"] == "10, 11, 12")].set_index("model")
+    scratch, matched = tests.loc["facenet2expnet_small_scratch"], tests.loc["facenet2expnet_small"]
+    cells = [f"{row['accuracy']:.1f} ± {row['sd']:.1f} %" for row in (matched, scratch)]
+    assert f"has {cells[0]}, and the same net after 20 epochs from scratch {cells[1]}:" in page
+    difference = matched["difference"].replace(" (", " points (", 1).rstrip(")")
+    assert f"{difference}, p = {float(matched['p']):.2f} by min F′)" in page
+    # 8 + 12 epochs are as many as 20
+    assert matched["trained otherwise"] == "epochs 12 for 20, matching_epochs 8 for 0"
