@@ -335,10 +335,11 @@ def _learned_from(record):
         sentences.append(f"It was first matched to the maps of a face net, {settings['face_net']}{absent}")
     if "started_from" in record:
         sentences.append(f"It began with the weights of `{record['started_from']['file']}`")
-    for name in record.get("teacher_runs") or [settings.get("teacher", "")]:
-        if name:
-            ships = name.endswith(".h5")
-            sentences.append(f"It also learned the answers of `{name}`{'' if ships else absent}")
+    teachers = [name for name in record.get("teacher_runs") or [settings.get("teacher", "")] if name]
+    if teachers:
+        answers = "the mean answers" if len(teachers) > 1 else "the answers"
+        names = " and ".join(f"`{name}`{'' if name.endswith('.h5') else ' (does not ship)'}" for name in teachers)
+        sentences.append(f"It also learned {answers} of {names}")
     return "".join(f" {sentence}." for sentence in sentences)
 
 
