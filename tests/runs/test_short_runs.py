@@ -96,7 +96,9 @@ def test_region_attention_against_its_controls_with_three_seeds(page):
 
 def test_stage_1_against_its_control_with_three_seeds(page):
     tests = pd.read_csv(results_root() / "tables" / "ablations.csv")
-    small = tests[tests["question"].str.contains("small nets") & tests["options"].isna()]
+    tests = tests[tests["question"].str.contains("small nets")]
+    small = tests[tests["options"].isna()]
+    tenth = tests[tests["options"] == "train_share=0.1"].set_index("model")
     tests = small[small["seeds"] == "10, 11, 12"].set_index("model")
     scratch, matched = tests.loc["facenet2expnet_small_scratch"], tests.loc["facenet2expnet_small"]
     cells = [f"{row['accuracy']:.1f} ± {row['sd']:.1f} %" for row in (matched, scratch)]
@@ -113,3 +115,7 @@ def test_stage_1_against_its_control_with_three_seeds(page):
     p = float(whole.loc["facenet2expnet_small", "p"])
     assert f"has {shares[0]}, and the same net after 20 epochs from scratch (" in page
     assert f"{shares[1]}: {difference}, p = {p:.2f}, one seed)" in page
+    shares = [f"{tenth.loc[name, 'accuracy']:.1f}" for name in ("facenet2expnet_small", "facenet2expnet_small_scratch")]
+    difference = tenth.loc["facenet2expnet_small", "difference"].replace(" (", " points (", 1).rstrip(")")
+    assert f"it has {shares[0]} and {shares[1]} %: {difference}, p = 0.037 by itself, one seed)" in page
+    assert f"{float(tenth.loc['facenet2expnet_small', 'p']):.3f}" == "0.037"
