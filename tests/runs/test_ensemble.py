@@ -219,8 +219,8 @@ def test_validation_is_what_no_run_learned_from(tiny_faces):
         ({"names": NAMES[:1]}, "runs: must be two or more different ones; received cnn-synth"),
         ({"names": [NAMES[0], NAMES[0]]}, "two or more different ones"),
         (
-            {"names": [NAMES[0], "none"]},
-            r"runs: none is neither a finished run in .* nor a bundled model \(.*ferplus.h5\)",
+            {"names": [NAMES[0], "absent"]},
+            r"runs: absent is neither a finished run in .* nor a bundled model \(.*ferplus.h5\)",
         ),
         ({"weights": [1]}, "weights: must be 2, one per run; received 1"),
         ({"weights": [1, -1]}, "weights: must be a number >= 0; received -1"),
